@@ -1,0 +1,36 @@
+"""The embedded data set: 1,797 handwritten digits, 8x8, that need no download.
+
+Source and licence: ``digits.LICENSE`` beside this file.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from numpy_cnn.common.data.dataset import Dataset, PixelScale, Split
+
+IMAGE_SIZE = (8, 8)
+
+# Pixels count the inked points of a 4x4 block of a 32x32 bitmap. Mean and std of the training images.
+PIXEL = PixelScale(maximum=16, mean=MEAN_, std=STD_)
+
+# Every fifth image is a test image. The file goes round the ten digits in runs, and 5 divides neither
+# their lengths nor their starts, so each digit gets its share.
+TEST_EVERY = 5
+
+
+def load() -> Dataset:
+    """1,438 training and 359 test images, ``(N, 1, 8, 8)``; the split is fixed: a test image has index % 5 == 4.
+
+    The same people wrote the digits of both splits.
+    """
+    with (
+        resources.files(__package__).joinpath("digits.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        images, labels = arrays["images"], arrays["labels"]
+    everything = Split(PIXEL.inputs(images[:, None]), labels.astype(np.int64))
+    test = np.arange(len(labels)) % TEST_EVERY == TEST_EVERY - 1
+    return Dataset("digits", everything[~test], everything[test], PIXEL)

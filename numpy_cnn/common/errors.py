@@ -1,0 +1,8 @@
+"""The one exception that stands for a user's mistake."""
+
+
+class UserError(ValueError):
+    """A mistake in what the user typed or supplied, told in one line with the values in it.
+
+    The command line prints the message and exits with code 2; no traceback is shown.
+    """

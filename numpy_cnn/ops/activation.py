@@ -1,0 +1,32 @@
+"""Element-wise activations."""
+
+import numpy as np
+
+from numpy_cnn.ops.arguments import Array, Pullback, check_floats, cotangent
+
+
+def relu(x: Array) -> tuple[Array, Pullback]:
+    """Rectify, as `torch.nn.functional.relu`.
+
+        y = max(x, 0)        dx = dy where x > 0, else 0
+
+    At the kink the slope is 0; NaN lets dy through and −0.0 stays −0.0, as in torch. The pullback selects and
+    does not multiply: an infinite dy at a dead unit gives 0, not NaN.
+
+    Args:
+        x: any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines (2010).
+    """
+    check_floats("relu", x=x)
+    # `x < 0` and not `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
+    y = np.where(x < 0, x.dtype.type(0), x)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        # y ≤ 0 exactly where x ≤ 0, and y is kept anyway.
+        return (np.where(y <= 0, y.dtype.type(0), cotangent("relu", dy, y)),)
+
+    return y, pullback

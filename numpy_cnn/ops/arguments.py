@@ -1,0 +1,58 @@
+"""What the ops check of their arguments, so that a mistake is told with the values in it."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Pullback: TypeAlias = Callable[..., tuple[Array | None, ...]]
+
+IntPair: TypeAlias = int | tuple[int, int]
+
+
+def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int]:
+    """Read `value` as (height, width): an int stands for both.
+
+    Raises:
+        ValueError: it is neither an int nor a pair of ints, or one of them is below `at_least`.
+    """
+    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value or ())
+    if len(both) == 1:
+        both *= 2
+    # bool is an int to Python; torch rejects it, and stride=True is a slip of the pen.
+    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in both)
+    if len(both) != 2 or not whole:
+        raise ValueError(f"{op}: {name} must be an int or a pair of ints (height, width), got {value!r}")
+    if min(both) < at_least:
+        raise ValueError(f"{op}: {name} must be at least {at_least}, got {value!r}")
+    return int(both[0]), int(both[1])
+
+
+def check_floats(op: str, **arrays: Array | None) -> None:
+    """Raise ValueError unless all arrays given (None aside) are NumPy arrays of one floating dtype."""
+    given = {name: array for name, array in arrays.items() if array is not None}
+    for name, array in given.items():
+        if not isinstance(array, (np.ndarray, np.generic)):
+            raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
+    dtypes = {name: array.dtype for name, array in given.items()}
+    if len(set(dtypes.values())) > 1 or not all(np.issubdtype(d, np.floating) for d in dtypes.values()):
+        told = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(f"{op}: all arrays must share one floating dtype, got {told}")
+
+
+def axis(op: str, name: str, value: int, ndim: int) -> int:
+    """Read `value` as an axis of an array of `ndim` axes, negative ones counted from the end."""
+    rank = max(ndim, 1)  # as in torch, an array of no axes is addressed as if it had one
+    if not -rank <= value < rank:
+        raise ValueError(f"{op}: {name} must lie in [{-rank}, {rank - 1}] for {ndim} axes, got {value}")
+    return value % rank
+
+
+def cotangent(op: str, dy: Any, y: Array) -> Array:
+    """Give `dy` as an array of y's dtype, once its shape is known to be y's."""
+    dy = np.asarray(dy, dtype=y.dtype)
+    if dy.shape != y.shape:
+        raise ValueError(f"{op}: the pullback needs dy in the shape of the output {y.shape}, got {dy.shape}")
+    return dy

@@ -1,0 +1,158 @@
+"""2-D convolution, as the field calls what is mathematically a cross-correlation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.windows import Axis, gather, scatter
+
+# Patches are kh·kw times as large as the image they come from. They are made for so many images at a time that
+# they stay in the second-level cache between being written and being multiplied.
+PATCH_BYTES = 1 << 20
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: IntPair = 1,
+    padding: IntPair | str = 0,
+    dilation: IntPair = 1,
+    groups: int = 1,
+) -> tuple[Array, Pullback]:
+    """Slide O kernels over the images, as `torch.nn.functional.conv2d`.
+
+        y[n,o,p,q] = b[o] + Σ_{c,i,j} w[o,c,i,j] · x[n, c, p·s − pad + i·d, q·s − pad + j·d]
+
+    x is zero outside the image, and c runs over the channels of o's group. With u = dy:
+
+        dx[n,c,h,v] = Σ_{o,i,j} w[o,c,i,j] · u[n,o,p,q]   over the (p,q) whose tap (i,j) lies on (h,v)
+        dw[o,c,i,j] = Σ_{n,p,q} u[n,o,p,q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d]
+        db[o]       = Σ_{n,p,q} u[n,o,p,q]
+
+    Args:
+        x: images (N, C, H, W), or one image (C, H, W).
+        weight: kernels (O, C/groups, kh, kw).
+        bias: (O,), or None.
+        stride: step of the window in pixels, one int or (height, width).
+        padding: zeros on each side in pixels, one int or (height, width); "valid" for none, "same" for an output
+            of the input's size (stride 1; an odd zero goes to the bottom and right).
+        dilation: distance of neighbouring taps in pixels.
+        groups: the channels and the kernels fall into so many groups, and each group sees its own.
+
+    Returns:
+        y (N, O, oh, ow) with oh = ⌊(H + 2·pad − d·(kh−1) − 1) / s⌋ + 1, and the pullback dy → (dx, dw, db).
+        `pullback(dy, needs_input_grad=(False, True, True))` leaves dx out and gives None in its place.
+
+    Raises:
+        ValueError: shapes, dtypes or options do not fit, or the kernel is larger than the padded image.
+
+    Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016); as a matrix
+    product of patches: K. Chellapilla, S. Puri and P. Simard (2006).
+    """
+    check_floats("conv2d", x=x, weight=weight, bias=bias)
+    if x.ndim == 3:
+        return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
+    rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
+    (images, channels), (kernels, taps) = x.shape[:2], (weight.shape[0], weight[0].size)
+    positions = rows.windows * columns.windows
+    w = weight.reshape(groups, kernels // groups, taps)
+
+    def patches(block: slice) -> Array:  # (block, groups, taps of a kernel, positions)
+        return gather(x[block], rows, columns).reshape(-1, groups, taps, positions)
+
+    def blocks() -> Iterator[slice]:
+        image_bytes = max(1, groups * taps * positions * x.itemsize)
+        step = max(1, PATCH_BYTES // image_bytes)
+        return (slice(start, start + step) for start in range(0, images, step))
+
+    y = np.empty((images, kernels, rows.windows, columns.windows), dtype=x.dtype)
+    for block in blocks():
+        np.matmul(w, patches(block), out=y[block].reshape(-1, groups, kernels // groups, positions))
+    if bias is not None:
+        y += bias[:, None, None]
+
+    def pullback(
+        dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        u = cotangent("conv2d", dy, y).reshape(images, groups, kernels // groups, positions)
+        needs_dx, needs_dw, needs_db = needs_input_grad
+        dx = np.empty(x.shape, dtype=x.dtype) if needs_dx else None
+        dw = np.zeros_like(w) if needs_dw else None
+        db = u.sum(axis=(0, 3)).reshape(kernels) if needs_db and bias is not None else None
+        for block in blocks():
+            if dx is not None:  # y = w @ patches, so d(patches) = wᵀ @ u, and back through the windows
+                dpatches = w.swapaxes(1, 2) @ u[block]
+                shape = (-1, channels, rows.kernel, columns.kernel, rows.windows, columns.windows)
+                dx[block] = scatter(dpatches.reshape(shape), rows, columns)
+            if dw is not None:
+                dw += np.matmul(u[block], patches(block).swapaxes(2, 3)).sum(axis=0)
+        return dx, None if dw is None else dw.reshape(weight.shape), db
+
+    return y, pullback
+
+
+def _conv2d_of_one_image(
+    x: Array, weight: Array, bias: Array | None, *options: IntPair | str
+) -> tuple[Array, Pullback]:
+    y, batch_pullback = conv2d(x[None], weight, bias, *options)  # type: ignore[arg-type]  # passed through as given
+
+    def pullback(dy: Array, **needs: tuple[bool, bool, bool]) -> tuple[Array | None, ...]:
+        dx, dw, db = batch_pullback(cotangent("conv2d", dy, y[0])[None], **needs)
+        return None if dx is None else dx[0], dw, db
+
+    return y[0], pullback
+
+
+def _axes(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: IntPair,
+    padding: IntPair | str,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[Axis, Axis]:
+    """The windows along height and width, once everything is known to fit."""
+    told = f"input {x.shape}, weight {weight.shape}, groups {groups}"
+    if x.ndim != 4 or weight.ndim != 4:
+        raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {told}")
+    if not isinstance(groups, (int, np.integer)) or groups < 1:
+        raise ValueError(f"conv2d: groups must be a positive int, got {groups!r}")
+    kernels, channels = weight.shape[:2]
+    if min(weight.shape) < 1:
+        raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {told}")
+    if x.shape[1] != channels * groups:
+        raise ValueError(
+            f"conv2d: the weight takes {channels}·{groups} channels, the input has {x.shape[1]}: {told}"
+        )
+    if kernels % groups:
+        raise ValueError(f"conv2d: {kernels} kernels do not fall into {groups} groups: {told}")
+    if bias is not None and bias.shape != (kernels,):
+        raise ValueError(f"conv2d: bias must have the shape ({kernels},), got {bias.shape}")
+    strides = pair("conv2d", "stride", stride, at_least=1)
+    dilations = pair("conv2d", "dilation", dilation, at_least=1)
+    spans = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)]
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"conv2d: padding must be ints, 'same' or 'valid', got {padding!r}")
+        if padding == "same" and max(strides) > 1:
+            raise ValueError(f"conv2d: padding='same' needs stride 1, got stride {stride!r}")
+        total = spans if padding == "same" else [0, 0]
+        before = (total[0] // 2, total[1] // 2)
+    else:
+        before = pair("conv2d", "padding", padding, at_least=0)
+        total = [2 * before[0], 2 * before[1]]
+
+    def along(i: int) -> Axis:
+        size, span = x.shape[2 + i], spans[i]
+        if size < 1 or size + total[i] <= span:
+            raise ValueError(
+                f"conv2d: the kernel spans {span + 1} pixels along the {('height', 'width')[i]}, the padded input "
+                f"only {size + total[i]} (size {size}, padding {padding!r}, dilation {dilation!r}): {told}"
+            )
+        windows = (size + total[i] - span - 1) // strides[i] + 1
+        return Axis(size, windows, weight.shape[2 + i], strides[i], before[i], dilations[i])
+
+    return along(0), along(1)

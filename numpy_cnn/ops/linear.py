@@ -1,0 +1,76 @@
+"""The dense layer, and the flattening that stands before it."""
+
+import math
+
+from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
+    """Multiply by a matrix and add a vector, as `torch.nn.functional.linear`.
+
+        y = x wᵀ + b        dx = dy w        dw = dyᵀ x        db = Σ dy over all but the last axis
+
+    Args:
+        x: (…, in), any number of leading axes.
+        weight: (out, in).
+        bias: (out,), or None.
+
+    Returns:
+        y (…, out), and the pullback dy → (dx, dw, db).
+        `pullback(dy, needs_input_grad=(False, True, True))` leaves dx out and gives None in its place.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit.
+    """
+    check_floats("linear", x=x, weight=weight, bias=bias)
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear: expected x (…, in) and weight (out, in), got {x.shape} and {weight.shape}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias must have the shape {weight.shape[:1]}, got {bias.shape}")
+    y = x @ weight.T
+    if bias is not None:
+        y += bias
+
+    def pullback(
+        dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        dy = cotangent("linear", dy, y)
+        # The leading axes are one long batch: (batch, in) and (batch, out). Spelled out, for −1 fails on 0 rows.
+        batch = math.prod(x.shape[:-1])
+        rows, u = x.reshape(batch, x.shape[-1]), dy.reshape(batch, weight.shape[0])
+        needs_dx, needs_dw, needs_db = needs_input_grad
+        return (
+            dy @ weight if needs_dx else None,
+            u.T @ rows if needs_dw else None,
+            u.sum(axis=0) if needs_db and bias is not None else None,
+        )
+
+    return y, pullback
+
+
+def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:
+    """Make one axis of the axes start_dim … end_dim, in row-major order, as `torch.flatten`.
+
+    Args:
+        x: any shape.
+        start_dim: the first axis that goes in; the network uses 1, which keeps the batch.
+        end_dim: the last one, counted in.
+
+    Returns:
+        y, a view of x where the layout allows one, and the pullback dy → (dx,), the same numbers in x's shape.
+
+    Raises:
+        ValueError: an axis that x does not have, or start_dim behind end_dim.
+    """
+    check_floats("flatten", x=x)
+    start, end = axis("flatten", "start_dim", start_dim, x.ndim), axis("flatten", "end_dim", end_dim, x.ndim)
+    if start > end:
+        raise ValueError(
+            f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in the shape {x.shape}"
+        )
+    y = x.reshape(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+
+    def pullback(dy: Array) -> tuple[Array]:
+        return (cotangent("flatten", dy, y).reshape(x.shape),)
+
+    return y, pullback

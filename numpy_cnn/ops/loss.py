@@ -1,0 +1,229 @@
+"""From scores to probabilities, and from predictions to one number."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
+
+Reduction: TypeAlias = Literal["none", "mean", "sum"]
+
+
+def softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
+    """Turn scores into probabilities along `dim`, as `torch.nn.functional.softmax`.
+
+        y_i = exp(x_i) / Σ_j exp(x_j)        dx_i = y_i · (dy_i − Σ_j y_j dy_j)
+
+    The largest score is subtracted first: the quotient stays the same and exp cannot overflow.
+
+    Args:
+        x: scores, any shape.
+        dim: the axis whose entries compete; they sum to 1 afterwards.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+    """
+    check_floats("softmax", x=x)
+    if x.ndim == 0:
+        y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
+        return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
+    dim = axis("softmax", "dim", dim, x.ndim)
+    y = np.exp(_shifted(x, dim))
+    y /= y.sum(axis=dim, keepdims=True)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        dy = cotangent("softmax", dy, y)
+        return (y * (dy - (y * dy).sum(axis=dim, keepdims=True)),)
+
+    return y, pullback
+
+
+def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
+    """The logarithm of the softmax, as `torch.nn.functional.log_softmax`.
+
+        y_i = x_i − log Σ_j exp(x_j)        dx_i = dy_i − exp(y_i) · Σ_j dy_j
+
+    Computed as z − log Σ exp(z) with z = x − max x, which is finite where log(softmax(x)) would be log 0.
+
+    Args:
+        x: scores, any shape.
+        dim: the axis whose entries compete.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Source: P. Blanchard, D. Higham and N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
+    """
+    check_floats("log_softmax", x=x)
+    if x.ndim == 0:
+        y, row_pullback = log_softmax(x[None], axis("log_softmax", "dim", dim, 0))
+        return y.reshape(()), lambda dy: (
+            row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),
+        )
+    dim = axis("log_softmax", "dim", dim, x.ndim)
+    z = _shifted(x, dim)
+    y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
+
+    def pullback(dy: Array) -> tuple[Array]:
+        dy = cotangent("log_softmax", dy, y)
+        return (dy - np.exp(y) * dy.sum(axis=dim, keepdims=True),)
+
+    return y, pullback
+
+
+def nll_loss(
+    x: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> tuple[Array, Pullback]:
+    """The negative log-likelihood of the right class, as `torch.nn.functional.nll_loss`.
+
+        none: y_n = −v_n · x[n, t_n]        sum: Σ_n y_n        mean: Σ_n y_n / Σ_n v_n
+
+    with v_n = weight[t_n], or 1 without weights, and v_n = 0 where t_n is `ignore_index`. The mean of no samples
+    is NaN. dx[n, t_n] = −v_n · dy_n, with dy / Σ v for dy_n in a mean, and 0 everywhere else.
+
+    Args:
+        x: log-probabilities (N, C), (C,) or (N, C, d1, …).
+        target: int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
+        weight: one factor a class (C,), or None. It is an option: no gradient is given for it.
+        ignore_index: the target that marks a sample to be left out.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        y, of target's shape for "none" and () otherwise, and the pullback dy → (dx, None).
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or a target is no class.
+    """
+    check_floats("nll_loss", x=x, weight=weight)
+    _check_reduction("nll_loss", reduction)
+    _check_targets(x, target, weight, ignore_index)
+    class_axis = 0 if x.ndim == 1 else 1
+    kept = np.asarray(target != ignore_index)
+    # An ignored target may be no index at all: any valid one does in its place, for its factor is 0.
+    index = np.expand_dims(np.where(kept, target, 0), class_axis)
+    factor = kept.astype(x.dtype) if weight is None else np.where(kept, weight[index.squeeze(class_axis)], 0)
+    picked = np.take_along_axis(x, index, class_axis).squeeze(class_axis)
+    losses = np.where(kept, -factor * picked, x.dtype.type(0))  # not 0·x: an ignored −∞ would give NaN
+    total = factor.sum(dtype=x.dtype)
+    y = _reduced(losses, reduction, total)
+
+    def pullback(dy: Array) -> tuple[Array, None]:
+        dy = cotangent("nll_loss", dy, y)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
+            each = -factor * (dy / total if reduction == "mean" else dy)
+        dx = np.zeros(x.shape, dtype=x.dtype)
+        each = np.where(kept, each, x.dtype.type(0))
+        np.put_along_axis(dx, index, np.expand_dims(each, class_axis), class_axis)
+        return dx, None
+
+    return y, pullback
+
+
+def cross_entropy(
+    x: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> tuple[Array, Pullback]:
+    """The loss of a classifier, from its raw scores, as `torch.nn.functional.cross_entropy`.
+
+        y = nll_loss(log_softmax(x), target)        dx = (softmax(x) − onehot(target)) · v · dy / Σ v   for a mean
+
+    The arguments are those of `nll_loss`, with scores for x; targets are class indices.
+
+    Returns:
+        y, of target's shape for "none" and () otherwise, and the pullback dy → (dx, None).
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or a target is no class.
+    """
+    check_floats("cross_entropy", x=x)
+    if x.ndim == 0:
+        raise ValueError("cross_entropy: expected scores (N, C), (C,) or (N, C, d1, …), got a single number")
+    log_probabilities, softmax_pullback = log_softmax(x, dim=0 if x.ndim == 1 else 1)
+    y, nll_pullback = nll_loss(log_probabilities, target, weight, ignore_index, reduction)
+
+    def pullback(dy: Array) -> tuple[Array, None]:
+        dlog, _ = nll_pullback(dy)
+        return softmax_pullback(dlog)[0], None
+
+    return y, pullback
+
+
+def mse_loss(x: Array, target: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
+    """The squared error, as `torch.nn.functional.mse_loss`.
+
+        none: y = (x − t)²        sum: Σ (x − t)²        mean: Σ (x − t)² / size
+        dx = 2 (x − t) · dy, divided by the size in a mean; dt = −dx
+
+    Args:
+        x: predictions, any shape.
+        target: of x's shape. Torch would broadcast another shape, with a warning; here it is an error.
+        reduction: "none", "mean" (over all elements) or "sum".
+
+    Returns:
+        y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
+    """
+    check_floats("mse_loss", x=x, target=target)
+    _check_reduction("mse_loss", reduction)
+    if x.shape != target.shape:
+        raise ValueError(f"mse_loss: x and target must have one shape, got {x.shape} and {target.shape}")
+    difference = np.asarray(x - target)
+    size = x.dtype.type(x.size)
+    y = _reduced(difference * difference, reduction, size)
+
+    def pullback(dy: Array) -> tuple[Array, Array]:
+        dy = cotangent("mse_loss", dy, y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            dx = np.asarray(2 * difference * (dy / size if reduction == "mean" else dy))
+        return dx, -dx
+
+    return y, pullback
+
+
+def _shifted(x: Array, dim: int) -> Array:
+    """x less its maximum along `dim`; ∞ − ∞ is torch's NaN and no reason to warn."""
+    if x.size == 0:
+        return x.copy()
+    with np.errstate(invalid="ignore"):
+        return np.asarray(x - x.max(axis=dim, keepdims=True))
+
+
+def _reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
+    if reduction == "none":
+        return np.asarray(losses)
+    summed = losses.sum(dtype=losses.dtype)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(summed / total if reduction == "mean" else summed)
+
+
+def _check_reduction(op: str, reduction: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+
+
+def _check_targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> None:
+    if x.ndim == 0:
+        raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
+    classes = x.shape[0 if x.ndim == 1 else 1]
+    expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
+    if not isinstance(target, (np.ndarray, np.generic)) or target.dtype != np.int64:
+        got = getattr(target, "dtype", type(target).__name__)
+        raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")
+    if target.shape != expected:
+        raise ValueError(
+            f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}"
+        )
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
+    wrong = (target != ignore_index) & ((target < 0) | (target >= classes))
+    if np.any(wrong):
+        raise ValueError(
+            f"nll_loss: target {np.asarray(target)[wrong][0]} is neither a class in [0, {classes}) "
+            f"nor ignore_index {ignore_index}"
+        )

@@ -92,7 +92,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     held = max(1, round(fraction * len(split))) if fraction > 0 else 0
     if held >= len(split):
         raise UserError(
-            f"a validation fraction of {fraction} holds out {held} of {len(split)} images and leaves none to train on"
+            f"a validation fraction of {fraction} holds out {held} of {len(split)} images: "
+            "none are left to train on"
         )
     validation = np.zeros(len(split), dtype=np.bool_)
     validation[np.random.default_rng(seed).permutation(len(split))[:held]] = True

@@ -14,17 +14,16 @@ from numpy_cnn.common.data.dataset import Dataset, PixelScale, Split
 IMAGE_SIZE = (8, 8)
 
 # Pixels count the inked points of a 4x4 block of a 32x32 bitmap. Mean and std of the training images.
-PIXEL = PixelScale(maximum=16, mean=MEAN_, std=STD_)
+PIXEL = PixelScale(maximum=16, mean=0.3058, std=0.3764)
 
-# Every fifth image is a test image. The file goes round the ten digits in runs, and 5 divides neither
-# their lengths nor their starts, so each digit gets its share.
 TEST_EVERY = 5
 
 
 def load() -> Dataset:
-    """1,438 training and 359 test images, ``(N, 1, 8, 8)``; the split is fixed: a test image has index % 5 == 4.
+    """1,438 training and 359 test images, ``(N, 1, 8, 8)``.
 
-    The same people wrote the digits of both splits.
+    The split is fixed: every fifth image of the file (index % 5 == 4) is a test image, 21 (the ones) to 52
+    (the threes) of each digit. The same people wrote the digits of both splits.
     """
     with (
         resources.files(__package__).joinpath("digits.npz").open("rb") as file,

@@ -38,8 +38,8 @@ def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Da
     if kept < total:
         if not len(train) or not len(test):
             raise UserError(
-                f"{dataset.name} has {len(train)} training and {len(test)} test images with a label below {classes}: "
-                "both must have some; use more classes or a larger limit"
+                f"{dataset.name} has {len(train)} training and {len(test)} test images with a label "
+                f"below {classes}: both must have some; use more classes or a larger limit"
             )
         which = "class 0" if classes == 1 else f"classes 0-{classes - 1}"
         notes.append(f"only {which} kept ({kept} of {total} images)")
@@ -52,7 +52,9 @@ def average_pixels(images: NDArray[np.float32], image_size: tuple[int, int]) -> 
     """``(..., H, W)`` to ``(..., h, w)``: each pixel the mean of a block of (H/h) x (W/w) pixels."""
     *rest, height, width = images.shape
     h, w = image_size
-    return images.reshape(*rest, h, height // h, w, width // w).mean(axis=(-3, -1), dtype=np.float32)
+    blocks = images.reshape(*rest, h, height // h, w, width // w)
+    averaged: NDArray[np.float32] = blocks.mean(axis=(-3, -1), dtype=np.float32)
+    return averaged
 
 
 def _below(split: Split, classes: int) -> Split:
@@ -64,6 +66,6 @@ def _check_multiple(name: str, have: tuple[int, int], want: tuple[int, int]) -> 
         return
     sizes = sorted(n for n in range(1, min(have) + 1) if have[0] % n == 0 and have[1] % n == 0)
     raise UserError(
-        f"the network takes {want[0]}x{want[1]} images and {name} has {have[0]}x{have[1]}: images are only averaged "
-        f"down by a whole factor, so a square image size must be one of {', '.join(map(str, sizes))}"
+        f"the network takes {want[0]}x{want[1]} images and {name} has {have[0]}x{have[1]}: images are only "
+        f"averaged down by a whole factor, so a square image size must be one of {', '.join(map(str, sizes))}"
     )

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from numpy_cnn.common.errors import UserError
 
-_AGAIN = "fetch the file again"
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAGIC = {1: 0x0801, 3: 0x0803}
 _HOLDS = {0x0801: "labels", 0x0803: "images"}
+_AGAIN = "delete it and fetch it again"
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
@@ -44,7 +44,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked where it is gzipped: its first bytes tell, not its name.
+    """The content of a file, unpacked where its name ends in ``.gz``.
 
     Raises UserError where it cannot be read or the compressed data are damaged.
     """
@@ -52,13 +52,13 @@ def read_bytes(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    if not content.startswith(_GZIP_MAGIC):
+    if path.suffix != ".gz":
         return content
     try:
         return gzip.decompress(content)
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(
-            f"{path}: the gzip data are damaged ({error}), probably an interrupted download: {_AGAIN}"
+            f"{path}: expected gzip data, found damaged ones ({error}), probably an interrupted download: {_AGAIN}"
         ) from error
 
 
@@ -76,9 +76,7 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"found 0x{found:08X}: {_cause(found, content)}"
         )
     if len(content) < header:
-        raise UserError(
-            f"{path}: expected a header of {header} bytes, found {len(content)}: the file is cut short; {_AGAIN}"
-        )
+        raise UserError(f"{path}: expected a header of {header} bytes, found {len(content)}: cut short; {_AGAIN}")
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4))
     if 0 in shape:
         raise UserError(f"{path}: expected {_HOLDS[magic]}, found none: the header says {_times(shape)}")
@@ -100,6 +98,8 @@ def _times(shape: tuple[int, ...]) -> str:
 def _cause(found: int, content: bytes) -> str:
     if found in _HOLDS:
         return f"this is a file of {_HOLDS[found]}; were the two files swapped?"
+    if content.startswith(_GZIP_MAGIC):
+        return "the content is gzipped; give the file a name that ends in .gz"
     if content.lstrip().startswith(b"<"):
         return f"this looks like a web page that was saved instead of the file; {_AGAIN}"
     return f"this is no MNIST file, or it is damaged; {_AGAIN}"

@@ -40,12 +40,14 @@ class Raw:
     labels: NDArray[np.uint8]
 
 
-NAMES = Files(
-    train_images=Path("train-images-idx3-ubyte"),
-    train_labels=Path("train-labels-idx1-ubyte"),
-    test_images=Path("t10k-images-idx3-ubyte"),
-    test_labels=Path("t10k-labels-idx1-ubyte"),
-)
+def standard_files(folder: Path) -> Files:
+    """The four files in ``folder`` under the names that torchvision gives them."""
+    return Files(
+        train_images=folder / "train-images-idx3-ubyte",
+        train_labels=folder / "train-labels-idx1-ubyte",
+        test_images=folder / "t10k-images-idx3-ubyte",
+        test_labels=folder / "t10k-labels-idx1-ubyte",
+    )
 
 
 def load(data_dir: Path) -> Dataset:
@@ -64,24 +66,18 @@ def find(data_dir: Path) -> Files:
 
     Raises UserError where one is missing.
     """
-    hint = "--download fetches them, --data-dir names another folder"
-    expected = ", ".join(str(name) for name in vars(NAMES).values())
+    raw = data_dir / "MNIST" / "raw"
     if not data_dir.is_dir():
-        raise UserError(
-            f"no folder {data_dir}: expected the MNIST files {expected} (plain or .gz) in {data_dir / 'MNIST' / 'raw'}; {hint}"
-        )
-    missing: dict[Path, list[str]] = {}
-    for folder in (data_dir / "MNIST" / "raw", data_dir):
-        found = {role: _variant(folder, name) for role, name in vars(NAMES).items()}
-        present = {role: path for role, path in found.items() if path is not None}
-        if len(present) == len(found):
-            return Files(**present)
-        missing[folder] = [str(vars(NAMES)[role]) for role in found if role not in present]
-
+        raise _missing("no such folder", raw, list(vars(standard_files(raw)).values()))
+    missing: dict[Path, list[Path]] = {}
+    for folder in (raw, data_dir):
+        wanted = vars(standard_files(folder))
+        found = {role: path for role, plain in wanted.items() if (path := _variant(plain)) is not None}
+        if len(found) == len(wanted):
+            return Files(**found)
+        missing[folder] = [path for role, path in wanted.items() if role not in found]
     folder = min(missing, key=lambda folder: len(missing[folder]))
-    raise UserError(
-        f"{folder} has no {', '.join(missing[folder])}: expected the MNIST files {expected} (plain or .gz) there; {hint}"
-    )
+    raise _missing("files are missing", folder, missing[folder])
 
 
 def read(files: Files) -> tuple[Raw, Raw]:
@@ -94,8 +90,8 @@ def read(files: Files) -> tuple[Raw, Raw]:
     test = _read_pair(files.test_images, files.test_labels)
     if train.images.shape[1:] != test.images.shape[1:]:
         raise UserError(
-            f"{files.train_images} holds {_size(train)} images and {files.test_images} holds {_size(test)} ones: "
-            "the files come from different data sets"
+            f"{files.train_images} holds {_size(train)} images and {files.test_images} holds "
+            f"{_size(test)} ones: the files come from different data sets"
         )
     return train, test
 
@@ -130,13 +126,21 @@ def download(data_dir: Path) -> None:
         raise UserError(child.stdout.strip() or f"the download of MNIST stopped with exit code {child.returncode}")
 
 
-def _variant(folder: Path, name: Path) -> Path | None:
-    dotted = str(name).replace("-idx", ".idx")
-    for spelling in (str(name), dotted):
+def _variant(plain: Path) -> Path | None:
+    """The file under one of its four spellings, or None."""
+    for name in (plain.name, plain.name.replace("-idx", ".idx")):
         for suffix in ("", ".gz"):
-            if (path := folder / (spelling + suffix)).is_file():
+            if (path := plain.with_name(name + suffix)).is_file():
                 return path
     return None
+
+
+def _missing(what: str, folder: Path, files: list[Path]) -> UserError:
+    names = ", ".join(path.name for path in files)
+    return UserError(
+        f"MNIST: {what}: expected {names} (plain or .gz) in {folder}; "
+        "--download fetches them, --data-dir names another folder"
+    )
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> Raw:
@@ -148,7 +152,9 @@ def _read_pair(images_path: Path, labels_path: Path) -> Raw:
         )
     if labels.max() > 9:
         at = int(np.argmax(labels > 9))
-        raise UserError(f"{labels_path}: expected labels from 0 to 9, found {labels[at]} at index {at}: this is not MNIST")
+        raise UserError(
+            f"{labels_path}: expected labels from 0 to 9, found {labels[at]} at index {at}: this is not MNIST"
+        )
     return Raw(images, labels)
 
 

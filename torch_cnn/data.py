@@ -1,0 +1,85 @@
+"""MNIST through torchvision's data set and transforms, as the same arrays that numpy_cnn reads by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from numpy_cnn.common.data import idx, mnist
+from numpy_cnn.common.data.dataset import Dataset, Split
+from numpy_cnn.common.errors import UserError
+from torch_cnn.torchvision_import import torchvision_module
+
+
+def load(data_dir: Path) -> Dataset:
+    """MNIST as inputs, ``(N, 1, 28, 28)``, from a folder that ``numpy_cnn.common.data.mnist.find`` accepts.
+
+    Raises UserError where a file is missing, damaged, or does not go with the others.
+    """
+    files = mnist.find(data_dir)
+    mnist.read(files)  # torchvision's own errors do not name the file or what is wrong with it
+    with _torchvision_root(files) as root:
+        return Dataset("mnist", _split(root, train=True), _split(root, train=False), mnist.PIXEL)
+
+
+def download(data_dir: Path) -> None:
+    """Fetch MNIST into ``data_dir/MNIST/raw``; what is there already stays.
+
+    Raises UserError where torchvision is missing, the network fails, or the folder cannot be written.
+    """
+    datasets = torchvision_module("datasets")
+    try:
+        datasets.MNIST(root=data_dir, train=True, download=True)
+    except (OSError, RuntimeError) as error:
+        cause = " ".join(str(error).split())
+        raise UserError(
+            f"cannot download MNIST into {data_dir}: {cause}; check the network, "
+            "or put the four files into the folder yourself"
+        ) from error
+
+
+def _split(root: Path, train: bool) -> Split:
+    datasets, v2 = torchvision_module("datasets"), torchvision_module("transforms.v2")
+    scale = mnist.PIXEL
+    transform = v2.Compose(
+        [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean=[scale.mean], std=[scale.std])]
+    )
+    dataset = datasets.MNIST(root=root, train=train)
+    # All images at once, (N, H, W) -> (N, 1, H, W); one by one through PIL takes a minute for the same bits.
+    images = transform(dataset.data.unsqueeze(1))
+    return Split(images.numpy(), dataset.targets.numpy())
+
+
+@contextlib.contextmanager
+def _torchvision_root(files: mnist.Files) -> Iterator[Path]:
+    """A folder as torchvision wants it: the one there is, or a temporary one with the files unpacked."""
+    folder = files.train_images.parent
+    if folder.parts[-2:] == ("MNIST", "raw") and files == mnist.standard_files(folder):
+        yield folder.parent.parent
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "MNIST", "raw")
+        folder.mkdir(parents=True)
+        for role, path in vars(mnist.standard_files(folder)).items():
+            path.write_bytes(idx.read_bytes(getattr(files, role)))
+        yield Path(temporary)
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m torch_cnn.data DIR`` downloads MNIST; standard output says only what went wrong."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            download(Path(arguments[0]))
+    except UserError as error:
+        print(error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""The one place that imports torchvision, also where its compiled operators do not load.
+
+A torchvision built for CUDA beside a CPU-only torch, a common pair, fails at its import with
+``operator torchvision::nms does not exist``: its shared library does not load, and then its Python code
+describes two operators that nobody has declared. Data sets and transforms use neither. Declaring the two
+schemas, and only where the plain import fails so, lets the import through; calling either operator still
+raises an error.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import torch.library
+
+from numpy_cnn.common.errors import UserError
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+# torch forgets the schemas when the library that declared them is collected.
+_declared: list[torch.library.Library] = []
+
+
+def torchvision_module(name: str) -> ModuleType:
+    """``torchvision.<name>``, such as ``datasets`` or ``transforms.v2``.
+
+    Raises UserError where torchvision is not installed or does not go with this torch.
+    """
+    try:
+        return _import_declaring_missing_operators(f"torchvision.{name}")
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f'cannot import torchvision ({error}): pip install "cnn-parity[torch]" installs a matching one'
+        ) from error
+
+
+def _import_declaring_missing_operators(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error) or _declared:
+            raise
+    untyped: Any = torch.library.Library
+    library = untyped("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    _declared.append(library)
+    return importlib.import_module(name)

@@ -1,0 +1,22 @@
+"""A convolutional network written by hand in NumPy, every gradient explicit."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy_cnn import ops
+    from numpy_cnn.model import SimpleCNN
+
+__all__ = ["SimpleCNN", "ops"]
+
+
+# Imported when first asked for: torch_cnn shares numpy_cnn.common, and must not load the ops it is to judge.
+def __getattr__(name: str) -> Any:
+    if name == "SimpleCNN":
+        from numpy_cnn.model import SimpleCNN
+
+        return SimpleCNN
+    if name == "ops":
+        import importlib
+
+        return importlib.import_module("numpy_cnn.ops")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
-Pullback: TypeAlias = Callable[..., tuple[Array | None, ...]]
+Pullback: TypeAlias = Callable[..., tuple[Any, ...]]
 
 IntPair: TypeAlias = int | tuple[int, int]
 
@@ -52,7 +52,7 @@ def axis(op: str, name: str, value: int, ndim: int) -> int:
 
 def cotangent(op: str, dy: Any, y: Array) -> Array:
     """Give `dy` as an array of y's dtype, once its shape is known to be y's."""
-    dy = np.asarray(dy, dtype=y.dtype)
-    if dy.shape != y.shape:
-        raise ValueError(f"{op}: the pullback needs dy in the shape of the output {y.shape}, got {dy.shape}")
-    return dy
+    dy_array: Array = np.asarray(dy, dtype=y.dtype)
+    if dy_array.shape != y.shape:
+        raise ValueError(f"{op}: the pullback needs dy in the shape of the output {y.shape}, got {dy_array.shape}")
+    return dy_array

@@ -65,9 +65,7 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pul
     check_floats("flatten", x=x)
     start, end = axis("flatten", "start_dim", start_dim, x.ndim), axis("flatten", "end_dim", end_dim, x.ndim)
     if start > end:
-        raise ValueError(
-            f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in the shape {x.shape}"
-        )
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in the shape {x.shape}")
     y = x.reshape(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
     def pullback(dy: Array) -> tuple[Array]:

@@ -52,14 +52,12 @@ def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
-    Source: P. Blanchard, D. Higham and N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
+    Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
     check_floats("log_softmax", x=x)
     if x.ndim == 0:
         y, row_pullback = log_softmax(x[None], axis("log_softmax", "dim", dim, 0))
-        return y.reshape(()), lambda dy: (
-            row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),
-        )
+        return y.reshape(()), lambda dy: (row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("log_softmax", "dim", dim, x.ndim)
     z = _shifted(x, dim)
     y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
@@ -216,9 +214,7 @@ def _check_targets(x: Array, target: Array, weight: Array | None, ignore_index: 
         got = getattr(target, "dtype", type(target).__name__)
         raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")
     if target.shape != expected:
-        raise ValueError(
-            f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}"
-        )
+        raise ValueError(f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}")
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
     wrong = (target != ignore_index) & ((target < 0) | (target >= classes))

@@ -38,9 +38,7 @@ class Axis:
 
 def gather(x: Array, rows: Axis, columns: Axis) -> Array:
     """Copy the windows of x (N, C, H, W) out as patches (N, C, kh, kw, oh, ow), zero over the padding."""
-    patches = np.zeros(
-        (*x.shape[:2], rows.kernel, columns.kernel, rows.windows, columns.windows), dtype=x.dtype
-    )
+    patches = np.zeros((*x.shape[:2], rows.kernel, columns.kernel, rows.windows, columns.windows), dtype=x.dtype)
     for i, out_rows, in_rows in rows.taps():
         for j, out_columns, in_columns in columns.taps():
             patches[:, :, i, j, out_rows, out_columns] = x[:, :, in_rows, in_columns]

@@ -1,0 +1,179 @@
+"""`train`: from flags to a run folder."""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numpy_cnn.common.checkpoint import Checkpoint, Position, load_checkpoint
+from numpy_cnn.common.commands.loading import load_data
+from numpy_cnn.common.config import TrainConfig
+from numpy_cnn.common.data import IMAGE_SIZES, fit, hold_out, limit
+from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.initial import initial_parameters
+from numpy_cnn.common.interrupt import Interrupt
+from numpy_cnn.common.loop import Interrupted, Plan, evaluate, train
+from numpy_cnn.common.pictures import draw_pictures
+from numpy_cnn.common.progress import training_progress
+from numpy_cnn.common.run import RunFolder
+
+if TYPE_CHECKING:
+    from numpy_cnn.common.command import Program
+
+
+@dataclass(frozen=True)
+class Train(TrainConfig):
+    """Train a SimpleCNN and keep its checkpoints, history and pictures in a folder."""
+
+    out: Path | None = None
+    """Folder for the run; runs/<program>-<data>-<arch>-<number> if left out."""
+    resume: Path | None = None
+    """Folder of a run to go on with, up to --epochs."""
+    json: Path | None = None
+    """File for the result as JSON; - for standard output."""
+    dry_run: bool = False
+    """Check everything, print the plan, and train nothing."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.out is not None and self.resume is not None:
+            raise UserError(
+                f"--out {self.out} and --resume {self.resume} exclude each other: a run keeps its folder"
+            )
+
+    def resumed(self, parse: Callable[["Train"], "Train"]) -> "Train":
+        """The command with what the run in `--resume` began with; --epochs and --data-dir may be typed anew.
+
+        Raises:
+            UserError: there is no such run, or a flag contradicts it.
+        """
+        assert self.resume is not None
+        stored = load_checkpoint(RunFolder.existing(self.resume).last).config
+        typed = parse(Train(**{field.name: getattr(stored, field.name) for field in fields(stored)}))
+        for group in ("dataset", "network", "optimization"):
+            for field in fields(getattr(typed, group)):
+                if field.name not in ("data_dir", "download"):
+                    _check_same(
+                        field.name,
+                        getattr(getattr(stored, group), field.name),
+                        getattr(getattr(typed, group), field.name),
+                        self.resume,
+                    )
+        for name in ("batch_size", "seed", "validation", "limit"):
+            _check_same(name, getattr(stored, name), getattr(typed, name), self.resume)
+        return typed
+
+    def run(self, program: "Program") -> int:
+        """Train, test, draw; the exit code."""
+        run = RunFolder.existing(self.resume) if self.resume else self._new_folder(program)
+        start = load_checkpoint(run.last) if self.resume else None
+        plan, test, notes = self._plan(program)
+        # Results go to standard output; where that is to be JSON alone, what is told goes to standard error.
+        out = sys.stderr if self.json == Path("-") else sys.stdout
+        for note in notes:
+            print(note, file=out)
+        if self.dry_run:
+            print(f"would train in {run.path}; nothing was written", file=out)
+            return 0
+        run.path.mkdir(parents=True, exist_ok=True)
+        position = start.position if start else Position()
+        if start:
+            run.forget_after(position.epoch)
+        interrupted = self._train(program, plan, run, start, position)
+        if interrupted:
+            print(
+                f"\n{program.name}: interrupted; saved {run.last}\n"
+                f"go on with: python -m {program.name} --resume {run.path}",
+                file=sys.stderr,
+            )
+            return 130
+        best = load_checkpoint(run.best)
+        backend = program.backend()(best.architecture, best.parameters, self.optimization)
+        loss, accuracy, answers = evaluate(backend, test)
+        history = run.history()
+        seconds = sum(row["seconds"] for row in history)
+        draw_pictures(run, best, history, test, answers)
+        print(
+            f"test accuracy {accuracy:.2%} ({round(accuracy * len(test))} of {len(test)}), loss {loss:.4f}, "
+            f"epoch {best.position.epoch} of {len(history)}, {seconds:.1f} s of training; {run.path}",
+            file=out,
+        )
+        if self.json is not None:
+            report = {
+                "schema": 1,
+                "backend": program.name,
+                "config": self.to_json(),
+                "architecture": best.architecture.to_json(),
+                "run": str(run.path),
+                "best_epoch": best.position.epoch,
+                "test_accuracy": accuracy,
+                "test_loss": loss,
+                "seconds": seconds,
+                "history": history,
+            }
+            text = json.dumps(_without_nan(report), indent=2, allow_nan=False)
+            if self.json == Path("-"):
+                print(text)
+            else:
+                self.json.write_text(text + "\n", encoding="utf-8")
+        return 0
+
+    def _new_folder(self, program: "Program") -> RunFolder:
+        return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}")
+
+    def _plan(self, program: "Program") -> tuple[Plan, Any, list[str]]:
+        # The sizes are checked before the data is read, which may take longer.
+        data_size = IMAGE_SIZES[self.dataset.data]
+        architecture = self.network.architecture(data_size)
+        if architecture.in_channels != 1:
+            raise UserError(f"--channels {architecture.in_channels}: the images of {self.dataset.data} have 1")
+        dataset, note = fit(load_data(self.dataset, program), architecture.image_size, architecture.classes)
+        dataset = limit(dataset, self.limit)
+        training, validation = hold_out(dataset.train, self.validation, self.seed)
+        plan = Plan(program.name, architecture, self, data_size, dataset.pixel, training, validation)
+        parameters = sum(math.prod(shape) for shape in architecture.parameter_shapes().values())
+        told = (
+            f"{self.dataset.data}: {len(training)} images to train, {len(validation)} to validate, "
+            f"{len(dataset.test)} to test; {self.network.arch}: {parameters} parameters; "
+            f"{plan.batches} batches of {self.batch_size} an epoch"
+        )
+        return plan, dataset.test, [*([note] if note else []), told]
+
+    def _train(
+        self, program: "Program", plan: Plan, run: RunFolder, start: Checkpoint | None, position: Position
+    ) -> bool:
+        parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
+        state = start.optimizer_state if start else None
+        backend = program.backend()(plan.architecture, parameters, self.optimization, state)
+        if position.epoch >= self.epochs:
+            print(f"{run.path} has its {position.epoch} epochs already; --epochs takes more", file=sys.stderr)
+        with (
+            Interrupt() as interrupt,
+            training_progress(self.epochs, plan.batches) as progress,
+            np.errstate(over="ignore", invalid="ignore"),  # a diverging run is told in words
+        ):
+            try:
+                train(backend, plan, run, progress, interrupt, position)
+            except Interrupted:
+                return True
+        return False
+
+
+def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:
+    if stored != typed:
+        flag = f"--{name.replace('_', '-')}"
+        raise UserError(f"{flag} {typed} contradicts {run}, which was begun with {stored}; leave {flag} out")
+
+
+def _without_nan(value: Any) -> Any:
+    """The value with null for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

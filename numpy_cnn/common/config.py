@@ -1,0 +1,151 @@
+"""What a training run is made of: the flags of the command line, and what checkpoints remember."""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy_cnn.common.architecture import Architecture, Preset, preset
+from numpy_cnn.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class ArchitectureConfig:
+    """Which network; every size left out is the preset's."""
+
+    arch: Preset = "hidden"
+    """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
+    squared error. edge: one fixed edge kernel, two classes."""
+    image_size: tuple[int, int] | None = None
+    """Height and width in pixels that images are averaged down to; the data's own if left out."""
+    channels: int | None = None
+    """Channels of the input."""
+    filters: int | None = None
+    """Filters of the convolution."""
+    kernel_size: int | None = None
+    """Height and width of a filter."""
+    stride: int | None = None
+    """Step of a filter."""
+    padding: int | None = None
+    """Zeros around the image."""
+    hidden: int | None = None
+    """Width of the dense layer before the last; 0 for none."""
+    classes: int | None = None
+    """Outputs; images of digits beyond them are left out."""
+
+    def architecture(self, data_size: tuple[int, int]) -> Architecture:
+        """The sizes, for images of `data_size`.
+
+        Raises:
+            UserError: they do not fit together.
+        """
+        own_size = None if self.arch == "tiny" else data_size
+        sizes = {
+            "image_size": self.image_size or own_size,
+            "in_channels": self.channels,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "padding": self.padding,
+            "hidden": self.hidden,
+            "classes": self.classes,
+        }
+        return preset(self.arch, **sizes)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the parameters move; the names and formulas are torch.optim's."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Adam, or stochastic gradient descent."""
+    lr: float = 1e-3
+    """Step size."""
+    momentum: float = 0.0
+    """Momentum of sgd."""
+    dampening: float = 0.0
+    """Dampening of sgd's momentum."""
+    nesterov: bool = False
+    """Nesterov's form of sgd's momentum."""
+    weight_decay: float = 0.0
+    """Weight of the squared norm of the parameters, halved, in the loss."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(
+                    f"--{name.replace('_', '-')} must be a finite number of at least 0, got {getattr(self, name)}"
+                )
+        if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
+            raise UserError(
+                f"--nesterov needs --momentum above 0 and --dampening 0, got {self.momentum} and {self.dampening}"
+            )
+        if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
+            raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of the optimizer chosen."""
+        names = ["lr", "weight_decay"]
+        if self.optimizer == "sgd":
+            names += ["momentum", "dampening", "nesterov"]
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images."""
+
+    data: Literal["digits", "mnist"] = "digits"
+    """digits: 1,797 images of 8x8, part of this package. mnist: 70,000 of 28x28, from --data-dir."""
+    data_dir: Path = Path("data")
+    """Folder of MNIST's four files (or of MNIST/raw with them)."""
+    download: bool = False
+    """Fetch MNIST into --data-dir first, with torchvision."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides the outcome of a training run."""
+
+    dataset: DataConfig = field(default_factory=DataConfig)
+    network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
+    optimization: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 10
+    """Passes over the training images."""
+    batch_size: int = 64
+    """Images a step."""
+    seed: int = 0
+    """Of the initial parameters, the order of the images and the validation split."""
+    validation: float = 0.1
+    """Share of the training images held out to choose the best epoch; 0 for none."""
+    limit: int | None = None
+    """Train on the first so many images alone."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, got {self.seed}")
+        if not 0 <= self.validation < 1:
+            raise UserError(f"--validation must lie in [0, 1), got {self.validation}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in the groups of the flags."""
+        values = {field.name: asdict(self)[field.name] for field in fields(TrainConfig)}
+        values["dataset"]["data_dir"] = str(self.dataset.data_dir)
+        del values["dataset"]["download"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
+        """The inverse of `to_json`."""
+        dataset, network = dict(values["dataset"]), dict(values["network"])
+        dataset["data_dir"] = Path(dataset["data_dir"])
+        if network["image_size"] is not None:
+            network["image_size"] = tuple(network["image_size"])
+        groups = {
+            "dataset": DataConfig(**dataset),
+            "network": ArchitectureConfig(**network),
+            "optimization": OptimizerConfig(**values["optimization"]),
+        }
+        return cls(**{**values, **groups})

@@ -1,0 +1,51 @@
+"""SimpleCNN in NumPy. Lay it beside torch_cnn/model.py: the same layers under the same names."""
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn import ops
+from numpy_cnn.chain import Layer, chain
+from numpy_cnn.common.architecture import Architecture, Preset, preset
+from numpy_cnn.common.initial import initial_parameters
+from numpy_cnn.ops.arguments import Array, Pullback
+
+
+class SimpleCNN:
+    """A small convolutional network: its parameters, its layers, and a call that returns scores and pullback.
+
+        scores, pullback = model(x)              # x (N, C, H, W), scores (N, classes)
+        dx, gradients = pullback(dscores)        # gradients {"conv1.weight": …} in the parameters' shapes
+
+    Args:
+        architecture: a preset's name or the sizes themselves.
+        seed: of the initial parameters.
+        parameters: {torch's name: array} to begin with instead. They are used as they are, not copied.
+        dtype: of the initial parameters.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture | Preset = "hidden",
+        *,
+        seed: int = 0,
+        parameters: dict[str, Array] | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        a = preset(architecture) if isinstance(architecture, str) else architecture
+        self.architecture = a
+        self.parameters = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)
+        self.layers: list[Layer] = [
+            ("conv1", partial(ops.conv2d, stride=a.stride, padding=a.padding)),
+            ("relu1", ops.relu),
+            ("pool1", partial(ops.max_pool2d, kernel_size=a.pool)),
+            ("flatten", partial(ops.flatten, start_dim=1)),
+        ]
+        if a.hidden:
+            self.layers += [("fc1", ops.linear), ("relu2", ops.relu), ("fc2", ops.linear)]
+        else:
+            self.layers += [("fc1", ops.linear)]
+
+    def __call__(self, x: Array) -> tuple[Array, Pullback]:
+        return chain(self.layers, self.parameters, x)

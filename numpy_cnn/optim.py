@@ -1,0 +1,194 @@
+"""Optimizers over {name: array}, step for step torch.optim's.
+
+An optimizer changes the arrays it was given in place. A name without a gradient is left alone: neither its
+value nor its count of steps moves, as in torch, where its .grad is None.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from numpy_cnn.ops.arguments import Array
+
+State = dict[str, dict[str, Array]]  # {parameter's name: {torch's name of the state: array}}
+
+
+class SGD:
+    """Stochastic gradient descent, as `torch.optim.SGD`.
+
+        g ← g + λ·w                                   weight decay λ
+        b ← μ·b + (1−τ)·g, and b ← g at first         momentum μ, dampening τ (skipped in the first step)
+        w ← w − lr · (g + μ·b if nesterov else b)
+
+    Args:
+        parameters: {name: array}, changed in place by `step`.
+        lr: step size.
+        momentum: μ in [0, ∞).
+        dampening: τ.
+        weight_decay: λ, the weight of ½‖w‖² in the loss.
+        nesterov: look ahead along the momentum; needs a momentum and no dampening.
+
+    Raises:
+        ValueError: a setting outside its range.
+
+    Source: I. Sutskever et al., On the importance of initialization and momentum in deep learning (2013).
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        _check_not_negative("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs a momentum above 0 and no dampening, got momentum {momentum}, "
+                f"dampening {dampening}"
+            )
+        self.parameters = parameters
+        self.lr, self.momentum, self.dampening = lr, momentum, dampening
+        self.weight_decay, self.nesterov = weight_decay, nesterov
+        self.state: State = {}
+
+    def step(self, gradients: Mapping[str, Array | None]) -> None:
+        """Move every parameter that has a gradient; the gradients are not changed."""
+        for name, w, g in _pairs("SGD", self.parameters, gradients):
+            if self.weight_decay:
+                g = g + self.weight_decay * w
+            if self.momentum:
+                if name not in self.state:
+                    self.state[name] = {"momentum_buffer": g.copy()}
+                else:
+                    b = self.state[name]["momentum_buffer"]
+                    b *= self.momentum
+                    b += (1 - self.dampening) * g
+                b = self.state[name]["momentum_buffer"]
+                g = g + self.momentum * b if self.nesterov else b
+            w -= self.lr * g
+
+
+class Adam:
+    """Adaptive moment estimation, as `torch.optim.Adam`.
+
+        g ← g + λ·w                                   weight decay λ
+        m ← m + (1−β₁)·(g − m)
+        v ← β₂·v + (1−β₂)·g²
+        w ← w − lr/(1−β₁ᵗ) · m / (√v / √(1−β₂ᵗ) + ε)
+
+    t counts the steps of each parameter, from 1. With `amsgrad` v is replaced by the largest v so far, taken
+    before the bias correction.
+
+    Args:
+        parameters: {name: array}, changed in place by `step`.
+        lr: step size.
+        betas: (β₁, β₂), the memory of the mean and of the mean square, each in [0, 1).
+        eps: ε, added outside of the root.
+        weight_decay: λ.
+        amsgrad: keep the maximum of v.
+
+    Raises:
+        ValueError: a setting outside its range.
+
+    Source: D. Kingma and J. Ba, Adam: a method for stochastic optimization (2015); S. Reddi, S. Kale and
+    S. Kumar, On the convergence of Adam and beyond (2018).
+    """
+
+    decoupled_weight_decay = False
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        _check_not_negative(type(self).__name__, lr=lr, eps=eps, weight_decay=weight_decay)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), got {betas}")
+        self.parameters = parameters
+        self.lr, self.betas, self.eps = lr, betas, eps
+        self.weight_decay, self.amsgrad = weight_decay, amsgrad
+        self.state: State = {}
+
+    def step(self, gradients: Mapping[str, Array | None]) -> None:
+        """Move every parameter that has a gradient; the gradients are not changed."""
+        beta1, beta2 = self.betas
+        for name, w, g in _pairs(type(self).__name__, self.parameters, gradients):
+            if name not in self.state:
+                self.state[name] = self._fresh_state(w)
+            state = self.state[name]
+            m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
+            t += 1
+            if self.weight_decay and self.decoupled_weight_decay:
+                w *= 1 - self.lr * self.weight_decay
+            elif self.weight_decay:
+                g = g + self.weight_decay * w
+            m += (1 - beta1) * (g - m)
+            v *= beta2
+            v += (1 - beta2) * (g * g)
+            if self.amsgrad:
+                v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
+            steps = float(t)
+            denominator = np.sqrt(v)
+            denominator /= math.sqrt(1 - beta2**steps)
+            denominator += self.eps
+            w -= self.lr / (1 - beta1**steps) * m / denominator
+
+    def _fresh_state(self, w: Array) -> dict[str, Array]:
+        state = {"step": np.zeros((), np.float32), "exp_avg": np.zeros_like(w), "exp_avg_sq": np.zeros_like(w)}
+        return state | ({"max_exp_avg_sq": np.zeros_like(w)} if self.amsgrad else {})
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the weights and stays out of the moments, as `torch.optim.AdamW`.
+
+        w ← (1 − lr·λ)·w        then Adam's step, with the gradient as it came
+
+    Source: I. Loshchilov and F. Hutter, Decoupled weight decay regularization (2019).
+    """
+
+    decoupled_weight_decay = True
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+
+def _check_not_negative(optimizer: str, **settings: float) -> None:
+    for name, value in settings.items():
+        if not value >= 0:
+            raise ValueError(f"{optimizer}: {name} must not be negative, got {value}")
+
+
+def _pairs(
+    optimizer: str, parameters: Mapping[str, Array], gradients: Mapping[str, Array | None]
+) -> list[tuple[str, Array, Array]]:
+    """(name, parameter, gradient) for each gradient there is, once all are known to fit."""
+    pairs = []
+    for name, gradient in gradients.items():
+        if gradient is None:
+            continue
+        if name not in parameters:
+            raise ValueError(
+                f"{optimizer}: a gradient for {name!r}, which is no parameter; those are {[*parameters]}"
+            )
+        if gradient.shape != parameters[name].shape:
+            raise ValueError(
+                f"{optimizer}: {name} has the shape {parameters[name].shape}, its gradient {gradient.shape}"
+            )
+        pairs.append((name, parameters[name], gradient))
+    return pairs

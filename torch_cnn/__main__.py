@@ -1,0 +1,35 @@
+"""`python -m torch_cnn`: train and use the network written in PyTorch, by the same commands."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from numpy_cnn.common.backend import Backend
+from numpy_cnn.common.command import Program, main
+from numpy_cnn.common.data import Dataset
+from numpy_cnn.common.errors import UserError
+
+
+def backend() -> type[Backend]:
+    """The PyTorch backend.
+
+    Raises:
+        UserError: torch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise UserError("PyTorch is not installed; pip install 'cnn-parity[torch]' brings it")
+    from torch_cnn.backend import Backend
+
+    return Backend
+
+
+def load_mnist(folder: Path) -> Dataset:
+    """MNIST through torchvision."""
+    backend()  # tells first that torch is missing
+    from torch_cnn.data import load
+
+    return load(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Program("torch_cnn", backend, load_mnist)))

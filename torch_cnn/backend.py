@@ -1,0 +1,69 @@
+"""The PyTorch backend: forward, loss, backward and update, as the shared loop calls them."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+
+from numpy_cnn.common.architecture import Architecture
+from numpy_cnn.common.backend import Array, one_hot
+from numpy_cnn.common.config import OptimizerConfig
+from torch_cnn.model import SimpleCNN
+
+
+class Backend:
+    """`numpy_cnn.common.backend.Backend` in PyTorch."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        parameters: dict[str, Array],
+        optimizer: OptimizerConfig,
+        optimizer_state: dict[str, Array] | None = None,
+    ) -> None:
+        self.model = SimpleCNN(architecture, parameters=parameters)
+        self.named = dict(self.model.named_parameters())
+        trained = [self.named[name] for name in architecture.trained]
+        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
+        self.optimizer: torch.optim.Optimizer = kind(trained, **optimizer.settings())
+        for name, array in (optimizer_state or {}).items():
+            parameter, _, key = name.rpartition(".")
+            self.optimizer.state[self.named[parameter]][key] = torch.from_numpy(np.array(array, order="C"))
+
+    def train_step(self, images: Array, labels: Array) -> tuple[float, Array]:
+        scores = self.model(torch.from_numpy(images))
+        loss = self._loss(scores, labels)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        self.optimizer.step()
+        return loss.item(), scores.detach().numpy()
+
+    @torch.no_grad()
+    def logits(self, images: Array) -> Array:
+        scores: Array = self.model(torch.from_numpy(images)).numpy()
+        return scores
+
+    def loss(self, scores: Array, labels: Array) -> float:
+        return self._loss(torch.from_numpy(scores), labels).item()
+
+    def probabilities(self, scores: Array) -> Array:
+        probabilities: Array = F.softmax(torch.from_numpy(scores), dim=1).numpy()
+        return probabilities
+
+    def parameters(self) -> dict[str, Array]:
+        return {name: parameter.detach().numpy() for name, parameter in self.named.items()}
+
+    def optimizer_state(self) -> dict[str, Array]:
+        state = self.optimizer.state
+        return {
+            f"{name}.{key}": value.numpy()
+            for name, parameter in self.named.items()
+            for key, value in state.get(parameter, {}).items()
+            if torch.is_tensor(value)
+        }
+
+    def _loss(self, scores: torch.Tensor, labels: Array) -> torch.Tensor:
+        if self.model.architecture.loss == "mse":
+            return F.mse_loss(
+                scores, torch.from_numpy(one_hot(labels, scores.shape[1], scores.detach().numpy().dtype))
+            )
+        return F.cross_entropy(scores, torch.from_numpy(labels))

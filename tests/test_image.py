@@ -130,7 +130,7 @@ def test_a_picture_of_uci_size_is_upright_fills_the_height_and_is_three_tenths_i
     assert counts.max() == 16
     assert counts.any(axis=1).all()
     assert counts[:, [0, 7]].sum() == 0
-    assert counts.sum() <= 0.3 * 1024 + 1
+    assert 300 <= counts.sum() <= 320  # 30 % of 1,024 points, in whole columns of 32
     centres = (counts * np.arange(8)).sum(axis=1) / counts.sum(axis=1)
     assert np.ptp(centres) < 1  # it leaned over by 80 of its 160 rows, which is 4 of 8 columns
 
@@ -158,7 +158,7 @@ def test_a_thin_line_across_and_one_down(tmp_path):
     for bitmap in (np.ones((1, 20), np.bool_), np.ones((20, 1), np.bool_)):
         pixels = raw(read(tmp_path, picture(bitmap)))
         assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
-        assert np.isfinite(read(tmp_path, picture(bitmap), (8, 8), UCI)).all()
+        assert raw(read(tmp_path, picture(bitmap), (8, 8), UCI), UCI).max() == 16
 
 
 def test_a_tight_crop_is_still_dark_on_light(tmp_path):
@@ -269,8 +269,7 @@ def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path)
         rows, columns = ink_box(pixels)
         assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
         assert max(distance_from_centre(pixels)) <= 1
-        # The ink is where it was: more of it on the original's than on the original moved by two pixels.
-        shared = (pixels * digit).sum()
-        for axis in (0, 1):
-            for step in (-2, 2):
-                assert shared > (pixels * np.roll(digit, step, axis)).sum()
+        # It is the same digit in the same place: moving the original by more than a pixel shares less ink.
+        steps = range(-3, 4)
+        shared = {(i, j): (pixels * np.roll(digit, (i, j), (0, 1))).sum() for i in steps for j in steps}
+        assert max(map(abs, max(shared, key=shared.get))) <= 1

@@ -114,15 +114,18 @@ def _draw_as_uci(ink: Grey) -> Grey:
     The data set's own images show what was done to them: nearly all ink lies in 20 of 32 columns and in all
     rows, ones included, and 30 % of the points are inked for every digit.
     """
-    left, width = 6, 20
+    ink = _upright(ink)
+    # A bare vertical line, stretched like the others, would be a full box with no strokes left to thin.
+    width = 10 if ink.shape[1] < 0.35 * ink.shape[0] else 20
+    left = (32 - width) // 2
     bitmap = np.zeros((32, 32))
-    bitmap[:, left : left + width] = _resize(_upright(ink), 32, width)
+    bitmap[:, left : left + width] = _resize(ink, 32, width)
     # A binomial filter, about a Gaussian of one pixel, gives the threshold edges to move.
     taps = np.array([1, 4, 6, 4, 1]) / 16
     padded = np.pad(bitmap, 2, mode="edge")
     padded = sum(tap * padded[at : at + 32] for at, tap in enumerate(taps))
     bitmap = sum(tap * padded[:, at : at + 32] for at, tap in enumerate(taps))
-    inked = bitmap > np.quantile(bitmap, 1 - 0.3)
+    inked = (bitmap > 0) & (bitmap >= np.quantile(bitmap, 1 - 0.3))
     share: Grey = inked.reshape(8, 4, 8, 4).mean(axis=(1, 3))
     return share
 

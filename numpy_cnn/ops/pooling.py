@@ -53,7 +53,8 @@ def max_pool2d(
 
     y = np.full((*x.shape[:2], rows.windows, columns.windows), -np.inf, dtype=x.dtype)
     for out, into in taps():
-        np.maximum(y[out], x[into], out=y[out])  # np.maximum hands NaN on
+        # Greater and not np.maximum, which may answer either of −0.0 and 0.0: the first tap has the say in a tie.
+        np.copyto(y[out], x[into], where=(x[into] > y[out]) | np.isnan(x[into]))
 
     def pullback(dy: Array) -> tuple[Array]:
         dy = cotangent("max_pool2d", dy, y)

@@ -1,0 +1,55 @@
+"""A case: the few integers that say which arrays an op is given, and with which options."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["real", "classes", "weights", "log"]
+Lane = Literal["exact", "bound", "structure", "special"]
+Dtype = Literal["float32", "float64"]
+LANES: tuple[Lane, ...] = ("exact", "bound", "structure", "special")
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array that the op is given; its numbers come from the case's seed."""
+
+    name: str  # torch's name of the argument: input, weight, bias, target, …
+    shape: tuple[int, ...] | None  # None: the argument itself is None
+    kind: Kind = "real"  # classes: int64 in [0, classes); weights: positive; log: at most 0
+    classes: int = 0
+    ignored: int | None = None  # for classes: this value stands in some places
+    keyword: bool = False  # an array among the options, for which no gradient is asked
+
+
+@dataclass(frozen=True)
+class Case:
+    """Geometry (drawn by Hypothesis), and the seed and magnitude of the numbers in it."""
+
+    row: str
+    arrays: tuple[ArraySpec, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    dtype: Dtype = "float32"
+    magnitude: int = 8  # integers lie in ±magnitude; real numbers are normal with this standard deviation
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `from_json` takes."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Case":
+        """The inverse of `to_json`: lists become the tuples that they were."""
+        arrays = tuple(ArraySpec(**{**spec, "shape": _tuple(spec["shape"])}) for spec in values["arrays"])
+        options = {name: _tuple(value) for name, value in values["options"].items()}
+        return cls(**{**values, "arrays": arrays, "options": options})
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{a.name} {'None' if a.shape is None else list(a.shape)}" for a in self.arrays)
+        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"{self.row}({shapes}{options}) in {self.dtype}, magnitude {self.magnitude}, seed {self.seed}"
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value

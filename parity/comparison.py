@@ -1,0 +1,83 @@
+"""Two results held against each other, quantity by quantity."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from parity.cases import Case, Lane
+from parity.oracle import Array, Op
+from parity.values import Inputs
+
+Side = Literal["implementation", "oracle", "both", "undecided"]
+Quantities = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One quantity that does not agree, and what is known of how."""
+
+    quantity: str
+    message: str
+    wrong_side: Side = "implementation"
+
+
+class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementation
+    """The implementation and the oracle differ on a case."""
+
+    def __init__(self, lane: Lane, case: Case, differences: list[Difference]) -> None:
+        super().__init__(f"{case}: " + "; ".join(f"{d.quantity}: {d.message}" for d in differences))
+        self.lane, self.case, self.differences = lane, case, differences
+
+
+def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
+    """Call an op and its pullback: {"output": y, "grad_input": dx, "grad_weight": dw, …}.
+
+    A gradient that is None, or an op without a pullback, adds no entry; neither does the cotangent None.
+    """
+    y, pullback = op(*inputs.arrays, **inputs.options)
+    found: Quantities = {"output": y}
+    if pullback is not None and dy is not None:
+        for name, gradient in zip(inputs.names, pullback(dy), strict=True):
+            if gradient is not None:
+                found[f"grad_{name}"] = gradient
+    return found
+
+
+def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
+    """What is missing, or has another shape or dtype: such quantities can be compared no further."""
+    differences = []
+    for name, expected in theirs.items():
+        got = ours.get(name)
+        if got is None:
+            differences.append(Difference(name, "missing: None or not returned"))
+        elif np.shape(got) != expected.shape:
+            differences.append(Difference(name, f"has the shape {np.shape(got)}, expected {expected.shape}"))
+        elif np.asarray(got).dtype != expected.dtype:
+            differences.append(Difference(name, f"is {np.asarray(got).dtype}, expected {expected.dtype}"))
+    differences += [
+        Difference(name, "is a gradient where the oracle has none") for name in ours.keys() - theirs.keys()
+    ]
+    return differences
+
+
+def same_values(ours: Quantities, theirs: Quantities, signed_zeros: bool = False) -> list[Difference]:
+    """Quantities whose values differ at all; NaN equals NaN, and −0 equals 0 unless `signed_zeros`."""
+    differences = []
+    for name, expected in theirs.items():
+        got = np.asarray(ours[name])
+        wrong = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
+        if signed_zeros:
+            wrong |= (np.signbit(got) != np.signbit(expected)) & (expected == 0)
+        if wrong.any():
+            differences.append(Difference(name, told(got, expected, wrong)))
+    return differences
+
+
+def told(got: Array, expected: Array, wrong: Array) -> str:
+    """How many entries are wrong, and the worst of them with both values."""
+    with np.errstate(invalid="ignore"):
+        error = np.where(wrong, np.abs(got.astype(np.float64) - expected), -1.0)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
+    index = f" at {[int(i) for i in worst]}" if worst else ""
+    return f"{int(wrong.sum())} of {wrong.size} wrong; worst{index}: {got[worst]!s}, expected {expected[worst]!s}"

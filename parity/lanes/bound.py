@@ -1,0 +1,76 @@
+"""Real numbers: each side within its derived bound of a float64 run, which is the referee."""
+
+import numpy as np
+
+from parity.bounds import Setting
+from parity.cases import Case
+from parity.comparison import Difference, Quantities, Side, quantities, same_form, told
+from parity.oracle import Array, Op, oracle
+from parity.registry import Row
+from parity.values import Inputs, inputs_of
+
+
+def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+    """The implementation's worst error in each quantity as a fraction of its bound, and the differences."""
+    inputs = inputs_of(case, "bound", integer=False)
+    like = oracle(row.like)
+    y, _ = like(*inputs.arrays, **inputs.options)
+    dy = inputs.cotangent(y)
+    theirs = quantities(like, inputs, dy)
+    ours = quantities(op, inputs.private(), dy.copy())
+    if differences := same_form(ours, theirs):
+        return {}, differences
+    return judge(row, inputs, dy, ours, theirs)
+
+
+def judge(
+    row: Row, inputs: Inputs, dy: Array, ours: Quantities, theirs: Quantities
+) -> tuple[dict[str, float], list[Difference]]:
+    """Hold both sides to the bound around the referee's result.
+
+    In float64 nothing more precise is at hand: the oracle's own result is the reference, both sides' bounds add
+    up, and a failure leaves open who is wrong.
+    """
+    like = oracle(row.like)
+    arrays, options = inputs.in_float64()
+    wide_dy = dy.astype(np.float64)
+    kind = np.finfo(theirs["output"].dtype)
+    in_double = kind.dtype == np.float64
+    referee = theirs if in_double else quantities(like, inputs._replace(arrays=arrays, options=options), wide_dy)
+    allowed_y, allowed_gradients = row.bound(
+        Setting(like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
+    )
+    allowed = {"output": allowed_y}
+    for name, gradient in zip(inputs.names, allowed_gradients, strict=False):
+        if gradient is not None:
+            allowed[f"grad_{name}"] = gradient
+    fractions, differences = {}, []
+    for name, truth in referee.items():
+        bound = allowed[name] * (2 if in_double else 1)
+        got = np.asarray(ours[name])
+        fractions[name], outside = _fraction(got, truth, bound)
+        oracles, oracle_outside = _fraction(theirs[name], truth, bound)
+        if max(fractions[name], oracles) > 1:
+            side: Side = "undecided" if in_double else _who(fractions[name], oracles)
+            message = (
+                told(got, truth, outside) if fractions[name] > 1 else told(theirs[name], truth, oracle_outside)
+            )
+            message += f"; error {fractions[name]:.3g} of its bound, the oracle's {oracles:.3g}"
+            differences.append(Difference(name, message, side))
+    return fractions, differences
+
+
+def _who(ours: float, oracles: float) -> Side:
+    if ours > 1 and oracles > 1:
+        return "both"
+    return "implementation" if ours > 1 else "oracle"
+
+
+def _fraction(got: Array, truth: Array, bound: Array) -> tuple[float, Array]:
+    """The largest error as a fraction of its bound (∞ where none is allowed), and where it passes the bound."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.abs(got.astype(np.float64) - truth)
+        fraction = np.where(error == 0, 0.0, error / bound)
+        both_nan = np.isnan(got) & np.isnan(truth)
+    fraction = np.where(both_nan | (bound == np.inf), 0.0, np.where(np.isnan(fraction), np.inf, fraction))
+    return float(fraction.max(initial=0.0)), fraction > 1

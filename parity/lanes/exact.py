@@ -1,0 +1,35 @@
+"""Bit for bit on small integers."""
+
+import numpy as np
+
+from parity.cases import Case
+from parity.comparison import Difference, quantities, same_form, same_values
+from parity.oracle import Array, Op, oracle
+from parity.registry import Row
+from parity.values import Inputs, inputs_of
+
+
+def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+    """The distance of each quantity (0 where nothing differs), and the differences."""
+    inputs = inputs_of(case, "exact", integer=True)
+    _guard(row, inputs)
+    like = oracle(row.like)
+    y, _ = like(*inputs.arrays, **inputs.options)
+    dy = inputs.cotangent(y)
+    theirs = quantities(like, inputs, dy)
+    ours = quantities(op, inputs.private(), dy.copy())
+    differences = same_form(ours, theirs) or same_values(ours, theirs)
+    return dict.fromkeys(theirs, 0.0), differences
+
+
+def _guard(row: Row, inputs: Inputs) -> None:
+    """Refuse a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
+
+    Each sum has at most as many terms as the largest array has elements, and each term two factors. Rows that
+    multiply more often bring a guard of their own in their strategy, and run in float64.
+    """
+    given: list[Array] = [a for a in inputs.arrays if a is not None]
+    digits = np.finfo(next(a.dtype for a in given if np.issubdtype(a.dtype, np.floating))).nmant + 1
+    terms = 1 + max(a.size for a in given)
+    if terms * (2 * inputs.magnitude) ** 2 >= 2**digits:
+        raise AssertionError(f"{row.name}: {terms} terms of magnitude {inputs.magnitude} are too many to be exact")

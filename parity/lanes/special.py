@@ -1,0 +1,37 @@
+"""Ties, zeros of both signs, NaN and ±inf: to be where torch has them, and nowhere else."""
+
+import numpy as np
+
+from parity.cases import Case
+from parity.comparison import Difference, Quantities, quantities, same_form, same_values
+from parity.oracle import Op, oracle
+from parity.registry import Row
+from parity.values import inputs_of
+
+
+def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+    """The quantities seen, and the differences.
+
+    Ops that only copy and select agree to the bit, the sign of zero included. Where something is computed, the
+    integers around the special values keep it exact; a row without an exact lane is compared by which entries
+    are NaN, +inf, −inf or finite.
+    """
+    inputs = inputs_of(case, "special", integer=True)
+    like = oracle(row.like)
+    y, _ = like(*inputs.arrays, **inputs.options)
+    dy = inputs.cotangent(y)
+    theirs = quantities(like, inputs, dy)
+    ours = quantities(op, inputs.private(), dy.copy())
+    seen = dict.fromkeys(theirs, 0.0)
+    if differences := same_form(ours, theirs):
+        return seen, differences
+    if "exact" not in row.lanes:
+        ours, theirs = _kinds(ours), _kinds(theirs)
+    output = same_values({"output": ours["output"]}, {"output": theirs["output"]}, signed_zeros=row.selects)
+    rest = {name: value for name, value in theirs.items() if name != "output"}
+    return seen, output + same_values(ours, rest)
+
+
+def _kinds(found: Quantities) -> Quantities:
+    """NaN and ±inf as they are, 0 for every finite number."""
+    return {name: np.where(np.isfinite(array), 0.0, array) for name, array in found.items()}

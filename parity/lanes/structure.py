@@ -1,0 +1,119 @@
+"""What must hold whatever the numbers are: purity, memory layouts, dtypes, empty batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity.cases import Case
+from parity.comparison import Difference, Quantities, quantities, same_form, same_values
+from parity.lanes import bound
+from parity.oracle import Array, Op, oracle
+from parity.registry import Row
+from parity.values import Inputs, inputs_of
+
+
+def _transposed(array: Array) -> Array:
+    return array.copy("F")
+
+
+def _reversed(array: Array) -> Array:
+    return np.flip(np.flip(array).copy())
+
+
+def _strided(array: Array) -> Array:
+    return np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
+
+
+def _read_only(array: Array) -> Array:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "Fortran-ordered": _transposed,
+    "negatively strided": _reversed,
+    "non-contiguous": _strided,
+    "read-only": _read_only,
+}
+
+
+def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+    """The quantities seen, and the differences.
+
+    The numbers are small integers, so that equal means equal; a row without an exact lane is held to its bound.
+    """
+    inputs = inputs_of(case, "structure", integer=True)
+    like = oracle(row.like)
+    y, _ = like(*inputs.arrays, **inputs.options)
+    dy = inputs.cotangent(y)
+    theirs = quantities(like, inputs, dy)
+    ours = quantities(op, inputs.private(), dy.copy())
+    differences = same_form(ours, theirs)
+    seen = dict.fromkeys(theirs, 0.0)
+    if differences:
+        return seen, differences
+
+    def compared(found: Quantities) -> list[Difference]:
+        if "exact" in row.lanes:
+            return same_values(found, theirs)
+        return bound.judge(row, inputs, dy, found, theirs)[1]
+
+    return seen, compared(ours) or _purity(op, inputs, dy) or _layouts(op, inputs, dy, theirs, case.seed, compared)
+
+
+def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
+    """Call once, spoil all that was returned, call the pullback again; nobody else's arrays may change."""
+    own = inputs.private()
+    dy_given = dy.copy()
+    y, pullback = op(*own.arrays, **own.options)
+    differences = _changed(own, inputs, "the forward")
+    if pullback is None or differences:
+        return differences
+    y_before = np.array(y)
+    first = pullback(dy_given)
+    if not np.array_equal(y, y_before, equal_nan=True):
+        differences.append(Difference("output", "the pullback wrote to the output"))
+    if not np.array_equal(dy_given, dy, equal_nan=True):
+        differences.append(Difference("output", "the pullback wrote to its cotangent"))
+    differences += _changed(own, inputs, "the pullback")
+    first = [None if gradient is None else np.array(gradient) for gradient in first]
+    for returned in pullback(dy_given.copy()):
+        # Whoever gets a gradient may change it; a cache handed out would be spoilt by that.
+        if isinstance(returned, np.ndarray) and returned.flags.writeable:
+            returned[...] = 77
+    second = pullback(dy.copy())
+    for name, once, again in zip(inputs.names, first, second, strict=True):
+        if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
+            differences.append(Difference(f"grad_{name}", "another call of the pullback gives another gradient"))
+    return differences
+
+
+def _layouts(
+    op: Op,
+    inputs: Inputs,
+    dy: Array,
+    theirs: Quantities,
+    seed: int,
+    compared: Callable[[Quantities], list[Difference]],
+) -> list[Difference]:
+    """The same numbers in another memory layout, the cotangent's too."""
+    name = [*LAYOUTS][seed % len(LAYOUTS)]
+    lay = LAYOUTS[name]
+    arrays = tuple(None if array is None else lay(array) for array in inputs.arrays)
+    again = quantities(op, inputs._replace(arrays=arrays), lay(dy))
+    return [
+        Difference(d.quantity, f"with {name} arrays: {d.message}")
+        for d in same_form(again, theirs) or compared(again)
+    ]
+
+
+def _changed(now: Inputs, before: Inputs, who: str) -> list[Difference]:
+    pairs: list[tuple[str, Any, Any]] = [*zip(now.names, now.arrays, before.arrays, strict=True)]
+    pairs += [(name, now.options[name], before.options[name]) for name in now.options]
+    return [
+        Difference("output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}")
+        for name, a, b in pairs
+        if isinstance(b, np.ndarray) and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
+    ]

@@ -1,0 +1,56 @@
+"""A torch function in the form of the op law: y, pullback = op(*arrays, **options), arrays being NumPy's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Array: TypeAlias = npt.NDArray[Any]
+Op: TypeAlias = Callable[..., Any]
+
+
+def oracle(like: Callable[..., torch.Tensor]) -> Op:
+    """Give `like` (conv2d of torch.nn.functional, say) the form of an op: autograd is its pullback.
+
+    Arrays are copied on the way in, since torch refuses negative strides and read-only memory, and on the way
+    out, so that the caller owns what it gets.
+    """
+
+    def op(*arrays: Array | None, **options: Any) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
+        tensors = [None if array is None else _tensor(array, gradient=True) for array in arrays]
+        keywords = {
+            name: _tensor(value, gradient=False) if isinstance(value, np.ndarray) else value
+            for name, value in options.items()
+        }
+        y = like(*tensors, **keywords)
+        asked = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+
+        def pullback(dy: Array) -> tuple[Array | None, ...]:
+            if not y.requires_grad:
+                return tuple(None for _ in tensors)
+            cotangent = _tensor(dy, gradient=False)
+            of = iter(torch.autograd.grad(y, asked, cotangent, retain_graph=True, materialize_grads=True))
+            return tuple(next(of).numpy() if t is not None and t.requires_grad else None for t in tensors)
+
+        return y.detach().numpy().copy(), pullback
+
+    return op
+
+
+def _tensor(array: Array, gradient: bool) -> torch.Tensor:
+    tensor = torch.from_numpy(np.array(array, order="C"))
+    return tensor.requires_grad_(gradient and tensor.is_floating_point())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: the cases are small, and its pool would fight NumPy's for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,128 @@
+"""What a run has found: as objects, as JSON, as a table."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+from parity.cases import Case, Lane
+from parity.comparison import Side
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One quantity of one row that disagrees, on the smallest case found."""
+
+    row: str
+    quantity: str  # output, grad_input, grad_weight, …
+    lane: Lane
+    case: Case
+    diagnosis: str
+    wrong_side: Side  # implementation, oracle, both; undecided in float64, where there is no referee
+
+    def __str__(self) -> str:
+        side = "" if self.wrong_side == "implementation" else f" (wrong: {self.wrong_side})"
+        again = json.dumps(self.case.to_json(), separators=(",", ":"))
+        return (
+            f"{self.row}: {self.quantity} in the {self.lane} lane{side}\n"
+            f"  {self.diagnosis}\n  case: {self.case}\n  again: python -m parity replay '{self.lane}:{again}'"
+        )
+
+
+@dataclass
+class RowReport:
+    """What one row went through: cases by lane, the worst error of each quantity, and failures."""
+
+    name: str
+    lanes: dict[Lane, int] = field(default_factory=dict)
+    quantities: dict[str, float] = field(default_factory=dict)  # as a fraction of the bound
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def cases(self) -> int:
+        """Cases over all lanes."""
+        return sum(self.lanes.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        failed = {failure.lane for failure in self.failures}
+        return {
+            "name": self.name,
+            "ok": not self.failures,
+            "cases": self.cases,
+            "lanes": {lane: {"cases": cases, "ok": lane not in failed} for lane, cases in self.lanes.items()},
+            "quantities": {name: {"worst_fraction_of_bound": worst} for name, worst in self.quantities.items()},
+            "failures": [
+                {
+                    "quantity": failure.quantity,
+                    "lane": failure.lane,
+                    "case": failure.case.to_json(),
+                    "diagnosis": failure.diagnosis,
+                    "wrong_side": failure.wrong_side,
+                }
+                for failure in self.failures
+            ],
+        }
+
+
+@dataclass
+class Report:
+    """The rows of a run; `ok` where all of them agree and at least one case ran."""
+
+    rows: list[RowReport]
+    seed: int
+    examples: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees; nothing at all is no agreement."""
+        return self.cases > 0 and not self.failures
+
+    @property
+    def cases(self) -> int:
+        """Cases over all rows."""
+        return sum(row.cases for row in self.rows)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failures of all rows."""
+        return [failure for row in self.rows for failure in row.failures]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `--json` writes the same."""
+        rows = [row.to_json() for row in self.rows]
+        return {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples, "rows": rows}
+
+    def __str__(self) -> str:
+        verdict = (
+            f"{self.cases} cases agree" if self.ok else f"{len(self.failures)} disagreements in {self.cases} cases"
+        )
+        return "\n".join([*map(str, self.failures), verdict])
+
+    def table(self) -> RenderableType:
+        """One line a row: cases by lane, the worst errors as fractions of their bounds, the verdict."""
+        table = Table(box=box.SIMPLE, title="worst error as a fraction of its bound; at most 1 agrees")
+        for column in ("row", "exact", "bound", "structure", "special"):
+            table.add_column(column, justify="left" if column == "row" else "right")
+        for column in ("output", "gradients", "verdict"):
+            table.add_column(column)
+        for row in self.rows:
+            gradients = " ".join(
+                f"{name.removeprefix('grad_')} {_told(worst)}"
+                for name, worst in row.quantities.items()
+                if name != "output"
+            )
+            counts = [str(row.lanes.get(lane, "")) for lane in ("exact", "bound", "structure", "special")]
+            verdict = "[red]DISAGREES[/red]" if row.failures else "[green]agrees[/green]"
+            output = _told(row.quantities["output"]) if "output" in row.quantities else ""
+            table.add_row(row.name, *counts, output, gradients, verdict)
+        return table
+
+
+def _told(fraction: float) -> str:
+    return "0" if fraction == 0 else f"{fraction:.2g}"

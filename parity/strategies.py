@@ -1,0 +1,200 @@
+"""Hypothesis strategies that construct valid geometry: sizes follow from the outputs wanted, nothing is filtered.
+
+Every integer shrinks to its simplest value, so a failure shrinks to few channels, a small kernel, stride 1.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from parity.cases import ArraySpec, Case, Dtype, Lane
+
+integers, booleans, sampled = st.integers, st.booleans(), st.sampled_from
+SEEDS = integers(0, 2**32 - 1)
+DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
+
+
+class Window(NamedTuple):
+    """One axis of a sliding window."""
+
+    size: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+
+@st.composite
+def conv_windows(draw: st.DrawFn) -> Window:
+    """An axis with 1 to 4 windows, a remainder that the floor drops, and padding up to 3."""
+    kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
+    outputs, remainder = draw(integers(1, 4)), draw(integers(0, stride - 1))
+    padded = (outputs - 1) * stride + dilation * (kernel - 1) + 1 + remainder
+    padding = draw(integers(0, min(3, (padded - 1) // 2)))
+    return Window(padded - 2 * padding, kernel, stride, padding, dilation)
+
+
+@st.composite
+def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
+    """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
+    kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
+    outputs = draw(integers(1, 4))
+    span = dilation * (kernel - 1) + 1
+    # In ceil_mode the last window may lack up to stride − 1 pixels, and even the only one may.
+    remainder = draw(integers(max(1 - stride, 1 - span) if ceil_mode else 0, stride - 1))
+    padded = (outputs - 1) * stride + span + remainder
+    padding = draw(integers(0, min(kernel // 2, (padded - 1) // 2)))
+    if dilation > padded - 2 * padding:
+        padding = 0  # else a window could step over the whole image, which max_pool2d rejects
+    return Window(padded - 2 * padding, kernel, stride, padding, dilation)
+
+
+def batch(lane: Lane) -> st.SearchStrategy[int]:
+    """Images in a batch; the empty batch belongs to the structure lane, for it proves nothing about numbers."""
+    return integers(0, 2) if lane == "structure" else integers(1, 3)
+
+
+def _numbers(draw: st.DrawFn, magnitude: int | None = None) -> tuple[Dtype, int, int]:
+    return draw(DTYPES), magnitude or draw(integers(1, 8)), draw(SEEDS)
+
+
+def _pair(draw: st.DrawFn, a: int, b: int) -> int | tuple[int, int]:
+    return a if a == b and draw(booleans) else (a, b)
+
+
+@st.composite
+def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Non-square images and kernels, strides beyond the kernel, remainders, groups, dilation, no bias."""
+    rows, columns = draw(conv_windows()), draw(conv_windows())
+    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    mode = draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
+    padding: Any = _pair(draw, rows.padding, columns.padding)
+    if mode == "same":
+        rows, columns = rows._replace(stride=1), columns._replace(stride=1)
+        padding = "same"
+    elif mode == "valid":  # the padding becomes part of the image
+        rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
+        padding = "valid"
+    arrays = (
+        ArraySpec("input", (draw(batch(lane)), channels * groups, rows.size, columns.size)),
+        ArraySpec("weight", (kernels * groups, channels, rows.kernel, columns.kernel)),
+        ArraySpec("bias", (kernels * groups,) if draw(booleans) else None),
+    )
+    options = {
+        "stride": _pair(draw, rows.stride, columns.stride),
+        "padding": padding,
+        "dilation": _pair(draw, rows.dilation, columns.dilation),
+        "groups": groups,
+    }
+    return Case("conv2d", arrays, options, *_numbers(draw))
+
+
+@st.composite
+def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
+    ceil_mode = draw(booleans)
+    rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode))
+    kernel = _pair(draw, rows.kernel, columns.kernel)
+    options: dict[str, Any] = {
+        "kernel_size": kernel,
+        "stride": _pair(draw, rows.stride, columns.stride),
+        "padding": _pair(draw, rows.padding, columns.padding),
+        "dilation": _pair(draw, rows.dilation, columns.dilation),
+        "ceil_mode": ceil_mode,
+    }
+    if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
+        options["stride"] = None
+    image = ArraySpec("input", (draw(batch(lane)), draw(integers(1, 3)), rows.size, columns.size))
+    return Case("max_pool2d", (image,), options, *_numbers(draw))
+
+
+def _shape(draw: st.DrawFn, lane: Lane, least: int, most: int, largest: int = 4) -> tuple[int, ...]:
+    axes = draw(integers(least, most))
+    return tuple(draw(integers(0 if lane == "structure" else 1, largest)) for _ in range(axes))
+
+
+@st.composite
+def relu(draw: st.DrawFn, lane: Lane) -> Case:
+    """Any shape of up to four axes."""
+    array = ArraySpec("input", _shape(draw, lane, 0, 4))
+    return Case("relu", (array,), {}, *_numbers(draw))
+
+
+@st.composite
+def linear(draw: st.DrawFn, lane: Lane) -> Case:
+    """Up to three leading axes, with a bias and without."""
+    leading = _shape(draw, lane, 0, 3, 3)
+    inside, outside = draw(integers(1, 8)), draw(integers(1, 8))
+    arrays = (
+        ArraySpec("input", (*leading, inside)),
+        ArraySpec("weight", (outside, inside)),
+        ArraySpec("bias", (outside,) if draw(booleans) else None),
+    )
+    return Case("linear", arrays, {}, *_numbers(draw))
+
+
+@st.composite
+def flatten(draw: st.DrawFn, lane: Lane) -> Case:
+    """Any run of axes, counted from the front or from the back."""
+    shape = _shape(draw, lane, 0, 4)
+    rank = max(len(shape), 1)
+    start = draw(integers(0, rank - 1))
+    end = draw(integers(start, rank - 1))
+    options = {"start_dim": start, "end_dim": end - rank if draw(booleans) else end}
+    return Case("flatten", (ArraySpec("input", shape),), options, *_numbers(draw))
+
+
+@st.composite
+def _softmax(draw: st.DrawFn, row: str, lane: Lane) -> Case:
+    """Scores of up to three axes, small and so large that exp would overflow without the shift."""
+    shape = _shape(draw, lane, 0, 3, 8)
+    rank = max(len(shape), 1)
+    options = {"dim": draw(integers(-rank, rank - 1))}
+    magnitude = draw(sampled([1, 8, 200]))
+    return Case(row, (ArraySpec("input", shape),), options, *_numbers(draw, magnitude))
+
+
+REDUCTIONS = ("none", "sum", "mean")
+
+
+def _dyadic(lane: Lane) -> st.SearchStrategy[int]:
+    return sampled((0, 1, 2, 4) if lane == "structure" else (1, 2, 4))
+
+
+@st.composite
+def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
+    """Scores (C,), (N, C) and (N, C, d1, …) with class indices, some ignored, with and without class weights."""
+    classes = draw(integers(1, 8))
+    reduction = draw(sampled(REDUCTIONS))
+    # A mean divides, which is exact for a power of two alone: so many samples, none of them ignored.
+    dyadic = lane != "bound" and reduction == "mean" and row == "nll_loss"
+    size = _dyadic(lane) if dyadic else batch(lane)
+    around = [draw(size) for _ in range(draw(integers(0, 3)))]
+    ignored = draw(sampled([None, -100, 0, classes])) if not dyadic else None
+    weighted = not dyadic and draw(booleans)
+    x = ArraySpec(
+        "input", (*around[:1], classes, *around[1:]), "log" if row == "nll_loss" else "real"
+    )  # fmt: skip
+    target = ArraySpec("target", tuple(around), "classes", classes, ignored)
+    weight = ArraySpec("weight", (classes,) if weighted else None, "weights", keyword=True)
+    options = {"reduction": reduction} | ({} if ignored is None else {"ignore_index": ignored})
+    magnitude = draw(integers(1, 8)) if row == "nll_loss" else draw(sampled([1, 8, 200]))
+    return Case(row, (x, target, weight), options, *_numbers(draw, magnitude))
+
+
+@st.composite
+def mse_loss(draw: st.DrawFn, lane: Lane) -> Case:
+    """Predictions and targets of any shape."""
+    reduction = draw(sampled(REDUCTIONS))
+    dyadic = lane != "bound" and reduction == "mean"
+    axes = draw(integers(0, 3))
+    size = _dyadic(lane) if dyadic else batch(lane)
+    shape = tuple(draw(size) for _ in range(axes))
+    arrays = ArraySpec("input", shape), ArraySpec("target", shape)
+    return Case("mse_loss", arrays, {"reduction": reduction}, *_numbers(draw))
+
+
+# Two rows each; a partial, for the row's name stands in the case.
+softmax, log_softmax = partial(_softmax, "softmax"), partial(_softmax, "log_softmax")
+nll_loss, cross_entropy = partial(_classification, "nll_loss"), partial(_classification, "cross_entropy")

@@ -34,8 +34,13 @@ class Case:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` takes."""
+        """Plain values that `from_json` takes; what has its default is left out of the arrays."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain = asdict(ArraySpec("", None))
+        values["arrays"] = [
+            {key: value for key, value in spec.items() if key in ("name", "shape") or value != plain[key]}
+            for spec in values["arrays"]
+        ]
         return values
 
     @classmethod

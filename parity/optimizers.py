@@ -59,8 +59,9 @@ def sgd(draw: st.DrawFn, lane: Lane) -> Case:
         lr, share = sampled([1.0, 0.1, 1e-3]), sampled([0.0, 0.3, 0.9])
         dtype = draw(DTYPES)
     settings = {"lr": draw(lr), "momentum": draw(share), "weight_decay": draw(sampled([0.0, 0.25]))}
-    settings["nesterov"] = settings["momentum"] > 0 and draw(booleans)
-    settings["dampening"] = 0.0 if settings["nesterov"] else draw(share)
+    settings["nesterov"] = draw(booleans) and settings["momentum"] > 0
+    dampening = draw(share)
+    settings["dampening"] = 0.0 if settings["nesterov"] else dampening
     return Case("SGD", _arrays(draw), settings, dtype, draw(integers(1, 8)), draw(SEEDS))
 
 

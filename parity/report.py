@@ -112,14 +112,13 @@ class Report:
         for column in ("output", "gradients", "verdict"):
             table.add_column(column)
         for row in self.rows:
-            gradients = " ".join(
-                f"{name.removeprefix('grad_')} {_told(worst)}"
-                for name, worst in row.quantities.items()
-                if name != "output"
-            )
+            wrong = {failure.quantity for failure in row.failures}
+            told = {name: "[red]wrong[/red]" if name in wrong else _told(w) for name, w in row.quantities.items()}
+            told |= dict.fromkeys(wrong, "[red]wrong[/red]")
+            output = told.pop("output", "")
+            gradients = " ".join(f"{name.removeprefix('grad_')} {worst}" for name, worst in told.items())
             counts = [str(row.lanes.get(lane, "")) for lane in ("exact", "bound", "structure", "special")]
             verdict = "[red]DISAGREES[/red]" if row.failures else "[green]agrees[/green]"
-            output = _told(row.quantities["output"]) if "output" in row.quantities else ""
             table.add_row(row.name, *counts, output, gradients, verdict)
         return table
 

@@ -33,17 +33,20 @@ def run_row(
 ) -> RowReport:
     """Compare `op` with the row's oracle on so many cases a lane.
 
-    After a failure the search goes on for the other quantities, so that one mistake does not hide the next.
+    After a failure the search goes on for the other quantities, so that one mistake does not hide the next. A
+    quantity is reported in the first lane that finds it wrong.
     """
     report = RowReport(row.name)
     with _quietly():
+        known: set[str] = set()
         for lane in row.lanes if lanes is None else [lane for lane in row.lanes if lane in lanes]:
-            known: set[str] = set()
+            counting = on_case
             while True:
-                search = _Search(row, op, lane, dtype, known, report, on_case if not known else lambda: None)
+                search = _Search(row, op, lane, dtype, known, report, counting)
                 found = search.run(examples, seed)
                 if found is None:
                     break
+                counting = _uncounted
                 for difference in found.differences:
                     known.add(difference.quantity)
                     report.failures.append(
@@ -63,6 +66,10 @@ def run_case(row: Row, op: Op, lane: Lane, case: Case) -> list[Difference]:
     """The differences on one case."""
     with _quietly():
         return _differences(row, op, lane, case)[1]
+
+
+def _uncounted() -> None:
+    """For the cases of a search that goes over the same ground again."""
 
 
 @contextmanager
@@ -89,7 +96,7 @@ class _Search:
     ) -> None:
         self.row, self.op, self.lane, self.dtype = row, op, lane, dtype
         self.known, self.report, self.on_case = known, report, on_case
-        self.counting = not known
+        self.counting = on_case is not _uncounted
 
     def run(self, examples: int, seed: int) -> Mismatch | None:
         strategy = self.row.strategy(lane=self.lane)
@@ -125,6 +132,8 @@ class _Search:
             self.counting = False  # what follows is shrinking
             raise Mismatch(self.lane, case, differences)
         for name, fraction in fractions.items():
+            if name in self.known:
+                continue
             self.report.quantities[name] = max(self.report.quantities.get(name, 0.0), fraction)
 
 

@@ -1,6 +1,8 @@
 """Hypothesis strategies that construct valid geometry: sizes follow from the outputs wanted, nothing is filtered.
 
-Every integer shrinks to its simplest value, so a failure shrinks to few channels, a small kernel, stride 1.
+Every integer shrinks to its simplest value, so a failure shrinks to few channels, a small kernel, stride 1. What
+is drawn, and from how wide a range, hardly ever depends on what was drawn before: then Hypothesis can lower one
+number and leave the others as they are.
 """
 
 from functools import partial
@@ -27,11 +29,10 @@ class Window(NamedTuple):
 
 @st.composite
 def conv_windows(draw: st.DrawFn) -> Window:
-    """An axis with 1 to 4 windows, a remainder that the floor drops, and padding up to 3."""
+    """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
     kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
-    outputs, remainder = draw(integers(1, 4)), draw(integers(0, stride - 1))
-    padded = (outputs - 1) * stride + dilation * (kernel - 1) + 1 + remainder
-    padding = draw(integers(0, min(3, (padded - 1) // 2)))
+    padded = dilation * (kernel - 1) + 1 + draw(integers(0, 8))
+    padding = min(draw(integers(0, 3)), (padded - 1) // 2)
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 
@@ -39,12 +40,10 @@ def conv_windows(draw: st.DrawFn) -> Window:
 def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
     """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
     kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
-    outputs = draw(integers(1, 4))
-    span = dilation * (kernel - 1) + 1
-    # In ceil_mode the last window may lack up to stride − 1 pixels, and even the only one may.
-    remainder = draw(integers(max(1 - stride, 1 - span) if ceil_mode else 0, stride - 1))
-    padded = (outputs - 1) * stride + span + remainder
-    padding = draw(integers(0, min(kernel // 2, (padded - 1) // 2)))
+    span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
+    # In ceil_mode even the only window may lack pixels, fewer than the stride.
+    padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))
+    padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
     if dilation > padded - 2 * padding:
         padding = 0  # else a window could step over the whole image, which max_pool2d rejects
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
@@ -60,7 +59,8 @@ def _numbers(draw: st.DrawFn, magnitude: int | None = None) -> tuple[Dtype, int,
 
 
 def _pair(draw: st.DrawFn, a: int, b: int) -> int | tuple[int, int]:
-    return a if a == b and draw(booleans) else (a, b)
+    as_pair = draw(booleans)
+    return (a, b) if as_pair or a != b else a
 
 
 @st.composite
@@ -171,8 +171,8 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     dyadic = lane != "bound" and reduction == "mean" and row == "nll_loss"
     size = _dyadic(lane) if dyadic else batch(lane)
     around = [draw(size) for _ in range(draw(integers(0, 3)))]
-    ignored = draw(sampled([None, -100, 0, classes])) if not dyadic else None
-    weighted = not dyadic and draw(booleans)
+    ignored = None if draw(booleans) or dyadic else draw(sampled([-100, 0, classes]))
+    weighted = draw(booleans) and not dyadic
     x = ArraySpec(
         "input", (*around[:1], classes, *around[1:]), "log" if row == "nll_loss" else "real"
     )  # fmt: skip

@@ -1,0 +1,32 @@
+"""`python -m parity`: run the parity suite, or check an implementation of your own."""
+
+import sys
+from collections.abc import Sequence
+
+from numpy_cnn.common import flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 all agree, 1 a mismatch, 2 a mistake of the user's or no case at all, 130 Ctrl-C."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    return flags.run("parity", lambda: _run(typed))
+
+
+def _run(arguments: list[str]) -> int:
+    from parity.commands.check import Check
+    from parity.commands.list import List
+    from parity.commands.replay import Replay
+    from parity.commands.train import Train
+
+    command, _ = flags.parse(
+        "python -m parity",
+        "Compare hand-written NumPy with PyTorch. The command may be left out: check is meant, for all rows.",
+        {"check": Check, "replay": Replay, "train": Train, "list": List},
+        "check",
+        arguments,
+    )
+    return int(command.run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

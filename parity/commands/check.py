@@ -1,0 +1,93 @@
+"""`check`: the parity suite, or some of its rows, or an implementation of the user's own."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from numpy_cnn.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Check:
+    """Compare implementations with torch on generated cases: all rows, or those named."""
+
+    ops: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Rows, such as conv2d; `list` names them."""
+    impl: str | None = None
+    """FILE.py:NAME of your own implementation of the one row named."""
+    examples: int = 200
+    """Cases a row and lane."""
+    seed: int = 0
+    """The same seed draws the same cases."""
+    dtype: Literal["float32", "float64"] | None = None
+    """Cases of this precision alone."""
+    json: Path | None = None
+    """File for the report as JSON; - for standard output."""
+
+    def run(self) -> int:
+        """Print a table and the failures; the exit code."""
+        if self.examples < 1:
+            raise UserError(f"--examples must be at least 1, got {self.examples}")
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, got {self.seed}")
+        if self.impl is not None and len(self.ops) != 1:
+            raise UserError(
+                f"--impl {self.impl} takes one row to be checked as, got {' '.join(self.ops) or 'none'}"
+            )
+
+        from rich.console import Console
+
+        from parity.adapters import adapt
+        from parity.checking import row_named
+        from parity.commands.loading import implementation_from
+        from parity.commands.progress import checking_progress
+        from parity.registry import ROWS
+        from parity.report import Report
+        from parity.runner import run_row
+
+        try:
+            rows = [row_named(name) for name in self.ops] if self.ops else [*ROWS.values()]
+        except KeyError as error:
+            raise UserError(error.args[0]) from None
+        ops = {row.name: row.op for row in rows}
+        if self.impl is not None:
+            try:
+                ops[rows[0].name] = implementation_from(self.impl)
+            except TypeError as error:
+                raise UserError(f"--impl {self.impl}: {error}") from error
+
+        report = Report([], self.seed, self.examples)
+        with checking_progress(
+            [row.name for row in rows], {r.name: len(r.lanes) * self.examples for r in rows}
+        ) as seen:
+            for row in rows:
+                op = adapt(ops[row.name])
+                done = run_row(
+                    row, op, examples=self.examples, seed=self.seed, dtype=self.dtype, on_case=seen.case
+                )
+                report.rows.append(done)
+                seen.row(done)
+
+        to_stdout = self.json == Path("-")
+        console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
+        console.print(report.table())
+        for failure in report.failures:
+            console.print(str(failure), markup=False, soft_wrap=True)
+        console.print(
+            f"{report.cases} cases, seed {self.seed}: "
+            + ("all agree" if report.ok else f"{len(report.failures)} disagreements"),
+            markup=False,
+        )
+        if self.json is not None:
+            text = json.dumps(report.to_json(), indent=2, allow_nan=False)
+            if to_stdout:
+                print(text)
+            else:
+                self.json.write_text(text + "\n", encoding="utf-8")
+        if report.cases == 0:
+            raise UserError("no case ran, so nothing is known")
+        return 0 if report.ok else 1

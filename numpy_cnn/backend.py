@@ -28,11 +28,12 @@ class Backend:
             parameter, _, key = name.rpartition(".")
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
 
-    def train_step(self, images: Array, labels: Array) -> tuple[float, Array]:
+    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         scores, backward = self.model(images)
         loss, loss_pullback = self._loss(scores, labels)
         dscores = loss_pullback(np.ones_like(loss))[0]
         _, gradients = backward(dscores, input_gradient=False)
+        self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
         return float(loss), scores
 

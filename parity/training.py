@@ -83,10 +83,11 @@ def compare_training(
         }
         generator = np.random.default_rng([seed, 1])
         told = []
+        lr = optimizer.step_size(0.0)
         for _ in range(steps):
             batch = generator.integers(0, len(images), batch_size)
             losses = {
-                name: backend.train_step(images[batch].astype(dtype), labels[batch])[0]
+                name: backend.train_step(images[batch].astype(dtype), labels[batch], lr)[0]
                 for name, (backend, dtype) in runs.items()
             }
             told.append(Step(**losses))

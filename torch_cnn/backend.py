@@ -29,11 +29,12 @@ class Backend:
             parameter, _, key = name.rpartition(".")
             self.optimizer.state[self.named[parameter]][key] = torch.from_numpy(np.array(array, order="C"))
 
-    def train_step(self, images: Array, labels: Array) -> tuple[float, Array]:
+    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         scores = self.model(torch.from_numpy(images))
         loss = self._loss(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.step()
         return loss.item(), scores.detach().numpy()
 

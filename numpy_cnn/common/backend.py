@@ -23,8 +23,8 @@ class Backend(Protocol):
     ) -> None:
         """Begin with these parameters, and with the optimizer's state as `optimizer_state` once gave it."""
 
-    def train_step(self, images: Array, labels: Array) -> tuple[float, Array]:
-        """Take one step on images (N, C, H, W) and labels (N,); the mean loss and the scores before the step."""
+    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
+        """Step once, by `lr`, on images (N, C, H, W) and labels (N,); the mean loss and the scores before that."""
 
     def logits(self, images: Array) -> Array:
         """The scores (N, classes) of images (N, C, H, W)."""

@@ -1,5 +1,6 @@
 """The command line that both backends share: `python -m numpy_cnn …` and `python -m torch_cnn …`."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from numpy_cnn.common import flags
 from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.data.dataset import Dataset
+
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,10 @@ class Program:
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 for done, 2 for a mistake of the user's, 130 for Ctrl-C."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    return flags.run(program.name, lambda: _run(program, typed))
+    code = flags.run(program.name, lambda: _run(program, typed))
+    if arguments is None and code == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved: a second Ctrl-C must not disturb the exit
+    return code
 
 
 def _run(program: Program, arguments: list[str]) -> int:
@@ -34,7 +40,7 @@ def _run(program: Program, arguments: list[str]) -> int:
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
-        "Train and use a SimpleCNN. The command may be left out: train is meant. Its flags: train --help.",
+        "Train a SimpleCNN and use it. Without a command, train is meant; train --help lists its flags.",
         {"train": Train, "evaluate": Evaluate, "predict": Predict, "summary": Summary, "plot": Plot},
         "train",
         arguments,

@@ -1,5 +1,6 @@
 """What a training run is made of: the flags of the command line, and what checkpoints remember."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -58,8 +59,10 @@ class OptimizerConfig:
 
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or stochastic gradient descent."""
-    lr: float = 1e-3
-    """Step size."""
+    lr: float | None = None
+    """Step size; 0.002 for adam and 0.1 for sgd if left out."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it stays."""
     momentum: float = 0.0
     """Momentum of sgd."""
     dampening: float = 0.0
@@ -71,6 +74,8 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         for name in ("lr", "momentum", "weight_decay"):
+            if name == "lr" and self.lr is None:
+                continue
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(
                     f"--{name.replace('_', '-')} must be a finite number of at least 0, got {getattr(self, name)}"
@@ -84,10 +89,19 @@ class OptimizerConfig:
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the optimizer chosen."""
-        names = ["lr", "weight_decay"]
+        names = ["weight_decay"]
         if self.optimizer == "sgd":
             names += ["momentum", "dampening", "nesterov"]
-        return {name: getattr(self, name) for name in names}
+        return {"lr": self.step_size(0.0)} | {name: getattr(self, name) for name in names}
+
+    def step_size(self, progress: float) -> float:
+        """The step size when a share `progress` of all steps, from 0 to 1, is done.
+
+        Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017), without the
+        restarts.
+        """
+        first = {"adam": 0.002, "sgd": 0.1}[self.optimizer] if self.lr is None else self.lr
+        return first if self.schedule == "constant" else first * (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,7 @@ class TrainConfig:
     optimization: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: int = 10
     """Passes over the training images."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Images a step."""
     seed: int = 0
     """Of the initial parameters, the order of the images and the validation split."""

@@ -59,7 +59,10 @@ def parse(
 def run(program: str, command: Callable[[], int]) -> int:
     """Call `command` and tell mistakes in one line: 2 for the user's, 130 for Ctrl-C, else what it returns."""
     try:
-        return command()
+        try:
+            return command()
+        finally:
+            sys.stdout.flush()  # here, where a reader who has gone is noticed in peace
     except UserError as error:
         return _fail(program, str(error))
     except KeyboardInterrupt:
@@ -68,14 +71,15 @@ def run(program: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `… | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        return _fail(program, f"not enough memory: {error}")
     except OSError as error:
-        if error.filename is None:
-            raise
-        return _fail(program, f"{error.filename}: {error.strerror}")
+        what = error.strerror or str(error)
+        return _fail(program, what if error.filename is None else f"{error.filename}: {what}")
 
 
 def _fail(program: str, message: str) -> int:
-    print(f"{program}: error: {message}", file=sys.stderr)
+    print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
     return 2
 
 

@@ -1,11 +1,15 @@
 """Ctrl-C as a request that the loop looks at between two batches, when everything is consistent."""
 
 import signal
+import time
 from types import FrameType, TracebackType
+
+# Impatient fingers, and shells and `make` that pass the signal on, send it twice; so soon, both are one request.
+PATIENCE = 2.0  # seconds
 
 
 class Interrupt:
-    """As a context: the first Ctrl-C sets `requested`, the second one raises KeyboardInterrupt."""
+    """As a context: Ctrl-C sets `requested`; pressed again after `PATIENCE`, it raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -20,6 +24,7 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # what a handler is called with
-        if self.requested:
+        if not self.requested:
+            self.requested, self._at = True, time.monotonic()
+        elif time.monotonic() - self._at > PATIENCE:
             raise KeyboardInterrupt
-        self.requested = True

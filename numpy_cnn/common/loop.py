@@ -41,6 +41,10 @@ class Plan:
     def batches(self) -> int:
         return -(-len(self.train) // self.config.batch_size)
 
+    def progress(self, position: Position) -> float:
+        """The share of all steps that is done."""
+        return (position.epoch * self.batches + position.batch) / (self.config.epochs * self.batches)
+
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
         """The batches of an epoch, counted from 0: its own permutation, so that a resumed run meets the same."""
         shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))
@@ -70,7 +74,8 @@ def train(
             if interrupt.requested:
                 save_checkpoint(run.last, _checkpoint(backend, plan, position))
                 raise Interrupted
-            loss, scores = backend.train_step(plan.train.images[batch], plan.train.labels[batch])
+            lr = plan.config.optimization.step_size(plan.progress(position))
+            loss, scores = backend.train_step(plan.train.images[batch], plan.train.labels[batch], lr)
             position = replace(
                 position,
                 batch=number + 1,
@@ -84,7 +89,7 @@ def train(
         if not np.isfinite(row["train_loss"]):
             raise UserError(
                 f"training diverged in epoch {position.epoch + 1}: the loss is {row['train_loss']}; "
-                f"try a smaller --lr than {plan.config.optimization.lr}"
+                f"try a smaller --lr than {plan.config.optimization.step_size(0.0)}"
             )
         position = _next_epoch(position, row)
         # The history first: a row without its checkpoint is dropped on resume, a lost row could not be made again.

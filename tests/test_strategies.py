@@ -1,0 +1,124 @@
+"""The cases: valid, of every kind the suite claims, and the same again after a trip through JSON."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+from hypothesis import find
+
+from parity.cases import LANES, Case
+from parity.oracle import oracle
+from parity.registry import ROWS
+from parity.values import inputs_of
+
+ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
+
+
+@pytest.mark.parametrize(("name", "lane"), ROW_LANES)
+def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
+    row = ROWS[name]
+
+    @settings(max_examples=60, deadline=None, database=None)
+    @given(row.strategy(lane=lane))
+    def holds(case: Case) -> None:
+        assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case
+        inputs = inputs_of(case, lane, integer=True)
+        y, _ = oracle(row.like)(*inputs.arrays, **inputs.options)  # torch takes it
+        assert y.dtype == case.dtype
+        again = inputs_of(case, lane, integer=True)
+        for a, b in zip(inputs.arrays, again.arrays, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    holds()
+
+
+def _conv(case: Case) -> tuple[dict[str, tuple[int, ...] | None], dict[str, object]]:
+    return {spec.name: spec.shape for spec in case.arrays}, case.options
+
+
+def _pair(value: object) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)  # type: ignore[return-value]
+
+
+CONV_FACETS: dict[str, Callable[..., bool]] = {
+    "image not square": lambda x, w, b, o: x[2] != x[3],
+    "kernel not square": lambda x, w, b, o: w[2] != w[3],
+    "1x1 kernel": lambda x, w, b, o: w[2:] == (1, 1),
+    "kernel as large as the image": lambda x, w, b, o: w[2:] == x[2:] and w[2] > 1 and w[3] > 1,
+    "stride beyond the kernel": lambda x, w, b, o: _pair(o["stride"])[0] > w[2],
+    "stride of two numbers": lambda x, w, b, o: _pair(o["stride"])[0] != _pair(o["stride"])[1],
+    "stride as one int": lambda x, w, b, o: isinstance(o["stride"], int) and o["stride"] > 1,
+    "padding": lambda x, w, b, o: isinstance(o["padding"], tuple) and min(o["padding"]) > 0,
+    "padding same, even kernel": lambda x, w, b, o: o["padding"] == "same" and w[2] % 2 == 0,
+    "padding valid": lambda x, w, b, o: o["padding"] == "valid",
+    "dilation": lambda x, w, b, o: _pair(o["dilation"])[1] > 1 and w[3] > 1,
+    "groups": lambda x, w, b, o: o["groups"] > 1 and w[1] > 1,
+    "depthwise": lambda x, w, b, o: o["groups"] > 1 and w[1] == 1,
+    "no bias": lambda x, w, b, o: b is None,
+    "batch of one": lambda x, w, b, o: x[0] == 1,
+    "a remainder that the floor drops": lambda x, w, b, o: (
+        isinstance(o["padding"], tuple)
+        and (x[2] + 2 * o["padding"][0] - _pair(o["dilation"])[0] * (w[2] - 1) - 1) % _pair(o["stride"])[0] != 0
+    ),
+}
+
+
+@pytest.mark.parametrize("facet", CONV_FACETS)
+def test_conv2d_cases_reach_every_facet(facet: str) -> None:
+    def shows(case: Case) -> bool:
+        shapes, options = _conv(case)
+        return CONV_FACETS[facet](shapes["input"], shapes["weight"], shapes["bias"], options)
+
+    try:
+        find(ROWS["conv2d"].strategy(lane="exact"), shows, settings=settings(max_examples=300, database=None))
+    except NoSuchExample:
+        pytest.fail(f"300 cases of conv2d and none with: {facet}")
+
+
+POOL_FACETS: dict[str, Callable[..., bool]] = {
+    "overlapping windows": lambda x, o: _pair(o["stride"] or o["kernel_size"])[0] < _pair(o["kernel_size"])[0],
+    "windows apart": lambda x, o: _pair(o["stride"] or o["kernel_size"])[0] > _pair(o["kernel_size"])[0],
+    "stride left out": lambda x, o: o["stride"] is None and _pair(o["kernel_size"])[0] > 1,
+    "padding": lambda x, o: min(_pair(o["padding"])) > 0,
+    "dilation": lambda x, o: _pair(o["dilation"])[0] > 1 and _pair(o["kernel_size"])[0] > 1,
+    "padding and dilation": lambda x, o: _pair(o["padding"])[0] > 0 and _pair(o["dilation"])[0] > 1,
+    "ceil_mode beyond the image": lambda x, o: (
+        o["ceil_mode"]
+        and _pair(o["padding"])[0] == 0
+        and _pair(o["dilation"])[0] * (_pair(o["kernel_size"])[0] - 1) >= x[2]
+    ),
+}
+
+
+@pytest.mark.parametrize("facet", POOL_FACETS)
+def test_max_pool2d_cases_reach_every_facet(facet: str) -> None:
+    def shows(case: Case) -> bool:
+        shapes, options = _conv(case)
+        return POOL_FACETS[facet](shapes["input"], options)
+
+    try:
+        find(ROWS["max_pool2d"].strategy(lane="exact"), shows, settings=settings(max_examples=300, database=None))
+    except NoSuchExample:
+        pytest.fail(f"300 cases of max_pool2d and none with: {facet}")
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "linear", "cross_entropy"])
+def test_structure_lane_has_empty_batches(name: str) -> None:
+    def empty(case: Case) -> bool:
+        return any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)
+
+    assert empty(find(ROWS[name].strategy(lane="structure"), empty, settings=settings(database=None)))
+
+
+@given(st.sampled_from(LANES), st.integers(0, 2**32 - 1))
+def test_cotangent_is_never_all_ones(lane: str, seed: int) -> None:
+    from parity.cases import ArraySpec
+
+    case = Case("relu", (ArraySpec("input", (3, 3)),), seed=seed)
+    inputs = inputs_of(case, lane, integer=lane != "bound")
+    dy = inputs.cotangent(np.zeros((3, 3), np.float32))
+    assert len(np.unique(dy)) > 1

@@ -1,8 +1,7 @@
 """Element-wise activations."""
 
-import numpy as np
-
 from numpy_cnn.ops.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.ops.masks import keep
 
 
 def relu(x: Array) -> tuple[Array, Pullback]:
@@ -22,11 +21,11 @@ def relu(x: Array) -> tuple[Array, Pullback]:
     Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines (2010).
     """
     check_floats("relu", x=x)
-    # `x < 0` and not `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
-    y = np.where(x < 0, x.dtype.type(0), x)
+    # `not x < 0` and neither `x > 0` nor `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
+    y = keep(x, ~(x < 0))
 
     def pullback(dy: Array) -> tuple[Array]:
         # y ≤ 0 exactly where x ≤ 0, and y is kept anyway.
-        return (np.where(y <= 0, y.dtype.type(0), cotangent("relu", dy, y)),)
+        return (keep(cotangent("relu", dy, y), ~(y <= 0)),)
 
     return y, pullback

@@ -1,15 +1,19 @@
 """2-D convolution, as the field calls what is mathematically a cross-correlation."""
 
+import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.windows import Axis, gather, scatter
+from numpy_cnn.ops.layout import batch_first, batch_last
+from numpy_cnn.ops.windows import Axis, gather
 
 # Patches are kh·kw times as large as the image they come from. They are made for so many images at a time that
 # they stay in the second-level cache between being written and being multiplied.
-PATCH_BYTES = 1 << 20
+PATCH_BYTES = 1 << 19
+IMAGES = 64
 
 
 def conv2d(
@@ -55,42 +59,57 @@ def conv2d(
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
-    (images, channels), (kernels, taps) = x.shape[:2], (weight.shape[0], weight[0].size)
-    positions = rows.windows * columns.windows
-    w = weight.reshape(groups, kernels // groups, taps)
-
-    def patches(block: slice) -> Array:  # (block, groups, taps of a kernel, positions)
-        return gather(x[block], rows, columns).reshape(-1, groups, taps, positions)
-
-    def blocks() -> Iterator[slice]:
-        image_bytes = max(1, groups * taps * positions * x.itemsize)
-        step = max(1, PATCH_BYTES // image_bytes)
-        return (slice(start, start + step) for start in range(0, images, step))
-
-    y = np.empty((images, kernels, rows.windows, columns.windows), dtype=x.dtype)
-    for block in blocks():
-        np.matmul(w, patches(block), out=y[block].reshape(-1, groups, kernels // groups, positions))
-    if bias is not None:
-        y += bias[:, None, None]
+    images = batch_last(x)
+    y = np.empty((len(weight), rows.windows, columns.windows, len(x)), dtype=x.dtype)
+    _correlate(images, weight, bias, rows, columns, groups, out=y)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
-        u = cotangent("conv2d", dy, y).reshape(images, groups, kernels // groups, positions)
+        u = batch_last(cotangent("conv2d", dy, batch_first(y)))
         needs_dx, needs_dw, needs_db = needs_input_grad
-        dx = np.empty(x.shape, dtype=x.dtype) if needs_dx else None
-        dw = np.zeros_like(w) if needs_dw else None
-        db = u.sum(axis=(0, 3)).reshape(kernels) if needs_db and bias is not None else None
-        for block in blocks():
-            if dx is not None:  # y = w @ patches, so d(patches) = wᵀ @ u, and back through the windows
-                dpatches = w.swapaxes(1, 2) @ u[block]
-                shape = (-1, channels, rows.kernel, columns.kernel, rows.windows, columns.windows)
-                dx[block] = scatter(dpatches.reshape(shape), rows, columns)
-            if dw is not None:
-                dw += np.matmul(u[block], patches(block).swapaxes(2, 3)).sum(axis=0)
-        return dx, None if dw is None else dw.reshape(weight.shape), db
+        dx = np.empty(images.shape, dtype=x.dtype) if needs_dx else None
+        if dx is not None:
+            # Each phase of the inputs is a convolution of u with the taps that meet it, its channels and kernels
+            # swapped: nothing is scattered, and every input is written once.
+            back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+            back = back.reshape(len(dx), -1, *weight.shape[2:])
+            for (in_rows, row_taps, r), (in_columns, column_taps, c) in product(rows.phases(), columns.phases()):
+                taps = back[:, :, row_taps, column_taps]
+                _correlate(u, taps, None, r, c, groups, out=dx[:, in_rows, in_columns])
+        dw = np.zeros((groups, len(weight) // groups, weight[0].size), dtype=x.dtype) if needs_dw else None
+        if dw is not None:
+            for (row, image), patches in _blocks(images, rows, columns, groups):
+                block = u[:, row, :, image].reshape(*dw.shape[:2], patches.shape[2])
+                dw += block @ patches.swapaxes(1, 2)
+        db = u.sum(axis=(1, 2, 3)) if needs_db and bias is not None else None
+        return None if dx is None else batch_first(dx), None if dw is None else dw.reshape(weight.shape), db
 
-    return y, pullback
+    return batch_first(y), pullback
+
+
+def _correlate(
+    x: Array, weight: Array, bias: Array | None, rows: Axis, columns: Axis, groups: int, out: Array
+) -> None:
+    """out = bias + weight ⋆ x, batch last: the kernels of a group times its patches, one block after another."""
+    w = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
+    for (row, image), patches in _blocks(x, rows, columns, groups):
+        y = (w @ patches).reshape(out[:, row, :, image].shape)
+        np.add(y, 0 if bias is None else bias[:, None, None, None], out=out[:, row, :, image])
+
+
+def _blocks(x: Array, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
+    """(output rows, images) and their patches (groups, channels of a group · taps, positions)."""
+    channels, images = len(x), x.shape[3]
+    step = max(1, min(images, IMAGES))
+    row_bytes = channels * rows.kernel * columns.kernel * columns.windows * step * x.itemsize
+    height = max(1, PATCH_BYTES // max(1, row_bytes))
+    taps = channels // groups * rows.kernel * columns.kernel
+    for image in range(0, images, step):
+        for row in range(0, rows.windows, height):
+            block = slice(row, min(row + height, rows.windows)), slice(image, min(image + step, images))
+            patches = gather(x[..., block[1]], rows.part(block[0]), columns)
+            yield block, patches.reshape(groups, taps, math.prod(patches.shape[3:]))
 
 
 def _conv2d_of_one_image(

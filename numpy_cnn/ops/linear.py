@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
 
 
@@ -40,7 +42,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, P
         rows, u = x.reshape(batch, x.shape[-1]), dy.reshape(batch, weight.shape[0])
         needs_dx, needs_dw, needs_db = needs_input_grad
         return (
-            dy @ weight if needs_dx else None,
+            np.matmul(dy, weight, out=np.empty_like(x)) if needs_dx else None,  # in the layout that x came in
             u.T @ rows if needs_dw else None,
             u.sum(axis=0) if needs_db and bias is not None else None,
         )

@@ -1,10 +1,12 @@
 """Pooling over windows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.layout import batch_first, batch_last
+from numpy_cnn.ops.masks import choose, keep
 from numpy_cnn.ops.windows import Axis
 
 
@@ -44,34 +46,43 @@ def max_pool2d(
         y, batch_pullback = max_pool2d(x[None], kernel_size, stride, padding, dilation, ceil_mode)
         return y[0], lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y[0])[None])[0][0],)
     rows, columns = _axes(x, kernel_size, stride, padding, dilation, ceil_mode)
-
-    def taps() -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:  # (outputs, inputs), row-major
-        everything = slice(None), slice(None)
-        for _, out_rows, in_rows in rows.taps():
-            for _, out_columns, in_columns in columns.taps():
-                yield (*everything, out_rows, out_columns), (*everything, in_rows, in_columns)
-
-    y = np.full((*x.shape[:2], rows.windows, columns.windows), -np.inf, dtype=x.dtype)
-    for out, into in taps():
-        # Greater and not np.maximum, which may answer either of −0.0 and 0.0: the first tap has the say in a tie.
-        np.copyto(y[out], x[into], where=(x[into] > y[out]) | np.isnan(x[into]))
+    # The maximum of a window is the maximum of its rows' maxima. The first row that reaches it, and in that row
+    # the first tap that does, is the first tap in row-major order; the other way round ties would break otherwise.
+    of_rows, rows_pullback = _max_pool(batch_last(x), 2, columns)
+    y, columns_pullback = _max_pool(of_rows, 1, rows)
 
     def pullback(dy: Array) -> tuple[Array]:
-        dy = cotangent("max_pool2d", dy, y)
+        u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
+        return (batch_first(rows_pullback(columns_pullback(u))),)
+
+    return batch_first(y), pullback
+
+
+def _max_pool(x: Array, along: int, windows: Axis) -> tuple[Array, Callable[[Array], Array]]:
+    """The largest value of the windows along one axis of x, and where its gradient goes."""
+    before = (slice(None),) * along
+    taps = [((*before, outputs), (*before, inputs)) for _, outputs, inputs in windows.taps()]
+    y = np.full((*x.shape[:along], windows.windows, *x.shape[along + 1 :]), -np.inf, dtype=x.dtype)
+    y[taps[0][0]] = x[taps[0][1]]
+    for out, into in taps[1:]:
+        # Greater and not np.maximum, which may answer either of −0.0 and 0.0: the first tap has the say in a tie.
+        choose((x[into] > y[out]) | np.isnan(x[into]), x[into], out=y[out])
+
+    def pullback(dy: Array) -> Array:
         dx = np.zeros(x.shape, dtype=x.dtype)
         nan = np.isnan(y)
         waiting = ~nan  # windows whose winner is not found yet
-        for out, into in taps():
-            won = waiting[out] & (x[into] == y[out])
-            dx[into] += np.where(won, dy[out], dy.dtype.type(0))
-            waiting[out] &= ~won
+        for out, into in taps:
+            won = x[into] == y[out]
+            won &= waiting[out]
+            waiting[out] ^= won
+            dx[into] += keep(dy[out], won)
         if nan.any():
-            waiting = nan
-            for out, into in reversed(list(taps())):  # the last NaN wins, so the first met from behind
-                won = waiting[out] & np.isnan(x[into])
-                dx[into] += np.where(won, dy[out], dy.dtype.type(0))
-                waiting[out] &= ~won
-        return (dx,)
+            for out, into in reversed(taps):  # the last NaN wins, so the first met from behind
+                won = nan[out] & np.isnan(x[into])
+                nan[out] ^= won
+                dx[into] += keep(dy[out], won)
+        return dx
 
     return y, pullback
 

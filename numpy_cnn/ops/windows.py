@@ -1,11 +1,13 @@
-"""Sliding windows: which output a tap of the window meets at which input, and both directions of that map.
+"""Sliding windows: which output a tap of the window meets at which input, and the way back.
 
 A window of k taps, spaced d apart, starts at the positions −p, s−p, 2s−p, … of an axis. Tap i of window o
 therefore lies over input o·s − p + i·d. Those inside the axis form one arithmetic progression, so each tap is
 a pair of slices: no padded copy is ever made, and a tap over the padding is simply absent.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 
@@ -35,23 +37,34 @@ class Axis:
                 met.append((tap, slice(first, last + 1), slice(start, end + 1, self.stride)))
         return met
 
+    def part(self, windows: slice) -> "Axis":
+        """Some successive windows alone: the same axis, with its first window further in."""
+        start, stop = windows.start, windows.stop
+        return replace(self, windows=stop - start, padding=self.padding - start * self.stride)
+
+    def phases(self) -> Iterator[tuple[slice, slice, "Axis"]]:
+        """(inputs, taps, their axis): the way back, from the outputs that an input was met by.
+
+        Input h = o·s − p + i·d was met by output o = (h + p − i·d) / s, for the taps i that leave no remainder.
+        Inputs s apart share their taps, and step from one output to the next. So each of the s phases of the
+        inputs is again a sliding window, of stride 1 over the outputs; its taps run backwards, for o falls as i
+        grows.
+        """
+        step = self.stride // gcd(self.stride, self.dilation)  # between taps of one phase
+        for phase in range(min(self.stride, self.size)):
+            met = [i for i in range(self.kernel) if (phase + self.padding - i * self.dilation) % self.stride == 0]
+            taps = slice(met[-1], met[0] - 1 if met[0] else None, -step) if met else slice(0)
+            first = (phase + self.padding - met[-1] * self.dilation) // self.stride if met else 0
+            inputs = slice(phase, None, self.stride)
+            apart = self.dilation * step // self.stride
+            windows = len(range(phase, self.size, self.stride))
+            yield inputs, taps, Axis(self.windows, windows, len(met), 1, -first, apart)
+
 
 def gather(x: Array, rows: Axis, columns: Axis) -> Array:
-    """Copy the windows of x (N, C, H, W) out as patches (N, C, kh, kw, oh, ow), zero over the padding."""
-    patches = np.zeros((*x.shape[:2], rows.kernel, columns.kernel, rows.windows, columns.windows), dtype=x.dtype)
+    """Copy the windows of x (C, H, W, N) out as patches (C, kh, kw, oh, ow, N), zero over the padding."""
+    patches = np.zeros((len(x), rows.kernel, columns.kernel, rows.windows, columns.windows, x.shape[3]), x.dtype)
     for i, out_rows, in_rows in rows.taps():
         for j, out_columns, in_columns in columns.taps():
-            patches[:, :, i, j, out_rows, out_columns] = x[:, :, in_rows, in_columns]
+            patches[:, i, j, out_rows, out_columns] = x[:, in_rows, in_columns]
     return patches
-
-
-def scatter(patches: Array, rows: Axis, columns: Axis) -> Array:
-    """Add patches (N, C, kh, kw, oh, ow) up where their windows lie: the adjoint of `gather`.
-
-    ⟨gather(x), p⟩ = ⟨x, scatter(p)⟩ for all x and p: the two loops differ in the direction of one assignment.
-    """
-    x = np.zeros((*patches.shape[:2], rows.size, columns.size), dtype=patches.dtype)
-    for i, out_rows, in_rows in rows.taps():
-        for j, out_columns, in_columns in columns.taps():
-            x[:, :, in_rows, in_columns] += patches[:, :, i, j, out_rows, out_columns]
-    return x

@@ -128,9 +128,9 @@ def _softmax(x: Array, dim: int) -> _Softmax:
     p, distance = e / total, np.abs(z)
     of_sum = (p * distance).sum(axis=dim, keepdims=True) + FUNCTION_ERROR + x.shape[dim] - 1
     log_total = np.log(total)
-    # |max| + |log Σ|: whoever adds these two before subtracting is as right as who subtracts one by one.
-    logarithm = 2 * distance + of_sum + (FUNCTION_ERROR + 2) * log_total + np.abs(largest)
-    return _Softmax(p, distance + FUNCTION_ERROR + of_sum + 1, logarithm)
+    of_log = 2 * distance + of_sum + (FUNCTION_ERROR + 2) * log_total
+    # Other ways are as right: p as exp(log p); and log p as x − (max + log Σ), which rounds a sum of that size.
+    return _Softmax(p, of_log + FUNCTION_ERROR + 1, of_log + np.abs(largest))
 
 
 def softmax(s: Setting) -> Allowed:

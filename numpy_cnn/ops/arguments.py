@@ -18,7 +18,7 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
     Raises:
         ValueError: it is neither an int nor a pair of ints, or one of them is below `at_least`.
     """
-    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value or ())
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
     # bool is an int to Python; torch rejects it, and stride=True is a slip of the pen.

@@ -14,5 +14,7 @@ def backend() -> type[Backend]:
     return Backend
 
 
+PROGRAM = Program("numpy_cnn", backend, mnist.load)
+
 if __name__ == "__main__":
-    sys.exit(main(Program("numpy_cnn", backend, mnist.load)))
+    sys.exit(main(PROGRAM))

@@ -31,5 +31,7 @@ def load_mnist(folder: Path) -> Dataset:
     return load(folder)
 
 
+PROGRAM = Program("torch_cnn", backend, load_mnist)
+
 if __name__ == "__main__":
-    sys.exit(main(Program("torch_cnn", backend, load_mnist)))
+    sys.exit(main(PROGRAM))

@@ -2,7 +2,7 @@
 
 Tensors: every parameter under torch's name for it, and the optimizer's state as `optimizer.<parameter>.<state>`.
 Metadata: `cnn_parity`, one JSON object with the schema, the backend, the architecture, the pixels, the run's
-configuration, the position reached, and a SHA-256 of the tensors, for safetensors itself notices no flipped bit.
+configuration, the position reached, and a SHA-256 of all this, for safetensors itself notices no flipped bit.
 """
 
 import hashlib
@@ -59,7 +59,11 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the file whole or not at all: under another name first, which then takes its place."""
+    """Write the file whole or not at all: under another name first, which then takes its place.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     tensors = dict(checkpoint.parameters)
     tensors |= {OPTIMIZER + name: array for name, array in checkpoint.optimizer_state.items()}
     # safetensors writes the memory as it lies, whatever the strides say.
@@ -72,11 +76,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "pixel": asdict(checkpoint.pixel),
         "config": checkpoint.config.to_json(),
         "position": asdict(checkpoint.position),
-        "sha256": _digest(tensors),
     }
+    metadata["sha256"] = _digest(tensors, metadata)
     beside = path.with_suffix(".partial")
-    beside.write_bytes(save(tensors, metadata={KEY: json.dumps(metadata)}))
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(save(tensors, metadata={KEY: json.dumps(metadata)}))
+        os.replace(beside, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -90,19 +97,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise UserError(f"{path}: no such checkpoint; `train` writes best.safetensors and last.safetensors")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = json.loads((file.metadata() or {}).get(KEY, "null"))
+            metadata = _metadata(path, (file.metadata() or {}).get(KEY))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a readable safetensors file, or a truncated one ({error})") from error
-    if metadata is None:
-        raise UserError(f"{path}: a safetensors file, but not a checkpoint of this project: no {KEY!r} metadata")
-    if metadata.get("schema") != SCHEMA:
-        raise UserError(f"{path}: a checkpoint of schema {metadata.get('schema')!r}, this version reads {SCHEMA}")
     try:
-        if metadata["sha256"] != _digest(tensors):
-            raise UserError(
-                f"{path}: damaged: the checksum of the tensors is not the one that was saved with them"
-            )
+        if metadata.pop("sha256") != _digest(tensors, metadata):
+            raise UserError(f"{path}: damaged: the checksum of the content is not the one that was saved with it")
         architecture = Architecture.from_json(metadata["architecture"])
         own = {name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)}
         state = {name.removeprefix(OPTIMIZER): a for name, a in tensors.items() if name.startswith(OPTIMIZER)}
@@ -118,12 +119,26 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     except UserError as error:
         raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{path}: the checkpoint's metadata is incomplete or damaged ({error!r})") from error
 
 
-def _digest(tensors: dict[str, Array]) -> str:
-    digest = hashlib.sha256()
+def _metadata(path: Path, text: str | None) -> dict[str, Any]:
+    """What the file says of itself, in the schema that is read here."""
+    if text is None:
+        raise UserError(f"{path}: a safetensors file, but not a checkpoint of this project: no {KEY!r} metadata")
+    try:
+        metadata = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: damaged: its {KEY!r} metadata is not JSON ({error})") from error
+    schema = metadata.get("schema") if isinstance(metadata, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{path}: a checkpoint of schema {schema!r}, this version reads {SCHEMA}")
+    return dict(metadata)
+
+
+def _digest(tensors: dict[str, Array], metadata: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

@@ -11,7 +11,7 @@ from numpy_cnn.common.errors import UserError
 
 @dataclass(frozen=True)
 class ArchitectureConfig:
-    """Which network; every size left out is the preset's."""
+    """Which network. A size that is left out is that of the preset named by --arch."""
 
     arch: Preset = "hidden"
     """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
@@ -19,19 +19,19 @@ class ArchitectureConfig:
     image_size: tuple[int, int] | None = None
     """Height and width in pixels that images are averaged down to; the data's own if left out."""
     channels: int | None = None
-    """Channels of the input."""
+    """Channels of the images; those of digits and mnist have 1."""
     filters: int | None = None
     """Filters of the convolution."""
     kernel_size: int | None = None
     """Height and width of a filter."""
     stride: int | None = None
-    """Step of a filter."""
+    """Pixels that a filter moves by."""
     padding: int | None = None
-    """Zeros around the image."""
+    """Zeros added on each side of the image."""
     hidden: int | None = None
     """Width of the dense layer before the last; 0 for none."""
     classes: int | None = None
-    """Outputs; images of digits beyond them are left out."""
+    """Number of outputs; images of digits beyond them are left out."""
 
     def architecture(self, data_size: tuple[int, int]) -> Architecture:
         """The sizes, for images of `data_size`.
@@ -80,12 +80,14 @@ class OptimizerConfig:
                 raise UserError(
                     f"--{name.replace('_', '-')} must be a finite number of at least 0, got {getattr(self, name)}"
                 )
+        if not abs(self.dampening) < float("inf"):
+            raise UserError(f"--dampening must be a finite number, got {self.dampening}")
+        if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
+            raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
             raise UserError(
                 f"--nesterov needs --momentum above 0 and --dampening 0, got {self.momentum} and {self.dampening}"
             )
-        if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
-            raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the optimizer chosen."""
@@ -97,8 +99,8 @@ class OptimizerConfig:
     def step_size(self, progress: float) -> float:
         """The step size when a share `progress` of all steps, from 0 to 1, is done.
 
-        Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017), without the
-        restarts.
+        Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017),
+        without the restarts.
         """
         first = {"adam": 0.002, "sgd": 0.1}[self.optimizer] if self.lr is None else self.lr
         return first if self.schedule == "constant" else first * (1 + math.cos(math.pi * progress)) / 2
@@ -126,13 +128,13 @@ class TrainConfig:
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 32
-    """Images a step."""
+    """Images in one step."""
     seed: int = 0
-    """Of the initial parameters, the order of the images and the validation split."""
+    """Decides the initial parameters, the order of the images and the validation split."""
     validation: float = 0.1
     """Share of the training images held out to choose the best epoch; 0 for none."""
     limit: int | None = None
-    """Train on the first so many images alone."""
+    """Train on this many images only, the first ones; on all of them if left out."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):

@@ -63,7 +63,7 @@ def train(
     Raises:
         Interrupted: Ctrl-C was pressed. `last` holds the batches done; a resumed run ends in the same bits as one
             that was never interrupted.
-        UserError: the loss is no longer a number.
+        UserError: the loss or a parameter is no longer finite. `last` is the one of the epoch before.
     """
     while position.epoch < plan.config.epochs:
         began = time.perf_counter()
@@ -76,6 +76,8 @@ def train(
                 raise Interrupted
             lr = plan.config.optimization.step_size(plan.progress(position))
             loss, scores = backend.train_step(plan.train.images[batch], plan.train.labels[batch], lr)
+            if not np.isfinite(loss):
+                raise _diverged(plan, position, f"the loss is {loss}")
             position = replace(
                 position,
                 batch=number + 1,
@@ -86,11 +88,9 @@ def train(
             )
             progress.batch(position.epoch + 1, number + 1, position.loss_sum / position.seen)
         row = _row(backend, plan, position)
-        if not np.isfinite(row["train_loss"]):
-            raise UserError(
-                f"training diverged in epoch {position.epoch + 1}: the loss is {row['train_loss']}; "
-                f"try a smaller --lr than {plan.config.optimization.step_size(0.0)}"
-            )
+        for name, parameter in backend.parameters().items():
+            if not np.isfinite(parameter).all():
+                raise _diverged(plan, position, f"{name} is no longer finite")
         position = _next_epoch(position, row)
         # The history first: a row without its checkpoint is dropped on resume, a lost row could not be made again.
         run.append(row)
@@ -111,6 +111,11 @@ def evaluate(backend: Backend, split: Split) -> tuple[float, float, npt.NDArray[
     if not len(split):
         return float("nan"), float("nan"), answers
     return total / len(split), float((answers == split.labels).mean()), answers
+
+
+def _diverged(plan: Plan, position: Position, how: str) -> UserError:
+    lr = plan.config.optimization.step_size(0.0)
+    return UserError(f"training diverged in epoch {position.epoch + 1}: {how}; try a smaller --lr than {lr:g}")
 
 
 def _row(backend: Backend, plan: Plan, position: Position) -> Row:

@@ -1,6 +1,5 @@
 """`evaluate`: a checkpoint on the test images."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +8,7 @@ import tyro
 
 from numpy_cnn.common.checkpoint import load_checkpoint
 from numpy_cnn.common.commands.loading import load_data, load_network
+from numpy_cnn.common.commands.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, fit
 from numpy_cnn.common.errors import UserError
 from numpy_cnn.common.loop import evaluate
@@ -27,11 +27,12 @@ class Evaluate:
     """The images; those that it was trained on if left out."""
     data_dir: Path | None = None
     """Folder of MNIST's files; the one used in training if left out."""
-    json: bool = False
-    """Print the result as JSON."""
+    json: Path | None = None
+    """File for the result as JSON; - for standard output, which then carries nothing else."""
 
     def run(self, program: "Program") -> int:
         """Print the accuracy and the loss; the exit code."""
+        check_writable(self.json)
         checkpoint = load_checkpoint(self.checkpoint)
         trained = checkpoint.config.dataset
         name = self.data or trained.data
@@ -44,15 +45,18 @@ class Evaluate:
         dataset, note = fit(dataset, checkpoint.architecture.image_size, checkpoint.architecture.classes)
         loss, accuracy, answers = evaluate(load_network(checkpoint, program), dataset.test)
         right, images = int((answers == dataset.test.labels).sum()), len(dataset.test)
-        if self.json:
-            told = {
+        if self.json is not None:
+            report = {
+                "schema": 1,
+                "checkpoint": str(self.checkpoint),
                 "backend": program.name,
                 "correct": right,
                 "images": images,
                 "accuracy": accuracy,
                 "loss": loss,
             }
-            print(json.dumps({"schema": 1, "checkpoint": str(self.checkpoint), **told}, indent=2))
+            write_json(report, self.json)
+        if self.json == STDOUT:
             return 0
         if note:
             print(note)

@@ -36,7 +36,11 @@ class Plot:
         if self.compare is not None:
             from numpy_cnn.common.plots import compare_curves
 
-            compare_curves({run.name: RunFolder.existing(run).history() for run in self.runs}, self.compare)
+            names = [run.name for run in self.runs]
+            if len({*names}) < len(names) or "" in names:
+                names = [str(run) for run in self.runs]
+            histories = [RunFolder.existing(run).history() for run in self.runs]
+            compare_curves(dict(zip(names, histories, strict=True)), self.compare)
             print(self.compare)
             return 0
         for path in self.runs:

@@ -36,5 +36,8 @@ class Summary:
             table.add_row(layer, " x ".join(map(str, shape)), told)
         table.add_section()
         table.add_row("in all", "", f"{sum(map(math.prod, parameters.values())):,}")
-        Console().print(table)
+        console = Console()
+        with console.capture() as captured:  # rich would end the process itself where `| head` has read enough
+            console.print(table)
+        print(captured.get(), end="")
         return 0

@@ -1,10 +1,10 @@
 """`train`: from flags to a run folder."""
 
-import json
 import math
+import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from numpy_cnn.common.checkpoint import Checkpoint, Position, load_checkpoint
 from numpy_cnn.common.commands.loading import load_data
+from numpy_cnn.common.commands.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.config import TrainConfig
 from numpy_cnn.common.data import IMAGE_SIZES, fit, hold_out, limit
 from numpy_cnn.common.errors import UserError
@@ -33,9 +34,9 @@ class Train(TrainConfig):
     out: Path | None = None
     """Folder for the run; runs/<program>-<data>-<arch>-<number> if left out."""
     resume: Path | None = None
-    """Folder of a run to go on with, up to --epochs."""
+    """Folder of a run to go on with, up to --epochs; its other flags are remembered."""
     json: Path | None = None
-    """File for the result as JSON; - for standard output."""
+    """File for the result as JSON; - for standard output, which then carries nothing else."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
@@ -54,7 +55,14 @@ class Train(TrainConfig):
         """
         assert self.resume is not None
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
-        typed = parse(Train(**{field.name: getattr(stored, field.name) for field in fields(stored)}))
+        lr = stored.optimization.step_size(0.0)  # the default may be typed as a number, too
+        stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
+        begun = {field.name: getattr(stored, field.name) for field in fields(stored)}
+        # --nesterov has no opposite: typed again it must not be taken for one, left out it stays as it was.
+        nesterov = stored.optimization.nesterov
+        typed = parse(Train(**begun | {"optimization": replace(stored.optimization, nesterov=False)}))
+        if nesterov:
+            typed = replace(typed, optimization=replace(typed.optimization, nesterov=True))
         for group in ("dataset", "network", "optimization"):
             for field in fields(getattr(typed, group)):
                 if field.name not in ("data_dir", "download"):
@@ -70,25 +78,27 @@ class Train(TrainConfig):
 
     def run(self, program: "Program") -> int:
         """Train, test, draw; the exit code."""
+        check_writable(self.json)
         run = RunFolder.existing(self.resume) if self.resume else self._new_folder(program)
         start = load_checkpoint(run.last) if self.resume else None
         plan, test, notes = self._plan(program)
         # Results go to standard output; where that is to be JSON alone, what is told goes to standard error.
-        out = sys.stderr if self.json == Path("-") else sys.stdout
+        out = sys.stderr if self.json == STDOUT else sys.stdout
         for note in notes:
             print(note, file=out)
         if self.dry_run:
             print(f"would train in {run.path}; nothing was written", file=out)
             return 0
-        run.path.mkdir(parents=True, exist_ok=True)
         position = start.position if start else Position()
         if start:
             run.forget_after(position.epoch)
+        else:
+            run = self._new_folder(program, make=True)
         interrupted = self._train(program, plan, run, start, position)
         if interrupted:
             print(
                 f"\n{program.name}: interrupted; saved {run.last}\n"
-                f"go on with: python -m {program.name} --resume {run.path}",
+                f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}",
                 file=sys.stderr,
             )
             return 130
@@ -100,7 +110,7 @@ class Train(TrainConfig):
         draw_pictures(run, best, history, test, answers)
         print(
             f"test accuracy {accuracy:.2%} ({round(accuracy * len(test))} of {len(test)}), loss {loss:.4f}, "
-            f"epoch {best.position.epoch} of {len(history)}, {seconds:.1f} s of training; {run.path}",
+            f"epoch {best.position.epoch} of {len(history)}, {seconds:.3g} s of training; {run.path}",
             file=out,
         )
         if self.json is not None:
@@ -116,15 +126,11 @@ class Train(TrainConfig):
                 "seconds": seconds,
                 "history": history,
             }
-            text = json.dumps(_without_nan(report), indent=2, allow_nan=False)
-            if self.json == Path("-"):
-                print(text)
-            else:
-                self.json.write_text(text + "\n", encoding="utf-8")
+            write_json(report, self.json)
         return 0
 
-    def _new_folder(self, program: "Program") -> RunFolder:
-        return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}")
+    def _new_folder(self, program: "Program", make: bool = False) -> RunFolder:
+        return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}", make)
 
     def _plan(self, program: "Program") -> tuple[Plan, Any, list[str]]:
         # The sizes are checked before the data is read, which may take longer.
@@ -167,13 +173,5 @@ class Train(TrainConfig):
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:
     if stored != typed:
         flag = f"--{name.replace('_', '-')}"
-        raise UserError(f"{flag} {typed} contradicts {run}, which was begun with {stored}; leave {flag} out")
-
-
-def _without_nan(value: Any) -> Any:
-    """The value with null for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        begun = f"without {flag}" if stored is None else f"with {stored}"
+        raise UserError(f"{flag} {typed} contradicts {run}, which was begun {begun}; leave {flag} out")

@@ -1,0 +1,44 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import pytest  # noqa: E402  # the number of threads is read at the import of NumPy and torch
+import torch  # noqa: E402
+from mnist_files import real_mnist_dir  # noqa: E402
+from programs import PROGRAMS, succeed  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(params=sorted(PROGRAMS))
+def program(request: pytest.FixtureRequest) -> str:
+    """Each of the two programs in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run on the digits by each program, with pictures, that reads most digits right. Not to be written to."""
+    folders = {}
+    for name in PROGRAMS:
+        folders[name] = tmp_path_factory.mktemp("trained") / name
+        succeed(name, "train", "--out", folders[name], "--epochs", 6)
+    return folders
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training draws nothing, which takes longer than training does."""
+    monkeypatch.setattr("numpy_cnn.common.commands.train.draw_pictures", lambda *_: [])
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The real MNIST; the test is skipped where MNIST_DIR does not name it."""
+    return real_mnist_dir()

@@ -1,0 +1,116 @@
+"""How the tests call the two programs, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import numpy_cnn.__main__
+import torch_cnn.__main__
+from numpy_cnn.common.checkpoint import Checkpoint, load_checkpoint
+from numpy_cnn.common.command import main
+from numpy_cnn.common.run import RunFolder
+
+PROGRAMS = {"numpy_cnn": numpy_cnn.__main__.PROGRAM, "torch_cnn": torch_cnn.__main__.PROGRAM}
+OTHER = {"numpy_cnn": "torch_cnn", "torch_cnn": "numpy_cnn"}
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def call(program: str, *arguments: object) -> Result:
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(PROGRAMS[program], [str(argument) for argument in arguments])
+        except SystemExit as stop:  # tyro's, for help and for a value of the wrong kind
+            code = stop.code
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def succeed(program: str, *arguments: object) -> Result:
+    """Run a command that must end well."""
+    result = call(program, *arguments)
+    assert result.code == 0, result.err
+    return result
+
+
+def error_of(program: str, *arguments: object) -> str:
+    """Run a command that must fail, and give its one line."""
+    result = call(program, *arguments)
+    assert result.code == 2, result
+    assert result.err.startswith(f"{program}: error: "), result.err
+    assert result.err.count("\n") == 1, result.err
+    assert result.err.endswith("\n")
+    assert not result.out, "results are printed although the command failed"
+    return result.err.removeprefix(f"{program}: error: ").rstrip("\n")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """For a process of its own: one thread, as few libraries as it needs."""
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **one_thread, **changes}
+
+
+def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:
+    """Run `python ARGUMENTS…` to its end."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    """Begin `python ARGUMENTS…`, which answers to SIGINT even where the tests themselves do not."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def last(folder: Path) -> Checkpoint:
+    """The last checkpoint of a run."""
+    return load_checkpoint(RunFolder(folder).last)
+
+
+def best(folder: Path) -> Checkpoint:
+    """The best checkpoint of a run."""
+    return load_checkpoint(RunFolder(folder).best)
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    """The rows without the seconds, as text, for NaN differs from itself."""
+    rows = RunFolder(folder).history()
+    return [{key: repr(value) for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """Arrays as something that `==` compares bit for bit."""
+    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}

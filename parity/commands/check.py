@@ -41,7 +41,6 @@ class Check:
 
         from rich.console import Console
 
-        from parity.adapters import adapt
         from parity.checking import row_named
         from parity.commands.loading import implementation_from
         from parity.commands.progress import checking_progress
@@ -55,19 +54,15 @@ class Check:
             raise UserError(error.args[0]) from None
         ops = {row.name: row.op for row in rows}
         if self.impl is not None:
-            try:
-                ops[rows[0].name] = implementation_from(self.impl)
-            except TypeError as error:
-                raise UserError(f"--impl {self.impl}: {error}") from error
+            ops[rows[0].name] = implementation_from(self.impl)
 
         report = Report([], self.seed, self.examples)
         with checking_progress(
             [row.name for row in rows], {r.name: len(r.lanes) * self.examples for r in rows}
         ) as seen:
             for row in rows:
-                op = adapt(ops[row.name])
                 done = run_row(
-                    row, op, examples=self.examples, seed=self.seed, dtype=self.dtype, on_case=seen.case
+                    row, ops[row.name], examples=self.examples, seed=self.seed, dtype=self.dtype, on_case=seen.case
                 )
                 report.rows.append(done)
                 seen.row(done)

@@ -4,16 +4,17 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 from numpy_cnn.common.errors import UserError
+from parity.adapters import adapt
+from parity.oracle import Op
 
 
-def implementation_from(place: str) -> Any:
-    """What `FILE.py:NAME` names.
+def implementation_from(place: str) -> Op:
+    """What `FILE.py:NAME` names, as an op.
 
     Raises:
-        UserError: no such file or name, or the file does not run; the message carries the file and the line.
+        UserError: no such file or name, the file does not run, or it is no implementation; the message carries the file and the line.
     """
     file, _, name = place.rpartition(":")
     if not file or not name.isidentifier():
@@ -38,4 +39,7 @@ def implementation_from(place: str) -> Any:
         sys.path.pop(0)
     if not hasattr(module, name):
         raise UserError(f"--impl {place}: {file} defines no {name}")
-    return getattr(module, name)
+    try:
+        return adapt(getattr(module, name))
+    except TypeError as error:
+        raise UserError(f"--impl {place}: {error}") from error

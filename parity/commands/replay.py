@@ -20,7 +20,6 @@ class Replay:
 
     def run(self) -> int:
         """Print what differs on the case; the exit code."""
-        from parity.adapters import adapt
         from parity.cases import LANES, Case
         from parity.commands.loading import implementation_from
         from parity.registry import ROWS
@@ -37,7 +36,7 @@ class Replay:
         if chosen is None or case.row not in ROWS:
             raise UserError(f"replay: no lane {lane!r} or no row {case.row!r}; lanes: {', '.join(LANES)}")
         row = ROWS[case.row]
-        op = adapt(row.op if self.impl is None else implementation_from(self.impl))
+        op = row.op if self.impl is None else implementation_from(self.impl)
         differences = run_case(row, op, chosen, case)
         for difference in differences:
             print(f"{row.name}: {difference.quantity}: {difference.message}")

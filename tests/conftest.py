@@ -8,10 +8,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import pytest  # noqa: E402  # the number of threads is read at the import of NumPy and torch
-import torch  # noqa: E402
-from mnist_files import real_mnist_dir  # noqa: E402
-from programs import PROGRAMS, succeed  # noqa: E402
+import pytest  # the number of threads is read at the import of NumPy and torch
+import torch
+from mnist_files import real_mnist_dir
+from programs import PROGRAMS, succeed
 
 torch.set_num_threads(1)
 

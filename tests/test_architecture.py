@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -185,8 +186,6 @@ def test_as_many_numbers_as_the_layers_need(architecture: Architecture) -> None:
     """Counted by hand: a weight for each pair of an output and what it sums, and a bias for each output."""
     a, flat = architecture, math.prod(dict(architecture.stages())["pool1"])
     convolution = a.filters * (a.in_channels * a.kernel_size**2 + 1)
-    if a.hidden:
-        dense = a.hidden * (flat + 1) + a.classes * (a.hidden + 1)
-    else:
-        dense = a.classes * (flat + 1)
+    widths = [flat, a.hidden, a.classes] if a.hidden else [flat, a.classes]
+    dense = sum(after * (before + 1) for before, after in pairwise(widths))
     assert sum(map(math.prod, a.parameter_shapes().values())) == convolution + dense

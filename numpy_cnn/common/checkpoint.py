@@ -66,8 +66,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     tensors = dict(checkpoint.parameters)
     tensors |= {OPTIMIZER + name: array for name, array in checkpoint.optimizer_state.items()}
-    # safetensors writes the memory as it lies, whatever the strides say.
-    tensors = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    tensors = {name: _plain(array) for name, array in tensors.items()}
     metadata = {
         "schema": SCHEMA,
         "backend": checkpoint.backend,
@@ -114,13 +113,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             pixel=PixelScale(**metadata["pixel"]),
             config=TrainConfig.from_json(metadata["config"]),
             position=Position(**metadata["position"]),
-            parameters=architecture.check(own),
+            parameters={name: architecture.check(own)[name] for name in architecture.parameter_shapes()},
             optimizer_state=state,
         )
     except UserError as error:
         raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{path}: the checkpoint's metadata is incomplete or damaged ({error!r})") from error
+
+
+def _plain(array: Array) -> Array:
+    """The array as safetensors needs it, which writes the memory as it lies, whatever the strides say."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
 
 
 def _metadata(path: Path, text: str | None) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from numpy_cnn.common.architecture import Architecture, Preset, preset
 from numpy_cnn.common.errors import UserError
 
+LARGEST = 1e30  # of a step size and the like: not far above begin the numbers that float32 does not hold
+
 
 @dataclass(frozen=True)
 class ArchitectureConfig:
@@ -73,15 +75,13 @@ class OptimizerConfig:
     """Weight of the squared norm of the parameters, halved, in the loss."""
 
     def __post_init__(self) -> None:
-        for name in ("lr", "momentum", "weight_decay"):
-            if name == "lr" and self.lr is None:
-                continue
-            if not 0 <= getattr(self, name) < float("inf"):
+        for name in ("lr", "momentum", "dampening", "weight_decay"):
+            value = getattr(self, name)
+            least = -LARGEST if name == "dampening" else 0
+            if value is not None and not least <= value <= LARGEST:
                 raise UserError(
-                    f"--{name.replace('_', '-')} must be a finite number of at least 0, got {getattr(self, name)}"
+                    f"--{name.replace('_', '-')} must lie between {least:g} and {LARGEST:g}, got {value}"
                 )
-        if not abs(self.dampening) < float("inf"):
-            raise UserError(f"--dampening must be a finite number, got {self.dampening}")
         if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
             raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):

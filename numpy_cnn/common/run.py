@@ -78,8 +78,8 @@ class RunFolder:
         began = self.history_file.exists() and self.history_file.stat().st_size > 0
         _write(self.history_file, [row], header=not began)
 
-    def forget_after(self, epoch: int) -> None:
-        """Keep the rows up to `epoch` alone: one may have been written after the last checkpoint was.
+    def history_until(self, epoch: int) -> list[Row]:
+        """The rows of the epochs up to this one.
 
         Raises:
             UserError: the file is damaged, or rows are missing.
@@ -89,10 +89,19 @@ class RunFolder:
             raise UserError(
                 f"{self.history_file}: damaged; it has {len(rows)} of the {epoch} epochs of {self.last}"
             )
-        if len(rows) > epoch:
+        return rows[:epoch]
+
+    def forget_after(self, epoch: int) -> None:
+        """Keep the rows up to `epoch` alone: one may have been written after the last checkpoint was.
+
+        Raises:
+            UserError: the file is damaged, or rows are missing.
+        """
+        rows = self.history_until(epoch)
+        if self.history_file.exists():
             beside = self.history_file.with_suffix(".partial")
             beside.unlink(missing_ok=True)
-            _write(beside, rows[:epoch], header=True)
+            _write(beside, rows, header=True)
             os.replace(beside, self.history_file)
 
 

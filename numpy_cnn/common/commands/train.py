@@ -81,6 +81,8 @@ class Train(TrainConfig):
         check_writable(self.json)
         run = RunFolder.existing(self.resume) if self.resume else self._new_folder(program)
         start = load_checkpoint(run.last) if self.resume else None
+        if start:
+            run.history_until(start.position.epoch)  # damage is told before anything else is
         plan, test, notes = self._plan(program)
         # Results go to standard output; where that is to be JSON alone, what is told goes to standard error.
         out = sys.stderr if self.json == STDOUT else sys.stdout
@@ -146,7 +148,7 @@ class Train(TrainConfig):
         told = (
             f"{self.dataset.data}: {len(training)} images to train, {len(validation)} to validate, "
             f"{len(dataset.test)} to test; {self.network.arch}: {parameters} parameters; "
-            f"{plan.batches} batches of {self.batch_size} an epoch"
+            f"{plan.batches} batch{'es' if plan.batches > 1 else ''} of {self.batch_size} an epoch"
         )
         return plan, dataset.test, [*([note] if note else []), told]
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.windows import Axis, gather
+from numpy_cnn.ops.room import Room
+from numpy_cnn.ops.windows import Axis, sliding
 
 # Patches are kh·kw times as large as the image they come from. They are made for so many images at a time that
 # they stay in the second-level cache between being written and being multiplied.
 PATCH_BYTES = 1 << 19
 IMAGES = 64
+PRODUCT = 1_000_000
 
 
 def conv2d(
@@ -59,16 +61,16 @@ def conv2d(
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
-    images = batch_last(x)
+    windows = sliding(x, rows, columns)
     y = np.empty((len(weight), rows.windows, columns.windows, len(x)), dtype=x.dtype)
-    _correlate(images, weight, bias, rows, columns, groups, out=y)
+    _correlate(windows, weight, bias, groups, out=y)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
         u = batch_last(cotangent("conv2d", dy, batch_first(y)))
         needs_dx, needs_dw, needs_db = needs_input_grad
-        dx = np.empty(images.shape, dtype=x.dtype) if needs_dx else None
+        dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype) if needs_dx else None
         if dx is not None:
             # Each phase of the inputs is a convolution of u with the taps that meet it, its channels and kernels
             # swapped: nothing is scattered, and every input is written once.
@@ -76,40 +78,56 @@ def conv2d(
             back = back.reshape(len(dx), -1, *weight.shape[2:])
             for (in_rows, row_taps, r), (in_columns, column_taps, c) in product(rows.phases(), columns.phases()):
                 taps = back[:, :, row_taps, column_taps]
-                _correlate(u, taps, None, r, c, groups, out=dx[:, in_rows, in_columns])
+                _correlate(sliding(batch_first(u), r, c), taps, None, groups, out=dx[:, in_rows, in_columns])
         dw = np.zeros((groups, len(weight) // groups, weight[0].size), dtype=x.dtype) if needs_dw else None
         if dw is not None:
-            for (row, image), patches in _blocks(images, rows, columns, groups):
-                block = u[:, row, :, image].reshape(*dw.shape[:2], patches.shape[2])
-                dw += block @ patches.swapaxes(1, 2)
+            for (row, image), patches in _blocks(windows, groups, dw.shape[1]):
+                _, pieces, _, positions = patches.shape
+                block = u[:, row, :, image].reshape(*dw.shape[:2], pieces, positions)
+                dw += (patches @ block.transpose(0, 2, 3, 1)).sum(axis=1).swapaxes(1, 2)
         db = u.sum(axis=(1, 2, 3)) if needs_db and bias is not None else None
         return None if dx is None else batch_first(dx), None if dw is None else dw.reshape(weight.shape), db
 
     return batch_first(y), pullback
 
 
-def _correlate(
-    x: Array, weight: Array, bias: Array | None, rows: Axis, columns: Axis, groups: int, out: Array
-) -> None:
-    """out = bias + weight ⋆ x, batch last: the kernels of a group times its patches, one block after another."""
-    w = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
-    for (row, image), patches in _blocks(x, rows, columns, groups):
-        y = (w @ patches).reshape(out[:, row, :, image].shape)
-        np.add(y, 0 if bias is None else bias[:, None, None, None], out=out[:, row, :, image])
+def _correlate(windows: Array, weight: Array, bias: Array | None, groups: int, out: Array) -> None:
+    """out = bias + weight · windows, batch last: the kernels of a group times its patches, block after block."""
+    w = weight.reshape(groups, 1, len(weight) // groups, math.prod(weight.shape[1:]))
+    room = Room(windows.dtype)
+    for (row, image), patches in _blocks(windows, groups, w.shape[2]):
+        _, pieces, _, positions = patches.shape
+        y = room(groups, w.shape[2], pieces, positions)
+        np.matmul(w, patches, out=y.swapaxes(1, 2))
+        block = out[:, row, :, image]
+        np.add(y.reshape(block.shape), 0 if bias is None else bias[:, None, None, None], out=block)
 
 
-def _blocks(x: Array, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """(output rows, images) and their patches (groups, channels of a group · taps, positions)."""
-    channels, images = len(x), x.shape[3]
+def _blocks(windows: Array, groups: int, kernels: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
+    """(output rows, images), and their patches (groups, pieces, channels of a group · taps, positions of a piece).
+
+    The patches hold until the next are asked for.
+    """
+    channels, kh, kw, oh, ow, images = windows.shape
     step = max(1, min(images, IMAGES))
-    row_bytes = channels * rows.kernel * columns.kernel * columns.windows * step * x.itemsize
-    height = max(1, PATCH_BYTES // max(1, row_bytes))
-    taps = channels // groups * rows.kernel * columns.kernel
+    taps = channels // groups * kh * kw
+    height = max(1, PATCH_BYTES // max(1, groups * taps * ow * step * windows.itemsize))
+    room = Room(windows.dtype)
     for image in range(0, images, step):
-        for row in range(0, rows.windows, height):
-            block = slice(row, min(row + height, rows.windows)), slice(image, min(image + step, images))
-            patches = gather(x[..., block[1]], rows.part(block[0]), columns)
-            yield block, patches.reshape(groups, taps, math.prod(patches.shape[3:]))
+        for row in range(0, oh, height):
+            block = slice(row, min(row + height, oh)), slice(image, min(image + step, images))
+            view = windows[:, :, :, block[0], :, block[1]]
+            copy = room(*view.shape)
+            np.copyto(copy, view)
+            positions = math.prod(view.shape[3:])
+            pieces = _pieces(positions, kernels * taps)
+            yield block, copy.reshape(groups, taps, pieces, positions // pieces).swapaxes(1, 2)
+
+
+def _pieces(positions: int, each: int) -> int:
+    """The least number of equal pieces of the positions that need up to PRODUCT multiplications, `each` a position."""
+    least = max(1, min(-(-positions * each // PRODUCT), positions // 64))
+    return next(m for m in range(least, positions + 1) if positions % m == 0)
 
 
 def _conv2d_of_one_image(

@@ -16,15 +16,23 @@ from numpy_cnn.ops.arguments import Array
 LINE = 16
 
 
-def batch_last(x: Array) -> Array:
-    """x (N, C, H, W) as contiguous (C, H, W, N): x itself, seen from another side, where it lies so already."""
+def batch_last(x: Array, frame: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Array:
+    """x (N, C, H, W) as contiguous (C, H, W, N): x itself, seen from another side, where it lies so already.
+
+    frame: rows of zeros above and below, columns of zeros left and right.
+    """
     turned = x.transpose(1, 2, 3, 0)
-    if turned.flags.c_contiguous:
+    if turned.flags.c_contiguous and not any(frame):
         return turned
-    copy = np.empty(turned.shape, dtype=x.dtype)
-    for start in range(0, len(x), LINE):
-        copy[..., start : start + LINE] = turned[..., start : start + LINE]
-    return copy
+    channels, height, width, images = turned.shape
+    top, bottom, left, right = frame
+    make = np.zeros if any(frame) else np.empty
+    framed = make((channels, top + height + bottom, left + width + right, images), dtype=x.dtype)
+    inside = framed[:, top : top + height, left : left + width]
+    step = images if turned.flags.c_contiguous else LINE
+    for start in range(0, images, max(1, step)):
+        inside[..., start : start + step] = turned[..., start : start + step]
+    return framed
 
 
 def batch_first(x: Array) -> Array:

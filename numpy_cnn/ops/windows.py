@@ -6,12 +6,13 @@ a pair of slices: no padded copy is ever made, and a tap over the padding is sim
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import gcd
 
-import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from numpy_cnn.ops.arguments import Array
+from numpy_cnn.ops.layout import batch_last
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Axis:
                 met.append((tap, slice(first, last + 1), slice(start, end + 1, self.stride)))
         return met
 
-    def part(self, windows: slice) -> "Axis":
-        """Some successive windows alone: the same axis, with its first window further in."""
-        start, stop = windows.start, windows.stop
-        return replace(self, windows=stop - start, padding=self.padding - start * self.stride)
+    def margins(self) -> tuple[int, int]:
+        """How far the windows reach beyond the first and the last input; negative if they end before."""
+        end = (self.windows - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
+        return self.padding, end - (self.size - 1)
 
     def phases(self) -> Iterator[tuple[slice, slice, "Axis"]]:
         """(inputs, taps, their axis): the way back, from the outputs that an input was met by.
@@ -61,10 +62,27 @@ class Axis:
             yield inputs, taps, Axis(self.windows, windows, len(met), 1, -first, apart)
 
 
-def gather(x: Array, rows: Axis, columns: Axis) -> Array:
-    """Copy the windows of x (C, H, W, N) out as patches (C, kh, kw, oh, ow, N), zero over the padding."""
-    patches = np.zeros((len(x), rows.kernel, columns.kernel, rows.windows, columns.windows, x.shape[3]), x.dtype)
-    for i, out_rows, in_rows in rows.taps():
-        for j, out_columns, in_columns in columns.taps():
-            patches[:, i, j, out_rows, out_columns] = x[:, in_rows, in_columns]
-    return patches
+def sliding(x: Array, rows: Axis, columns: Axis) -> Array:
+    """The windows of x (N, C, H, W), zero outside of it, as a read-only view (C, kh, kw, oh, ow, N).
+
+    Only what lies around x is added, once: an overlap is the same number seen at several places.
+    """
+    (top, bottom), (left, right) = rows.margins(), columns.margins()
+    frame = max(top, 0), max(bottom, 0), max(left, 0), max(right, 0)
+    x = batch_last(x, frame)[
+        :, max(-top, 0) :, max(-left, 0) :
+    ]  # a negative margin: the first window begins inside
+    channel, row, column, image = x.strides
+    return as_strided(
+        x,
+        (len(x), rows.kernel, columns.kernel, rows.windows, columns.windows, x.shape[3]),
+        (
+            channel,
+            row * rows.dilation,
+            column * columns.dilation,
+            row * rows.stride,
+            column * columns.stride,
+            image,
+        ),
+        writeable=False,
+    )

@@ -10,6 +10,11 @@ from parity.oracle import Array, Op
 from parity.values import Inputs
 
 Side = Literal["implementation", "oracle", "both", "undecided"]
+# bug: wrong numbers, wrong shapes, a crash on a valid case. convention: another well-known choice than torch's,
+# recognised exactly. manners: dtype changed, arguments overwritten, a memory layout or an empty batch refused.
+Verdict = Literal["bug", "convention", "manners"]
+# What of the quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: NaN, ±inf, −0.
+Aspect = Literal["values", "form", "raised", "time", "ties", "special", "dtype", "purity", "layout", "empty"]
 Quantities = dict[str, Array]
 
 
@@ -20,6 +25,8 @@ class Difference:
     quantity: str
     message: str
     wrong_side: Side = "implementation"
+    verdict: Verdict = "bug"
+    aspect: Aspect = "values"
 
 
 class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementation

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from parity.cases import Case, Lane
-from parity.comparison import Side
+from parity.comparison import Aspect, Side, Verdict
 
 SCHEMA = 1
 
@@ -24,6 +24,10 @@ class Failure:
     case: Case
     diagnosis: str
     wrong_side: Side  # implementation, oracle, both; undecided in float64, where there is no referee
+    verdict: Verdict = "bug"
+    aspect: Aspect = "values"
+    place: str | None = None  # file:line of the function at fault
+    convention: str | None = None  # its name, for `accept=[…]`
 
     def __str__(self) -> str:
         side = "" if self.wrong_side == "implementation" else f" (wrong: {self.wrong_side})"
@@ -42,6 +46,9 @@ class RowReport:
     lanes: dict[Lane, int] = field(default_factory=dict)
     quantities: dict[str, float] = field(default_factory=dict)  # as a fraction of the bound
     failures: list[Failure] = field(default_factory=list)
+    declined: dict[Lane, int] = field(default_factory=dict)  # NotImplementedError raised; not among the cases
+    accepted: list[Failure] = field(default_factory=list)  # found, and named in `accept=[…]`
+    notes: list[str] = field(default_factory=list)  # what was done or left out, a sentence each
 
     @property
     def cases(self) -> int:

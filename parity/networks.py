@@ -14,8 +14,9 @@ from numpy_cnn.common.architecture import Architecture
 from numpy_cnn.ops.arguments import Pullback
 from parity.bounds import FUNCTION_ERROR, Allowed, Setting, gamma
 from parity.cases import ArraySpec, Case, Lane
+from parity.drawing import booleans, composite, integers, sampled
 from parity.oracle import Array, oracle
-from parity.strategies import DTYPES, SEEDS, booleans, integers, sampled
+from parity.strategies import DTYPES, SEEDS
 
 
 def by_hand(x: Array, *parameters: Array, architecture: dict[str, Any], target: Array) -> tuple[Array, Pullback]:
@@ -44,7 +45,7 @@ def of_torch(
     return loss(scores, target, reduction="sum")
 
 
-@st.composite
+@composite
 def networks(draw: st.DrawFn, lane: Lane) -> Case:
     """Architectures of every kind: strides, padding, pooling, with and without a hidden layer, fixed edges.
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from parity.bounds import Allowed, Bound, Setting
 from parity.cases import ArraySpec, Case, Dtype, Lane
+from parity.drawing import booleans, composite, integers, sampled
 from parity.oracle import Array, Op
 from parity.running_error import Tracked
-from parity.strategies import DTYPES, SEEDS, booleans, integers, sampled
+from parity.strategies import DTYPES, SEEDS
 
 MOST_STEPS = 5
 
@@ -48,7 +49,7 @@ def of_torch(kind: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.
     return like
 
 
-@st.composite
+@composite
 def sgd(draw: st.DrawFn, lane: Lane) -> Case:
     """Momentum, dampening, Nesterov, weight decay; where results must be exact, all fractions of powers of two."""
     if lane != "bound":
@@ -65,7 +66,7 @@ def sgd(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("SGD", _arrays(draw), settings, dtype, draw(integers(1, 8)), draw(SEEDS))
 
 
-@st.composite
+@composite
 def _adam(draw: st.DrawFn, row: str, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
     """Betas, ε from none to large, weight decay, AMSGrad."""
     settings = {

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from parity.cases import ArraySpec, Case, Dtype, Lane
+from parity.drawing import booleans, composite, integers, sampled
 
-integers, booleans, sampled = st.integers, st.booleans(), st.sampled_from
 SEEDS = integers(0, 2**32 - 1)
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 
@@ -27,7 +27,7 @@ class Window(NamedTuple):
     dilation: int
 
 
-@st.composite
+@composite
 def conv_windows(draw: st.DrawFn) -> Window:
     """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
     kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
@@ -36,7 +36,7 @@ def conv_windows(draw: st.DrawFn) -> Window:
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 
-@st.composite
+@composite
 def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
     """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
     kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
@@ -63,7 +63,7 @@ def _pair(draw: st.DrawFn, a: int, b: int) -> int | tuple[int, int]:
     return (a, b) if as_pair or a != b else a
 
 
-@st.composite
+@composite
 def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Non-square images and kernels, strides beyond the kernel, remainders, groups, dilation, no bias."""
     rows, columns = draw(conv_windows()), draw(conv_windows())
@@ -90,7 +90,7 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("conv2d", arrays, options, *_numbers(draw))
 
 
-@st.composite
+@composite
 def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
     ceil_mode = draw(booleans)
@@ -114,14 +114,14 @@ def _shape(draw: st.DrawFn, lane: Lane, least: int, most: int, largest: int = 4)
     return tuple(draw(integers(0 if lane == "structure" else 1, largest)) for _ in range(axes))
 
 
-@st.composite
+@composite
 def relu(draw: st.DrawFn, lane: Lane) -> Case:
     """Any shape of up to four axes."""
     array = ArraySpec("input", _shape(draw, lane, 0, 4))
     return Case("relu", (array,), {}, *_numbers(draw))
 
 
-@st.composite
+@composite
 def linear(draw: st.DrawFn, lane: Lane) -> Case:
     """Up to three leading axes, with a bias and without."""
     leading = _shape(draw, lane, 0, 3, 3)
@@ -134,7 +134,7 @@ def linear(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("linear", arrays, {}, *_numbers(draw))
 
 
-@st.composite
+@composite
 def flatten(draw: st.DrawFn, lane: Lane) -> Case:
     """Any run of axes, counted from the front or from the back."""
     shape = _shape(draw, lane, 0, 4)
@@ -145,7 +145,7 @@ def flatten(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("flatten", (ArraySpec("input", shape),), options, *_numbers(draw))
 
 
-@st.composite
+@composite
 def _softmax(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Scores of up to three axes, small and so large that exp would overflow without the shift."""
     shape = _shape(draw, lane, 0, 3, 8)
@@ -162,7 +162,7 @@ def _dyadic(lane: Lane) -> st.SearchStrategy[int]:
     return sampled((0, 1, 2, 4) if lane == "structure" else (1, 2, 4))
 
 
-@st.composite
+@composite
 def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Scores (C,), (N, C) and (N, C, d1, …) with class indices, some ignored, with and without class weights."""
     classes = draw(integers(1, 8))
@@ -183,7 +183,7 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     return Case(row, (x, target, weight), options, *_numbers(draw, magnitude))
 
 
-@st.composite
+@composite
 def mse_loss(draw: st.DrawFn, lane: Lane) -> Case:
     """Predictions and targets of any shape."""
     reduction = draw(sampled(REDUCTIONS))

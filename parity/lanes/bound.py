@@ -5,18 +5,16 @@ import numpy as np
 from parity.bounds import Setting
 from parity.cases import Case
 from parity.comparison import Difference, Quantities, Side, quantities, same_form, told
+from parity.expectation import expect
 from parity.oracle import Array, Op, oracle
 from parity.registry import Row
-from parity.values import Inputs, inputs_of
+from parity.values import Inputs
 
 
 def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
     """The implementation's worst error in each quantity as a fraction of its bound, and the differences."""
-    inputs = inputs_of(case, "bound", integer=False)
-    like = oracle(row.like)
-    y, _ = like(*inputs.arrays, **inputs.options)
-    dy = inputs.cotangent(y)
-    theirs = quantities(like, inputs, dy)
+    expected = expect(row, case, "bound")
+    inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     if differences := same_form(ours, theirs):
         return {}, differences

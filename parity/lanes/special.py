@@ -4,9 +4,9 @@ import numpy as np
 
 from parity.cases import Case
 from parity.comparison import Difference, Quantities, quantities, same_form, same_values
-from parity.oracle import Op, oracle
+from parity.expectation import expect
+from parity.oracle import Op
 from parity.registry import Row
-from parity.values import inputs_of
 
 
 def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
@@ -16,11 +16,8 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
     integers around the special values keep it exact; a row without an exact lane is compared by which entries
     are NaN, +inf, −inf or finite.
     """
-    inputs = inputs_of(case, "special", integer=True)
-    like = oracle(row.like)
-    y, _ = like(*inputs.arrays, **inputs.options)
-    dy = inputs.cotangent(y)
-    theirs = quantities(like, inputs, dy)
+    expected = expect(row, case, "special")
+    inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     seen = dict.fromkeys(theirs, 0.0)
     if differences := same_form(ours, theirs):

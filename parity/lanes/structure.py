@@ -7,10 +7,11 @@ import numpy as np
 
 from parity.cases import Case
 from parity.comparison import Difference, Quantities, quantities, same_form, same_values
+from parity.expectation import expect
 from parity.lanes import bound
-from parity.oracle import Array, Op, oracle
+from parity.oracle import Array, Op
 from parity.registry import Row
-from parity.values import Inputs, inputs_of
+from parity.values import Inputs
 
 
 def _transposed(array: Array) -> Array:
@@ -44,11 +45,8 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
 
     The numbers are small integers, so that equal means equal; a row without an exact lane is held to its bound.
     """
-    inputs = inputs_of(case, "structure", integer=True)
-    like = oracle(row.like)
-    y, _ = like(*inputs.arrays, **inputs.options)
-    dy = inputs.cotangent(y)
-    theirs = quantities(like, inputs, dy)
+    expected = expect(row, case, "structure")
+    inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     differences = same_form(ours, theirs)
     seen = dict.fromkeys(theirs, 0.0)

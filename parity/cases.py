@@ -1,6 +1,7 @@
 """A case: the few integers that say which arrays an op is given, and with which options."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -32,15 +33,21 @@ class Case:
     dtype: Dtype = "float32"
     magnitude: int = 8  # integers lie in ±magnitude; real numbers are normal with this standard deviation
     seed: int = 0
+    # Where given, the numbers themselves: {name of an array, or "dy": nested tuples}. What is not named is drawn.
+    values: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` takes; what has its default is left out of the arrays."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self) | {"values": None}))
         plain = asdict(ArraySpec("", None))
         values["arrays"] = [
             {key: value for key, value in spec.items() if key in ("name", "shape") or value != plain[key]}
             for spec in values["arrays"]
         ]
+        if self.values is None:
+            del values["values"]
+        else:
+            values["values"] = {name: _plain(array) for name, array in self.values.items()}
         return values
 
     @classmethod
@@ -48,13 +55,30 @@ class Case:
         """The inverse of `to_json`: lists become the tuples that they were."""
         arrays = tuple(ArraySpec(**{**spec, "shape": _tuple(spec["shape"])}) for spec in values["arrays"])
         options = {name: _tuple(value) for name, value in values["options"].items()}
-        return cls(**{**values, "arrays": arrays, "options": options})
+        numbers = values.get("values")
+        given = None if numbers is None else {name: _number(array) for name, array in numbers.items()}
+        return cls(**{**values, "arrays": arrays, "options": options, "values": given})
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{a.name} {'None' if a.shape is None else list(a.shape)}" for a in self.arrays)
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
-        return f"{self.row}({shapes}{options}) in {self.dtype}, magnitude {self.magnitude}, seed {self.seed}"
+        numbers = "" if self.values is not None else f", magnitude {self.magnitude}, seed {self.seed}"
+        return f"{self.row}({shapes}{options}) in {self.dtype}{numbers}"
 
 
 def _tuple(value: Any) -> Any:
     return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON knows: whole ones as int, NaN and ±inf as strings."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if value == int(value) and str(value) != "-0.0" else float(value)
+
+
+def _number(value: Any) -> Any:
+    """The inverse of `_plain`."""
+    return tuple(_number(item) for item in value) if isinstance(value, list) else float(value)

@@ -29,6 +29,29 @@ def judge(
     In float64 nothing more precise is at hand: the oracle's own result is the reference, both sides' bounds add
     up, and a failure leaves open who is wrong.
     """
+    referee, allowed = referee_and_bounds(row, inputs, dy, theirs)
+    in_double = theirs["output"].dtype == np.float64
+    fractions, differences = {}, []
+    for name, truth in referee.items():
+        bound = allowed[name]
+        got = np.asarray(ours[name])
+        fractions[name], outside = _fraction(got, truth, bound)
+        oracles, oracle_outside = _fraction(theirs[name], truth, bound)
+        if max(fractions[name], oracles) > 1:
+            side: Side = "undecided" if in_double else _who(fractions[name], oracles)
+            message = (
+                told(got, truth, outside) if fractions[name] > 1 else told(theirs[name], truth, oracle_outside)
+            )
+            message += f"; error {fractions[name]:.3g} of its bound, the oracle's {oracles:.3g}"
+            differences.append(Difference(name, message, side))
+    return fractions, differences
+
+
+def referee_and_bounds(row: Row, inputs: Inputs, dy: Array, theirs: Quantities) -> tuple[Quantities, Quantities]:
+    """The referee's result and the error allowed around it, for each quantity: arrays in double precision.
+
+    For a case in float64 the oracle's own result is the reference, and the bounds of both sides are added up.
+    """
     like = oracle(row.like)
     arrays, options = inputs.in_float64()
     wide_dy = dy.astype(np.float64)
@@ -42,20 +65,7 @@ def judge(
     for name, gradient in zip(inputs.names, allowed_gradients, strict=False):
         if gradient is not None:
             allowed[f"grad_{name}"] = gradient
-    fractions, differences = {}, []
-    for name, truth in referee.items():
-        bound = allowed[name] * (2 if in_double else 1)
-        got = np.asarray(ours[name])
-        fractions[name], outside = _fraction(got, truth, bound)
-        oracles, oracle_outside = _fraction(theirs[name], truth, bound)
-        if max(fractions[name], oracles) > 1:
-            side: Side = "undecided" if in_double else _who(fractions[name], oracles)
-            message = (
-                told(got, truth, outside) if fractions[name] > 1 else told(theirs[name], truth, oracle_outside)
-            )
-            message += f"; error {fractions[name]:.3g} of its bound, the oracle's {oracles:.3g}"
-            differences.append(Difference(name, message, side))
-    return fractions, differences
+    return referee, {name: bound * (2 if in_double else 1) for name, bound in allowed.items()}
 
 
 def _who(ours: float, oracles: float) -> Side:

@@ -13,10 +13,12 @@ from hypothesis.errors import Unsatisfiable
 from parity.adapters import ImplementationError
 from parity.cases import Case, Dtype, Lane
 from parity.comparison import Difference, Mismatch
+from parity.expectation import expect
 from parity.lanes import bound, exact, special, structure
 from parity.oracle import Op, one_thread
 from parity.registry import Row
 from parity.report import Failure, RowReport
+from parity.trust import WEIGHED, trustworthy
 
 COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structure": structure, "special": special}
 
@@ -135,6 +137,10 @@ class _Search:
             if name in self.known:
                 continue
             self.report.quantities[name] = max(self.report.quantities.get(name, 0.0), fraction)
+        if self.counting:
+            weighed = self.lane in WEIGHED
+            trusted = trustworthy(case, expect(self.row, case, self.lane)) if weighed else None
+            self.report.saw(self.lane, case, fractions, trusted)
 
 
 def _differences(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, float], list[Difference]]:

@@ -1,4 +1,4 @@
-"""What a run has found: as objects, as JSON, as a table."""
+"""What a run has found, as objects and as JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,6 +10,9 @@ from rich.table import Table
 
 from parity.cases import Case, Lane
 from parity.comparison import Aspect, Side, Verdict
+from parity.report.coverage import Coverage
+from parity.report.evidence import Evidence
+from parity.trust import WEIGHED, too_few
 
 SCHEMA = 1
 
@@ -28,6 +31,7 @@ class Failure:
     aspect: Aspect = "values"
     place: str | None = None  # file:line of the function at fault
     convention: str | None = None  # its name, for `accept=[…]`
+    evidence: Evidence | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         side = "" if self.wrong_side == "implementation" else f" (wrong: {self.wrong_side})"
@@ -49,21 +53,50 @@ class RowReport:
     declined: dict[Lane, int] = field(default_factory=dict)  # NotImplementedError raised; not among the cases
     accepted: list[Failure] = field(default_factory=list)  # found, and named in `accept=[…]`
     notes: list[str] = field(default_factory=list)  # what was done or left out, a sentence each
+    trusted: dict[Lane, int] = field(default_factory=dict)  # cases that are evidence, in the lanes exact and bound
+    mistrusted: dict[Lane, int] = field(default_factory=dict)  # agreement that proves nothing: see parity.trust
+    coverage: Coverage = field(default_factory=Coverage)
 
     @property
     def cases(self) -> int:
         """Cases over all lanes."""
         return sum(self.lanes.values())
 
+    @property
+    def vacuous(self) -> list[Lane]:
+        """Lanes in which too few cases prove anything; where there is one, the row fails."""
+        return [
+            lane
+            for lane, mistrusted in self.mistrusted.items()
+            if too_few(self.trusted.get(lane, 0), self.trusted.get(lane, 0) + mistrusted)
+        ]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the row agrees, on cases that are evidence."""
+        return not self.failures and not self.vacuous
+
+    def saw(self, lane: Lane, case: Case, fractions: dict[str, float], trusted: bool | None) -> None:
+        """Count a case on which both sides agree; `trusted` is None in a lane that is not about numbers."""
+        self.coverage.add(case, fractions if lane == "bound" else None)
+        if trusted is not None and lane in WEIGHED:
+            counts = self.trusted if trusted else self.mistrusted
+            counts[lane] = counts.get(lane, 0) + 1
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         failed = {failure.lane for failure in self.failures}
         return {
             "name": self.name,
-            "ok": not self.failures,
+            "ok": self.ok,
             "cases": self.cases,
-            "lanes": {lane: {"cases": cases, "ok": lane not in failed} for lane, cases in self.lanes.items()},
+            "lanes": {
+                lane: {"cases": cases, "ok": lane not in failed and lane not in self.vacuous}
+                for lane, cases in self.lanes.items()
+            },
+            "mistrusted": dict(self.mistrusted),
             "quantities": {name: {"worst_fraction_of_bound": worst} for name, worst in self.quantities.items()},
+            "coverage": self.coverage.ranges(),
             "failures": [
                 {
                     "quantity": failure.quantity,
@@ -88,7 +121,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether everything agrees; nothing at all is no agreement."""
-        return self.cases > 0 and not self.failures
+        return self.cases > 0 and all(row.ok for row in self.rows)
 
     @property
     def cases(self) -> int:

@@ -25,8 +25,6 @@ def parse(
         UserError: an unknown flag or command; the message names the nearest.
         SystemExit: help was asked for (0), or a value is of the wrong kind (2).
     """
-    if os.environ.get("NO_COLOR"):
-        os.environ["PYTHON_TYRO_ANSI_CODES"] = "0"  # tyro itself does not look at NO_COLOR
     import tyro
 
     if arguments[:1] and arguments[0] in ("-h", "--help"):
@@ -58,6 +56,9 @@ def parse(
 
 def run(program: str, command: Callable[[], int]) -> int:
     """Call `command` and tell mistakes in one line: 2 for the user's, 130 for Ctrl-C, else what it returns."""
+    if os.environ.get("NO_COLOR"):
+        # tyro does not look at NO_COLOR itself, and at this only once: before `command` imports it.
+        os.environ["PYTHON_TYRO_ANSI_CODES"] = "False"
     try:
         try:
             return command()

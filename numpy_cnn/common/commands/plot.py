@@ -39,16 +39,12 @@ class Plot:
             names = [run.name for run in self.runs]
             if len({*names}) < len(names) or "" in names:
                 names = [str(run) for run in self.runs]
-            histories = [RunFolder.existing(run).history() for run in self.runs]
+            histories = [_existing(run).history() for run in self.runs]
             compare_curves(dict(zip(names, histories, strict=True)), self.compare)
             print(self.compare)
             return 0
         for path in self.runs:
-            run = RunFolder.existing(path)
-            if not run.best.is_file():
-                raise UserError(
-                    f"{path}: no epoch is complete, so there is nothing to draw; go on with --resume {path}"
-                )
+            run = _existing(path)
             best = load_checkpoint(run.best)
             trained = best.config.dataset
             dataset = load_data(replace(trained, data_dir=self.data_dir or trained.data_dir), program)
@@ -57,3 +53,11 @@ class Plot:
             for picture in draw_pictures(run, best, run.history(), dataset.test, answers):
                 print(picture)
         return 0
+
+
+def _existing(path: Path) -> RunFolder:
+    """The run in this folder, once an epoch of it is complete."""
+    run = RunFolder.existing(path)
+    if not run.history() or not run.best.is_file():
+        raise UserError(f"{path}: no epoch is complete, so there is nothing to draw; go on with --resume {path}")
+    return run

@@ -277,6 +277,24 @@ def test_predict_warns_when_the_network_is_unsure(tmp_path: Path, program: str) 
     assert len(out) == 2
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_the_scores_of_squared_errors_are_taken_for_probabilities(tmp_path: Path, program: str) -> None:
+    """They aim at 0 and 1: a softmax would call every answer unsure."""
+    succeed(program, "train", *QUICK, "--arch", "tiny", "--out", tmp_path / "run")
+    draw(tmp_path / "digit.png", 0)
+    for scores, told in (
+        ((0, 1), ["0:  0.00%  1: 100.00%"]),
+        ((0.75, 0.25), ["0: 75.00%  1: 25.00%", "unsure: "]),
+    ):
+        network = best(tmp_path / "run")
+        network.parameters["fc1.weight"][:] = 0
+        network.parameters["fc1.bias"][:] = scores
+        save_checkpoint(tmp_path / "sure.safetensors", network)
+        out = succeed(program, "predict", tmp_path / "sure.safetensors", tmp_path / "digit.png").out
+        assert out.splitlines()[0].endswith(f": {scores.index(max(scores))}")
+        assert [line.strip()[: len(start)] for line, start in zip(out.splitlines()[1:], told, strict=True)] == told
+
+
 def test_show_input_saves_what_the_network_saw(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     pictures = [tmp_path / "one.png", tmp_path / "two.png"]
     for number, picture in enumerate(pictures):

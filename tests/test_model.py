@@ -123,6 +123,23 @@ def test_the_edge_kernel_is_fixed_and_everything_else_is_trained(
 
 
 @pytest.mark.parametrize("backend", [NumpyBackend, TorchBackend])
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_a_step_is_as_large_as_it_is_told(backend: type, kind: str) -> None:
+    """Whatever the optimizer was made with: the schedule decides anew for each step."""
+    images, labels = np.ones((3, 1, 4, 4), np.float32), np.array([0, 1, 1])
+
+    def after(made_with: float, *steps: float) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+        optimizer = OptimizerConfig(optimizer=kind, lr=made_with)
+        trainer = backend(PRESETS["tiny"], initial_parameters(PRESETS["tiny"], 0), optimizer)
+        for lr in steps:
+            trainer.train_step(images, labels, lr)
+        return bits(trainer.parameters())
+
+    assert after(0.5, 0.0) == bits(initial_parameters(PRESETS["tiny"], 0))
+    assert after(0.5, 0.1, 0.2) == after(0.1, 0.1, 0.2) != after(0.5, 0.1, 0.1)
+
+
+@pytest.mark.parametrize("backend", [NumpyBackend, TorchBackend])
 def test_a_backend_leaves_the_parameters_and_images_it_was_given_alone(backend: type) -> None:
     architecture = PRESETS["tiny"]
     start = initial_parameters(architecture, 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
+from numpy_cnn.common.backend import Array
 from numpy_cnn.common.checkpoint import load_checkpoint
 from numpy_cnn.common.commands.loading import load_network
 from numpy_cnn.common.data.fit import average_pixels
@@ -42,7 +43,10 @@ class Predict:
         if self.show_input is not None:
             _save_inputs(checkpoint.pixel.fraction(inputs), self.show_input)
         network = load_network(checkpoint, program)
-        for path, probabilities in zip(self.images, network.probabilities(network.logits(inputs)), strict=True):
+        scores = network.logits(inputs)
+        squared = checkpoint.architecture.loss == "mse"
+        shares = _shares(scores) if squared else network.probabilities(scores)
+        for path, probabilities in zip(self.images, shares, strict=True):
             best = int(probabilities.argmax())
             print(f"{path}: {best}")
             print("  " + "  ".join(f"{digit}: {p:6.2%}" for digit, p in enumerate(probabilities)))
@@ -50,6 +54,13 @@ class Predict:
                 second = int(np.argsort(probabilities)[-2])
                 print(f"  unsure: it may be a {second} as well; --show-input FILE shows what the network saw")
         return 0
+
+
+def _shares(scores: Array) -> Array:
+    """Scores (N, classes) of a network trained on squared errors, which aim at 0 and 1, as probabilities."""
+    positive = scores.clip(1e-6)
+    shares: Array = positive / positive.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _save_inputs(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", path: Path) -> None:

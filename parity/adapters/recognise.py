@@ -1,0 +1,63 @@
+"""Tell what an author has written, and make an op of it."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from parity.adapters.arguments import Arguments, parameters_of
+from parity.adapters.blame import place_of
+from parity.adapters.implementation import Implementation
+from parity.adapters.layer import of_class
+from parity.adapters.pair import decline, of_pair
+from parity.oracle import Array
+
+
+def adapt(implementation: Any) -> Implementation:
+    """Recognise an op, a (forward, backward) pair or a layer class.
+
+    - an op: `y, pullback = f(*arrays, **options)`; a loss may return (loss, gradient)
+    - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`
+    - a class: `layer = C(*parameters, **options)`, `y = layer.forward(x)`, `gradients = layer.backward(dy)`, and
+      what is like it: parameters as attributes, sizes in the constructor, gradients as attributes
+
+    Raises:
+        TypeError: it is none of these; the message asks for what is missing.
+    """
+    if isinstance(implementation, Implementation):
+        return implementation
+    if inspect.isclass(implementation):
+        return of_class(implementation)
+    if (
+        isinstance(implementation, (tuple, list))
+        and len(implementation) == 2
+        and all(map(callable, implementation))
+    ):
+        return of_pair(*implementation)
+    if callable(implementation):
+        return _of_function(implementation)
+    raise TypeError(
+        "an implementation is a function that returns (y, pullback), a pair (forward, backward), or a class with "
+        f"forward and backward; got {type(implementation).__name__}"
+    )
+
+
+def _of_function(function: Callable[..., Any]) -> Implementation:
+    parameters = parameters_of(function)
+    takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known = frozenset(p.name for p in parameters or ())
+    variadic = parameters is not None and any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        if takes_all or options.keys() <= known:
+            return function(*arrays, **options)
+        arguments = Arguments(options, fixed=made.fixed)
+        keywords = arguments.bind(function, 0 if variadic else len(arrays))
+        if not arguments.handed_a_dict:
+            decline(made, arguments)
+        returned = function(*arrays, **keywords)
+        if arguments.handed_a_dict:
+            decline(made, arguments)
+        return returned
+
+    made = Implementation(op, forward_place=place_of(function))
+    return made

@@ -65,7 +65,9 @@ def error_of(program: str, *arguments: object) -> str:
 def environment(**changes: str) -> dict[str, str]:
     """For a process of its own: one thread, as few libraries as it needs."""
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return {**os.environ, **one_thread, **changes}
+    habits = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")  # of whoever runs the tests
+    kept = {name: value for name, value in os.environ.items() if name not in habits}
+    return {**kept, **one_thread, **changes}
 
 
 def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:

@@ -14,10 +14,12 @@ from parity.adapters import ImplementationError
 from parity.cases import Case, Dtype, Lane
 from parity.comparison import Difference, Mismatch
 from parity.expectation import expect
+from parity.failures.explaining import explain
+from parity.failures.shrinking import with_small_numbers
 from parity.lanes import bound, exact, special, structure
 from parity.oracle import Op, one_thread
 from parity.registry import Row
-from parity.report import Failure, RowReport
+from parity.report import Evidence, Failure, RowReport
 from parity.trust import WEIGHED, trustworthy
 
 COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structure": structure, "special": special}
@@ -49,6 +51,7 @@ def run_row(
                 if found is None:
                     break
                 counting = _uncounted
+                found, evidence = _followed(row, op, lane, found)
                 for difference in found.differences:
                     known.add(difference.quantity)
                     report.failures.append(
@@ -59,6 +62,7 @@ def run_row(
                             found.case,
                             difference.message,
                             difference.wrong_side,
+                            evidence=evidence.get(difference.quantity),
                         )
                     )
     return report
@@ -68,6 +72,19 @@ def run_case(row: Row, op: Op, lane: Lane, case: Case) -> list[Difference]:
     """The differences on one case."""
     with _quietly():
         return _differences(row, op, lane, case)[1]
+
+
+def _followed(row: Row, op: Op, lane: Lane, found: Mismatch) -> tuple[Mismatch, dict[str, Evidence]]:
+    """The mismatch on the simplest numbers, and what is known of it."""
+
+    def run(case: Case) -> list[Difference]:
+        return _differences(row, op, lane, case)[1]
+
+    try:
+        found = with_small_numbers(found, expect(row, found.case, lane), run)
+        return found, explain(row, op, lane, found.case, found.differences, run)
+    except (RuntimeError, ValueError, IndexError):  # torch takes no such case
+        return found, {}
 
 
 def _uncounted() -> None:

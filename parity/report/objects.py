@@ -1,15 +1,13 @@
 """What a run has found, as objects and as JSON."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 
 from parity.cases import Case, Lane
 from parity.comparison import Aspect, Side, Verdict
+from parity.report import terminal
 from parity.report.coverage import Coverage
 from parity.report.evidence import Evidence
 from parity.trust import WEIGHED, too_few
@@ -31,15 +29,33 @@ class Failure:
     aspect: Aspect = "values"
     place: str | None = None  # file:line of the function at fault
     convention: str | None = None  # its name, for `accept=[…]`
+    impl: str | None = None  # FILE.py:NAME, where the command line named one
     evidence: Evidence | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        side = "" if self.wrong_side == "implementation" else f" (wrong: {self.wrong_side})"
-        again = json.dumps(self.case.to_json(), separators=(",", ":"))
-        return (
-            f"{self.row}: {self.quantity} in the {self.lane} lane{side}\n"
-            f"  {self.diagnosis}\n  case: {self.case}\n  again: python -m parity replay '{self.lane}:{again}'"
-        )
+        return terminal.told(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for `--json`."""
+        told: dict[str, Any] = {
+            "quantity": self.quantity,
+            "lane": self.lane,
+            "case": self.case.to_json(),
+            "diagnosis": self.diagnosis,
+            "wrong_side": self.wrong_side,
+            "verdict": self.verdict,
+            "aspect": self.aspect,
+            "place": self.place,
+            "convention": self.convention,
+        }
+        if self.evidence is not None:
+            told |= {
+                "agrees": list(self.evidence.agrees),
+                "fails": list(self.evidence.needed),
+                "fails_with_and_without": list(self.evidence.alike),
+                "script": self.evidence.script,
+            }
+        return told
 
 
 @dataclass
@@ -97,16 +113,7 @@ class RowReport:
             "mistrusted": dict(self.mistrusted),
             "quantities": {name: {"worst_fraction_of_bound": worst} for name, worst in self.quantities.items()},
             "coverage": self.coverage.ranges(),
-            "failures": [
-                {
-                    "quantity": failure.quantity,
-                    "lane": failure.lane,
-                    "case": failure.case.to_json(),
-                    "diagnosis": failure.diagnosis,
-                    "wrong_side": failure.wrong_side,
-                }
-                for failure in self.failures
-            ],
+            "failures": [failure.to_json() for failure in self.failures],
         }
 
 
@@ -139,29 +146,18 @@ class Report:
         return {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples, "rows": rows}
 
     def __str__(self) -> str:
-        verdict = (
-            f"{self.cases} cases agree" if self.ok else f"{len(self.failures)} disagreements in {self.cases} cases"
-        )
-        return "\n".join([*map(str, self.failures), verdict])
+        return "\n\n".join([*map(str, self.failures), self.verdict])
+
+    @property
+    def verdict(self) -> str:
+        """The run in a line."""
+        if self.failures:
+            return f"{len(self.failures)} disagreements in {self.cases} cases"
+        vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in self.rows if row.vacuous]
+        if vacuous:
+            return f"{self.cases} cases agree, but too few prove anything: {'; '.join(vacuous)}"
+        return f"{self.cases} cases agree" if self.cases else "no case ran, so nothing is known"
 
     def table(self) -> RenderableType:
         """One line a row: cases by lane, the worst errors as fractions of their bounds, the verdict."""
-        table = Table(box=box.SIMPLE, title="worst error as a fraction of its bound; at most 1 agrees")
-        for column in ("row", "exact", "bound", "structure", "special"):
-            table.add_column(column, justify="left" if column == "row" else "right")
-        for column in ("output", "gradients", "verdict"):
-            table.add_column(column)
-        for row in self.rows:
-            wrong = {failure.quantity for failure in row.failures}
-            told = {name: "[red]wrong[/red]" if name in wrong else _told(w) for name, w in row.quantities.items()}
-            told |= dict.fromkeys(wrong, "[red]wrong[/red]")
-            output = told.pop("output", "")
-            gradients = " ".join(f"{name.removeprefix('grad_')} {worst}" for name, worst in told.items())
-            counts = [str(row.lanes.get(lane, "")) for lane in ("exact", "bound", "structure", "special")]
-            verdict = "[red]DISAGREES[/red]" if row.failures else "[green]agrees[/green]"
-            table.add_row(row.name, *counts, output, gradients, verdict)
-        return table
-
-
-def _told(fraction: float) -> str:
-    return "0" if fraction == 0 else f"{fraction:.2g}"
+        return terminal.table_of(self)

@@ -1,0 +1,160 @@
+"""A failure as a script of its own: NumPy, torch and the user's file, twenty lines at most."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+
+from parity.comparison import Quantities
+from parity.expectation import Expected
+from parity.oracle import Array, Op
+from parity.registry import Row
+
+MOST_NUMBERS = 64  # more would be no script to read
+WIDTH = 110
+SHORT = {"input": "x", "weight": "w", "bias": "b"}
+
+
+def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities) -> str | None:
+    """The script that shows one quantity of a case going wrong; None where it would not be short.
+
+    An implementation that is a function of the op law, a pair of functions or a class, at the top level of a file,
+    is called as it is; for others the script holds what they gave.
+    """
+    torchs = _torch_name(row.like)
+    inputs = expected.inputs
+    arrays = {SHORT.get(name, name): array for name, array in zip(inputs.names, inputs.arrays, strict=True)}
+    options = dict(inputs.options)
+    drawn = [a for a in (*arrays.values(), *options.values()) if isinstance(a, np.ndarray)]
+    if torchs is None or sum(a.size for a in drawn) > MOST_NUMBERS:
+        return None
+    has_gradients = len(expected.theirs) > 1
+    literals = [f"{name} = {_literal(array)}" for name, array in arrays.items()]
+    for name, value in options.items():
+        if isinstance(value, np.ndarray):
+            literals.append(f"{name} = {_literal(value)}")
+    if has_gradients:
+        literals.append(f"dy = {_literal(expected.dy)}")
+    given = ", ".join([*arrays, *(_keyword(name, value) for name, value in options.items())])
+    tensors = {name: f"t_{name}" for name, array in arrays.items()}
+    to_torch = ", ".join(
+        [
+            *(tensors[name] for name in arrays),
+            *(
+                f"{name}=torch.tensor({name})" if isinstance(value, np.ndarray) else _keyword(name, value)
+                for name, value in options.items()
+            ),
+        ]
+    )
+    of = quantity.removeprefix("grad_")
+    of = SHORT.get(of, of)
+    yours = _yours(op, expected, quantity, given, ours)
+    lines = ["import sys", "import numpy as np", "import torch", *yours[0], *literals, *yours[1]]
+    for name, array in arrays.items():
+        floating = array is not None and array.dtype.kind == "f"
+        made = "None" if array is None else f"torch.tensor({name}{', requires_grad=True' if floating else ''})"
+        lines.append(f"{tensors[name]} = {made}")
+    lines.append(f"y_torch = {torchs}({to_torch})")
+    if quantity == "output":
+        lines.append("theirs = y_torch.detach().numpy()")
+    else:
+        lines.append("y_torch.backward(torch.tensor(dy))")
+        lines.append(f"theirs = t_{of}.grad.numpy()")
+    lines.append(f'print("{quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")')
+    if not yours[0]:
+        lines.remove("import sys")
+    if len(lines) > 20:
+        return None
+    return "\n".join(lines) + "\n"
+
+
+def _yours(op: Op, expected: Expected, quantity: str, given: str, ours: Quantities) -> tuple[list[str], list[str]]:
+    """Lines that import the implementation, and lines that set `yours`."""
+    place = expected.inputs.names.index(quantity.removeprefix("grad_")) if quantity != "output" else 0
+    implementation = getattr(op, "op", op)  # from under its guard
+    source = _source(implementation)
+    if source is not None and _is_op(implementation, expected):
+        path, name = source
+        imports = [f"sys.path.insert(0, {str(path.parent)!r})", f"from {path.stem} import {name}"]
+        lines = [f"y, pullback = {name}({given})"]
+        return imports, [*lines, "yours = y" if quantity == "output" else f"yours = pullback(dy)[{place}]"]
+    got = ours.get(quantity)
+    recorded = "None" if got is None else _literal(got)
+    return [], [f"yours = {recorded}  # as your implementation gave it"]
+
+
+def _source(implementation: Any) -> tuple[Path, str] | None:
+    """The file and the name under which a script can import it."""
+    name = getattr(implementation, "__qualname__", "")
+    try:
+        file = inspect.getsourcefile(implementation)
+    except TypeError:
+        return None
+    if file is None or not name.isidentifier() or not Path(file).stem.isidentifier():
+        return None
+    package = getattr(implementation, "__module__", "") or ""
+    path = Path(file).resolve()
+    for _ in range(package.count(".")):  # numpy_cnn.ops.convolution: imported from the folder of numpy_cnn
+        path = path.parent
+    if "." in package:
+        return path.parent / f"{package}.py", name
+    return path, name
+
+
+def _is_op(implementation: Any, expected: Expected) -> bool:
+    """Whether it returns (y, pullback) when called as the op law says."""
+    if not inspect.isfunction(implementation):
+        return False
+    try:
+        own = expected.inputs.private()
+        returned = implementation(*own.arrays, **own.options)
+        gradients = returned[1](expected.dy.copy()) if callable(returned[1]) else None
+    except Exception:
+        return False
+    return (
+        isinstance(returned, tuple)
+        and len(returned) == 2
+        and (gradients is None or (isinstance(gradients, tuple) and len(gradients) == len(own.arrays)))
+    )
+
+
+def _torch_name(like: Any) -> str | None:
+    name = getattr(like, "__name__", "")
+    for module, prefix in ((F, "torch.nn.functional"), (torch, "torch")):
+        if getattr(module, name, None) is like:
+            return f"{prefix}.{name}"
+    return None
+
+
+def _keyword(name: str, value: Any) -> str:
+    return f"{name}={name}" if isinstance(value, np.ndarray) else f"{name}={value!r}"
+
+
+def _literal(array: Array | None) -> str:
+    """NumPy code for an array; whole numbers without a point."""
+    if array is None:
+        return "None"
+    if array.size and (array == array.ravel()[0]).all() and array.size > 3:
+        return f'np.full({array.shape}, {_number(array.ravel()[0].item())}, "{array.dtype}")'
+    body = _nested(array.tolist())
+    if array.size == 0 or len(body) > WIDTH:
+        flat = ", ".join(_number(value) for value in array.ravel().tolist())
+        return f'np.array([{flat}], "{array.dtype}").reshape({array.shape})'
+    return f'np.array({body}, "{array.dtype}")'
+
+
+def _nested(value: Any) -> str:
+    return f"[{', '.join(map(_nested, value))}]" if isinstance(value, list) else _number(value)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if np.isnan(value):
+        return "np.nan"
+    if np.isinf(value):
+        return "np.inf" if value > 0 else "-np.inf"
+    return str(int(value)) if value == int(value) and str(value) != "-0.0" else repr(value)

@@ -1,0 +1,120 @@
+"""A report for the terminal: one table of all rows, and each failure told so that it can be followed."""
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+from parity.report.evidence import Comparison, Evidence
+from parity.report.tables import beside, grid, map_of, number
+
+if TYPE_CHECKING:
+    from parity.report.objects import Failure, Report
+
+LANES = {
+    "exact": "small integers, every sum exact: both must agree to the bit",
+    "bound": "real numbers: each side held to its derived error bound",
+    "structure": "purity, memory layouts, dtypes, empty batches",
+    "special": "ties, zeros of both signs, NaN and ±inf",
+}
+
+
+def table_of(report: "Report") -> RenderableType:
+    """One line a row: cases by lane, those that prove nothing, the worst errors, the verdict."""
+    table = Table(box=box.SIMPLE, title="worst error as a fraction of its bound; at most 1 agrees")
+    for column in ("row", "exact", "bound", "structure", "special", "mistrusted"):
+        table.add_column(column, justify="left" if column == "row" else "right")
+    for column in ("output", "gradients", "verdict"):
+        table.add_column(column)
+    for row in report.rows:
+        wrong = {failure.quantity for failure in row.failures}
+        told = {name: "[red]wrong[/red]" if name in wrong else _short(w) for name, w in row.quantities.items()}
+        told |= dict.fromkeys(wrong, "[red]wrong[/red]")
+        output = told.pop("output", "")
+        gradients = " ".join(f"{name.removeprefix('grad_')} {worst}" for name, worst in told.items())
+        counts = [str(row.lanes.get(lane, "")) for lane in ("exact", "bound", "structure", "special")]
+        mistrusted = sum(row.mistrusted.values())
+        verdict = (
+            "[red]DISAGREES[/red]"
+            if row.failures
+            else "[red]PROVES TOO LITTLE[/red]"
+            if row.vacuous
+            else "[green]agrees[/green]"
+        )
+        table.add_row(row.name, *counts, str(mistrusted or ""), output, gradients, verdict)
+    return table
+
+
+def told(failure: "Failure") -> str:
+    """One failure from top to bottom: what, where, who, on which numbers, when, and how to see it again."""
+    evidence = failure.evidence
+    lines = [
+        f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})",
+        f"  {failure.diagnosis}",
+    ]
+    if evidence is not None:
+        lines.append(
+            f"  differs: {', '.join(evidence.differs)}; "
+            + (f"agrees: {', '.join(evidence.agrees)}" if evidence.agrees else "nothing else to agree")
+        )
+        if evidence.comparison is not None:
+            lines.append(f"  {_who(failure, evidence.comparison)}")
+    elif failure.wrong_side != "implementation":
+        lines.append(f"  wrong: {failure.wrong_side}")
+    lines.append(f"  case: {failure.case}")
+    if evidence is not None:
+        lines += _drawn(failure, evidence)
+    lines.append(f"  again: {again(failure)}")
+    return "\n".join(lines)
+
+
+def again(failure: "Failure") -> str:
+    """The command that runs the case again."""
+    case = json.dumps(failure.case.to_json(), separators=(",", ":"))
+    impl = f" --impl {shlex.quote(failure.impl)}" if failure.impl else ""
+    return f"python -m parity replay '{failure.lane}:{case}'{impl}"
+
+
+def _who(failure: "Failure", c: Comparison) -> str:
+    if failure.wrong_side == "undecided":
+        return "who is wrong: open, for torch itself is the measure in float64, where nothing is more precise"
+    ours, theirs = c.errors
+    side = {"implementation": "yours", "oracle": "torch", "both": "both"}[failure.wrong_side]
+    said = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed in double precision"
+    if c.allowed and np.isfinite([ours, theirs]).all():
+        said += (
+            f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and {c.allowed:.2g} can be due to rounding"
+        )
+    return said
+
+
+def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
+    lines = ["", *_indented(beside([grid(array, name) for name, array in evidence.arrays.items()])), ""]
+    if c := evidence.comparison:
+        columns = [
+            grid(c.yours, f"{failure.quantity}, yours", wrong=c.wrong),
+            grid(c.torchs, "torch's"),
+            grid(c.difference, "yours − torch's", signed=True),
+        ]
+        lines += [*_indented(beside(columns)), ""]
+    if (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
+        lines += [f"  on a larger case (# wrong, · right): {evidence.wider_case}", *_indented(map_of(c.wrong)), ""]
+    lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(evidence.needed)]
+    if evidence.alike:
+        lines.append(f"  fails alike with and without: {', '.join(evidence.alike)}")
+    if evidence.script:
+        lines += ["  by itself, without parity:", ""]
+        lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
+    return lines
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" if line else "" for line in lines]
+
+
+def _short(fraction: float) -> str:
+    return "0" if fraction == 0 else f"{fraction:.2g}"

@@ -13,10 +13,17 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+
+class Nothing(Exception):  # noqa: N818  # it is no error
+    """Of many values drawn, not one was to be kept."""
+
+
 T = TypeVar("T")
 Choice = int | bool
 # Draws a value, and appends the choices that Hypothesis would make.
 Plain = Callable[[random.Random, list[Choice]], Any]
+
+MOST_TRIES = 200
 
 _PLAIN: dict[st.SearchStrategy[Any], Plain] = {}
 
@@ -65,6 +72,28 @@ def composite(draws: Callable[..., T]) -> Callable[..., st.SearchStrategy[T]]:
     return strategy
 
 
+def narrowed(
+    strategy: st.SearchStrategy[T], keeps: Callable[[T], bool], change: Callable[[T], T] | None = None
+) -> st.SearchStrategy[T]:
+    """What the strategy draws, changed, and left out where `keeps` says no; it draws plainly if the strategy does."""
+    made = strategy if change is None else strategy.map(change)
+    made = made.filter(keeps)
+    if strategy not in _PLAIN:
+        return made
+
+    def plain(generator: random.Random, choices: list[Choice]) -> T:
+        before = len(choices)
+        for _ in range(MOST_TRIES):
+            del choices[before:]
+            value = _PLAIN[strategy](generator, choices)
+            value = value if change is None else change(value)
+            if keeps(value):
+                return value
+        raise Nothing
+
+    return _known(made, plain)
+
+
 def draws_plainly(strategy: st.SearchStrategy[Any]) -> bool:
     """Whether `draw_plainly` takes the strategy: it was made here."""
     return strategy in _PLAIN
@@ -74,6 +103,7 @@ def draw_plainly(strategy: st.SearchStrategy[T], generator: random.Random) -> tu
     """A value without Hypothesis, and the choices that make Hypothesis draw the same.
 
     Raises:
+        Nothing: the strategy was narrowed, and hardly anything fits.
         TypeError: the strategy, or one within it, was not made by this module.
     """
     choices: list[Choice] = []

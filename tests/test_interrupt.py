@@ -26,7 +26,7 @@ def interrupt_in_the_second_epoch(process: subprocess.Popen[str], presses: int) 
         time.sleep(0.05)
         for _ in range(presses):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.002)
+            time.sleep(0.005)
         _, told = process.communicate(timeout=30)
     finally:
         process.kill()
@@ -34,7 +34,7 @@ def interrupt_in_the_second_epoch(process: subprocess.Popen[str], presses: int) 
     return process.returncode, told
 
 
-@pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 1), ("numpy_cnn", 5), ("torch_cnn", 5)])
+@pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 1), ("numpy_cnn", 40), ("torch_cnn", 40)])
 @pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses: int) -> None:
     process = start("-m", program, *ENDLESS, "--out", "run", cwd=tmp_path)
@@ -111,4 +111,15 @@ def test_only_the_first_press_counts_for_a_while(monkeypatch: pytest.MonkeyPatch
         now[0] += 0.1
         with pytest.raises(KeyboardInterrupt):  # a batch that does not end
             signal.raise_signal(signal.SIGINT)
+        now[0] = 100.0
+    try:
+        signal.raise_signal(signal.SIGINT)  # while the message is printed
+        now[0] += PATIENCE + 0.1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    with Interrupt():
+        assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before

@@ -9,7 +9,12 @@ PATIENCE = 2.0  # seconds
 
 
 class Interrupt:
-    """As a context: Ctrl-C sets `requested`; pressed again after `PATIENCE`, it raises KeyboardInterrupt."""
+    """As a context: Ctrl-C sets `requested`; pressed again after `PATIENCE`, it raises KeyboardInterrupt.
+
+    Once requested this lasts beyond the context: the second press must not cut off the message or the exit.
+    """
+
+    _at = float("-inf")
 
     def __init__(self) -> None:
         self.requested = False
@@ -21,7 +26,8 @@ class Interrupt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        if not self.requested:
+            signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # what a handler is called with
         if not self.requested:

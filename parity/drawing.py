@@ -75,7 +75,7 @@ def composite(draws: Callable[..., T]) -> Callable[..., st.SearchStrategy[T]]:
 def narrowed(
     strategy: st.SearchStrategy[T], keeps: Callable[[T], bool], change: Callable[[T], T] | None = None
 ) -> st.SearchStrategy[T]:
-    """What the strategy draws, changed, and left out where `keeps` says no; it draws plainly if the strategy does."""
+    """What the strategy draws, changed, and left out where `keeps` says no; plainly if the strategy draws so."""
     made = strategy if change is None else strategy.map(change)
     made = made.filter(keeps)
     if strategy not in _PLAIN:

@@ -33,6 +33,7 @@ class Implementation:
         timeout: float | None = TIME_LIMIT,
     ) -> None:
         self.op = op
+        self.written: Any = None  # what `adapt` was given
         self.forward_place, self.backward_place = forward_place, backward_place
         self.timeout = timeout
         self.notes: list[str] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from parity.cases import Case
-from parity.drawing import draw_plainly, draws_plainly
+from parity.drawing import Nothing, draw_plainly, draws_plainly
 
 CASES, SECONDS = 150, 0.7
 # A condition is told when, were it none, so many cases without it would pass with a smaller probability than this.
@@ -67,7 +67,10 @@ def sample(
         return found
     generator, until = random.Random(0), time.monotonic() + seconds
     while len(found.cases) < CASES and time.monotonic() < until:
-        case, _ = draw_plainly(strategy, generator)
+        try:
+            case, _ = draw_plainly(strategy, generator)
+        except Nothing:
+            break
         failed = fails(case)
         if failed is not None:
             found.cases.append(case)

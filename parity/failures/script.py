@@ -74,7 +74,7 @@ def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities
 def _yours(op: Op, expected: Expected, quantity: str, given: str, ours: Quantities) -> tuple[list[str], list[str]]:
     """Lines that import the implementation, and lines that set `yours`."""
     place = expected.inputs.names.index(quantity.removeprefix("grad_")) if quantity != "output" else 0
-    implementation = getattr(op, "op", op)  # from under its guard
+    implementation = getattr(op, "written", None) or op
     source = _source(implementation)
     if source is not None and _is_op(implementation, expected):
         path, name = source

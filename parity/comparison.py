@@ -40,32 +40,64 @@ class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementat
 def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
     """Call an op and its pullback: {"output": y, "grad_input": dx, "grad_weight": dw, …}.
 
-    A gradient that is None, or an op without a pullback, adds no entry; neither does the cotangent None.
+    A gradient that is None, or an op without a pullback, adds no entry; neither does the cotangent None. The
+    pullback of an output whose shape is not the cotangent's is not asked.
     """
     y, pullback = op(*inputs.arrays, **inputs.options)
     found: Quantities = {"output": y}
-    if pullback is not None and dy is not None:
+    if pullback is not None and dy is not None and np.shape(y) == dy.shape:
         for name, gradient in zip(inputs.names, pullback(dy), strict=True):
             if gradient is not None:
                 found[f"grad_{name}"] = gradient
     return found
 
 
+def asked(op: Op, ours: Quantities, theirs: Quantities) -> Quantities:
+    """Of the oracle's quantities those that the implementation is held to.
+
+    A layer without a backward owes the output alone; a loss written in the style of courses owes no gradient of
+    its targets.
+    """
+    if getattr(op, "forward_only", False):
+        return {"output": theirs["output"]}
+    if getattr(op, "lenient", False):
+        return {name: value for name, value in theirs.items() if name != "grad_target" or name in ours}
+    return theirs
+
+
 def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
-    """What is missing, or has another shape or dtype: such quantities can be compared no further."""
+    """What is missing, or has another shape (and can be compared no further), or another dtype."""
     differences = []
     for name, expected in theirs.items():
         got = ours.get(name)
         if got is None:
-            differences.append(Difference(name, "missing: None or not returned"))
+            differences.append(Difference(name, "missing: None or not returned", aspect="form"))
         elif np.shape(got) != expected.shape:
-            differences.append(Difference(name, f"has the shape {np.shape(got)}, expected {expected.shape}"))
-        elif np.asarray(got).dtype != expected.dtype:
-            differences.append(Difference(name, f"is {np.asarray(got).dtype}, expected {expected.dtype}"))
+            message = f"has the shape {np.shape(got)}, expected {expected.shape}"
+            if name == "output":
+                return [Difference(name, message, aspect="form")]
+            differences.append(Difference(name, message, aspect="form"))
+        elif (dtype := np.asarray(got).dtype) != expected.dtype:
+            number = dtype.kind in "fiub"
+            differences.append(
+                Difference(
+                    name,
+                    f"is {dtype}, expected {expected.dtype}",
+                    verdict="manners" if number else "bug",
+                    aspect="dtype" if number else "form",
+                )
+            )
     differences += [
-        Difference(name, "is a gradient where the oracle has none") for name in ours.keys() - theirs.keys()
+        Difference(name, "is a gradient where the oracle has none", aspect="form")
+        for name in ours.keys() - theirs.keys()
     ]
     return differences
+
+
+def comparable(theirs: Quantities, form: list[Difference]) -> Quantities:
+    """The quantities whose values can be compared, after `same_form` has found so much."""
+    out = {difference.quantity for difference in form if difference.aspect == "form"}
+    return {} if "output" in out else {name: value for name, value in theirs.items() if name not in out}
 
 
 def same_values(ours: Quantities, theirs: Quantities, signed_zeros: bool = False) -> list[Difference]:

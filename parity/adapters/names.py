@@ -16,7 +16,8 @@ def words(text: str) -> frozenset[str]:
 
 WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta"})
 BIASES = frozenset({"bias", "biases", "b", "beta"})
-UPSTREAMS = words("""dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs gradout
+UPSTREAMS = words("""dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
+    gradout
     outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad upstreamgradient
     dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad lossgradient nextgrad
     incominggradient backwardgradient topdiff outputerror""")
@@ -73,7 +74,8 @@ _SIZES = {
     depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin ninput
     numchannels inputunits nfeatures din inputdims inplanes""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
-    filters nkernels numkernels kernels outfeatures outputfeatures outdim outputdim dimout noutputs numoutputs outputsize
+    filters nkernels numkernels kernels outfeatures outputfeatures outdim outputdim dimout noutputs numoutputs
+    outputsize
     outsize outputs units neurons nneurons numneurons fanout noutput filternum filternumber outputunits dout hidden
     numunits nunits outplanes filtercount nclasses numclasses""",
     "input_shape": "inputshape inshape shape imageshape",

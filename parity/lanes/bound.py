@@ -1,10 +1,12 @@
 """Real numbers: each side within its derived bound of a float64 run, which is the referee."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from parity.bounds import Setting
 from parity.cases import Case
-from parity.comparison import Difference, Quantities, Side, quantities, same_form, told
+from parity.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
 from parity.expectation import expect
 from parity.oracle import Array, Op, oracle
 from parity.registry import Row
@@ -16,25 +18,44 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
     expected = expect(row, case, "bound")
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
-    if differences := same_form(ours, theirs):
-        return {}, differences
-    return judge(row, inputs, dy, ours, theirs)
+    form = same_form(ours, asked(op, ours, theirs))
+    names = comparable(asked(op, ours, theirs), form).keys()
+    fractions, differences = judge(row, inputs, dy, ours, theirs, names)
+    return fractions, form + differences
 
 
 def judge(
-    row: Row, inputs: Inputs, dy: Array, ours: Quantities, theirs: Quantities
+    row: Row,
+    inputs: Inputs,
+    dy: Array,
+    ours: Quantities,
+    theirs: Quantities,
+    names: Collection[str] | None = None,
 ) -> tuple[dict[str, float], list[Difference]]:
     """Hold both sides to the bound around the referee's result.
 
     In float64 nothing more precise is at hand: the oracle's own result is the reference, both sides' bounds add
-    up, and a failure leaves open who is wrong.
+    up, and a failure leaves open who is wrong. A result of less precision than was asked for is not judged here:
+    its dtype is the mistake.
+
+    Args:
+        row: what is compared.
+        inputs: the arrays and options.
+        dy: the cotangent.
+        ours: the implementation's result.
+        theirs: the oracle's.
+        names: the quantities to judge; all of the oracle's if left out.
     """
     referee, allowed = referee_and_bounds(row, inputs, dy, theirs)
     in_double = theirs["output"].dtype == np.float64
     fractions, differences = {}, []
     for name, truth in referee.items():
+        if names is not None and name not in names:
+            continue
         bound = allowed[name]
         got = np.asarray(ours[name])
+        if got.dtype.kind == "f" and np.finfo(got.dtype).eps > np.finfo(theirs[name].dtype).eps:
+            continue
         fractions[name], outside = _fraction(got, truth, bound)
         oracles, oracle_outside = _fraction(theirs[name], truth, bound)
         if max(fractions[name], oracles) > 1:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from parity.cases import Case
-from parity.comparison import Difference, quantities, same_form, same_values
+from parity.comparison import Difference, asked, comparable, quantities, same_form, same_values
 from parity.expectation import expect
 from parity.oracle import Array, Op
 from parity.registry import Row
@@ -16,8 +16,9 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     _guard(row, inputs)
     ours = quantities(op, inputs.private(), dy.copy())
-    differences = same_form(ours, theirs) or same_values(ours, theirs)
-    return dict.fromkeys(theirs, 0.0), differences
+    theirs = asked(op, ours, theirs)
+    form = same_form(ours, theirs)
+    return dict.fromkeys(theirs, 0.0), form + same_values(ours, comparable(theirs, form))
 
 
 def _guard(row: Row, inputs: Inputs) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from parity.adapters import ImplementationError
 from parity.cases import Case
-from parity.comparison import Difference, Quantities, quantities, same_form, same_values
+from parity.comparison import Difference, Quantities, asked, quantities, same_form, same_values
 from parity.expectation import expect
 from parity.lanes import bound
 from parity.oracle import Array, Op
@@ -48,17 +49,21 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
     expected = expect(row, case, "structure")
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
-    differences = same_form(ours, theirs)
+    full = theirs
+    theirs = asked(op, ours, theirs)
     seen = dict.fromkeys(theirs, 0.0)
-    if differences:
-        return seen, differences
+    form = same_form(ours, theirs)
+    if any(difference.aspect == "form" for difference in form):
+        return seen, form
 
     def compared(found: Quantities) -> list[Difference]:
         if "exact" in row.lanes:
             return same_values(found, theirs)
-        return bound.judge(row, inputs, dy, found, theirs)[1]
+        return bound.judge(row, inputs, dy, found, full, theirs.keys())[1]
 
-    return seen, compared(ours) or _purity(op, inputs, dy) or _layouts(op, inputs, dy, theirs, case.seed, compared)
+    if differences := compared(ours):
+        return seen, form + differences
+    return seen, form + _purity(op, inputs, dy) + _layouts(op, inputs, dy, theirs, case.seed, compared)
 
 
 def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
@@ -72,20 +77,41 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
     y_before = np.array(y)
     first = pullback(dy_given)
     if not np.array_equal(y, y_before, equal_nan=True):
-        differences.append(Difference("output", "the pullback wrote to the output"))
+        differences.append(_breach("output", "the pullback wrote to the output"))
     if not np.array_equal(dy_given, dy, equal_nan=True):
-        differences.append(Difference("output", "the pullback wrote to its cotangent"))
+        differences.append(_breach("output", "the pullback wrote to its cotangent"))
     differences += _changed(own, inputs, "the pullback")
-    first = [None if gradient is None else np.array(gradient) for gradient in first]
-    for returned in pullback(dy_given.copy()):
-        # Whoever gets a gradient may change it; a cache handed out would be spoilt by that.
-        if isinstance(returned, np.ndarray) and returned.flags.writeable:
-            returned[...] = 77
-    second = pullback(dy.copy())
-    for name, once, again in zip(inputs.names, first, second, strict=True):
+    before = [None if gradient is None else np.array(gradient) for gradient in first]
+    try:
+        second = pullback(dy_given.copy())
+        for name, once, again in zip(inputs.names, before, second, strict=True):
+            if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
+                differences.append(_breach(f"grad_{name}", _other_gradient(once, np.asarray(again))))
+        if differences:
+            return differences
+        for returned in (*first, *second):
+            # Whoever gets a gradient may change it; a cache handed out would be spoilt by that.
+            if isinstance(returned, np.ndarray) and returned.flags.writeable:
+                returned[...] = 77
+        third = pullback(dy.copy())
+    except ImplementationError as error:
+        name = next((n for n, g in zip(inputs.names, before, strict=True) if g is not None), "input")
+        return [*differences, _breach(f"grad_{name}", f"called again, {error}")]
+    for name, once, again in zip(inputs.names, before, third, strict=True):
         if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
-            differences.append(Difference(f"grad_{name}", "another call of the pullback gives another gradient"))
+            message = "writing to a gradient that was returned changes what the next call returns"
+            differences.append(_breach(f"grad_{name}", message))
     return differences
+
+
+def _other_gradient(once: Array, again: Array) -> str:
+    if once.shape == again.shape and np.array_equal(2 * once, again):
+        return "the gradient accumulates: each call of the pullback adds to the calls before"
+    return "another call of the pullback gives another gradient"
+
+
+def _breach(quantity: str, message: str) -> Difference:
+    return Difference(quantity, message, verdict="manners", aspect="purity")
 
 
 def _layouts(
@@ -100,10 +126,14 @@ def _layouts(
     name = [*LAYOUTS][seed % len(LAYOUTS)]
     lay = LAYOUTS[name]
     arrays = tuple(None if array is None else lay(array) for array in inputs.arrays)
-    again = quantities(op, inputs._replace(arrays=arrays), lay(dy))
+    try:
+        again = quantities(op, inputs._replace(arrays=arrays), lay(dy))
+    except ImplementationError as error:
+        return [Difference("output", f"with {name} arrays: {error}", verdict="manners", aspect="layout")]
+    form = [difference for difference in same_form(again, theirs) if difference.aspect == "form"]
     return [
-        Difference(d.quantity, f"with {name} arrays: {d.message}")
-        for d in same_form(again, theirs) or compared(again)
+        Difference(d.quantity, f"with {name} arrays: {d.message}", aspect="layout")
+        for d in form or compared(again)
     ]
 
 
@@ -111,7 +141,7 @@ def _changed(now: Inputs, before: Inputs, who: str) -> list[Difference]:
     pairs: list[tuple[str, Any, Any]] = [*zip(now.names, now.arrays, before.arrays, strict=True)]
     pairs += [(name, now.options[name], before.options[name]) for name in now.options]
     return [
-        Difference("output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}")
+        _breach("output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}")
         for name, a, b in pairs
         if isinstance(b, np.ndarray) and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
     ]

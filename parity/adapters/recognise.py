@@ -25,6 +25,12 @@ def adapt(implementation: Any) -> Implementation:
     """
     if isinstance(implementation, Implementation):
         return implementation
+    made = _recognised(implementation)
+    made.written = implementation
+    return made
+
+
+def _recognised(implementation: Any) -> Implementation:
     if inspect.isclass(implementation):
         return of_class(implementation)
     if (

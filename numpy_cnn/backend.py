@@ -9,6 +9,15 @@ from numpy_cnn.common.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
 from numpy_cnn.ops.arguments import Pullback
 
+# Images that go through the whole network together. What 64 of them need stays in the cache and, once freed,
+# serves the next 64. A gradient is a sum over images, so it may be taken slice by slice.
+SLICE = 64
+
+# Memory that the C library keeps for the next step. As it starts, it returns freed memory to the system, and takes
+# longer to get it again, page by page, than the step lasts. The limit for what it keeps follows the largest block
+# that was ever freed, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD).
+KEPT = 31 << 20
+
 
 class Backend:
     """`numpy_cnn.common.backend.Backend` in NumPy."""
@@ -20,6 +29,7 @@ class Backend:
         optimizer: OptimizerConfig,
         optimizer_state: dict[str, Array] | None = None,
     ) -> None:
+        np.empty(KEPT, np.uint8)  # never touched, so never there; freed at once
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
@@ -29,16 +39,25 @@ class Backend:
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        scores, backward = self.model(images)
-        loss, loss_pullback = self._loss(scores, labels)
-        dscores = loss_pullback(np.ones_like(loss))[0]
-        _, gradients = backward(dscores, input_gradient=False)
+        loss, scores = 0.0, []
+        gradients: dict[str, Array] = {}
+        for part in _slices(images):
+            part_scores, backward = self.model(images[part])
+            part_loss, loss_pullback = self._loss(part_scores, labels[part])
+            share = len(part_scores) / len(images)  # the mean of all is the mean of the slices' means, by size
+            (dscores, *_) = loss_pullback(np.full_like(part_loss, share))
+            _, part_gradients = backward(dscores, input_gradient=False)
+            for name, so_far in gradients.items():
+                part_gradients[name] += so_far
+            gradients = part_gradients
+            loss += share * float(part_loss)
+            scores.append(part_scores)
         self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
-        return float(loss), scores
+        return loss, np.concatenate(scores)
 
     def logits(self, images: Array) -> Array:
-        return self.model(images)[0]
+        return np.concatenate([self.model(images[part])[0] for part in _slices(images)])
 
     def loss(self, scores: Array, labels: Array) -> float:
         return float(self._loss(scores, labels)[0])
@@ -57,3 +76,7 @@ class Backend:
         if self.model.architecture.loss == "mse":
             return ops.mse_loss(scores, one_hot(labels, scores.shape[1], scores.dtype))
         return ops.cross_entropy(scores, labels)
+
+
+def _slices(images: Array) -> list[slice]:
+    return [slice(start, start + SLICE) for start in range(0, max(1, len(images)), SLICE)]

@@ -130,16 +130,24 @@ class Adam:
                 w *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
                 g = g + self.weight_decay * w
-            m += (1 - beta1) * (g - m)
+            # Every line writes to an array that is there already: a fresh one of fc1's size costs more to get than
+            # to fill. The scratch array lives for this step.
+            scratch = g - m
+            scratch *= 1 - beta1
+            m += scratch
+            np.multiply(g, g, out=scratch)
+            scratch *= 1 - beta2
             v *= beta2
-            v += (1 - beta2) * (g * g)
+            v += scratch
             if self.amsgrad:
                 v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
-            steps = float(t)
-            denominator = np.sqrt(v)
-            denominator /= math.sqrt(1 - beta2**steps)
-            denominator += self.eps
-            w -= self.lr / (1 - beta1**steps) * m / denominator
+            # Both corrections as one factor: m / (√v/r + ε) = r · m / (√v + r·ε), Kingma and Ba's section 2.
+            r = math.sqrt(1 - beta2 ** float(t))
+            np.sqrt(v, out=scratch)
+            scratch += r * self.eps
+            np.divide(m, scratch, out=scratch)
+            scratch *= self.lr * r / (1 - beta1 ** float(t))
+            w -= scratch
 
     def _fresh_state(self, w: Array) -> dict[str, Array]:
         state = {"step": np.zeros((), np.float32), "exp_avg": np.zeros_like(w), "exp_avg_sq": np.zeros_like(w)}

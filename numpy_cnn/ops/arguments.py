@@ -37,9 +37,9 @@ def check_floats(op: str, **arrays: Array | None) -> None:
         if not isinstance(array, (np.ndarray, np.generic)):
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
     dtypes = {name: array.dtype for name, array in given.items()}
-    if len(set(dtypes.values())) > 1 or not all(np.issubdtype(d, np.floating) for d in dtypes.values()):
+    if len(set(dtypes.values())) > 1 or not all(d.kind == "f" and d.itemsize <= 8 for d in dtypes.values()):
         told = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise ValueError(f"{op}: all arrays must share one floating dtype, got {told}")
+        raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {told}")
 
 
 def axis(op: str, name: str, value: int, ndim: int) -> int:

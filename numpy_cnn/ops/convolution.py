@@ -13,7 +13,7 @@ from numpy_cnn.ops.windows import Axis, sliding
 
 # Patches are kh·kw times as large as the image they come from. They are made for so many images at a time that
 # they stay in the second-level cache between being written and being multiplied.
-PATCH_BYTES = 1 << 19
+PATCH_BYTES = 1 << 20
 IMAGES = 64
 PRODUCT = 1_000_000
 
@@ -125,7 +125,7 @@ def _blocks(windows: Array, groups: int, kernels: int) -> Iterator[tuple[tuple[s
 
 
 def _pieces(positions: int, each: int) -> int:
-    """The least number of equal pieces of the positions that need up to PRODUCT multiplications, `each` a position."""
+    """How many equal pieces of the positions take up to PRODUCT multiplications, with `each` for a position."""
     least = max(1, min(-(-positions * each // PRODUCT), positions // 64))
     return next(m for m in range(least, positions + 1) if positions % m == 0)
 

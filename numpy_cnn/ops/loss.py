@@ -99,13 +99,14 @@ def nll_loss(
     check_floats("nll_loss", x=x, weight=weight)
     _check_reduction("nll_loss", reduction)
     _check_targets(x, target, weight, ignore_index)
-    class_axis = 0 if x.ndim == 1 else 1
     kept = np.asarray(target != ignore_index)
     # An ignored target may be no index at all: any valid one does in its place, for its factor is 0.
-    index = np.expand_dims(np.where(kept, target, 0), class_axis)
-    factor = kept.astype(x.dtype) if weight is None else np.where(kept, weight[index.squeeze(class_axis)], 0)
-    picked = np.take_along_axis(x, index, class_axis).squeeze(class_axis)
-    losses = np.where(kept, -factor * picked, x.dtype.type(0))  # not 0·x: an ignored −∞ would give NaN
+    classes = np.where(kept, target, 0)
+    factor = kept.astype(x.dtype) if weight is None else np.where(kept, weight[classes], 0)
+    # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
+    grids = np.ogrid[tuple(slice(size) for size in target.shape)]
+    chosen = (*grids[:1], classes, *grids[1:])
+    losses = np.where(kept, -factor * x[chosen], x.dtype.type(0))  # not 0·x: an ignored −∞ would give NaN
     total = factor.sum(dtype=x.dtype)
     y = _reduced(losses, reduction, total)
 
@@ -114,8 +115,7 @@ def nll_loss(
         with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
             each = -factor * (dy / total if reduction == "mean" else dy)
         dx = np.zeros(x.shape, dtype=x.dtype)
-        each = np.where(kept, each, x.dtype.type(0))
-        np.put_along_axis(dx, index, np.expand_dims(each, class_axis), class_axis)
+        dx[chosen] = np.where(kept, each, x.dtype.type(0))
         return dx, None
 
     return y, pullback

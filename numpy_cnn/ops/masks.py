@@ -9,17 +9,16 @@ import numpy as np
 from numpy_cnn.ops.arguments import Array
 
 
-def keep(x: Array, mask: Array, out: Array | None = None) -> Array:
+def keep(x: Array, mask: Array) -> Array:
     """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set."""
-    return np.multiply(_bits(x), mask, out=None if out is None else _bits(out)).view(x.dtype)
+    return np.multiply(_bits(x), mask).view(x.dtype)
 
 
-def choose(mask: Array, x: Array, out: Array) -> None:
-    """Set out to x where mask, and leave it elsewhere: out ⊕ (out ⊕ x) = x, and out ⊕ 0 = out."""
-    a, b = _bits(x), _bits(out)
-    difference = np.bitwise_xor(a, b)
-    difference *= mask
-    np.bitwise_xor(b, difference, out=b)
+def take(x: Array, mask: Array) -> Array:
+    """x where mask, else +0.0; what is given out is gone from x afterwards, and +0.0 left in its place."""
+    taken = keep(x, mask)
+    _bits(x)[...] ^= _bits(taken)
+    return taken
 
 
 def _bits(x: Array) -> Array:

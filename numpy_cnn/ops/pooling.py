@@ -1,12 +1,10 @@
 """Pooling over windows."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.masks import choose, keep
+from numpy_cnn.ops.masks import take
 from numpy_cnn.ops.windows import Axis
 
 
@@ -46,45 +44,37 @@ def max_pool2d(
         y, batch_pullback = max_pool2d(x[None], kernel_size, stride, padding, dilation, ceil_mode)
         return y[0], lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y[0])[None])[0][0],)
     rows, columns = _axes(x, kernel_size, stride, padding, dilation, ceil_mode)
-    # The maximum of a window is the maximum of its rows' maxima. The first row that reaches it, and in that row
-    # the first tap that does, is the first tap in row-major order; the other way round ties would break otherwise.
-    of_rows, rows_pullback = _max_pool(batch_last(x), 2, columns)
-    y, columns_pullback = _max_pool(of_rows, 1, rows)
+    x = batch_last(x)  # every tap of all windows is then one slice, of runs as long as the batch
+    taps = [
+        ((slice(None), out_rows, out_columns), (slice(None), in_rows, in_columns))
+        for _, out_rows, in_rows in rows.taps()
+        for _, out_columns, in_columns in columns.taps()
+    ]  # (outputs, inputs), row-major
+    y = np.full((len(x), rows.windows, columns.windows, x.shape[3]), -np.inf, dtype=x.dtype)
+    for out, into in taps:
+        np.maximum(y[out], x[into], out=y[out])  # NaN, once there, stays
+    if (y == 0).any() and np.signbit(x).any():
+        for out, into in reversed(taps):  # of −0.0 and 0.0 np.maximum may answer either; the first one has the say
+            np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
+    overlap = rows.overlap or columns.overlap
 
     def pullback(dy: Array) -> tuple[Array]:
-        u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
-        return (batch_first(rows_pullback(columns_pullback(u))),)
+        left = batch_last(cotangent("max_pool2d", dy, batch_first(y))).copy()
+        dx = np.zeros(x.shape, dtype=x.dtype)
+        for out, into in taps:
+            # What the first winner takes is gone: a later one that ties with it finds 0, and needs no telling.
+            won = take(left[out], x[into] == y[out])
+            if overlap:
+                dx[into] += won
+            else:  # nobody else wrote there
+                dx[into] = won
+        nan = np.isnan(y)
+        if nan.any():
+            for out, into in reversed(taps):  # NaN equals nothing; its last one wins, so the first met from behind
+                dx[into] += take(left[out], nan[out] & np.isnan(x[into]))
+        return (batch_first(dx),)
 
     return batch_first(y), pullback
-
-
-def _max_pool(x: Array, along: int, windows: Axis) -> tuple[Array, Callable[[Array], Array]]:
-    """The largest value of the windows along one axis of x, and where its gradient goes."""
-    before = (slice(None),) * along
-    taps = [((*before, outputs), (*before, inputs)) for _, outputs, inputs in windows.taps()]
-    y = np.full((*x.shape[:along], windows.windows, *x.shape[along + 1 :]), -np.inf, dtype=x.dtype)
-    y[taps[0][0]] = x[taps[0][1]]
-    for out, into in taps[1:]:
-        # Greater and not np.maximum, which may answer either of −0.0 and 0.0: the first tap has the say in a tie.
-        choose((x[into] > y[out]) | np.isnan(x[into]), x[into], out=y[out])
-
-    def pullback(dy: Array) -> Array:
-        dx = np.zeros(x.shape, dtype=x.dtype)
-        nan = np.isnan(y)
-        waiting = ~nan  # windows whose winner is not found yet
-        for out, into in taps:
-            won = x[into] == y[out]
-            won &= waiting[out]
-            waiting[out] ^= won
-            dx[into] += keep(dy[out], won)
-        if nan.any():
-            for out, into in reversed(taps):  # the last NaN wins, so the first met from behind
-                won = nan[out] & np.isnan(x[into])
-                nan[out] ^= won
-                dx[into] += keep(dy[out], won)
-        return dx
-
-    return y, pullback
 
 
 def _axes(

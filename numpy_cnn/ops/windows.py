@@ -26,6 +26,11 @@ class Axis:
     padding: int  # before the first input; what is needed behind the last follows from `windows`
     dilation: int
 
+    @property
+    def overlap(self) -> bool:
+        """Whether an input may lie in more than one window."""
+        return self.stride <= self.dilation * (self.kernel - 1)
+
     def taps(self) -> list[tuple[int, slice, slice]]:
         """(tap, outputs, inputs) for every tap that meets the input at all."""
         met = []

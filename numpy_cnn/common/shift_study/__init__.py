@@ -1,0 +1,1 @@
+"""Why a dense layer fails on a shifted digit: an experiment."""

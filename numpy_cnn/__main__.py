@@ -5,6 +5,7 @@ import sys
 from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.command import Program, main
 from numpy_cnn.common.data import mnist
+from numpy_cnn.common.shift_study.dense import MakeDense
 
 
 def backend() -> type[Backend]:
@@ -14,7 +15,14 @@ def backend() -> type[Backend]:
     return Backend
 
 
-PROGRAM = Program("numpy_cnn", backend, mnist.load)
+def dense() -> MakeDense:
+    """The NumPy network without a convolution."""
+    from numpy_cnn.dense import Dense
+
+    return Dense
+
+
+PROGRAM = Program("numpy_cnn", backend, mnist.load, dense)
 
 if __name__ == "__main__":
     sys.exit(main(PROGRAM))

@@ -8,6 +8,7 @@ from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.command import Program, main
 from numpy_cnn.common.data import Dataset
 from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.shift_study.dense import MakeDense
 
 
 def backend() -> type[Backend]:
@@ -31,7 +32,15 @@ def load_mnist(folder: Path) -> Dataset:
     return load(folder)
 
 
-PROGRAM = Program("torch_cnn", backend, load_mnist)
+def dense() -> MakeDense:
+    """The PyTorch network without a convolution."""
+    backend()  # tells first that torch is missing
+    from torch_cnn.dense import Dense
+
+    return Dense
+
+
+PROGRAM = Program("torch_cnn", backend, load_mnist, dense)
 
 if __name__ == "__main__":
     sys.exit(main(PROGRAM))

@@ -9,6 +9,7 @@ from pathlib import Path
 from numpy_cnn.common import flags
 from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.data.dataset import Dataset
+from numpy_cnn.common.shift_study.dense import MakeDense
 
 INTERRUPTED = 130
 
@@ -20,6 +21,7 @@ class Program:
     name: str
     backend: Callable[[], type[Backend]]
     load_mnist: Callable[[Path], Dataset]
+    dense: Callable[[], MakeDense]
 
 
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +37,21 @@ def _run(program: Program, arguments: list[str]) -> int:
     from numpy_cnn.common.commands.evaluate import Evaluate
     from numpy_cnn.common.commands.plot import Plot
     from numpy_cnn.common.commands.predict import Predict
+    from numpy_cnn.common.commands.shift_study import ShiftStudy
     from numpy_cnn.common.commands.summary import Summary
     from numpy_cnn.common.commands.train import Train
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
         "Train a SimpleCNN and use it. Without a command, train is meant; train --help lists its flags.",
-        {"train": Train, "evaluate": Evaluate, "predict": Predict, "summary": Summary, "plot": Plot},
+        {
+            "train": Train,
+            "evaluate": Evaluate,
+            "predict": Predict,
+            "summary": Summary,
+            "plot": Plot,
+            "shift-study": ShiftStudy,
+        },
         "train",
         arguments,
     )

@@ -27,6 +27,12 @@ number = 3
 """
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are saved where the command runs."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def layers(tmp_path: Path) -> Path:
     file = tmp_path / "my_layers.py"

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +27,8 @@ class Check:
     """Cases of this precision alone."""
     json: Path | None = None
     """File for the report as JSON; - for standard output."""
+    failures: Path = Path(".parity")
+    """Folder that failures are saved in, for `replay`."""
 
     def run(self) -> int:
         """Print a table and the failures; the exit code."""
@@ -44,6 +46,7 @@ class Check:
         from parity.checking import row_named
         from parity.commands.loading import implementation_from
         from parity.commands.progress import checking_progress
+        from parity.failures.saved import save
         from parity.registry import ROWS
         from parity.report import Report
         from parity.runner import run_row
@@ -64,6 +67,7 @@ class Check:
                 done = run_row(
                     row, ops[row.name], examples=self.examples, seed=self.seed, dtype=self.dtype, on_case=seen.case
                 )
+                done.failures = [replace(failure, impl=self.impl) for failure in done.failures]
                 report.rows.append(done)
                 seen.row(done)
 
@@ -71,12 +75,10 @@ class Check:
         console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
         console.print(report.table())
         for failure in report.failures:
-            console.print(str(failure), markup=False, soft_wrap=True)
-        console.print(
-            f"{report.cases} cases, seed {self.seed}: "
-            + ("all agree" if report.ok else f"{len(report.failures)} disagreements"),
-            markup=False,
-        )
+            console.print(f"{failure}\n", markup=False, soft_wrap=True)
+        console.print(f"{report.cases} cases, seed {self.seed}: {report.verdict}", markup=False)
+        if save(report.failures, self.impl, self.failures):
+            console.print(f"saved in {self.failures}: python -m parity replay all", markup=False, soft_wrap=True)
         if self.json is not None:
             text = json.dumps(report.to_json(), indent=2, allow_nan=False)
             if to_stdout:

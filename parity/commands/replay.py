@@ -1,29 +1,67 @@
-"""`replay`: one case again."""
+"""`replay`: failures run again, each FIXED, STILL FAILING or ERROR."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from numpy_cnn.common.errors import UserError
 
+if TYPE_CHECKING:
+    from parity.failures.saved import Saved
+
 
 @dataclass(frozen=True)
 class Replay:
-    """Run one case again, as a failure prints it."""
+    """Run failures again: one case as a report prints it, a saved file, or all of those saved."""
 
     case: Annotated[str, tyro.conf.Positional]
-    """LANE:JSON."""
+    """LANE:JSON, a FILE of .parity, or the word all."""
     impl: str | None = None
-    """FILE.py:NAME of your own implementation."""
+    """FILE.py:NAME of your own implementation; that of the saved failure if left out."""
+    failures: Path = Path(".parity")
+    """Folder of saved failures."""
+    forget: bool = False
+    """Delete the files of those that are fixed."""
 
     def run(self) -> int:
-        """Print what differs on the case; the exit code."""
+        """Print what becomes of each case; 0 all fixed, 1 some still fail, 2 none fails but some cannot be run."""
+        from parity.failures.saved import saved_in
+
+        verdicts = []
+        if self.case == "all":
+            files = saved_in(self.failures)
+            if not files:
+                raise UserError(f"replay all: no saved failure in {self.failures}")
+            verdicts = [self._file(file) for file in files]
+            told = [f"{verdicts.count(kind)} {kind}" for kind in KINDS if kind in verdicts]
+            print(", ".join(told))
+        elif Path(self.case).suffix == ".json" and ":{" not in self.case:
+            verdicts = [self._file(Path(self.case))]
+        else:
+            verdicts = [self._replayed(self._typed())]
+        return 1 if STILL in verdicts else 2 if ERROR in verdicts else 0
+
+    def _file(self, file: Path) -> str:
+        from parity.failures.saved import read
+
+        try:
+            saved = read(file)
+        except (ValueError, OSError) as error:
+            print(f"{ERROR}: {error}")
+            return ERROR
+        verdict = self._replayed(saved)
+        if verdict == FIXED and self.forget:
+            file.unlink()
+        return verdict
+
+    def _typed(self) -> "Saved":
         from parity.cases import LANES, Case
-        from parity.commands.loading import implementation_from
+        from parity.failures.saved import Saved
         from parity.registry import ROWS
-        from parity.runner import run_case
 
         lane, _, text = self.case.partition(":")
         try:
@@ -35,10 +73,47 @@ class Replay:
         chosen = next((known for known in LANES if known == lane), None)
         if chosen is None or case.row not in ROWS:
             raise UserError(f"replay: no lane {lane!r} or no row {case.row!r}; lanes: {', '.join(LANES)}")
-        row = ROWS[case.row]
-        op = row.op if self.impl is None else implementation_from(self.impl)
-        differences = run_case(row, op, chosen, case)
-        for difference in differences:
-            print(f"{row.name}: {difference.quantity}: {difference.message}")
-        print(f"{'STILL FAILING' if differences else 'FIXED'}: {case}")
-        return 1 if differences else 0
+        if self.impl is not None:
+            self._op(self.impl)  # a mistake in the name is the user's, and no verdict
+        return Saved(case.row, chosen, "", case, "", None)
+
+    def _replayed(self, saved: "Saved") -> str:
+        verdict, lines = replayed(saved, self.impl)
+        print(f"{verdict}: {saved.lane} {saved.case}")
+        for line in lines:
+            print(f"  {line}")
+        return verdict
+
+    @staticmethod
+    def _op(impl: str) -> None:
+        from parity.commands.loading import implementation_from
+
+        implementation_from(impl)
+
+
+FIXED, STILL, ERROR = KINDS = ("FIXED", "STILL FAILING", "ERROR")
+
+
+def replayed(saved: "Saved", impl: str | None = None) -> tuple[str, list[str]]:
+    """The verdict on one saved failure, and what there is to say about it."""
+    try:
+        lines = [*_differences(saved, impl or saved.impl)]
+    except UserError as error:
+        return ERROR, [str(error)]
+    except Exception as error:  # the case is damaged: torch rejects it, or its numbers do not fit
+        return ERROR, [f"the case cannot be run: {type(error).__name__}: {' '.join(str(error).split())[:200]}"]
+    return (STILL if lines else FIXED), lines
+
+
+def _differences(saved: "Saved", impl: str | None) -> Iterator[str]:
+    from parity.adapters import adapt
+    from parity.commands.loading import implementation_from
+    from parity.registry import ROWS
+    from parity.runner import run_case
+
+    if saved.row not in ROWS:
+        raise UserError(f"there is no row {saved.row!r} any more")
+    row = ROWS[saved.row]
+    op = adapt(row.op) if impl is None else implementation_from(impl)
+    for difference in run_case(row, op, saved.lane, saved.case):
+        yield f"{row.name}: {difference.quantity}: {difference.message}"

@@ -72,18 +72,49 @@ def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities
 
 
 def _yours(op: Op, expected: Expected, quantity: str, given: str, ours: Quantities) -> tuple[list[str], list[str]]:
-    """Lines that import the implementation, and lines that set `yours`."""
-    place = expected.inputs.names.index(quantity.removeprefix("grad_")) if quantity != "output" else 0
-    implementation = getattr(op, "written", None) or op
-    source = _source(implementation)
-    if source is not None and _is_op(implementation, expected):
-        path, name = source
-        imports = [f"sys.path.insert(0, {str(path.parent)!r})", f"from {path.stem} import {name}"]
-        lines = [f"y, pullback = {name}({given})"]
-        return imports, [*lines, "yours = y" if quantity == "output" else f"yours = pullback(dy)[{place}]"]
+    """Lines that import the implementation, and lines that set `yours`; those that really give what it gave."""
+    written = getattr(op, "written", None) or op
+    parts = written if isinstance(written, (tuple, list)) else (written,)
+    sources = [_source(part) for part in parts]
     got = ours.get(quantity)
+    if got is not None and sources[0] is not None and all(sources):
+        names = [source[1] for source in sources if source is not None]
+        file = sources[0][0]
+        place = expected.inputs.names.index(quantity.removeprefix("grad_")) if quantity != "output" else 0
+        for lines in _calls(names, given, None if quantity == "output" else place):
+            if _gives(lines, dict(zip(names, parts, strict=True)), expected, got):
+                imports = f"from {file.stem} import {', '.join(names)}"
+                return [f"sys.path.insert(0, {str(file.parent)!r})", imports], lines
     recorded = "None" if got is None else _literal(got)
     return [], [f"yours = {recorded}  # as your implementation gave it"]
+
+
+def _calls(names: list[str], given: str, place: int | None) -> list[list[str]]:
+    """How an op, a pair or a class may be called; `place` is the gradient's, None for the output."""
+    name, *rest = names
+    first, _, others = given.partition(", ")
+    if rest:
+        calls, backward = [f"y, cache = {name}({given})"], f"{rest[0]}(dy, cache)"
+    else:
+        calls, backward = [f"y, pullback = {name}({given})"], "pullback(dy)"
+    layer = [f"layer = {name}({others})", f"y = layer.forward({first})"]
+    if place is None:
+        return [[*calls, "yours = y"], [*layer, "yours = y"]]
+    ways = [[*calls, f"yours = {backward}[{place}]"], [*layer, f"yours = layer.backward(dy)[{place}]"]]
+    return ways if place else [*ways, [*layer, "yours = layer.backward(dy)"]]
+
+
+def _gives(lines: list[str], names: dict[str, Any], expected: Expected, got: Array) -> bool:
+    own = expected.inputs.private()
+    arrays = {SHORT.get(name, name): array for name, array in zip(own.names, own.arrays, strict=True)}
+    keywords = {name: value for name, value in own.options.items() if isinstance(value, np.ndarray)}
+    scope = names | arrays | keywords | {"dy": expected.dy.copy()}
+    try:
+        exec("\n".join(lines), scope)
+    except Exception:
+        return False
+    yours = scope.get("yours")
+    return isinstance(yours, np.ndarray) and np.array_equal(yours, got, equal_nan=yours.dtype.kind == "f")
 
 
 def _source(implementation: Any) -> tuple[Path, str] | None:
@@ -91,7 +122,7 @@ def _source(implementation: Any) -> tuple[Path, str] | None:
     name = getattr(implementation, "__qualname__", "")
     try:
         file = inspect.getsourcefile(implementation)
-    except TypeError:
+    except (TypeError, OSError):
         return None
     if file is None or not name.isidentifier() or not Path(file).stem.isidentifier():
         return None
@@ -102,23 +133,6 @@ def _source(implementation: Any) -> tuple[Path, str] | None:
     if "." in package:
         return path.parent / f"{package}.py", name
     return path, name
-
-
-def _is_op(implementation: Any, expected: Expected) -> bool:
-    """Whether it returns (y, pullback) when called as the op law says."""
-    if not inspect.isfunction(implementation):
-        return False
-    try:
-        own = expected.inputs.private()
-        returned = implementation(*own.arrays, **own.options)
-        gradients = returned[1](expected.dy.copy()) if callable(returned[1]) else None
-    except Exception:
-        return False
-    return (
-        isinstance(returned, tuple)
-        and len(returned) == 2
-        and (gradients is None or (isinstance(gradients, tuple) and len(gradients) == len(own.arrays)))
-    )
 
 
 def _torch_name(like: Any) -> str | None:

@@ -146,17 +146,17 @@ class Report:
         return {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples, "rows": rows}
 
     def __str__(self) -> str:
-        return "\n\n".join([*map(str, self.failures), self.verdict])
+        return "\n\n".join([*map(str, self.failures), f"{self.cases} cases: {self.verdict}"])
 
     @property
     def verdict(self) -> str:
-        """The run in a line."""
+        """The run in a few words."""
         if self.failures:
-            return f"{len(self.failures)} disagreements in {self.cases} cases"
+            return f"{len(self.failures)} disagreement{'s' * (len(self.failures) != 1)}"
         vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in self.rows if row.vacuous]
         if vacuous:
-            return f"{self.cases} cases agree, but too few prove anything: {'; '.join(vacuous)}"
-        return f"{self.cases} cases agree" if self.cases else "no case ran, so nothing is known"
+            return f"no disagreement, but too few cases prove anything: {'; '.join(vacuous)}"
+        return "all agree" if self.cases else "nothing ran, so nothing is known"
 
     def table(self) -> RenderableType:
         """One line a row: cases by lane, the worst errors as fractions of their bounds, the verdict."""

@@ -1,0 +1,203 @@
+"""Fill in the code of the pages from the source, so that the two cannot drift apart.
+
+    python docs/build.py            # write the pages
+    python docs/build.py --check    # write nothing; exit 1 where a page differs from a fresh build
+
+A page marks a place by a comment. The fenced block behind it is this script's, and written anew each time:
+
+    <!-- code numpy_cnn/ops/linear.py linear -->                          a whole function, without its docstring
+    <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that give dw a value,
+                                                                          but for branches that return or raise
+    <!-- code numpy_cnn/optim.py Adam.step: "g - m" … "m += " -->         from one line to another
+    <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a piece of it
+"""
+
+import argparse
+import ast
+import re
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).parent.parent
+PLACE = re.compile(
+    r"^<!-- code (?P<file>\S+) (?P<object>[\w.]+)(?:: (?P<parts>[^\n]+?))? -->\n"
+    r"(?:<!-- fmt: off -->\n```python\n.*?^```\n<!-- fmt: on -->\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+PART = re.compile(r'"(?P<start>[^"]+)"(?: … "(?P<end>[^"]+)")?|(?P<name>\w+)')
+Function = ast.FunctionDef | ast.ClassDef
+
+
+class Missing(Exception):  # noqa: N818  # what it says, not that it is an error, is its name
+    """A page asks for code that the source does not have."""
+
+
+def pages(root: Path) -> list[Path]:
+    """All pages, in order."""
+    return sorted((root / "docs").rglob("*.md"))
+
+
+def built(text: str, root: Path) -> str:
+    """The page with every marked block filled in.
+
+    Raises:
+        Missing: a block asks for what is not there; the message says what is there instead.
+    """
+
+    def fill(place: re.Match[str]) -> str:
+        marker = place[0].partition("\n")[0]
+        line = text.count("\n", 0, place.start()) + 1
+        try:
+            code = excerpt((root / place["file"]).read_text(encoding="utf-8"), place["object"], place["parts"])
+        except OSError as error:
+            raise Missing(f"line {line}: {place['file']} cannot be read: {error.strerror}") from error
+        except Missing as missing:
+            raise Missing(f"line {line}: {place['file']} {missing}") from missing
+        block = f"```python\n# {place['file']}: {place['object']}\n{code}\n```"
+        # An excerpt, moved to the left, is not how ruff would break its lines.
+        return f"{marker}\n<!-- fmt: off -->\n{block}\n<!-- fmt: on -->\n"
+
+    return PLACE.sub(fill, text)
+
+
+def excerpt(source: str, name: str, parts: str | None = None) -> str:
+    """The code of an object, dotted where it lies within another: whole, or the parts asked for."""
+    objects = dict(_objects(ast.parse(source)))
+    if name not in objects:
+        raise Missing(f"has no {name}; it has {', '.join(objects)}")
+    lines = source.splitlines()
+    node = objects[name]
+    if parts is None:
+        spans = [_without_docstring(node)]
+    else:
+        spans = sorted({span for part in PART.finditer(parts) for span in _spans(part, node, lines, name)})
+    pieces = []
+    for i, (first, last) in enumerate(spans):
+        if i and first > spans[i - 1][1] + 1 and any(lines[spans[i - 1][1] : first - 1]):
+            pieces.append(" " * _indent(lines[first - 1]) + "…")
+        pieces += lines[first - 1 : last]
+    return dedent("\n".join(pieces))
+
+
+def _objects(tree: ast.AST, prefix: str = "") -> list[tuple[str, Function]]:
+    """(dotted name, node) of every function and class, those within functions too."""
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Function):
+            found += [(prefix + node.name, node), *_objects(node, f"{prefix}{node.name}.")]
+        else:
+            found += _objects(node, prefix)
+    return found
+
+
+def _spans(part: re.Match[str], node: Function, lines: list[str], name: str) -> list[tuple[int, int]]:
+    """The lines (first, last), counted from 1, that one part asks for."""
+    if part["name"]:
+        candidates = [s for s in node.body if not isinstance(s, Function) and not _leaves_early(s)]
+        statements = [s for s in candidates if part["name"] in _bound(s)]
+        if not statements:
+            known = sorted({n for s in candidates for n in _bound(s)})
+            raise Missing(f"gives {part['name']} no value in {name}; it does so to {', '.join(known)}")
+        return [(_with_comment(s.lineno, lines), _end(s)) for s in statements]
+    start = _line_with(part["start"], node, lines, name)
+    if part["end"]:
+        end = _line_with(part["end"], node, lines, name)
+        if end < start:
+            raise Missing(f"has {part['end']!r} above {part['start']!r} in {name}")
+        return [(_with_comment(start, lines), _end(_statement_at(end, node)))]
+    statement = _statement_at(start, node)
+    return [(_with_comment(statement.lineno, lines), _end(statement))]
+
+
+def _leaves_early(statement: ast.stmt) -> bool:
+    """Whether this is a branch that hands a special case to somebody else."""
+    return isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Return | ast.Raise)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives a value, in whole or in part, or has written to by out=."""
+    targets: list[ast.expr] = []
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign):
+            targets += node.targets
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets.append(node.target)
+        elif isinstance(node, ast.keyword) and node.arg == "out":
+            targets.append(node.value)
+    names = set()
+    while targets:
+        target = targets.pop()
+        if isinstance(target, ast.Name):
+            names.add(target.id)
+        elif isinstance(target, ast.Subscript | ast.Starred):
+            targets.append(target.value)
+        elif isinstance(target, ast.Tuple):
+            targets += target.elts
+    return names
+
+
+def _line_with(text: str, node: Function, lines: list[str], name: str) -> int:
+    first, last = _without_docstring(node)
+    found = [number for number in range(first, last + 1) if text in lines[number - 1]]
+    if len(found) != 1:
+        where = f"in the lines {', '.join(map(str, found))}" if found else "nowhere"
+        raise Missing(f"should have {text!r} in one line of {name}, and has it {where}")
+    return found[0]
+
+
+def _statement_at(line: int, node: Function) -> ast.stmt:
+    """The smallest statement that covers the line."""
+    covering = [s for s in ast.walk(node) if isinstance(s, ast.stmt) and s.lineno <= line <= _end(s)]
+    return min(covering, key=lambda s: _end(s) - s.lineno)
+
+
+def _without_docstring(node: Function) -> tuple[int, int]:
+    """From the def on if there is no docstring, from the statement behind it otherwise."""
+    if ast.get_docstring(node) is None:
+        return node.lineno, _end(node)
+    return _end(node.body[0]) + 1, _end(node)
+
+
+def _with_comment(line: int, lines: list[str]) -> int:
+    """The first line of the comment right above, if there is one."""
+    while line > 1 and lines[line - 2].lstrip().startswith("#"):
+        line -= 1
+    return line
+
+
+def _end(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the pages or check them, and give the exit code."""
+    parser = argparse.ArgumentParser(description="Fill in the code of the pages from the source.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose pages and source are meant")
+    options = parser.parse_args(arguments)
+    code = 0
+    for page in pages(options.root):
+        shown = page.relative_to(options.root)
+        text = page.read_text(encoding="utf-8")
+        try:
+            fresh = built(text, options.root)
+        except Missing as missing:
+            print(f"{shown}, {missing}", file=sys.stderr)
+            code = 2
+            continue
+        if fresh != text and options.check:
+            print(f"{shown} is stale: run python docs/build.py", file=sys.stderr)
+            code = max(code, 1)
+        elif fresh != text:
+            page.write_text(fresh, encoding="utf-8")
+            print(f"{shown} written")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The pages tell the truth: their code is the source's, their examples run, their links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from programs import ROOT
+
+_spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+assert _spec is not None
+assert _spec.loader is not None
+build = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(build)
+
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in build.pages(ROOT)}
+EXAMPLES = {name: page for name, page in PAGES.items() if ">>>" in page.read_text(encoding="utf-8")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_code_is_the_source_s(name: str) -> None:
+    text = PAGES[name].read_text(encoding="utf-8")
+    assert build.built(text, ROOT) == text, f"{name} is stale: run python docs/build.py"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name: str) -> None:
+    # A fence would count as output; an empty line ends it.
+    text = re.sub(r"^```.*$", "", EXAMPLES[name].read_text(encoding="utf-8"), flags=re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, str(EXAMPLES[name]), 0)
+    told: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+    assert result.attempted
+    assert not result.failed, "".join(told)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    prose = re.sub(r"^```.*?^```", "", PAGES[name].read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if not re.match(r"https?:", target):
+            path = PAGES[name].parent / target.partition("#")[0]
+            assert path.exists(), f"{name} leads to {target}"
+
+
+SOURCE = '''
+def double(x):
+    """Say it."""
+    if x is None:
+        y = 0
+        return y
+    # twice
+    y = x + x
+    z = (
+        y
+    )
+
+    def pullback(dy):
+        dx = None
+        if dy is not None:
+            dx = 2 * dy
+        other = 0
+        dx *= 1
+        return (dx,)
+
+    return y, pullback
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "expected"),
+    [
+        ("double", "y", "# twice\ny = x + x"),
+        ("double", "z", "z = (\n    y\n)"),
+        (
+            "double.pullback",
+            "dx",
+            "dx = None\nif dy is not None:\n    dx = 2 * dy\n…\ndx *= 1",
+        ),
+        ("double.pullback", '"other"', "other = 0"),
+        ("double.pullback", '"other" … "return"', "other = 0\ndx *= 1\nreturn (dx,)"),
+        ("double.pullback", '"dx = None", "return"', "dx = None\n…\nreturn (dx,)"),
+    ],
+)
+def test_excerpt(name: str, parts: str, expected: str) -> None:
+    assert build.excerpt(SOURCE, name, parts) == expected
+
+
+def test_whole_excerpt_leaves_the_docstring_out() -> None:
+    whole = build.excerpt(SOURCE, "double")
+    assert whole.startswith("if x is None:")
+    assert whole.endswith("return y, pullback")
+    assert build.excerpt(SOURCE, "double.pullback").startswith("def pullback(dy):")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "message"),
+    [
+        ("triple", None, "has no triple; it has double, double.pullback"),
+        ("double", "w", "gives w no value in double; it does so to y, z"),
+        ("double", '"cube"', "should have 'cube' in one line of double, and has it nowhere"),
+        ("double.pullback", '"dx = "', "in the lines 14, 16"),
+        ("double.pullback", '"return" … "other"', "has 'other' above 'return' in double.pullback"),
+    ],
+)
+def test_what_is_missing_is_told(name: str, parts: str | None, message: str) -> None:
+    with pytest.raises(build.Missing, match=re.escape(message)):
+        build.excerpt(SOURCE, name, parts)
+
+
+def test_command_checks_then_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "double.py").write_text(SOURCE)
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("# Page\n\n<!-- code double.py double: y -->\n\nand on\n")
+    check = ["--root", str(tmp_path), "--check"]
+    assert build.main(check) == 1
+    assert capsys.readouterr().err == "docs/page.md is stale: run python docs/build.py\n"
+    assert build.main(check[:2]) == 0
+    assert (
+        "```python\n# double.py: double\n# twice\ny = x + x\n```\n<!-- fmt: on -->\n\nand on\n" in page.read_text()
+    )
+    assert build.main(check) == 0
+    (tmp_path / "double.py").write_text(SOURCE.replace("x + x", "2 * x"))
+    assert build.main(check) == 1
+    (tmp_path / "double.py").write_text("")
+    assert build.main(check) == 2
+    assert "docs/page.md, line 3: double.py has no double" in capsys.readouterr().err

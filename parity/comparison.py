@@ -27,6 +27,7 @@ class Difference:
     wrong_side: Side = "implementation"
     verdict: Verdict = "bug"
     aspect: Aspect = "values"
+    convention: str | None = None  # its name, where the verdict is one
 
 
 class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementation

@@ -1,28 +1,32 @@
 """Run a row through its lanes: Hypothesis draws the cases and shrinks what fails."""
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import ModuleType
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
-import hypothesis
-import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity
-from hypothesis.errors import Unsatisfiable
-
-from parity.adapters import ImplementationError
+from parity.adapters import Declined, Implementation, ImplementationError
 from parity.cases import Case, Dtype, Lane
 from parity.comparison import Difference, Mismatch
+from parity.containment import contained
+from parity.conventions import CONVENTIONS, sample
+from parity.drawing import narrowed
 from parity.expectation import expect
 from parity.failures.explaining import explain
 from parity.failures.shrinking import with_small_numbers
-from parity.lanes import bound, exact, special, structure
-from parity.oracle import Op, one_thread
+from parity.oracle import Op
 from parity.registry import Row
 from parity.report import Evidence, Failure, RowReport
-from parity.trust import WEIGHED, trustworthy
+from parity.search import Known, Search, differences_of
+from parity.soak import soak
+from parity.supports import Supports, narrow
+from parity.verdicts import classified, told
 
-COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structure": structure, "special": special}
+__all__ = ["acceptable", "differences_of", "quietly", "run_case", "run_row"]
+
+quietly = contained  # its old name
+MANNERS = ("dtype", "purity", "layout", "empty")
+PROBES, PROBING_SECONDS = 6, 2.0
 
 
 def run_row(
@@ -33,136 +37,200 @@ def run_row(
     seed: int,
     lanes: Iterable[Lane] | None = None,
     dtype: Dtype | None = None,
+    supports: Supports | None = None,
+    accept: Iterable[str] = (),
+    seconds: float | None = None,
     on_case: Callable[[], None] = lambda: None,
 ) -> RowReport:
     """Compare `op` with the row's oracle on so many cases a lane.
 
     After a failure the search goes on for the other quantities, so that one mistake does not hide the next. A
-    quantity is reported in the first lane that finds it wrong.
+    quantity is reported in the first lane that finds it wrong; then what follows from that is not, while bad
+    manners and a rule for ties hide nothing but themselves.
+
+    Args:
+        row: what is compared.
+        op: by the op law, or what `adapt` made of something else.
+        examples: cases a lane.
+        seed: the same seed draws the same cases.
+        lanes: some of the row's; all if left out.
+        dtype: cases of this precision alone.
+        supports: what cases the implementation takes; see `parity.supports`.
+        accept: conventions and bad manners that are no failures, by name; see `acceptable`.
+        seconds: soak each lane so long, instead of drawing `examples` cases with Hypothesis; see `parity.soak`.
+        on_case: called after each case.
+
+    Raises:
+        Unrecognised: it cannot be told how to call the implementation.
+        ValueError: there is nothing of a name in `accept`.
     """
+    accepted = acceptable(accept)
     report = RowReport(row.name)
-    with _quietly():
-        known: set[str] = set()
+    implementation = op if isinstance(op, Implementation) else None
+    note = None if implementation is None else implementation.note
+    with contained(note):
+        fixed = dict(supports) if isinstance(supports, dict) else {}
+        if implementation is not None:
+            implementation.fix(fixed)
+            _probe(row, implementation, supports, fixed)
+        known, declined, stopped = Known(), None, False
         for lane in row.lanes if lanes is None else [lane for lane in row.lanes if lane in lanes]:
-            counting = on_case
-            while True:
-                search = _Search(row, op, lane, dtype, known, report, counting)
-                found = search.run(examples, seed)
+            counting: Callable[[], None] | None = on_case
+            while not stopped:
+                strategy = narrow(row.strategy(lane=lane), supports)
+                if implementation is not None:
+                    strategy = narrow(strategy, _all_narrows(implementation, fixed) | fixed)
+                if dtype is not None:
+                    strategy = narrowed(strategy, lambda case: case.dtype == dtype)
+                search = Search(row, op, lane, strategy, known, report, counting)
+                found = search.run(examples, seed) if seconds is None else soak(search, seconds, seed)
+                declined = search.declined or declined
                 if found is None:
                     break
-                counting = _uncounted
-                found, evidence = _followed(row, op, lane, found)
+                counting = None
+                stopped = any(difference.aspect == "time" for difference in found.differences)
+                wanted = supports if callable(supports) else _narrows_of(op) | fixed
+                found, evidence = _followed(row, op, lane, found, wanted, search)
                 for difference in found.differences:
-                    known.add(difference.quantity)
-                    report.failures.append(
-                        Failure(
-                            row.name,
-                            difference.quantity,
-                            lane,
-                            found.case,
-                            difference.message,
-                            difference.wrong_side,
-                            evidence=evidence.get(difference.quantity),
-                        )
-                    )
+                    known.add(difference)
+                    failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
+                    name = failure.convention or (failure.aspect if failure.verdict == "manners" else None)
+                    (report.accepted if name in accepted else report.failures).append(failure)
+    if stopped:
+        report.notes.append("stopped at the time limit: nothing more was checked")
+    if report.cases == 0 and not report.failures:
+        _nothing_ran(row, op, report, declined, supports)
+    if implementation is not None:
+        report.notes[:0] = implementation.notes
+        left_out = {
+            name: value for name, value in implementation.narrows.items() if name not in ("rank", "upstream")
+        }
+        if left_out:
+            told = ", ".join("no pairs" if n == "pairs" else f"{n}={v!r}" for n, v in left_out.items())
+            report.notes.append(f"checked with {told} alone, for it has no more")
     return report
 
 
 def run_case(row: Row, op: Op, lane: Lane, case: Case) -> list[Difference]:
-    """The differences on one case."""
-    with _quietly():
-        return _differences(row, op, lane, case)[1]
+    """The differences on one case.
+
+    Raises:
+        Declined: the implementation does not do it.
+    """
+    with contained():
+        return differences_of(row, op, lane, case)[1]
 
 
-def _followed(row: Row, op: Op, lane: Lane, found: Mismatch) -> tuple[Mismatch, dict[str, Evidence]]:
-    """The mismatch on the simplest numbers, and what is known of it."""
+def acceptable(names: Iterable[str]) -> frozenset[str]:
+    """The names, which are those of conventions or of bad manners (dtype, purity, layout, empty).
 
-    def run(case: Case) -> list[Difference]:
-        return _differences(row, op, lane, case)[1]
+    Raises:
+        ValueError: one of them is neither.
+    """
+    known = [*(convention.name for convention in CONVENTIONS), *MANNERS]
+    names = [names] if isinstance(names, str) else [*names]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"accept: there is no {name!r}; there are {', '.join(known)}")
+    return frozenset(names)
 
+
+def _probe(row: Row, implementation: Implementation, supports: Supports | None, fixed: dict[str, Any]) -> None:
+    """Call it a few times to learn which options it has; what fails, fails again under the lanes' eyes."""
+    lane: Lane = "bound" if "bound" in row.lanes else row.lanes[0]
+    until = time.monotonic() + PROBING_SECONDS
+    for round_ in range(3):
+        before = dict(implementation.narrows)
+        strategy = narrow(narrow(row.strategy(lane=lane), supports), _all_narrows(implementation, fixed))
+        for case in sample(strategy, PROBES, seed=round_):
+            try:
+                expected = expect(row, case, lane)
+                y, pullback = implementation(
+                    *expected.inputs.private().arrays, **expected.inputs.private().options
+                )
+                if pullback is not None and y.shape == expected.dy.shape:
+                    pullback(expected.dy.copy())
+            except Declined as reason:
+                for name, value in reason.narrows.items():
+                    implementation.narrows.setdefault(name, value)
+            except (
+                ImplementationError,
+                RuntimeError,
+                ValueError,
+                IndexError,
+            ):  # torch's are for the lanes as well
+                pass
+            if time.monotonic() > until:
+                return
+        if implementation.narrows == before:
+            return
+
+
+def _narrows_of(op: Op) -> dict[str, Any]:
+    return _all_narrows(op, {}) if isinstance(op, Implementation) else {}
+
+
+def _all_narrows(implementation: Implementation, fixed: dict[str, Any]) -> dict[str, Any]:
+    upstream = {} if implementation.takes_upstream else {"upstream": 1}
+    return {name: value for name, value in implementation.narrows.items() if name not in fixed} | upstream
+
+
+def _followed(
+    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, search: Search
+) -> tuple[Mismatch, dict[str, Evidence]]:
+    """The mismatch classified, on the simplest numbers, and what is known of it."""
+    if any(difference.aspect == "time" for difference in found.differences):
+        return found, {}
+    slow = search.stopped
     try:
-        found = with_small_numbers(found, expect(row, found.case, lane), run)
-        return found, explain(row, op, lane, found.case, found.differences, run)
-    except (RuntimeError, ValueError, IndexError):  # torch takes no such case
+        found = classified(row, op, found, supports)
+        kinds = {(d.quantity, "values"): d for d in found.differences if d.aspect in ("values", "ties")}
+
+        def run(case: Case) -> list[Difference]:
+            told = differences_of(row, op, lane, case)[1]
+            same = [(d, kinds.get((d.quantity, d.aspect))) for d in told]
+            return [
+                d if k is None else replace(d, verdict=k.verdict, aspect=k.aspect, convention=k.convention)
+                for d, k in same
+                if not search.known.hides(d, lane)
+            ]
+
+        if not slow:
+            found = with_small_numbers(found, expect(row, found.case, lane), run)
+        return found, explain(row, op, lane, found.case, found.differences, run, seconds=0 if slow else None)
+    except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
         return found, {}
 
 
-def _uncounted() -> None:
-    """For the cases of a search that goes over the same ground again."""
+def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence: Evidence | None) -> Failure:
+    return Failure(
+        row.name,
+        difference.quantity,
+        found.lane,
+        found.case,
+        told(difference),
+        difference.wrong_side,
+        difference.verdict,
+        difference.aspect,
+        op.place(difference.quantity) if isinstance(op, Implementation) else None,
+        difference.convention,
+        evidence=evidence,
+    )
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """One thread, and no warnings of overflow or NaN: where they belong is what is being compared."""
-    with one_thread(), np.errstate(all="ignore"), warnings.catch_warnings():
-        # Advice on speed, given once by torch for an even kernel.
-        warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
-        yield
-
-
-class _Search:
-    """One run of Hypothesis for one lane, blind to the quantities known to be wrong already."""
-
-    def __init__(
-        self,
-        row: Row,
-        op: Op,
-        lane: Lane,
-        dtype: Dtype | None,
-        known: set[str],
-        report: RowReport,
-        on_case: Callable[[], None],
-    ) -> None:
-        self.row, self.op, self.lane, self.dtype = row, op, lane, dtype
-        self.known, self.report, self.on_case = known, report, on_case
-        self.counting = on_case is not _uncounted
-
-    def run(self, examples: int, seed: int) -> Mismatch | None:
-        strategy = self.row.strategy(lane=self.lane)
-        if self.dtype is not None:
-            wanted = self.dtype
-            strategy = strategy.filter(lambda case: case.dtype == wanted)
-        check = hypothesis.given(strategy)(self.check)
-        check = hypothesis.settings(
-            max_examples=examples,
-            deadline=None,  # the first call of torch takes a second
-            database=None,  # a failure is seen again by its case, not by a blob
-            derandomize=False,
-            report_multiple_bugs=False,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-        )(check)
-        try:
-            hypothesis.seed(seed)(check)()
-        except Mismatch as found:
-            return found
-        except Unsatisfiable:  # the lane has no case of this dtype: nothing ran, and the table says so
-            pass
-        return None
-
-    def check(self, case: Case) -> None:
-        fractions, differences = _differences(self.row, self.op, self.lane, case)
-        differences = [d for d in differences if d.quantity not in self.known]
-        if self.counting:
-            self.report.lanes[self.lane] = self.report.lanes.get(self.lane, 0) + 1
-            self.on_case()
-        if differences:
-            self.counting = False  # what follows is shrinking
-            raise Mismatch(self.lane, case, differences)
-        for name, fraction in fractions.items():
-            if name in self.known:
-                continue
-            self.report.quantities[name] = max(self.report.quantities.get(name, 0.0), fraction)
-        if self.counting:
-            weighed = self.lane in WEIGHED
-            trusted = trustworthy(case, expect(self.row, case, self.lane)) if weighed else None
-            self.report.saw(self.lane, case, fractions, trusted)
-
-
-def _differences(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, float], list[Difference]]:
-    try:
-        fractions, differences = COMPARISONS[lane].compare(row, op, case)
-    except ImplementationError as error:
-        return {}, [Difference("output", str(error))]
-    return fractions, differences
+def _nothing_ran(
+    row: Row, op: Op, report: RowReport, declined: tuple[Case, str] | None, supports: Supports | None
+) -> None:
+    """A failure that says that not one case was accepted."""
+    lane = row.lanes[0]
+    if declined is not None:
+        case, reason = declined
+        count = sum(report.declined.values())
+        message = f"accepted none of {count} cases, so nothing was checked; it declined the last: {reason}"
+    elif supports is not None:
+        (case,) = sample(row.strategy(lane=lane), 1)
+        message = "supports=… leaves no case, so nothing was checked; this is one that it left out"
+    else:
+        return
+    found = Mismatch(lane, case, [Difference("output", message, aspect="raised")])
+    report.failures.append(_failure(row, op, found, found.differences[0], None))

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
+from parity import drawing
 from parity.cases import ArraySpec, Case
 
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
@@ -37,9 +38,9 @@ def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.S
         return strategy
     if isinstance(supports, Mapping):
         wanted = dict(supports)
-        return strategy.map(lambda case: narrowed(case, wanted)).filter(lambda case: fits(case, wanted))
+        return drawing.narrowed(strategy, lambda case: fits(case, wanted), lambda case: narrowed(case, wanted))
     if callable(supports):
-        return strategy.filter(supports)
+        return drawing.narrowed(strategy, supports)
     raise TypeError(f"supports must be a dict or a function of a case, got {type(supports).__name__}")
 
 

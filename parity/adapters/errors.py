@@ -10,6 +10,7 @@ class ImplementationError(Exception):
     def __init__(self, message: str, aspect: str = "raised") -> None:
         super().__init__(message)
         self.aspect = aspect  # raised, form or time
+        self.in_pullback = False
 
 
 class Declined(Exception):  # noqa: N818  # no error: the implementation never claimed to do this

@@ -60,9 +60,13 @@ class Implementation:
             return y, None
 
         def guarded_pullback(dy: Array) -> tuple[Array | None, ...]:
-            with Blamed("pullback", self.timeout):
-                gradients = pullback(dy)
-            return self._gradients(gradients, arrays)
+            try:
+                with Blamed("pullback", self.timeout):
+                    gradients = pullback(dy)
+                return self._gradients(gradients, arrays)
+            except ImplementationError as error:
+                error.in_pullback = True
+                raise
 
         return y, guarded_pullback
 

@@ -16,11 +16,11 @@ def words(text: str) -> frozenset[str]:
 
 WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta"})
 BIASES = frozenset({"bias", "biases", "b", "beta"})
-UPSTREAMS = words("""dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
-    gradout
-    outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad upstreamgradient
-    dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad lossgradient nextgrad
-    incominggradient backwardgradient topdiff outputerror""")
+UPSTREAMS = words("""
+    dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
+    gradout outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad
+    upstreamgradient dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad
+    lossgradient nextgrad incominggradient backwardgradient topdiff outputerror""")
 CACHES = words("cache caches ctx context saved state store tape mem memory residuals")
 OUTPUTS = words("y out output outputs yhat pred preds prediction predictions")
 INPUTS = words("x input inputs xs data aprev a image images img batch features inp")

@@ -14,7 +14,8 @@ def implementation_from(place: str) -> Op:
     """What `FILE.py:NAME` names, as an op.
 
     Raises:
-        UserError: no such file or name, the file does not run, or it is no implementation; the message carries the file and the line.
+        UserError: no such file or name, the file does not run, or it is no implementation; the message carries
+            the file and the line.
     """
     file, _, name = place.rpartition(":")
     if not file or not name.isidentifier():

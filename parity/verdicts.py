@@ -1,0 +1,79 @@
+"""What kind of disagreement it is: a bug, a rule for ties alone, or a convention that can be named."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from parity.adapters import Declined, ImplementationError
+from parity.cases import Case
+from parity.comparison import Difference, Mismatch
+from parity.conventions import CONVENTIONS, recognised
+from parity.lanes import exact
+from parity.oracle import Op
+from parity.registry import Row
+from parity.supports import Supports
+
+DRAWS = 6
+
+
+def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> Mismatch:
+    """The mismatch with what is known of the kind of each difference."""
+    return Mismatch(
+        found.lane, found.case, [_classified(row, op, found.case, d, supports) for d in found.differences]
+    )
+
+
+def _classified(row: Row, op: Op, case: Case, difference: Difference, supports: Supports | None) -> Difference:
+    if difference.aspect not in ("values", "special") or difference.wrong_side == "oracle":
+        return difference
+    ties = difference.aspect == "values" and only_ties(row, op, case, difference.quantity)
+    if ties:
+        difference = replace(difference, aspect="ties")
+    if difference.aspect == "special":
+        return difference
+    convention = recognised(row, op, difference, supports)
+    if convention is None:
+        return difference
+    return replace(difference, verdict="convention", convention=convention.name)
+
+
+def told(difference: Difference) -> str:
+    """The difference in words, its kind included."""
+    message = difference.message
+    if difference.aspect == "ties":
+        message += (
+            "; only where values tie or stand at a kink: this geometry agrees on distinct values other than 0"
+        )
+    sentence = next((c.sentence for c in CONVENTIONS if c.name == difference.convention), None)
+    return message if sentence is None else f"{sentence}; {message}"
+
+
+def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
+    """Whether the quantity agrees, in the geometry of this case, wherever no two values are equal and none is 0.
+
+    Six draws: of both signs, all negative, all positive. A mistake of the kind "padding with 0" is seen then.
+    """
+    if "exact" not in row.lanes:
+        return False
+    for draw in range(DRAWS):
+        try:
+            _, differences = exact.compare(row, op, _without_ties(case, draw))
+        except (ImplementationError, Declined, AssertionError, RuntimeError, ValueError, IndexError):
+            return False  # it fails there too, or torch or the guard of exactness refuses the numbers
+        if any(d.quantity == quantity and d.aspect in ("values", "form") for d in differences):
+            return False
+    return True
+
+
+def _without_ties(case: Case, draw: int) -> Case:
+    """The same geometry on distinct integers other than 0."""
+    generator = np.random.default_rng([case.seed, draw])
+    values = {}
+    for spec in case.arrays:
+        if spec.kind != "real" or spec.shape is None:
+            continue
+        size = int(np.prod(spec.shape))
+        numbers = generator.permutation(size) + 1
+        signs = (generator.choice([-1, 1], size), -1, 1)[draw % 3]
+        values[spec.name] = (numbers * signs).reshape(spec.shape).astype(float)
+    return replace(case, values=values)

@@ -1,6 +1,7 @@
 """One run of Hypothesis for one lane: cases are drawn, compared, and shrunk where they fail."""
 
 import math
+import math
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -9,7 +10,8 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase
-from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.database import ExampleDatabase
+from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
 from parity import verdicts
 from parity.adapters import Declined, Implementation, ImplementationError
@@ -129,7 +131,7 @@ class Search:
             if self.counting:
                 self.report.declined[self.lane] = self.report.declined.get(self.lane, 0) + 1
                 self.declined = case, str(reason)
-            hypothesis.reject()
+            raise UnsatisfiedAssumption from None
         differences = [d for d in differences if not self._hidden(d, case)]
         self.compared += 1
         if self.counting:

@@ -54,3 +54,13 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def own_kernels() -> Iterator[None]:
+    """Keep torch to its own kernels: oneDNN compiles one for each new geometry, a millisecond every time.
+
+    For lanes in which every right kernel gives the same bits; elsewhere the oracle is torch as everyone has it.
+    """
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield

@@ -1,15 +1,14 @@
 """One run of Hypothesis for one lane: cases are drawn, compared, and shrunk where they fail."""
 
 import math
-import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
-from hypothesis.database import ExampleDatabase
 from hypothesis.database import ExampleDatabase
 from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
@@ -19,7 +18,7 @@ from parity.cases import Case, Lane
 from parity.comparison import Aspect, Difference, Mismatch
 from parity.expectation import expect
 from parity.lanes import bound, exact, special, structure
-from parity.oracle import Op
+from parity.oracle import Op, own_kernels
 from parity.registry import Row
 from parity.report import RowReport
 from parity.trust import WEIGHED, trustworthy
@@ -96,7 +95,8 @@ class Search:
         self.until = time.process_time() + allowed
         found = None
         try:
-            hypothesis.seed(seed)(check)()
+            with nullcontext() if self.lane == "bound" else own_kernels():
+                hypothesis.seed(seed)(check)()
         except Mismatch as mismatch:
             found = mismatch
         except Flaky:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import io
 import re
+import shlex
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
-from programs import ROOT
+from programs import PROGRAMS, ROOT, call
+
+import parity.__main__
 
 _spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
 assert _spec is not None
@@ -32,7 +38,8 @@ def test_examples_run(name: str) -> None:
     text = re.sub(r"^```.*$", "", EXAMPLES[name].read_text(encoding="utf-8"), flags=re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, str(EXAMPLES[name]), 0)
     told: list[str] = []
-    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+    with np.printoptions():  # a page may set its own
+        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
     assert result.attempted
     assert not result.failed, "".join(told)
 
@@ -44,6 +51,38 @@ def test_links_lead_somewhere(name: str) -> None:
         if not re.match(r"https?:", target):
             path = PAGES[name].parent / target.partition("#")[0]
             assert path.exists(), f"{name} leads to {target}"
+
+
+COMMANDS = sorted(
+    {
+        command
+        for page in PAGES.values()
+        for command in re.findall(r"`(python -m [^`]+)`", page.read_text(encoding="utf-8"))
+    }
+)
+
+
+def help_of(program: str, command: str) -> str:
+    """What `python -m PROGRAM COMMAND --help` prints."""
+    if program in PROGRAMS:
+        result = call(program, command, "--help")
+        assert result.code == 0, f"there is no {program} {command}: {result.err}"
+        return result.out
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            code = parity.__main__.main([command, "--help"])
+        except SystemExit as stop:
+            code = stop.code
+    assert code == 0, f"there is no parity {command}: {err.getvalue()}"
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_exist(command: str) -> None:
+    _, _, program, subcommand, *arguments = shlex.split(command)
+    shown = help_of(program, subcommand)
+    for flag in (argument for argument in arguments if argument.startswith("--")):
+        assert re.search(rf"(?<![\w-]){flag}(?![\w-])", shown), f"{program} {subcommand} has no {flag}"
 
 
 SOURCE = '''

@@ -6,6 +6,7 @@ from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.command import Program, main
 from numpy_cnn.common.data import mnist
 from numpy_cnn.common.shift_study.dense import MakeDense
+from numpy_cnn.common.walkthrough.trace import Tracer
 
 
 def backend() -> type[Backend]:
@@ -15,6 +16,13 @@ def backend() -> type[Backend]:
     return Backend
 
 
+def tracer() -> Tracer:
+    """What follows one picture through the network."""
+    from numpy_cnn.trace import trace
+
+    return trace
+
+
 def dense() -> MakeDense:
     """The NumPy network without a convolution."""
     from numpy_cnn.dense import Dense
@@ -22,7 +30,7 @@ def dense() -> MakeDense:
     return Dense
 
 
-PROGRAM = Program("numpy_cnn", backend, mnist.load, dense)
+PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, other="torch_cnn")
 
 if __name__ == "__main__":
     sys.exit(main(PROGRAM))

@@ -9,6 +9,7 @@ from numpy_cnn.common.command import Program, main
 from numpy_cnn.common.data import Dataset
 from numpy_cnn.common.errors import UserError
 from numpy_cnn.common.shift_study.dense import MakeDense
+from numpy_cnn.common.walkthrough.trace import Tracer
 
 
 def backend() -> type[Backend]:
@@ -32,6 +33,14 @@ def load_mnist(folder: Path) -> Dataset:
     return load(folder)
 
 
+def tracer() -> Tracer:
+    """What follows one picture through the network."""
+    backend()  # tells first that torch is missing
+    from torch_cnn.trace import trace
+
+    return trace
+
+
 def dense() -> MakeDense:
     """The PyTorch network without a convolution."""
     backend()  # tells first that torch is missing
@@ -40,7 +49,7 @@ def dense() -> MakeDense:
     return Dense
 
 
-PROGRAM = Program("torch_cnn", backend, load_mnist, dense)
+PROGRAM = Program("torch_cnn", backend, load_mnist, dense, tracer, other="numpy_cnn")
 
 if __name__ == "__main__":
     sys.exit(main(PROGRAM))

@@ -10,6 +10,7 @@ from numpy_cnn.common import flags
 from numpy_cnn.common.backend import Backend
 from numpy_cnn.common.data.dataset import Dataset
 from numpy_cnn.common.shift_study.dense import MakeDense
+from numpy_cnn.common.walkthrough.trace import Tracer
 
 INTERRUPTED = 130
 
@@ -22,6 +23,8 @@ class Program:
     backend: Callable[[], type[Backend]]
     load_mnist: Callable[[Path], Dataset]
     dense: Callable[[], MakeDense]
+    tracer: Callable[[], Tracer]
+    other: str  # the program that has the same commands, and the other backend
 
 
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
@@ -34,12 +37,14 @@ def main(program: Program, arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(program: Program, arguments: list[str]) -> int:
+    from numpy_cnn.common.commands.demo import Demo
     from numpy_cnn.common.commands.evaluate import Evaluate
     from numpy_cnn.common.commands.plot import Plot
     from numpy_cnn.common.commands.predict import Predict
     from numpy_cnn.common.commands.shift_study import ShiftStudy
     from numpy_cnn.common.commands.summary import Summary
     from numpy_cnn.common.commands.train import Train
+    from numpy_cnn.common.commands.walkthrough import Walkthrough
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
@@ -50,7 +55,9 @@ def _run(program: Program, arguments: list[str]) -> int:
             "predict": Predict,
             "summary": Summary,
             "plot": Plot,
+            "demo": Demo,
             "shift-study": ShiftStudy,
+            "walkthrough": Walkthrough,
         },
         "train",
         arguments,

@@ -15,13 +15,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     from parity.commands.check import Check
     from parity.commands.list import List
+    from parity.commands.new import New
     from parity.commands.replay import Replay
     from parity.commands.train import Train
 
     command, _ = flags.parse(
         "python -m parity",
         "Compare hand-written NumPy with PyTorch. The command may be left out: check is meant, for all rows.",
-        {"check": Check, "replay": Replay, "train": Train, "list": List},
+        {"check": Check, "replay": Replay, "train": Train, "list": List, "new": New},
         "check",
         arguments,
     )

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,30 @@ class List:
         from rich.table import Table
 
         from parity.registry import ROWS
+        from parity.report.terminal import LANES
+        from parity.stubs import has_stub
 
-        table = Table("row", "lanes", "what it is", box=box.SIMPLE)
+        table = Table("row", "lanes", "what it is", "compared with", box=box.SIMPLE)
         for row in ROWS.values():
             first_line = (row.op.__doc__ or "").strip().partition("\n")[0]
-            table.add_row(row.name, " ".join(row.lanes), first_line)
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+            what, _, _ = first_line.partition(", as `")
+            like = getattr(row.like, "__name__", "")
+            as_torch = f"{_module(row.like)}.{like}" if has_stub(row) else f"torch's own {row.name}"
+            initials = " ".join(lane if lane in row.lanes else "-" * len(lane) for lane in LANES)
+            table.add_row(row.name, initials, what.rstrip(".") or "an optimizer, step by step", as_torch)
+        console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+        console.print(table)
+        for lane, told in LANES.items():
+            console.print(f"  {lane:10} {told}", markup=False)
+        console.print(
+            "\n  python -m parity check conv2d --impl FILE.py:NAME     your own against torch", markup=False
+        )
+        console.print("  python -m parity new conv2d > my_conv2d.py            a file to begin with", markup=False)
         return 0
+
+
+def _module(like: Any) -> str:
+    import torch
+    import torch.nn.functional as F  # noqa: N812  # the name the field uses
+
+    return "F" if getattr(F, getattr(like, "__name__", ""), None) is like else torch.__name__

@@ -1,0 +1,28 @@
+"""`new`: a stub for a layer of one's own."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from numpy_cnn.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class New:
+    """Print a file to begin your own layer with: python -m parity new conv2d > my_conv2d.py"""
+
+    op: Annotated[str, tyro.conf.Positional]
+    """Row, such as conv2d; `list` names them."""
+
+    def run(self) -> int:
+        """Print the stub; the exit code."""
+        from parity.registry import ROWS
+        from parity.stubs import has_stub, stub
+
+        try:
+            print(stub(self.op), end="")
+        except KeyError:
+            there = ", ".join(row.name for row in ROWS.values() if has_stub(row))
+            raise UserError(f"new: no stub for {self.op!r}; there are {there}") from None
+        return 0

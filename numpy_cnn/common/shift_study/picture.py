@@ -27,14 +27,16 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     colours = dict(zip(results, _COLOURS, strict=False))
-    figure = _figure(width=8.4, height=6.4)
-    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.1 + 0.25 * len(results), 4.2])[:, 0]
+    head = 1.85 + 0.2 * len(results)  # inches: the pictures, and a line for each network
+    figure = _figure(width=8.4, height=head + 3.9)
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[head, 3.9])[:, 0]
 
     strip = top.subplots(1, len(walk.images), squeeze=False)[0]
     top.suptitle(
-        f"One {walk.label} of the test images, moved to the right, and what each network reads", fontsize=11
+        f"A {walk.label} of the test images, moved to the right, and what each network reads", fontsize=11
     )
     for shift, axes in enumerate(strip):
+        axes.set_anchor("N")
         _hide_frame(axes)
         axes.imshow(walk.images[shift], cmap="gray_r", vmin=0, vmax=1)
         axes.spines[:].set(visible=True, color="0.7", linewidth=1)

@@ -1,0 +1,27 @@
+"""This project's NumPy backend."""
+
+from collections.abc import Callable
+
+from cases import Case, arrays, images, options
+
+from numpy_cnn import ops
+from numpy_cnn.backend import Backend
+from numpy_cnn.common.architecture import preset
+from numpy_cnn.common.config import OptimizerConfig
+from numpy_cnn.common.initial import initial_parameters
+
+
+def prepare(workload: str, case: Case) -> Callable[[], object]:
+    """What is to be timed."""
+    if workload in ("step", "inference"):
+        x, labels = images(case)
+        network = preset("hidden")
+        backend = Backend(network, initial_parameters(network, 0, x.dtype), OptimizerConfig())
+        if workload == "step":
+            return lambda: backend.train_step(x, labels, 1e-3)
+        return lambda: backend.logits(x)
+    x, weight, bias, dy = arrays(case)
+    chosen = options(case)
+    if workload == "forward":
+        return lambda: ops.conv2d(x, weight, bias, **chosen)
+    return lambda: ops.conv2d(x, weight, bias, **chosen)[1](dy)

@@ -1,0 +1,37 @@
+"""PyTorch: eager as it comes, with a fused optimizer, in the channels-last layout, compiled."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+from cases import Case, arrays, images, options
+
+from torch_cnn.model import SimpleCNN
+
+
+def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
+    """What is to be timed. `variant` names, in one string: fused, channels-last, compiled."""
+    layout = torch.channels_last if "channels-last" in variant else torch.contiguous_format
+    if workload in ("step", "inference"):
+        pictures, classes = images(case)
+        x, labels = torch.from_numpy(pictures).to(memory_format=layout), torch.from_numpy(classes)
+        module = SimpleCNN("hidden", seed=0).to(memory_format=layout)
+        model = torch.compile(module) if "compiled" in variant else module
+        optimizer = torch.optim.Adam(module.parameters(), fused=True if "fused" in variant else None)
+
+        def step() -> float:
+            loss = F.cross_entropy(model(x), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return step if workload == "step" else torch.inference_mode()(lambda: model(x))
+    given = [torch.from_numpy(array) for array in arrays(case)]
+    x, weight, dy = (given[i].to(memory_format=layout) for i in (0, 1, 3))
+    inputs, chosen = [x, weight, given[2]], options(case)
+    if workload == "forward":
+        return torch.inference_mode()(lambda: F.conv2d(*inputs, **chosen))
+    for array in inputs:
+        array.requires_grad_()
+    return lambda: torch.autograd.grad(F.conv2d(*inputs, **chosen), inputs, dy)

@@ -1,0 +1,49 @@
+"""One contender in a process of its own: reads cases as lines of JSON and answers each with its time and memory.
+
+Two pools of threads in one process, OpenBLAS's and OpenMP's, slow each other down many times; and what one library
+leaves in the allocator would be the other's luck.
+"""
+
+import gc
+import importlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import memory
+
+
+def turn(run: Callable[[], object], seconds: float) -> float:
+    """The median time of a call, from as many as fit into `seconds`, and two at least."""
+    times: list[float] = []
+    while len(times) < 2 or sum(times) < seconds:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main(module: str, variant: str, threads: int) -> None:
+    """Answer until the input ends."""
+    prepare = importlib.import_module(module).prepare
+    if module == "by_torch":
+        importlib.import_module("torch").set_num_threads(threads)
+    idle = memory.peak_mb()  # the library itself
+    ready, run = None, None
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if ready != (asked["workload"], asked["case"]):
+            ready, run = (asked["workload"], asked["case"]), None
+            gc.collect()
+            memory.reset()
+            run = prepare(asked["workload"], asked["case"], *filter(None, [variant]))
+            for _ in range(3):  # compile, fill the caches, let the allocator settle
+                run()
+        seconds = turn(run, asked["seconds"])
+        print(json.dumps({"seconds": seconds, "peak_mb": max(0.1, memory.peak_mb() - idle)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

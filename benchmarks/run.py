@@ -1,0 +1,174 @@
+"""How long the NumPy backend takes, beside PyTorch, beside the usual way in NumPy, and beside the machine's limit.
+
+    python benchmarks/run.py                     every workload; some minutes
+    python benchmarks/run.py step ops            two of them
+    python benchmarks/run.py step --quick        one small case of it, in seconds: does it run at all?
+
+Each contender has a process of its own with the same number of threads, and they take turns. Times are medians of
+the turns; a ratio is taken turn by turn and given as its median with the least and the largest in brackets. Memory
+is the peak above what the process needs with nothing to do.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cases
+import commands
+import numpy as np
+import tables
+import turns
+
+
+@dataclass
+class Settings:
+    """How to measure."""
+
+    threads: int
+    rounds: int
+    seconds: float
+    quick: bool
+
+
+Result = tuple[dict[str, list[tables.Row]], Any]  # {title: table}, and the same for JSON
+
+
+def compared(title: str, workload: str, chosen: dict[str, cases.Case], settings: Settings) -> Result:
+    """All contenders on all cases of a workload."""
+    table, raw = [], {}
+    with turns.Field(turns.contenders(workload, settings.quick), settings.threads) as field:
+        for name, case in chosen.items():
+            print(f"{title}: {name}", file=sys.stderr)
+            found = field.measure(workload, case, settings.rounds, settings.seconds)
+            table += tables.rows(name, found)
+            raw[name] = tables.as_json(found)
+    return {title: table}, raw
+
+
+def step(settings: Settings) -> Result:
+    """A training step of the preset `hidden` on 28×28 images: forward, backward, Adam."""
+    return compared("Training step", "step", cases.batches(settings.quick), settings)
+
+
+def inference(settings: Settings) -> Result:
+    """The scores of a batch."""
+    return compared("Inference", "inference", cases.batches(settings.quick), settings)
+
+
+def ops(settings: Settings) -> Result:
+    """conv2d alone: forward, and forward with all three gradients."""
+    chosen = cases.ops(settings.quick)
+    forward, raw_forward = compared("conv2d forward", "forward", chosen, settings)
+    both, raw_both = compared("conv2d forward + backward", "both", chosen, settings)
+    return forward | both, {"forward": raw_forward, "both": raw_both}
+
+
+def growth(settings: Settings) -> Result:
+    """How time and memory of conv2d grow with each size: the exponent of the power law that fits best."""
+    table, raw = [], {}
+    chosen = turns.contenders("both", settings.quick)
+    del chosen[turns.LIMIT]
+    with turns.Field(chosen, settings.threads) as field:
+        for what, series in cases.growth(settings.quick).items():
+            print(f"Growth: {what}", file=sys.stderr)
+            found = {
+                size: field.measure("both", case, settings.rounds, settings.seconds)
+                for size, case in series.items()
+            }
+            raw[what] = {size: tables.as_json(measured) for size, measured in found.items()}
+            for name in field.processes:
+                sizes = [math.log(size) for size in found]
+                times = [math.log(measured[name].median) for measured in found.values()]
+                peaks = [math.log(measured[name].peak_mb) for measured in found.values()]
+                table.append(
+                    {
+                        "case": what,
+                        "contender": name,
+                        "from … to": f"{min(found)} … {max(found)}",
+                        "time ∝": f"n^{np.polyfit(sizes, times, 1)[0]:.2f}",
+                        "peak memory ∝": f"n^{np.polyfit(sizes, peaks, 1)[0]:.2f}",
+                    }
+                )
+    return {"Growth of conv2d forward + backward": table}, raw
+
+
+def epoch(settings: Settings) -> Result:
+    """An epoch on 60,000 images by `python -m`, from the start of the process to its end."""
+    print("Epoch", file=sys.stderr)
+    found = commands.epoch(settings.threads, min(settings.rounds, 3), settings.quick)
+    table = [
+        {k: v for k, v in row.items() if k not in ("of the limit", "peak MB")}
+        for row in tables.rows("epoch", found)
+    ]
+    return {"An epoch by the command, data and evaluation included": table}, tables.as_json(found)
+
+
+def parity(settings: Settings) -> Result:
+    """Cases that the parity suite judges in a second."""
+    print("Parity", file=sys.stderr)
+    table = commands.parity(settings.threads, settings.quick)
+    return {"Parity cases a second": table}, table
+
+
+WORKLOADS: dict[str, Callable[[Settings], Result]] = {
+    run.__name__: run for run in (step, inference, ops, growth, epoch, parity)
+}
+
+
+def machine(settings: Settings) -> str:
+    """Where and how all this was measured, in a line."""
+    return (
+        f"{settings.threads} of {os.cpu_count()} cores, {platform.machine()} {platform.system()}, "
+        f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what was asked for."""
+    told = "\n".join(f"  {name:10} {run.__doc__}" for name, run in WORKLOADS.items())
+    parser = argparse.ArgumentParser(
+        "benchmarks/run.py",
+        None,
+        f"{__doc__}\nworkloads:\n{told}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="which; all if left out")
+    parser.add_argument("--threads", type=int, default=1, help="for every contender alike (1)")
+    parser.add_argument("--rounds", type=int, help="turns of each contender on each case (9; 2 with --quick)")
+    parser.add_argument("--seconds", type=float, help="of a turn, at least two calls (0.2; 0.01 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="small cases, few turns: to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every turn")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
+    asked = parser.parse_args(arguments)
+    unknown = [name for name in asked.workloads if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"no workload {unknown[0]!r} (there are {', '.join(WORKLOADS)})")
+    settings = Settings(
+        asked.threads,
+        asked.rounds or (2 if asked.quick else 9),
+        asked.seconds or (0.01 if asked.quick else 0.2),
+        asked.quick,
+    )
+    report: dict[str, Any] = {"schema": 1, "machine": machine(settings)}
+    written = [machine(settings) + "\n"]
+    for name in asked.workloads or WORKLOADS:
+        found, report[name] = WORKLOADS[name](settings)
+        for title, table in found.items():
+            tables.show(title, table)
+            written.append(tables.markdown(title, table))
+    if asked.json:
+        asked.json.write_text(json.dumps(report, indent=1) + "\n")
+    if asked.markdown:
+        asked.markdown.write_text("\n".join(written))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The benchmarks run and tell what they should; how fast anything is, no test asserts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from programs import ROOT
+
+ALONE = {"numpy_cnn": ("by_numpy", ""), "as_strided + einsum": ("by_einsum", ""), "limit": ("by_limit", "")}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/run.py, which finds its neighbours because it is a script."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import run
+
+    return run
+
+
+def test_every_contender_takes_part(run: ModuleType) -> None:
+    assert {*run.turns.EAGER, *ALONE} <= set(run.turns.contenders("step", quick=True))
+    assert {*run.turns.LAYOUTS, *ALONE} <= set(run.turns.contenders("inference", quick=True))
+    assert set(run.turns.contenders("both", quick=True)) == {"numpy_cnn", *run.turns.LAYOUTS, "limit"}
+
+
+def test_a_step_is_measured_beside_torch(
+    run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taking_part = ALONE | {"torch, fused Adam": run.turns.EAGER["torch, fused Adam"]}
+    monkeypatch.setattr(run.turns, "contenders", lambda *_: taking_part)
+    assert run.main(["step", "--quick", "--json", str(tmp_path / "all.json")]) == 0
+    found = json.loads((tmp_path / "all.json").read_text())["step"]["batch 16"]
+    assert set(found) == set(taking_part)
+    assert all(len(turns["seconds"]) == 2 for turns in found.values())
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in taking_part)
+
+
+def test_the_other_workloads_make_tables(
+    run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {name: who for name, who in ALONE.items() if name != "as_strided + einsum"}
+    monkeypatch.setattr(
+        run.turns, "contenders", lambda workload, _: ALONE if workload == "inference" else dict(own)
+    )
+    assert run.main(["inference", "ops", "growth", "--quick", "--markdown", str(tmp_path / "all.md")]) == 0
+    written = (tmp_path / "all.md").read_text()
+    for title in ("Inference", "conv2d forward", "conv2d forward + backward", "Growth of"):
+        assert f"### {title}" in written
+    assert "| numpy_cnn |" in written
+    assert "n^" in capsys.readouterr().out
+
+
+def test_an_epoch_is_both_commands_in_turn(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(run.commands.subprocess, "run", lambda command, **_: called.append(command[2]))
+    found = run.commands.epoch(threads=1, rounds=2, quick=True)
+    assert called == ["numpy_cnn", "torch_cnn"] * 2
+    assert {name: len(turns.seconds) for name, turns in found.items()} == {"numpy_cnn": 2, "torch": 2}
+
+
+def test_who_breaks_down_drops_out(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with run.turns.Field({"numpy_cnn": ("by_numpy", ""), "nobody": ("by_nobody", "")}, 1) as field:
+        found = field.measure("inference", {"batch": 2}, rounds=1, seconds=0.001)
+    assert set(found) == {"numpy_cnn"}
+    assert "nobody broke down" in capsys.readouterr().err
+
+
+def test_an_unknown_workload_is_told() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "steps"]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "no workload 'steps'" in finished.stderr

@@ -54,7 +54,7 @@ def {name}({signature}):
     raise NotImplementedError("{FORWARD}")
 
     def pullback(dy):
-        # Backward: dy is the gradient of some loss with respect to y, in y's shape. Return the gradients of that loss
+        # Backward: dy is the gradient of some loss with respect to y, in y's shape. Return that loss's gradients
         # with respect to {_listed(names)}, each in the shape of its array{absent}.
         raise NotImplementedError("{PULLBACK}")
         return ({told})

@@ -27,6 +27,10 @@ class Check:
     """Cases of this precision alone."""
     json: Path | None = None
     """File for the report as JSON; - for standard output."""
+    html: Path | None = None
+    """File for the report as a page of its own, with pictures."""
+    soak: float | None = None
+    """Seconds a row: as many cases as fit, without Hypothesis, instead of --examples."""
     failures: Path = Path(".parity")
     """Folder that failures are saved in, for `replay`."""
 
@@ -36,6 +40,8 @@ class Check:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
+        if self.soak is not None and not self.soak > 0:
+            raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
         if self.impl is not None and len(self.ops) != 1:
             raise UserError(
                 f"--impl {self.impl} takes one row to be checked as, got {' '.join(self.ops) or 'none'}"
@@ -65,7 +71,13 @@ class Check:
         ) as seen:
             for row in rows:
                 done = run_row(
-                    row, ops[row.name], examples=self.examples, seed=self.seed, dtype=self.dtype, on_case=seen.case
+                    row,
+                    ops[row.name],
+                    examples=self.examples,
+                    seed=self.seed,
+                    dtype=self.dtype,
+                    seconds=None if self.soak is None else self.soak / len(row.lanes),
+                    on_case=seen.case,
                 )
                 done.failures = [replace(failure, impl=self.impl) for failure in done.failures]
                 report.rows.append(done)
@@ -85,6 +97,8 @@ class Check:
                 print(text)
             else:
                 self.json.write_text(text + "\n", encoding="utf-8")
+        if self.html is not None:
+            self.html.write_text(report.to_html(), encoding="utf-8")
         if report.cases == 0:
             raise UserError("no case ran, so nothing is known")
         return 0 if report.ok else 1

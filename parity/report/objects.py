@@ -161,3 +161,15 @@ class Report:
     def table(self) -> RenderableType:
         """One line a row: cases by lane, the worst errors as fractions of their bounds, the verdict."""
         return terminal.table_of(self)
+
+    def to_html(self) -> str:
+        """One page that needs nothing else; `--html` writes the same."""
+        from parity.report import html
+
+        return html.page(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from parity.report import html
+
+        return html.fragment(self)

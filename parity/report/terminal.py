@@ -62,7 +62,7 @@ def told(failure: "Failure") -> str:
             + (f"agrees: {', '.join(evidence.agrees)}" if evidence.agrees else "nothing else to agree")
         )
         if evidence.comparison is not None:
-            lines.append(f"  {_who(failure, evidence.comparison)}")
+            lines.append(f"  {who(failure, evidence.comparison)}")
     elif failure.wrong_side != "implementation":
         lines.append(f"  wrong: {failure.wrong_side}")
     lines.append(f"  case: {failure.case}")
@@ -79,7 +79,8 @@ def again(failure: "Failure") -> str:
     return f"python -m parity replay '{failure.lane}:{case}'{impl}"
 
 
-def _who(failure: "Failure", c: Comparison) -> str:
+def who(failure: "Failure", c: Comparison) -> str:
+    """Who is wrong, by the referee's judgement."""
     if failure.wrong_side == "undecided":
         return "who is wrong: open, for torch itself is the measure in float64, where nothing is more precise"
     ours, theirs = c.errors

@@ -1,26 +1,28 @@
 """Torch as an oracle for layers written by hand.
 
 report = parity.check("conv2d", my_conv2d)          # generated cases; report.ok, report.failures
+report = parity.check("gelu", my_gelu, like=torch.nn.functional.gelu)      # any torch function as the oracle
+report = parity.check_gradients(my_op, x, w)        # without torch: finite differences in float64
 test_conv2d = parity.case("conv2d", my_conv2d)      # a pytest test
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from parity.testing import case
+
 if TYPE_CHECKING:
-    from parity.checking import case, check
+    from parity.checking import check
+    from parity.gradients import check_gradients
     from parity.report import Failure, Report
 
-__all__ = ["Failure", "Report", "case", "check"]
+__all__ = ["Failure", "Report", "case", "check", "check_gradients"]
+
+_HOMES = {"check": "checking", "check_gradients": "gradients", "Failure": "report", "Report": "report"}
 
 
 # Imported when first asked for: `python -m parity --help` answers without the second that torch takes.
 def __getattr__(name: str) -> Any:
-    if name in ("case", "check"):
-        from parity import checking
-
-        return getattr(checking, name)
-    if name in ("Failure", "Report"):
-        from parity import report
-
-        return getattr(report, name)
+    if name in _HOMES:
+        return getattr(import_module(f"parity.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

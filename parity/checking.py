@@ -1,13 +1,19 @@
-"""`parity.check` and `parity.case`: the harness for scripts, notebooks and pytest."""
+"""`parity.check`: the harness for scripts, notebooks and pytest."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from parity.adapters import adapt
+from parity.adapters import TIME_LIMIT, adapt
 from parity.cases import Dtype, Lane
+from parity.defaults import examples_for, seed_for
+from parity.like import Shapes, row_like
 from parity.registry import ROWS, Row
 from parity.report import Report
 from parity.runner import run_row
+from parity.supports import Supports
+from parity.testing import case
+
+__all__ = ["case", "check", "row_named"]
 
 
 def row_named(name: str) -> Row:
@@ -25,48 +31,69 @@ def check(
     name: str,
     implementation: Any = None,
     *,
-    examples: int = 200,
-    seed: int = 0,
+    examples: int | None = None,
+    seed: int | None = None,
     lanes: Iterable[Lane] | None = None,
     dtype: Dtype | None = None,
+    supports: Supports | None = None,
+    accept: Iterable[str] = (),
+    timeout: float | None = TIME_LIMIT,
+    like: Callable[..., Any] | None = None,
+    shapes: Shapes | None = None,
+    strategy: Any = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Compare an implementation with torch on generated cases.
 
         report = parity.check("conv2d", my_conv2d)
         assert report.ok, report
 
+        parity.check("conv2d", (conv_forward, conv_backward), supports={"groups": 1, "square": True})
+        parity.check("gelu", my_gelu, like=torch.nn.functional.gelu)
+
+    Every failure has a verdict. A *bug* is wrong numbers, a wrong shape, a crash. A *convention* is another
+    well-known choice than torch's, recognised by its numbers and named. *Manners* are about dtypes that change,
+    arguments that are overwritten, layouts and empty batches that are refused. All three are failures, so that
+    nobody overlooks them; those named in `accept` are not, and are found in `report.rows[0].accepted`.
+
     Args:
-        name: a row of the registry, such as "conv2d".
-        implementation: a function that returns (y, pullback), a pair (forward, backward) or a class; numpy_cnn's
-            own if left out.
-        examples: cases a lane.
+        name: a row of the registry, such as "conv2d"; any name with `like`.
+        implementation: a function that returns (y, pullback), a pair (forward, backward) or a class, as its author
+            wrote it, see `parity.adapters`; numpy_cnn's own if left out. It declines a case by raising
+            NotImplementedError.
+        examples: cases a lane; 200, or what pytest's and Hypothesis' settings say, if left out.
         seed: the same seed draws the same cases.
         lanes: of "exact", "bound", "structure", "special"; all that the row has if left out.
         dtype: "float32" or "float64"; both if left out.
+        supports: what the implementation takes, so that nothing else is drawn: {"groups": 1, "square": True}, or a
+            predicate over the Case; see `parity.supports`.
+        accept: conventions and bad manners that are no failures, by the names that failures give them.
+        timeout: seconds that one call may take; None for any.
+        like: a torch function to be the oracle, for an op that is in no row.
+        shapes: with `like`, of the arrays: "n c h w, c"; see `parity.like`.
+        strategy: with `like`, a Hypothesis strategy of cases or of shapes instead.
+        options: with `like`, keywords for both sides; a value may be a strategy.
 
     Returns:
         a Report: `.ok`, `.failures` with the smallest case for each wrong quantity, `.to_json()`.
 
     Raises:
         KeyError: the registry has no such row.
-        TypeError: the implementation is none of the three forms.
+        TypeError: the implementation is in no form that can be recognised; the message asks for what is missing.
+        ValueError: there is nothing of a name in `accept`, or in `supports`.
     """
-    row = row_named(name)
+    if like is None:
+        if shapes is not None or strategy is not None or options is not None:
+            raise TypeError("shapes, strategy and options belong to like=…; a row of the registry has its own")
+        row = row_named(name)
+    elif implementation is None:
+        raise TypeError("like=… takes an implementation to be compared with it")
+    else:
+        row = row_like(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
     op = adapt(row.op if implementation is None else implementation)
-    return Report([run_row(row, op, examples=examples, seed=seed, lanes=lanes, dtype=dtype)], seed, examples)
-
-
-def case(name: str, implementation: Any = None, **options: Any) -> Callable[[], None]:
-    """A pytest test of an implementation, for the top level of a test file.
-
-        test_conv2d = parity.case("conv2d", my_conv2d)
-
-    The options are those of `check`. A failure prints the smallest case, and the command that runs it again.
-    """
-
-    def test() -> None:
-        report = check(name, implementation, **options)
-        assert report.ok, f"\n{report}"
-
-    test.__name__ = test.__qualname__ = f"test_{name}"
-    return test
+    op.timeout = timeout
+    count, chosen = examples_for(examples), seed_for(seed)
+    done = run_row(
+        row, op, examples=count, seed=chosen, lanes=lanes, dtype=dtype, supports=supports, accept=accept
+    )
+    return Report([done], chosen, count)

@@ -46,8 +46,8 @@ def recognised(row: Row, op: Op, difference: Difference, supports: Supports | No
     lane: Lane = "exact" if "exact" in row.lanes else "bound"
     telling = dict.fromkeys((c.name for c in possible), 0)
     for case in [*_cases(row, lane, supports)]:
-        expected = expect(row, case, lane)
         try:
+            expected = expect(row, case, lane)
             ours = quantities(op, expected.inputs.private(), expected.dy.copy()).get(quantity)
         except (ImplementationError, Declined):
             return None

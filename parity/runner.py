@@ -19,7 +19,7 @@ from parity.registry import Row
 from parity.report import Evidence, Failure, RowReport
 from parity.search import Known, Search, differences_of
 from parity.soak import soak
-from parity.supports import Supports, narrow
+from parity.supports import Supports, known_words, narrow
 from parity.verdicts import classified, told
 
 __all__ = ["acceptable", "differences_of", "quietly", "run_case", "run_row"]
@@ -62,9 +62,11 @@ def run_row(
 
     Raises:
         Unrecognised: it cannot be told how to call the implementation.
-        ValueError: there is nothing of a name in `accept`.
+        ValueError: there is nothing of a name in `accept` or `supports`.
     """
     accepted = acceptable(accept)
+    if isinstance(supports, dict):
+        _check_words(row, supports)
     report = RowReport(row.name)
     implementation = op if isinstance(op, Implementation) else None
     note = None if implementation is None else implementation.note
@@ -133,6 +135,15 @@ def acceptable(names: Iterable[str]) -> frozenset[str]:
         if name not in known:
             raise ValueError(f"accept: there is no {name!r}; there are {', '.join(known)}")
     return frozenset(names)
+
+
+def _check_words(row: Row, supports: dict[str, Any]) -> None:
+    (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
+    for name in supports:
+        if name not in known_words(case):
+            raise ValueError(
+                f"supports: {row.name} has no {name!r}; it has {', '.join(sorted(known_words(case)))}"
+            )
 
 
 def _probe(row: Row, implementation: Implementation, supports: Supports | None, fixed: dict[str, Any]) -> None:

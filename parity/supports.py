@@ -25,7 +25,7 @@ from parity.cases import ArraySpec, Case
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
-_WORDS = frozenset({"square", "pairs", "batch", "rank", "input", "bias", "upstream"})
+_WORDS = frozenset({"kernel_size", "square", "pairs", "batch", "rank", "input", "bias", "upstream"})
 
 
 def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.SearchStrategy[Case]:

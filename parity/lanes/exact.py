@@ -14,14 +14,14 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
     """The distance of each quantity (0 where nothing differs), and the differences."""
     expected = expect(row, case, "exact")
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
-    _guard(row, inputs)
+    guard(row, inputs)
     ours = quantities(op, inputs.private(), dy.copy())
     theirs = asked(op, ours, theirs)
     form = same_form(ours, theirs)
     return dict.fromkeys(theirs, 0.0), form + same_values(ours, comparable(theirs, form))
 
 
-def _guard(row: Row, inputs: Inputs) -> None:
+def guard(row: Row, inputs: Inputs) -> None:
     """Refuse a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
 
     Each sum has at most as many terms as the largest array has elements, and each term two factors. Rows that

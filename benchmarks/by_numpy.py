@@ -9,10 +9,11 @@ from numpy_cnn.backend import Backend
 from numpy_cnn.common.architecture import preset
 from numpy_cnn.common.config import OptimizerConfig
 from numpy_cnn.common.initial import initial_parameters
+from numpy_cnn.ops.layout import batch_first, batch_last
 
 
-def prepare(workload: str, case: Case) -> Callable[[], object]:
-    """What is to be timed."""
+def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
+    """What is to be timed; with `variant` "batch-innermost" on arrays in the layout that the ops hand on."""
     if workload in ("step", "inference"):
         x, labels = images(case)
         network = preset("hidden")
@@ -21,6 +22,8 @@ def prepare(workload: str, case: Case) -> Callable[[], object]:
             return lambda: backend.train_step(x, labels, 1e-3)
         return lambda: backend.logits(x)
     x, weight, bias, dy = arrays(case)
+    if variant == "batch-innermost":
+        x, dy = batch_first(batch_last(x)), batch_first(batch_last(dy))
     chosen = options(case)
     if workload == "forward":
         return lambda: ops.conv2d(x, weight, bias, **chosen)

@@ -32,6 +32,7 @@ def contenders(workload: str, quick: bool) -> dict[str, tuple[str, str]]:
     """Who takes part; what is not installed stays away."""
     chosen = {OURS: ("by_numpy", "")}
     if workload in ("forward", "both"):
+        chosen[f"{OURS}, batch innermost"] = ("by_numpy", "batch-innermost")
         return chosen | LAYOUTS | {LIMIT: ("by_limit", "")}
     chosen |= EAGER if workload == "step" else LAYOUTS
     if not quick and (shutil.which("c++") or shutil.which("g++")):

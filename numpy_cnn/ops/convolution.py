@@ -11,10 +11,15 @@ from numpy_cnn.ops.layout import batch_first, batch_last
 from numpy_cnn.ops.room import Room
 from numpy_cnn.ops.windows import Axis, sliding
 
-# Patches are kh·kw times as large as the image they come from. They are made for so many images at a time that
-# they stay in the second-level cache between being written and being multiplied.
+# Patches are kh·kw times as large as the image they come from. So they are made block after block, of a size that
+# stays in the second-level cache between being written and being multiplied.
 PATCH_BYTES = 1 << 20
+
+# Images of a block at most: runs that long are copied at full speed, and a block then holds a row of them.
 IMAGES = 64
+
+# Multiplications of one matrix product at most, where there are many positions for few kernels: OpenBLAS takes so
+# small a one straight from memory. A larger one it would rearrange first, which pays only with many kernels.
 PRODUCT = 1_000_000
 
 
@@ -70,29 +75,28 @@ def conv2d(
     ) -> tuple[Array | None, Array | None, Array | None]:
         u = batch_last(cotangent("conv2d", dy, batch_first(y)))
         needs_dx, needs_dw, needs_db = needs_input_grad
-        dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype) if needs_dx else None
-        if dx is not None:
-            # Each phase of the inputs is a convolution of u with the taps that meet it, its channels and kernels
-            # swapped: nothing is scattered, and every input is written once.
+        dx = dw = db = None
+        if needs_dw:
+            dw = _correlate_weight(windows, u, groups).reshape(weight.shape)
+        if needs_db and bias is not None:
+            db = u.sum(axis=(1, 2, 3))
+        if needs_dx:
+            # Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps
+            # that meet it: nothing is scattered, and every input is written once.
             back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
-            back = back.reshape(len(dx), -1, *weight.shape[2:])
+            back = back.reshape(x.shape[1], -1, *weight.shape[2:])
+            dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype)
             for (in_rows, row_taps, r), (in_columns, column_taps, c) in product(rows.phases(), columns.phases()):
                 taps = back[:, :, row_taps, column_taps]
                 _correlate(sliding(batch_first(u), r, c), taps, None, groups, out=dx[:, in_rows, in_columns])
-        dw = np.zeros((groups, len(weight) // groups, weight[0].size), dtype=x.dtype) if needs_dw else None
-        if dw is not None:
-            for (row, image), patches in _blocks(windows, groups, dw.shape[1]):
-                _, pieces, _, positions = patches.shape
-                block = u[:, row, :, image].reshape(*dw.shape[:2], pieces, positions)
-                dw += (patches @ block.transpose(0, 2, 3, 1)).sum(axis=1).swapaxes(1, 2)
-        db = u.sum(axis=(1, 2, 3)) if needs_db and bias is not None else None
-        return None if dx is None else batch_first(dx), None if dw is None else dw.reshape(weight.shape), db
+            dx = batch_first(dx)
+        return dx, dw, db
 
     return batch_first(y), pullback
 
 
 def _correlate(windows: Array, weight: Array, bias: Array | None, groups: int, out: Array) -> None:
-    """out = bias + weight · windows, batch last: the kernels of a group times its patches, block after block."""
+    """out[o] = b[o] + Σ_k w[o,k] · patch[k]: the kernels of a group times its patches, block after block."""
     w = weight.reshape(groups, 1, len(weight) // groups, math.prod(weight.shape[1:]))
     room = Room(windows.dtype)
     for (row, image), patches in _blocks(windows, groups, w.shape[2]):
@@ -103,10 +107,21 @@ def _correlate(windows: Array, weight: Array, bias: Array | None, groups: int, o
         np.add(y.reshape(block.shape), 0 if bias is None else bias[:, None, None, None], out=block)
 
 
+def _correlate_weight(windows: Array, u: Array, groups: int) -> Array:
+    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side, the taps, first."""
+    channels, kh, kw, *_ = windows.shape
+    dw = np.zeros((groups, channels // groups * kh * kw, len(u) // groups), dtype=u.dtype)
+    for (row, image), patches in _blocks(windows, groups, dw.shape[2]):
+        _, pieces, _, positions = patches.shape
+        block = u[:, row, :, image].reshape(groups, dw.shape[2], pieces, positions)
+        dw += (patches @ block.transpose(0, 2, 3, 1)).sum(axis=1)
+    return dw.swapaxes(1, 2)
+
+
 def _blocks(windows: Array, groups: int, kernels: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
     """(output rows, images), and their patches (groups, pieces, channels of a group · taps, positions of a piece).
 
-    The patches hold until the next are asked for.
+    `windows` are those of `sliding`. The patches hold until the next are asked for.
     """
     channels, kh, kw, oh, ow, images = windows.shape
     step = max(1, min(images, IMAGES))

@@ -1,0 +1,69 @@
+"""The notebooks run from top to bottom, and print what they are committed with.
+
+The cells are executed in this process, in order, as plain Python: no kernel, so no Jupyter among the dependencies.
+Where a cell's numbers hang on the machine, or its text on the harness's wording, it bears nbval's tag for it, and
+what it prints is not compared. `jupyter execute --inplace docs/notebooks/*.ipynb` writes the outputs anew.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from programs import ROOT
+
+NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))}
+VARIES = "nbval-ignore-output"
+
+
+def printed(cell: dict[str, Any]) -> str:
+    """What the cell is committed with; a figure is no text."""
+    return "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
+
+
+def test_there_is_one_for_each_use() -> None:
+    assert {*NOTEBOOKS} == {"develop_a_layer", "run_the_parity_suite", "train_both_backends"}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib import pyplot
+
+    monkeypatch.chdir(ROOT)
+    notebook = json.loads(NOTEBOOKS[name].read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == [*range(1, len(cells) + 1)], "not run from top to bottom"
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    # As in a kernel, a warning is no error: one of the layers overflows on purpose.
+    with warnings.catch_warnings(), np.printoptions(), mpl.rc_context({"backend": "agg"}):
+        warnings.simplefilter("default")
+        try:
+            for number, cell in enumerate(cells, start=1):
+                source = "".join(cell["source"])
+                with redirect_stdout(StringIO()) as out:
+                    exec(compile(source, f"{name}.ipynb, cell {number}", "exec"), namespace)
+                if VARIES in cell["metadata"].get("tags", []):
+                    assert bool(out.getvalue()) == bool(printed(cell))
+                else:
+                    assert out.getvalue() == printed(cell), f"cell {number}:\n{source}"
+        finally:
+            pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_is_small_and_without_traces_of_a_machine(name: str) -> None:
+    text = NOTEBOOKS[name].read_text(encoding="utf-8")
+    assert len(text) < 200_000
+    assert "/home/" not in text
+    assert '"output_type": "error"' not in text
+    assert '"name": "stderr"' not in text
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            assert not cell.get("attachments")

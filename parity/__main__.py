@@ -18,11 +18,12 @@ def _run(arguments: list[str]) -> int:
     from parity.commands.new import New
     from parity.commands.replay import Replay
     from parity.commands.train import Train
+    from parity.commands.watch import Watch
 
     command, _ = flags.parse(
         "python -m parity",
         "Compare hand-written NumPy with PyTorch. The command may be left out: check is meant, for all rows.",
-        {"check": Check, "replay": Replay, "train": Train, "list": List, "new": New},
+        {"check": Check, "replay": Replay, "train": Train, "list": List, "new": New, "watch": Watch},
         "check",
         arguments,
     )

@@ -41,6 +41,7 @@ def run_row(
     accept: Iterable[str] = (),
     seconds: float | None = None,
     on_case: Callable[[], None] = lambda: None,
+    on_found: Callable[[list[Difference]], None] = lambda _: None,
 ) -> RowReport:
     """Compare `op` with the row's oracle on so many cases a lane.
 
@@ -59,6 +60,7 @@ def run_row(
         accept: conventions and bad manners that are no failures, by name; see `acceptable`.
         seconds: soak each lane so long, instead of drawing `examples` cases with Hypothesis; see `parity.soak`.
         on_case: called after each case.
+        on_found: called with the first differences of a lane, before they are shrunk.
 
     Raises:
         Unrecognised: it cannot be told how to call the implementation.
@@ -85,6 +87,7 @@ def run_row(
                 if dtype is not None:
                     strategy = narrowed(strategy, lambda case: case.dtype == dtype)
                 search = Search(row, op, lane, strategy, known, report, counting)
+                search.on_found = on_found
                 found = search.run(examples, seed) if seconds is None else soak(search, seconds, seed)
                 declined = search.declined or declined
                 if found is None:

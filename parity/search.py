@@ -71,6 +71,7 @@ class Search:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
         self.known, self.report, self.on_case = known, report, on_case
         self.counting = on_case is not None  # a search over the same ground again does not count
+        self.on_found: Callable[[list[Difference]], None] = lambda _: None  # called before shrinking begins
         self.declined: tuple[Case, str] | None = None
         self.failing: dict[str, Mismatch] = {}
         self.last: Mismatch | None = None
@@ -140,6 +141,7 @@ class Search:
                 self.on_case()
         if differences:
             if self.counting:
+                self.on_found(differences)
                 self.until = time.process_time() + SECONDS  # what follows is shrinking
             self.counting = False
             self.last = self.failing[repr(case)] = Mismatch(self.lane, case, differences)

@@ -28,12 +28,12 @@ class Coverage:
 
     def add(self, case: Case, fractions: dict[str, float] | None) -> None:
         """Count a case, and its worst errors where it came from the bound lane."""
-        count = self._count
+        count, windows = self._count, "stride" in case.options
         for spec in case.arrays:
             if spec.shape is None:
                 count(spec.name, "None")
                 continue
-            names = AXES.get((spec.name, len(spec.shape)))
+            names = AXES.get((spec.name, len(spec.shape))) if windows or spec.name != "input" else None
             for place, size in enumerate(spec.shape):
                 count(f"{spec.name} {names[place] if names else f'axis {place}'}", size)
             if not spec.shape:

@@ -8,26 +8,27 @@ from parity.report.coverage import DECADES
 from parity.report.evidence import Array, Comparison
 from parity.report.tables import number
 
-CELL, GAP, MOST_TILES = 14, 10, 24
+CELL, MOST_TILES = 14, 24
+_RAISED = str.maketrans({"3": "³", "4": "⁴", "5": "⁵"})
 
 
 def distribution(counts: list[int], name: str) -> str:
     """How many cases came how near to their bound: a bar for each decade of error/bound."""
-    width, height, bar = 176, 74, 18
+    width, height, bar = 232, 66, 24
     most = max([*counts, 1])
     parts = [
         f'<svg class="bars" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="distribution of error over bound, {escape(name)}">'
     ]
     for place, (label, count) in enumerate(zip(DECADES, counts, strict=True)):
-        x, tall = place * 22 + 1, round(44 * count / most, 1)
+        x, tall = place * 29 + 2, round(44 * count / most, 1)
         kind = "over" if place == len(DECADES) - 1 else "bar"
         tall = max(tall, 1.5) if count else 0
         parts.append(
             f"<g><title>{escape(label)}: {count} cases</title>"
             f'<rect class="{kind}" x="{x}" y="{50 - tall}" width="{bar}" height="{tall}"/></g>'
         )
-        short = label.replace("<1e-5", "≪")
+        short = label.replace("1e-", "10⁻").translate(_RAISED) if "e" in label else label
         parts.append(f'<text x="{x + bar / 2}" y="62" text-anchor="middle">{escape(short)}</text>')
     parts.append(f'<line x1="0" y1="50.5" x2="{width}" y2="50.5"/></svg>')
     return "".join(parts)

@@ -16,7 +16,7 @@ parity: $(READY) ## run the whole parity suite
 	$(BIN)/python -m parity
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 train: $(READY) ## train both backends on the embedded digits
 	$(BIN)/python -m numpy_cnn

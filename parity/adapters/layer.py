@@ -73,8 +73,12 @@ class _Layer:
         weight = arrays[1] if len(arrays) > 1 else None
         dense = weight is not None and weight.ndim == 2 and not options and weight.dtype.kind == "f"
         if dense and self.transposed is None and _parameters(self._inputs(arrays), arrays):
-            self.transposed = orientation(self.implementation, lambda a, t: self._run(a, {}, t)[0])
-        transposed = dense and bool(self.transposed)
+            self.transposed = orientation(self.implementation, lambda a, t: self._called(a, {}, t))
+        return self._called(arrays, options, dense and bool(self.transposed))
+
+    def _called(
+        self, arrays: tuple[Array | None, ...], options: dict[str, Any], transposed: bool
+    ) -> tuple[Any, Callable[[Array], Any] | None]:
         y, layer, arguments, shapes = self._run(arrays, options, transposed)
         if self.backward is None:
             return y, None
@@ -84,7 +88,10 @@ class _Layer:
             returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, y, arguments)
             found = gradients_of(layer, returned_gradients(returned, len(arrays)))
             self._ask_for_missing(found, arrays)
-            return [_as_given(g, a, s, transposed) for g, a, s in zip(found, arrays, shapes, strict=False)]
+            return [
+                _as_given(g, a, s, transposed and place == 1)
+                for place, (g, a, s) in enumerate(zip(found, arrays, shapes, strict=False))
+            ]
 
         return y, pullback
 
@@ -111,8 +118,8 @@ class _Layer:
             forward = getattr(layer, self.forward)
             shapes: list[tuple[int, ...] | None] = [None if a is None else a.shape for a in (*inputs, *parameters)]
             if parameters and not in_constructor:
-                if not _settable(layer, parameters):  # created at the first call
-                    forward(*(np.array(a) for a in inputs), **forward_options)
+                if not _settable(layer, parameters):
+                    self._first_call(layer, inputs, forward_options)
                 shapes = [*shapes[: len(inputs)], *self._set(layer, parameters)]
             returned = forward(*inputs, **forward_options)
         except TypeError as error:
@@ -157,6 +164,14 @@ class _Layer:
             given = {s: v for s, v in given.items() if not is_array(v) or s not in names.AMBIGUOUS}
         return given
 
+    def _first_call(self, layer: Any, inputs: tuple[Array | None, ...], options: dict[str, Any]) -> None:
+        """Let a layer create its parameters; where it has none after all, `_set` will ask."""
+        try:
+            getattr(layer, self.forward)(*(np.array(a) for a in inputs), **options)
+        except Exception:  # whatever it raises: a layer whose parameters are found is heard later
+            if _settable(layer, [None]):
+                raise
+
     def _set(self, layer: Any, parameters: list[Array | None]) -> list[tuple[int, ...] | None]:
         shapes: list[tuple[int, ...] | None] = []
         for value, stems, what in zip(parameters, (names.WEIGHTS, names.BIASES), ("weight", "bias"), strict=False):
@@ -175,7 +190,8 @@ class _Layer:
             own = space[key]
             if value is None:
                 if own is not None:
-                    space[key] = np.zeros_like(np.asarray(own))
+                    given = next(p for p in parameters if p is not None)
+                    space[key] = np.zeros(np.shape(own), given.dtype)
                 shapes.append(None)
                 continue
             shape = value.shape if own is None else np.shape(own)
@@ -212,6 +228,6 @@ def _as_given(gradient: Any, array: Array | None, shape: tuple[int, ...] | None,
     if gradient is None or array is None or shape is None or not is_array(gradient):
         return gradient
     gradient = np.asarray(gradient)
-    if transposed and array.ndim == 2 and gradient.shape == shape and shape == array.shape[::-1]:
-        return gradient.T
-    return gradient.reshape(array.shape) if gradient.shape == shape else gradient
+    if gradient.shape != shape:
+        return gradient
+    return gradient.T if transposed else gradient.reshape(array.shape)

@@ -46,8 +46,13 @@ class _Pair:
             transposed = False
         else:
             if self.transposed is None:
-                self.transposed = orientation(self.implementation, lambda a, t: self._run(a, {}, t)[0])
+                self.transposed = orientation(self.implementation, lambda a, t: self._called(a, {}, t))
             transposed = self.transposed
+        return self._called(arrays, options, transposed)
+
+    def _called(
+        self, arrays: tuple[Array | None, ...], options: dict[str, Any], transposed: bool
+    ) -> tuple[Any, Callable[[Array], Any]]:
         y, cache, given, arguments = self._run(arrays, options, transposed)
 
         def pullback(dy: Array) -> Any:

@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from parity.adapters import names
 from parity.adapters.arguments import Arguments, parameters_of
 from parity.adapters.blame import place_of
-from parity.adapters.implementation import Implementation
+from parity.adapters.implementation import CANONICAL, Implementation
 from parity.adapters.layer import of_class
 from parity.adapters.pair import decline, of_pair
 from parity.oracle import Array
@@ -56,7 +57,7 @@ def _of_function(function: Callable[..., Any]) -> Implementation:
     def op(*arrays: Array | None, **options: Any) -> Any:
         if takes_all or options.keys() <= known:
             return function(*arrays, **options)
-        arguments = Arguments(options, fixed=made.fixed)
+        arguments = Arguments(options, names.sizes(CANONICAL.get() or arrays, options), made.fixed)
         keywords = arguments.bind(function, 0 if variadic else len(arrays))
         if not arguments.handed_a_dict:
             decline(made, arguments)

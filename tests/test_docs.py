@@ -81,6 +81,8 @@ def help_of(program: str, command: str) -> str:
 def test_commands_exist(command: str) -> None:
     _, _, program, subcommand, *arguments = shlex.split(command)
     shown = help_of(program, subcommand)
+    for path in (argument for argument in arguments if argument.startswith("docs/")):
+        assert (ROOT / path).is_file(), f"there is no {path}"
     for flag in (argument for argument in arguments if argument.startswith("--")):
         assert re.search(rf"(?<![\w-]){flag}(?![\w-])", shown), f"{program} {subcommand} has no {flag}"
 

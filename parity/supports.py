@@ -127,7 +127,7 @@ def _input(
     if wanted.get("square"):
         shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
     kernel = weight.shape[2:] if weight is not None and weight.shape is not None else options.get("kernel_size")
-    if kernel is not None and "input" not in wanted:
+    if kernel and "input" not in wanted:
         least = [_least(options, kernel, axis) for axis in (0, 1)]
         shape = (*shape[:2], *(max(size, n) for size, n in zip(shape[2:], least, strict=True)))
         if wanted.get("square"):

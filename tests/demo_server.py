@@ -1,0 +1,89 @@
+"""The demo in a process of its own, as a user has it, for the tests of its answers and of its page."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from programs import start
+
+from numpy_cnn.common.demo.drawing import GRID
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running demo."""
+
+    port: int
+    process_id: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers in lower case, body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    def look(self, ink: np.ndarray, **options: object) -> dict:
+        """What both backends see in a drawing."""
+        body = json.dumps({"ink": base64.b64encode(ink.tobytes()).decode(), **options}).encode()
+        status, _, answer = self.ask("POST", "/look", body, {"Content-Type": "application/json"})
+        assert status == 200, answer
+        return json.loads(answer)
+
+
+@contextlib.contextmanager
+def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Iterator[Served]:
+    """`python -m PROGRAM demo CHECKPOINT` on a free port, ended by Ctrl-C, which it must take well."""
+    process = start("-m", program, "demo", checkpoint, "--port", 0, cwd=folder)
+    told = ""
+    try:
+        first = process.stdout.readline()
+        match = re.fullmatch(r"draw a digit at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends\)\n", first)
+        assert match, first + process.stderr.read()
+        yield Served(int(match[1]), process.pid)
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+        assert (process.returncode, out, told) == (0, "", "")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def unpack(packed: dict) -> np.ndarray:
+    """The arrays of an answer."""
+    return np.frombuffer(base64.b64decode(packed["data"]), "<f4").reshape(packed["shape"])
+
+
+def seven() -> np.ndarray:
+    """A drawn 7, uint8 (GRID, GRID): a bar, and a stroke that leans."""
+    ink = np.zeros((GRID, GRID), np.uint8)
+    ink[24:33, 32:80] = 255
+    for row in range(28, 92):
+        at = 74 - (row - 28) // 2
+        ink[row, at - 5 : at + 5] = 255
+    return ink
+
+
+def zero() -> np.ndarray:
+    """A drawn 0, uint8 (GRID, GRID): a ring, higher than wide."""
+    down, right = np.mgrid[:GRID, :GRID] - GRID / 2
+    distance = np.hypot(down / 1.4, right)
+    return np.where((distance > 20) & (distance < 30), 255, 0).astype(np.uint8)

@@ -50,6 +50,7 @@ class Walkthrough:
         from numpy_cnn.common.walkthrough.learning import learn
         from numpy_cnn.common.walkthrough.telling import tell
 
+        self._check_folders()
         lesson, traces = learn(program.tracer(), self._lesson(), self.epochs, self.lr)
         if self.arrays is not None:
             comparing.save_arrays(comparing.arrays_of(traces), self.arrays)
@@ -80,6 +81,13 @@ class Walkthrough:
             raise UserError(f"--checkpoint {self.checkpoint}: only --kernel learned reads one, not {self.kernel}")
         label = 1 if self.label is None else self.label
         return lesson.fixed(self.image, self.kernel, label, 2 if self.classes is None else self.classes, self.seed)
+
+    def _check_folders(self) -> None:
+        for flag, path in (("--out", self.out), ("--html", self.html), ("--arrays", self.arrays)):
+            if path is not None and not path.parent.is_dir():
+                raise UserError(f"{flag} {path}: there is no folder {path.parent}")
+            if path is not None and path.is_dir():
+                raise UserError(f"{flag} {path}: that is a folder, not a file")
 
     def _draw(self, lesson: "Lesson", traces: "list[Trace]", backend: str) -> None:
         from numpy_cnn.common.walkthrough.drawing import draw

@@ -20,7 +20,7 @@ def draw(lesson: Lesson, traces: Sequence[Trace], backend: str, name: str, path:
         UserError: matplotlib is missing or the file cannot be written.
     """
     filters = lesson.architecture.filters
-    more = 0.0 if filters == 1 else 2.6 * math.ceil(min(filters, drawn_forward.MOST_FILTERS) / 8)
+    more = 0.0 if filters == 1 else 0.7 + 2.5 * math.ceil(min(filters, drawn_forward.MOST_FILTERS) / 8)
     classes = 0.3 * max(3, lesson.architecture.classes)
     sheet = Sheet(WIDTH, 23.9 + more + 2 * classes)
     focus = loudest(lesson, traces[0])

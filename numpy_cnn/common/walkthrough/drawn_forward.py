@@ -1,11 +1,13 @@
 """The way forward, drawn: pixels, features, decision."""
 
+import textwrap
+
 import numpy as np
 
 from numpy_cnn.common.walkthrough.columns import INPUT, KERNEL, MAP, POOL, RELU, SIDE, SMALL
 from numpy_cnn.common.walkthrough.focus import Focus
 from numpy_cnn.common.walkthrough.lesson import Lesson
-from numpy_cnn.common.walkthrough.panels import SOFT, Sheet, mark, number, shape, total
+from numpy_cnn.common.walkthrough.panels import SOFT, Sheet, mark, number, precise, shape, total
 from numpy_cnn.common.walkthrough.trace import Trace
 
 MOST_FILTERS = 16
@@ -18,22 +20,24 @@ def features(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float)
     conv, relu, pool = (trace.values[stage][0, focus.filter] for stage in ("conv1", "relu1", "pool1"))
     loudest_of_all = float(np.abs(conv).max()) or 1.0
     size = lesson.architecture.kernel_size
-    at = f", filter {focus.filter} of {lesson.architecture.filters}" if lesson.architecture.filters > 1 else ""
+    which = f" {focus.filter}" if lesson.architecture.filters > 1 else ""
+    low, high = float(lesson.inputs.min()), float(lesson.inputs.max())
+    scaled = "" if low >= 0 and high <= 1 else f"\nThe network takes them as\n{number(low)} to {number(high)}."
 
     axes = sheet.picture(
         INPUT, y, SIDE, lesson.pixels, f"Input   {shape(lesson.pixels)}",
-        "Every pixel is a number:\n0 is black, 1 is white.", shown="gray",
+        f"Every pixel is a number:\n0 is black, 1 is white.{scaled}", shown="gray",
     )  # fmt: skip
     mark(axes, focus.top, focus.left, size, size)
     sheet.arrow(INPUT + SIDE + 0.12, middle, KERNEL - INPUT - SIDE - 0.24)
-    sheet.numbers(KERNEL, middle - SMALL / 2, SMALL / size, focus.kernel, f"Kernel   {size}×{size}")
+    sheet.numbers(KERNEL, middle - SMALL / 2, SMALL / size, focus.kernel, f"Kernel{which}   {size}×{size}")
     sheet.text(
         KERNEL, middle + SMALL / 2 + 0.08, "It slides over the\npicture. At each place:\nmultiply, then add.",
         9.5, SOFT,
     )  # fmt: skip
     sheet.arrow(KERNEL + SMALL + 0.12, middle, MAP - KERNEL - SMALL - 0.24)
     axes = sheet.picture(
-        MAP, y, SIDE, conv, f"Feature map   {shape(conv)}{at}", "One sum for each place of the kernel.",
+        MAP, y, SIDE, conv, f"Feature map{which}   {shape(conv)}", "One sum for each place of the kernel.",
         largest=loudest_of_all,
     )  # fmt: skip
     mark(axes, focus.row, focus.column, 1, 1)
@@ -70,10 +74,11 @@ def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
         6.1, y + 0.02, "added up" + (", with the bias as the last" if focus.bias else ""), 11, weight="bold"
     )
     few = len(parts) <= 10
-    sheet.text(6.1, y + 0.35, total(parts) if few else f"{len(parts)} numbers", 9.5, SOFT, wrap=True)
-    sheet.text(6.1, y + 0.66, f"= {number(focus.answer, 3)}", 18, weight="bold")
+    told = textwrap.fill(total(parts), 44) if few else f"{len(parts)} numbers"
+    sheet.text(6.1, y + 0.3, told, 9.5, SOFT)
+    sheet.text(6.1, y + 0.72, f"= {number(focus.answer, 3)}", 18, weight="bold")
     kept = "Above zero, so ReLU keeps it." if focus.answer > 0 else "Not above zero: ReLU gives 0."
-    sheet.text(6.1, y + 1.1, kept, 9.5, SOFT)
+    sheet.text(6.1, y + 1.16, kept, 9.5, SOFT)
     sheet.arrow(10.4, y + 0.75, 1.75, "pooling chooses from")
     side = 1.5 / len(focus.window)
     inside = tuple(int(i) for i in np.unravel_index(int(focus.window.argmax()), focus.window.shape))
@@ -85,8 +90,11 @@ def gallery(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> None:
     """Every filter's kernel above what it found."""
     kernels, found = lesson.parameters["conv1.weight"][:, 0], trace.values["relu1"][0]
     largest, loudest_of_all = float(np.abs(kernels).max()), float(found.max()) or 1.0
-    for index, (kernel, plane) in enumerate(zip(kernels[:MOST_FILTERS], found, strict=False)):
-        x, top = 0.5 + 1.85 * (index % 8), y + 0.35 + 2.6 * (index // 8)
+    shown = min(len(kernels), MOST_FILTERS)
+    told = "All" if shown == len(kernels) else f"{shown} of the"
+    sheet.text(0.5, y, f"{told} {len(kernels)} kernels, and what ReLU leaves of their maps:", 12, weight="bold")
+    for index, (kernel, plane) in enumerate(zip(kernels[:shown], found, strict=False)):
+        x, top = 0.5 + 1.8 * (index % 8), y + 0.75 + 2.5 * (index // 8)
         sheet.picture(x, top, 0.55, kernel, f"filter {index}", "", largest=largest)
         sheet.picture(x, top + 0.62, 1.5, plane, "", "", largest=loudest_of_all)
 
@@ -108,7 +116,7 @@ def decision(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> float:
     sheet.arrow(9.6, y + height / 2, 0.8, "−log")
     share = float(trace.probabilities[0, lesson.label])
     sheet.text(10.6, y - 0.08, "Loss", 11, weight="bold", va="bottom")
-    sheet.text(10.6, y + 0.1, f"−log {number(share, 3)} = {number(trace.loss, 3)}", 17, weight="bold")
+    sheet.text(10.6, y + 0.1, f"−log {precise(share)} = {precise(trace.loss)}", 17, weight="bold")
     verdict = "right" if trace.answer == lesson.label else "wrong"
     sheet.text(
         10.6,

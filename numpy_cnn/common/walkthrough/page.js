@@ -13,15 +13,17 @@ const state = { filter: walk.start[0], row: walk.start[1], column: walk.start[2]
 // Numbers as people write them: a true minus, few digits, no 0.00 for what is not 0.
 function told(value, digits = 2) {
   if (value === 0) return "0";
-  const whole = Number.isInteger(value) && Math.abs(value) < 100;
-  let text = whole ? String(value) : value.toFixed(digits);
-  if (Number(text) === 0) text = value.toExponential(0);
-  return text.replace(/-/g, "−");
+  const whole = Number.isInteger(value) && Math.abs(value) < 100, text = whole ? String(value) : value.toFixed(digits);
+  if (Math.abs(value) >= 0.5 * 10 ** -digits) return text.replace("-", "−");
+  const [front, power] = value.toExponential(1).split("e");
+  return `${front.replace("-", "−")}·${tenTo(Number(power))}`;
 }
+const tenTo = (power) => `10${[...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("")}`;
+const precise = (value) => (Math.abs(value) < 1e-4 ? told(value) : String(Number(value.toPrecision(4))).replace("-", "−"));
 
 // White at 0, to red above it and to blue below it.
 function signed(value, largest) {
-  const t = Math.max(-1, Math.min(1, value / largest));
+  const t = Math.sign(value) * Math.min(1, Math.abs(value) / largest) ** 0.7;  // faint colours are still to be seen
   const end = t > 0 ? [178, 24, 43] : [33, 102, 172];
   return end.map((channel) => Math.round(255 + (channel - 255) * Math.abs(t)));
 }
@@ -49,13 +51,16 @@ function paint(id, height, width, colour, frame) {
   }
 }
 
-// A few numbers to be read; `here` is the place to be framed.
+// A few numbers to be read; `here` is the place to be framed. Small ones share a power of ten, told below the grid.
 function numbers(id, values, { colour, digits = 2, here } = {}) {
-  const largest = maximum(values), grid = at(id);
+  const largest = maximum(values), grid = at(id), caption = grid.parentElement.querySelector("figcaption");
+  const power = largest < 0.01 ? Math.floor(Math.log10(largest)) : 0;
+  caption.dataset.words ??= caption.textContent;
+  caption.textContent = caption.dataset.words + (power ? ` (in ${tenTo(power)})` : "");
   grid.style.setProperty("--columns", values[0].length);
   grid.replaceChildren(...values.flatMap((line, row) => line.map((value, column) => {
     const cell = document.createElement("span"), rgb = colour ? colour(value) : signed(value, largest);
-    cell.textContent = told(value, digits);
+    cell.textContent = Math.abs(value) < largest / 1e4 ? told(0) : told(value / 10 ** power, power ? 1 : digits);
     cell.style.background = `rgb(${rgb})`;
     cell.style.color = 0.3 * rgb[0] + 0.59 * rgb[1] + 0.11 * rgb[2] < 140 ? "#fff" : "#222";
     if (here && here[0] === row && here[1] === column) cell.className = "here";
@@ -186,11 +191,11 @@ function tellOnce() {
   const says = walk.epochs[0][2], right = walk.probabilities[walk.label];
   at("decision").textContent = `The pooled numbers, ${walk.filters.length * first.pool.flat().length} of them, go into a dense layer${walk.hidden ? ` of ${walk.hidden} units and on into another` : ""}. ` +
     `Before any learning on this picture the network says class ${says}${says === walk.label ? ", which is right" : `, which is wrong: it is ${walk.label}`}. ` +
-    `The loss is −log of the right class’s probability: −log ${told(right, 3)} = ${told(walk.loss, 3)}.`;
+    `The loss is −log of the right class’s probability: −log ${precise(right)} = ${precise(walk.loss)}.`;
   at("learning").textContent = `After each look every weight takes a small step against its gradient${walk.fixed ? "; the kernel is fixed and stays" : ""}.`;
   at("epochs").tBodies[0].replaceChildren(...walk.epochs.slice(0, 31).map(([loss, share, answer], step) => {
     const line = document.createElement("tr"), good = answer === walk.label;
-    for (const text of [step, `${answer} ${good ? "✓" : "✗"}`, told(share, 3), told(loss, 3)]) line.insertCell().textContent = text;
+    for (const text of [step, `${answer} ${good ? "✓" : "✗"}`, precise(share), precise(loss)]) line.insertCell().textContent = text;
     line.cells[1].className = good ? "yes" : "no";
     return line;
   }));

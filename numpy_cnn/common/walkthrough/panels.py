@@ -1,5 +1,7 @@
 """The parts that the picture of a walkthrough is made of, placed in inches from the top left corner."""
 
+import math
+import warnings
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -83,8 +85,12 @@ class Sheet:
         self, x: float, y: float, cell: float, values: Array, title: str, *, shown: str = SIGNED,
         largest: float = 0, marked: tuple[int, int] | None = None, digits: int = 2,
     ) -> None:  # fmt: skip
-        """A small array (h, w) with its numbers written into it."""
+        """A small array (h, w) with its numbers written into it; small ones share a power of ten, told above."""
         rows, columns = values.shape
+        size = float(np.abs(values).max())
+        power = math.floor(math.log10(size)) if 0 < size < 0.01 else 0
+        if power:
+            values, digits, title = values / 10.0**power, 1, f"{title}, in {ten_to(power)}"
         axes = self.picture(x, y, cell * columns, values, title, "", shown=shown, largest=largest)
         axes.set(xticks=np.arange(0.5, columns - 1), yticks=np.arange(0.5, rows - 1))
         axes.grid(color="white", linewidth=1.5)
@@ -145,17 +151,32 @@ class Sheet:
     def save(self, path: Path) -> None:
         """Write the sheet as PNG."""
         try:
-            self.figure.savefig(path, format="png", facecolor="white")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph")  # matplotlib's own font does not know every script
+                self.figure.savefig(path, format="png", facecolor="white")
         except OSError as error:
             raise UserError(f"cannot write the picture {path}: {error.strerror or error}") from error
 
 
 def number(value: float, digits: int = 2) -> str:
-    """So many digits behind the point, or two significant ones where those would all be 0; a true minus."""
-    told = f"{value:.{digits}f}" if value == 0 or abs(value) >= 0.5 * 10**-digits else f"{value:.1e}"
+    """So many digits behind the point, or a power of ten where those would all be 0; a true minus."""
+    told = f"{value:.{digits}f}"
     if value == round(value) and abs(value) < 100:
         told = f"{value:.0f}"
-    return told.replace("e-0", "e-").replace("-", "−")
+    elif abs(value) < 0.5 * 10**-digits:
+        front, power = f"{value:.1e}".split("e")
+        told = f"{front}·{ten_to(int(power))}"
+    return told.replace("-", "−")
+
+
+def precise(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}".replace("-", "−") if abs(value) >= 1e-4 else number(value)
+
+
+def ten_to(power: int) -> str:
+    """10⁻⁵."""
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def mark(axes: "Axes", row: float, column: float, height: float, width: float) -> None:

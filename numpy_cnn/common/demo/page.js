@@ -8,7 +8,7 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 const WAITING = "their answer appears here while you draw";
-const SIDES = ["first", "second"];
+const SIDES = setup.backends.map(b => b.package === "numpy_cnn" ? "first" : "second");  // each its colour
 const STAGES = {
   conv1: ["Convolution", "what each stencil answers: red positive, blue negative"],
   relu1: ["ReLU", "negative answers become 0: white"],

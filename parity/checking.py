@@ -54,7 +54,8 @@ def check(
     Every failure has a verdict. A *bug* is wrong numbers, a wrong shape, a crash. A *convention* is another
     well-known choice than torch's, recognised by its numbers and named. *Manners* are about dtypes that change,
     arguments that are overwritten, layouts and empty batches that are refused. All three are failures, so that
-    nobody overlooks them; those named in `accept` are not, and are found in `report.rows[0].accepted`.
+    nobody overlooks them; those named in `accept` are not, and are found in `report.rows[0].accepted`. What is
+    wrong only where values tie, or are NaN or infinite, is reported apart from plain values.
 
     Args:
         name: a row of the registry, such as "conv2d"; any name with `like`.
@@ -67,7 +68,8 @@ def check(
         dtype: "float32" or "float64"; both if left out.
         supports: what the implementation takes, so that nothing else is drawn: {"groups": 1, "square": True}, or a
             predicate over the Case; see `parity.supports`.
-        accept: conventions and bad manners that are no failures, by the names that failures give them.
+        accept: what is no failure: conventions, by the names that failures give them; dtype, purity, layout, empty;
+            ties and special (NaN, ±inf, −0).
         timeout: seconds that one call may take; None for any.
         like: a torch function to be the oracle, for an op that is in no row.
         shapes: with `like`, of the arrays: "n c h w, c"; see `parity.like`.

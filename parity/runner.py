@@ -22,10 +22,10 @@ from parity.soak import soak
 from parity.supports import Supports, known_words, narrow
 from parity.verdicts import classified, told
 
-__all__ = ["acceptable", "differences_of", "quietly", "run_case", "run_row"]
+__all__ = ["acceptable", "check_words", "differences_of", "quietly", "run_case", "run_row"]
 
 quietly = contained  # its old name
-MANNERS = ("dtype", "purity", "layout", "empty")
+ASPECTS = ("dtype", "purity", "layout", "empty", "ties", "special")
 PROBES, PROBING_SECONDS = 6, 2.0
 
 
@@ -57,7 +57,7 @@ def run_row(
         lanes: some of the row's; all if left out.
         dtype: cases of this precision alone.
         supports: what cases the implementation takes; see `parity.supports`.
-        accept: conventions and bad manners that are no failures, by name; see `acceptable`.
+        accept: what is no failure, by name; see `acceptable`.
         seconds: soak each lane so long, instead of drawing `examples` cases with Hypothesis; see `parity.soak`.
         on_case: called after each case.
         on_found: called with the first differences of a lane, before they are shrunk.
@@ -68,7 +68,7 @@ def run_row(
     """
     accepted = acceptable(accept)
     if isinstance(supports, dict):
-        _check_words(row, supports)
+        check_words(row, supports)
     report = RowReport(row.name)
     implementation = op if isinstance(op, Implementation) else None
     note = None if implementation is None else implementation.note
@@ -99,7 +99,7 @@ def run_row(
                 for difference in found.differences:
                     known.add(difference)
                     failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
-                    name = failure.convention or (failure.aspect if failure.verdict == "manners" else None)
+                    name = failure.convention or (failure.aspect if failure.aspect in ASPECTS else None)
                     (report.accepted if name in accepted else report.failures).append(failure)
     if stopped:
         report.notes.append("stopped at the time limit: nothing more was checked")
@@ -127,12 +127,12 @@ def run_case(row: Row, op: Op, lane: Lane, case: Case) -> list[Difference]:
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
-    """The names, which are those of conventions or of bad manners (dtype, purity, layout, empty).
+    """The names: those of conventions, of bad manners (dtype, purity, layout, empty), and ties and special.
 
     Raises:
         ValueError: one of them is neither.
     """
-    known = [*(convention.name for convention in CONVENTIONS), *MANNERS]
+    known = [*(convention.name for convention in CONVENTIONS), *ASPECTS]
     names = [names] if isinstance(names, str) else [*names]
     for name in names:
         if name not in known:
@@ -140,7 +140,8 @@ def acceptable(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_words(row: Row, supports: dict[str, Any]) -> None:
+def check_words(row: Row, supports: dict[str, Any]) -> None:
+    """Raise ValueError where `supports` names what cases of the row do not have."""
     (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
     for name in supports:
         if name not in known_words(case):

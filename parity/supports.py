@@ -80,6 +80,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
     if shape is not None:
         arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
+        _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
             options["padding"] = _allowed_padding(options, arrays[first].shape or ())
     values = {"dy": 1.0} if wanted.get("upstream") == 1 else case.values
@@ -189,6 +190,16 @@ def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
         padding = _pair(case.options["padding"])
         return bool(_pair(_allowed_padding(case.options, shape)) == padding)
     return True
+
+
+def _clamp_axes(options: dict[str, Any], rank: int) -> None:
+    """Keep dim, start_dim and end_dim within so many axes, and in order."""
+    rank = max(rank, 1)
+    for name in ("dim", "start_dim", "end_dim"):
+        if isinstance(options.get(name), int):
+            options[name] = min(max(options[name], -rank), rank - 1)
+    if "start_dim" in options and options["start_dim"] % rank > options["end_dim"] % rank:
+        options["end_dim"] = -1
 
 
 def _allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:

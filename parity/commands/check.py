@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -18,7 +18,13 @@ class Check:
     ops: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Rows, such as conv2d; `list` names them."""
     impl: str | None = None
-    """FILE.py:NAME of your own implementation of the one row named."""
+    """FILE.py:NAME of your own implementation of the one row named, or FILE.py:FORWARD,BACKWARD."""
+    supports: tuple[str, ...] = ()
+    """What it takes, so that nothing else is drawn, as in: groups=1 stride=1 square=true."""
+    accept: tuple[str, ...] = ()
+    """Conventions and bad manners that are no failures, by the names that failures give them."""
+    timeout: float = 30.0
+    """Seconds that one call of it may take."""
     examples: int = 200
     """Cases a row and lane."""
     seed: int = 0
@@ -40,6 +46,9 @@ class Check:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
+        if not self.timeout > 0:
+            raise UserError(f"--timeout must be more than 0 seconds, got {self.timeout:g}")
+        supports = _supports(self.supports)
         if self.soak is not None and not self.soak > 0:
             raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
         if self.impl is not None and len(self.ops) != 1:
@@ -49,13 +58,14 @@ class Check:
 
         from rich.console import Console
 
+        from parity.adapters import Unrecognised
         from parity.checking import row_named
         from parity.commands.loading import implementation_from
         from parity.commands.progress import checking_progress
         from parity.failures.saved import save
         from parity.registry import ROWS
         from parity.report import Report
-        from parity.runner import run_row
+        from parity.runner import acceptable, check_words, run_row
 
         try:
             rows = [row_named(name) for name in self.ops] if self.ops else [*ROWS.values()]
@@ -63,22 +73,35 @@ class Check:
             raise UserError(error.args[0]) from None
         ops = {row.name: row.op for row in rows}
         if self.impl is not None:
-            ops[rows[0].name] = implementation_from(self.impl)
+            implementation = implementation_from(self.impl)
+            ops[rows[0].name] = implementation
+            implementation.timeout = self.timeout
+        try:
+            acceptable(self.accept)
+            for row in rows if supports else ():
+                check_words(row, supports)
+        except ValueError as error:
+            raise UserError(f"--{error}") from None
 
         report = Report([], self.seed, self.examples)
         with checking_progress(
             [row.name for row in rows], {r.name: len(r.lanes) * self.examples for r in rows}
         ) as seen:
             for row in rows:
-                done = run_row(
-                    row,
-                    ops[row.name],
-                    examples=self.examples,
-                    seed=self.seed,
-                    dtype=self.dtype,
-                    seconds=None if self.soak is None else self.soak / len(row.lanes),
-                    on_case=seen.case,
-                )
+                try:
+                    done = run_row(
+                        row,
+                        ops[row.name],
+                        examples=self.examples,
+                        seed=self.seed,
+                        dtype=self.dtype,
+                        supports=supports or None,
+                        accept=self.accept,
+                        seconds=None if self.soak is None else self.soak / len(row.lanes),
+                        on_case=seen.case,
+                    )
+                except Unrecognised as error:
+                    raise UserError(f"--impl {self.impl}: {error}") from None
                 done.failures = [replace(failure, impl=self.impl) for failure in done.failures]
                 report.rows.append(done)
                 seen.row(done)
@@ -102,3 +125,22 @@ class Check:
         if report.cases == 0:
             raise UserError("no case ran, so nothing is known")
         return 0 if report.ok else 1
+
+
+def _supports(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value in JSON, or a word.
+
+    Raises:
+        UserError: one of them is no pair.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise UserError(f"--supports {pair!r}: expected NAME=VALUE, as in groups=1 or square=true")
+        try:
+            value = json.loads(text.lower() if text in ("True", "False") else text)
+        except ValueError:
+            value = None if text == "None" else text
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found

@@ -6,20 +6,24 @@ import traceback
 from pathlib import Path
 
 from numpy_cnn.common.errors import UserError
-from parity.adapters import adapt
-from parity.oracle import Op
+from parity.adapters import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
+from parity.adapters.blame import Blamed
+from parity.containment import contained
 
 
-def implementation_from(place: str) -> Op:
-    """What `FILE.py:NAME` names, as an op.
+def implementation_from(place: str) -> Implementation:
+    """What `FILE.py:NAME` names, or the pair `FILE.py:FORWARD,BACKWARD`, as an op.
 
     Raises:
         UserError: no such file or name, the file does not run, or it is no implementation; the message carries
             the file and the line.
     """
     file, _, name = place.rpartition(":")
-    if not file or not name.isidentifier():
-        raise UserError(f"--impl {place!r}: expected FILE.py:NAME, as in my_layers.py:my_conv2d")
+    names = name.split(",")
+    if not file or len(names) > 2 or not all(part.isidentifier() for part in names):
+        raise UserError(
+            f"--impl {place!r}: expected FILE.py:NAME, as in my_layers.py:my_conv2d, or FILE.py:FORWARD,BACKWARD"
+        )
     path = Path(file)
     if not path.is_file():
         raise UserError(f"--impl {place}: no such file {file}")
@@ -29,18 +33,24 @@ def implementation_from(place: str) -> Op:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))  # its own imports are its neighbours
     try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise UserError(f"--impl {place}: {error.filename}:{error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to know
+        with contained(), Blamed("file", TIME_LIMIT):
+            spec.loader.exec_module(module)
+    except (ImplementationError, Declined) as blamed:
+        error = blamed.__cause__
+        if error is None:  # the time limit
+            raise UserError(f"--impl {place}: {blamed}") from None
+        if isinstance(error, SyntaxError):
+            raise UserError(f"--impl {place}: {error.filename}:{error.lineno}: {error.msg}") from error
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f":{lines[-1]}" if lines else ""
         raise UserError(f"--impl {place}: {file}{line} raised {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
-    if not hasattr(module, name):
-        raise UserError(f"--impl {place}: {file} defines no {name}")
+    for part in names:
+        if not hasattr(module, part):
+            raise UserError(f"--impl {place}: {file} defines no {part}")
+    parts = [getattr(module, part) for part in names]
     try:
-        return adapt(getattr(module, name))
+        return adapt(parts[0] if len(parts) == 1 else tuple(parts))
     except TypeError as error:
         raise UserError(f"--impl {place}: {error}") from error

@@ -68,8 +68,8 @@ def check(
         dtype: "float32" or "float64"; both if left out.
         supports: what the implementation takes, so that nothing else is drawn: {"groups": 1, "square": True}, or a
             predicate over the Case; see `parity.supports`.
-        accept: what is no failure: conventions, by the names that failures give them; dtype, purity, layout, empty;
-            ties and special (NaN, ±inf, −0).
+        accept: what is no failure: conventions, by the names that failures give them; dtype, purity, layout and
+            empty; ties and special (NaN, ±inf, −0).
         timeout: seconds that one call may take; None for any.
         like: a torch function to be the oracle, for an op that is in no row.
         shapes: with `like`, of the arrays: "n c h w, c"; see `parity.like`.

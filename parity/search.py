@@ -28,6 +28,7 @@ COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structur
 # Seconds of processor time that a lane may take: enough for any vectorised layer. Python loops may need more; they
 # get as many cases as fit, and the report says how many.
 SECONDS, SECONDS_A_CASE = 30.0, 0.05
+DECLINED = 150  # cases in a row, after which a lane is given up
 OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", "layout", "empty"})
 
 
@@ -104,7 +105,7 @@ class Search:
             found = _flaky(self.last)
         except Unsatisfiable:  # the lane has no such case: nothing ran, and the report says so
             pass
-        if self.stopped and found is None and self.counting:
+        if self.stopped and found is None and self.counting and self.compared:
             each = allowed / max(self.compared, 1)
             self.report.notes.append(
                 f"slow: {self.compared} of {examples} cases of the {self.lane} lane fitted into {allowed:.0f} s, "
@@ -132,6 +133,7 @@ class Search:
             if self.counting:
                 self.report.declined[self.lane] = self.report.declined.get(self.lane, 0) + 1
                 self.declined = case, str(reason)
+                self.stopped = self.compared == 0 and self.report.declined[self.lane] >= DECLINED
             raise UnsatisfiedAssumption from None
         differences = [d for d in differences if not self._hidden(d, case)]
         self.compared += 1

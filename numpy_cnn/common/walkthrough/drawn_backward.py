@@ -26,8 +26,11 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     sheet.text(8.0, y + 0.05, "Probabilities minus the right answer.\nA class that got too much is pushed down,\n"
                "the right one is pulled up.", 9.5, SOFT)  # fmt: skip
     flat = trace.gradients["flatten"][0]
-    y = sheet.strip(flat, y + height + 0.45, "② at the flattened numbers",
-               "Each number is blamed by the weights through which it spoke.")  # fmt: skip
+    random = (
+        "" if lesson.kernel == "learned" else " These weights are still random, and so the blame looks like noise."
+    )
+    blamed = f"Each number is blamed by the weights through which it spoke.{random}"
+    y = sheet.strip(flat, y + height + 0.45, "② at the flattened numbers", blamed)
 
     y += 0.1
     middle = y + SIDE / 2

@@ -19,6 +19,7 @@ function told(value, digits = 2) {
   return `${front.replace("-", "−")}·${tenTo(Number(power))}`;
 }
 const tenTo = (power) => `10${[...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("")}`;
+const near = (value) => (value >= 5e-4 && value <= 0.9995 ? told(value, 3) : precise(value));
 const precise = (value) => (Math.abs(value) < 1e-4 ? told(value) : String(Number(value.toPrecision(4))).replace("-", "−"));
 
 // White at 0, to red above it and to blue below it.
@@ -185,7 +186,9 @@ function tellOnce() {
   at("name").textContent = walk.name;
   at("backend").textContent = walk.backend;
   at("kernel-told").textContent = `The kernel (${walk.kernel}) looks for ${walk.looksFor}. It is laid on ${k}×${k} numbers of the picture; each is multiplied by the kernel’s number on it, and the products are added up.`;
-  at("input-size").textContent = `${H}×${W}`;
+  const all = walk.inputs.flat(), [low, high] = [Math.min(...all), Math.max(...all)];
+  const scaled = low < 0 || high > 1 ? `, which the network takes scaled to between ${told(low)} and ${told(high)}` : ": 0 is black, 1 is white";
+  at("input-size").textContent = `${H}×${W} numbers${scaled}`;
   at("conv-size").textContent = `${rows}×${columns}`;
   at("pool-size").textContent = `${first.pool.length}×${first.pool[0].length}`;
   const says = walk.epochs[0][2], right = walk.probabilities[walk.label];
@@ -195,10 +198,11 @@ function tellOnce() {
   at("learning").textContent = `After each look every weight takes a small step against its gradient${walk.fixed ? "; the kernel is fixed and stays" : ""}.`;
   at("epochs").tBodies[0].replaceChildren(...walk.epochs.slice(0, 31).map(([loss, share, answer], step) => {
     const line = document.createElement("tr"), good = answer === walk.label;
-    for (const text of [step, `${answer} ${good ? "✓" : "✗"}`, precise(share), precise(loss)]) line.insertCell().textContent = text;
+    for (const text of [step, `${answer} ${good ? "✓" : "✗"}`, near(share), near(loss)]) line.insertCell().textContent = text;
     line.cells[1].className = good ? "yes" : "no";
     return line;
   }));
+  at("noise").textContent = walk.kernel === "learned" ? "" : ": its weights are still random, so it looks like noise";
   bars("scores", walk.scores);
   bars("probabilities", walk.probabilities);
   const reached = walk.dinputs.flat().filter((value) => value !== 0).length;

@@ -160,6 +160,7 @@ class Sheet:
 
 def number(value: float, digits: int = 2) -> str:
     """So many digits behind the point, or a power of ten where those would all be 0; a true minus."""
+    value += 0.0  # no −0
     told = f"{value:.{digits}f}"
     if value == round(value) and abs(value) < 100:
         told = f"{value:.0f}"

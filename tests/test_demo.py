@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import http.client
@@ -17,6 +18,8 @@ import pytest
 from demo_server import Served, serving, seven, unpack, zero
 from PIL import Image
 from programs import error_of, start, succeed
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 import numpy_cnn.backend
 import numpy_cnn.inspection
@@ -26,7 +29,7 @@ from numpy_cnn.common.architecture import Architecture, preset
 from numpy_cnn.common.checkpoint import Checkpoint, load_checkpoint
 from numpy_cnn.common.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.demo.inspector import MAPS
-from numpy_cnn.common.demo.request import LARGEST
+from numpy_cnn.common.demo.request import LARGEST, read_drawing
 from numpy_cnn.common.demo.shares import shares
 from numpy_cnn.common.demo.training import train_on_digits
 from numpy_cnn.common.demo.worker import Worker, WorkerEnded
@@ -213,6 +216,18 @@ def test_a_body_without_a_length_is_read_no_further_than_allowed(served: Served)
     response = connection.getresponse()
     assert (response.status, response.read()) == (413, f"a drawing has at most {LARGEST} bytes\n".encode())
     connection.close()
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> dict:
+        await asyncio.sleep(60)
+        return {}
+
+    monkeypatch.setattr("numpy_cnn.common.demo.request.PATIENCE", 0.05)
+    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    with pytest.raises(HTTPException, match="did not arrive within") as refused:
+        asyncio.run(read_drawing(Request(scope, receive), classes=10))
+    assert refused.value.status_code == 408
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ def built(text: str, root: Path) -> str:
         # An excerpt, moved to the left, is not how ruff would break its lines.
         return f"{marker}\n<!-- fmt: off -->\n{block}\n<!-- fmt: on -->\n"
 
+    for line, content in enumerate(text.splitlines(), start=1):
+        if content.startswith("<!-- code") and not PLACE.match(f"{content}\n"):
+            raise Missing(f"line {line}: {content} should read <!-- code FILE OBJECT[: PARTS] -->")
     return PLACE.sub(fill, text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import io
+import json
 import re
 import shlex
 from contextlib import redirect_stderr, redirect_stdout
@@ -44,13 +45,34 @@ def test_examples_run(name: str) -> None:
     assert not result.failed, "".join(told)
 
 
-@pytest.mark.parametrize("name", PAGES)
+def prose(path: Path) -> str:
+    """A page, or the text of a notebook, without its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """The names by which GitHub lets one link to the headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+TEXTS = PAGES | {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "docs").rglob("*.ipynb"))}
+
+
+@pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_somewhere(name: str) -> None:
-    prose = re.sub(r"^```.*?^```", "", PAGES[name].read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(TEXTS[name])):
         if not re.match(r"https?:", target):
-            path = PAGES[name].parent / target.partition("#")[0]
+            file, _, anchor = target.partition("#")
+            path = TEXTS[name].parent / file if file else TEXTS[name]
             assert path.exists(), f"{name} leads to {target}"
+            assert not anchor or anchor in anchors(path), (
+                f"{name} leads to {target}, and {path} has {anchors(path)}"
+            )
 
 
 COMMANDS = sorted(
@@ -150,6 +172,11 @@ def test_whole_excerpt_leaves_the_docstring_out() -> None:
 def test_what_is_missing_is_told(name: str, parts: str | None, message: str) -> None:
     with pytest.raises(build.Missing, match=re.escape(message)):
         build.excerpt(SOURCE, name, parts)
+
+
+def test_a_misspelt_marker_is_told() -> None:
+    with pytest.raises(build.Missing, match=re.escape("line 3: <!-- code ops.py relu y --> should")):
+        build.built("# Page\n\n<!-- code ops.py relu y -->\n", ROOT)
 
 
 def test_command_checks_then_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,6 @@ from numpy_cnn.ops.arguments import Pullback
 # serves the next 64. A gradient is a sum over images, so it may be taken slice by slice.
 SLICE = 64
 
-# Memory that the C library keeps for the next step. As it starts, it returns freed memory to the system, and takes
-# longer to get it again, page by page, than the step lasts. The limit for what it keeps follows the largest block
-# that was ever freed, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD).
-KEPT = 31 << 20
-
 
 class Backend:
     """`numpy_cnn.common.backend.Backend` in NumPy."""
@@ -29,7 +24,6 @@ class Backend:
         optimizer: OptimizerConfig,
         optimizer_state: dict[str, Array] | None = None,
     ) -> None:
-        np.empty(KEPT, np.uint8)  # never touched, so never there; freed at once
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]

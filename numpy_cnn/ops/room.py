@@ -1,4 +1,4 @@
-"""Memory for the blocks of one call."""
+"""Memory that does not have to be fetched anew."""
 
 import math
 
@@ -6,6 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_cnn.ops.arguments import Array
+
+# At first the C library gives freed memory back to the system, and getting it again, page by page, takes longer
+# than most ops do. How much it keeps instead follows the largest block that was ever freed, up to 32 MiB
+# (mallopt(3), M_MMAP_THRESHOLD). This block is freed at once, and never touched, so it never takes room.
+np.empty(31 << 20, np.uint8)
 
 
 class Room:

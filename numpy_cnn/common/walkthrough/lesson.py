@@ -17,6 +17,7 @@ from numpy_cnn.common.walkthrough.trace import Array
 # bits. On a grid of 2^-40 pixels times kernels of sixteenths add up exactly in float64, so the order of summation
 # does not matter; learned kernels have bits of their own, and 2^-24, the last of a float32, for both does it.
 PIXEL_BITS, LEARNED_BITS = 40, 24
+_MOST_CLASSES = 100  # each is a bar in the drawing
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ def fixed(path: Path, kernel: str, label: int, classes: int, seed: int) -> Lesso
     Raises:
         UserError: the picture cannot be read, or the label is none of the classes.
     """
-    if classes < 2:
-        raise UserError(f"--classes {classes}: there must be two to choose from at least")
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise UserError(f"--classes {classes}: there must be from 2 to {_MOST_CLASSES} to choose from")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: a seed lies from 0 to {2**32 - 1}")
-    _check_label(label, classes, f"; --classes {label + 1} makes room for it")
+    _check_label(label, classes, f"; --classes {label + 1} makes room for it" if label < _MOST_CLASSES else "")
     architecture = replace(PRESETS["edge"], classes=classes)
     features = dict(architecture.stages())["flatten"][0]
     parameters = {

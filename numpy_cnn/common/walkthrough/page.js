@@ -196,11 +196,12 @@ function tellOnce() {
     `Before any learning on this picture the network says class ${says}${says === walk.label ? ", which is right" : `, which is wrong: it is ${walk.label}`}. ` +
     `The loss is −log of the right class’s probability: −log ${precise(right)} = ${precise(walk.loss)}.`;
   at("learning").textContent = `After each look every weight takes a small step against its gradient${walk.fixed ? "; the kernel is fixed and stays" : ""}.`;
-  at("epochs").tBodies[0].replaceChildren(...walk.epochs.slice(0, 31).map(([loss, share, answer], step) => {
+  at("epochs").tBodies[0].replaceChildren(...walk.epochs.flatMap(([loss, share, answer], step) => {
+    if (step > 20 && step < walk.epochs.length - 1) return [];  // a long table shows its beginning and its end
     const line = document.createElement("tr"), good = answer === walk.label;
     for (const text of [step, `${answer} ${good ? "✓" : "✗"}`, near(share), near(loss)]) line.insertCell().textContent = text;
     line.cells[1].className = good ? "yes" : "no";
-    return line;
+    return [line];
   }));
   at("noise").textContent = walk.kernel === "learned" ? "" : ": its weights are still random, so it looks like noise";
   bars("scores", walk.scores);

@@ -54,7 +54,7 @@ def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(browser: object, checkpoint_path: Path) -> Iterator[Served]:
-    with serving(checkpoint_path, checkpoint_path.parent) as running:
+    with serving(checkpoint_path, checkpoint_path.parent, "torch_cnn") as running:
         yield running
 
 

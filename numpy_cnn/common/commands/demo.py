@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Demo:
     """Draw a digit in the browser and watch both backends read it: probabilities, feature maps, gradients."""
 
-    checkpoint: Annotated[Path | None, tyro.conf.Positional] = None
+    checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CKPT]")] = None
     """A best.safetensors or last.safetensors of either backend; without one, a network is trained on the
     embedded digits first, in a few seconds."""
     port: int = 8000
@@ -45,23 +45,21 @@ class Demo:
             program.backend()  # tells that torch is missing
         with ExitStack() as stack:
             if self.checkpoint is not None:
-                load_checkpoint(self.checkpoint)
+                check_fits(load_checkpoint(self.checkpoint), self.checkpoint)
             listening = stack.enter_context(listen(self.port))
-            path = stack.enter_context(self._network(program))
-            checkpoint = load_checkpoint(path)
-            check_fits(checkpoint, path)
-            packages = [program.name, program.other]
-            note = None
+            packages, note = [program.name, program.other], None
             if find_spec("torch") is None:
                 packages.remove("torch_cnn")
                 note = "PyTorch is not installed, so only NumPy is shown: pip install 'cnn-parity[torch]'"
                 print(note)
-            workers = [stack.enter_context(Worker(package, path)) for package in packages]
-            try:
-                for worker in workers:
-                    worker.wait()
-            except WorkerEnded as ended:
-                raise UserError(str(ended)) from ended
+            with self._network(program) as path:  # once all have loaded it, a new one is needed no more
+                checkpoint = load_checkpoint(path)
+                workers = [stack.enter_context(Worker(package, path)) for package in packages]
+                try:
+                    for worker in workers:
+                        worker.wait()
+                except WorkerEnded as ended:
+                    raise UserError(str(ended)) from ended
             port = listening.getsockname()[1]
             trained = f"trained by {LABELS.get(checkpoint.backend, checkpoint.backend)}"
             name = f"{self.checkpoint or 'a new one'}, {trained} on {checkpoint.config.dataset.data}"

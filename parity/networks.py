@@ -105,23 +105,24 @@ def bound(s: Setting) -> Allowed:
     pool = oracle(F.max_pool2d)
     u = s.u
 
-    conv = _Bilinear(F.conv2d, x, np.zeros_like(x), w["conv1.weight"], w.get("conv1.bias"), u,
+    conv = _Bilinear(F.conv2d, x, np.zeros_like(x), w["conv1.weight"], w.get("conv1.bias"), s,
                      stride=architecture.stride, padding=architecture.padding)  # fmt: skip
     rectified, rectified_error, sure = _relu(conv.y, conv.error)
     pooled, pool_pullback = pool(rectified, kernel_size=architecture.pool)
     pooled_error, _ = pool(rectified_error, kernel_size=architecture.pool)
     sure &= _sure_winners(rectified, rectified_error, architecture.pool)
     flat, flat_error = (a.reshape(len(x), -1) for a in (pooled, pooled_error))
-    fc1 = _Bilinear(F.linear, flat, flat_error, w["fc1.weight"], w.get("fc1.bias"), u)
+    fc1 = _Bilinear(F.linear, flat, flat_error, w["fc1.weight"], w.get("fc1.bias"), s)
     scores, scores_error, fc2 = fc1.y, fc1.error, None
     if architecture.hidden:
         hidden, hidden_error, hidden_sure = _relu(fc1.y, fc1.error)
         sure &= hidden_sure
-        fc2 = _Bilinear(F.linear, hidden, hidden_error, w["fc2.weight"], w.get("fc2.bias"), u)
+        fc2 = _Bilinear(F.linear, hidden, hidden_error, w["fc2.weight"], w.get("fc2.bias"), s)
         scores, scores_error = fc2.y, fc2.error
 
     loss = _mse if architecture.loss == "mse" else _cross_entropy
     y_error, d, d_error = loss(scores, scores_error, s.options["target"], s.dy, u)
+    d_error = d_error + s.tiny  # a probability below the smallest normal number may become 0
     gradients: list[Array | None] = []
     if fc2 is not None:
         d, d_error, of_parameters = fc2.backward(d, d_error)
@@ -140,14 +141,17 @@ def bound(s: Setting) -> Allowed:
 class _Bilinear:
     """A convolution or a dense layer, its output's error, and the errors of its gradients."""
 
-    def __init__(self, like: Any, x: Array, e: Array, w: Array, b: Array | None, u: float, **options: Any) -> None:
-        self.op, self.options, self.u = oracle(like), options, u
+    def __init__(
+        self, like: Any, x: Array, e: Array, w: Array, b: Array | None, s: Setting, **options: Any
+    ) -> None:
+        # Each of n products may fall below the smallest normal number, and become 0.
+        self.op, self.options, self.u, self.tiny = oracle(like), options, s.u, s.tiny
         self.x, self.e, self.w, self.b = x, e, w, b
         self.y, _ = self.op(x, w, b, **options)
         carried, _ = self.op(e, np.abs(w), None, **options)
         bias = None if b is None else np.abs(b)
         size, self.absolute = self.op(np.abs(x) + e, np.abs(w), bias, **options)
-        self.error = carried + gamma(w[0].size + 1, u) * size
+        self.error = carried + gamma(w[0].size + 1, s.u) * size + w[0].size * s.tiny
 
     def backward(self, d: Array, f: Array) -> tuple[Array, Array, list[Array | None]]:
         """From dy and its error: dx, its error, and the errors of dw (and of db)."""
@@ -159,8 +163,10 @@ class _Bilinear:
         carried_dx, carried_dw, _ = of_w(f)
         _, twisted_dw, _ = of_e(np.abs(d) + f)
         positions = d.size // self.w.shape[0]
-        dx_error = carried_dx + gamma(self.w[:, 0].size, self.u) * sum_dx
-        errors: list[Array | None] = [carried_dw + twisted_dw + gamma(positions, self.u) * sum_dw]
+        taps = self.w[:, 0].size
+        dx_error = carried_dx + gamma(taps, self.u) * sum_dx + taps * self.tiny
+        of_dw = carried_dw + twisted_dw + gamma(positions, self.u) * sum_dw + positions * self.tiny
+        errors: list[Array | None] = [of_dw]
         if self.b is not None:
             axes = tuple(axis for axis in range(d.ndim) if axis != 1)
             errors.append(f.sum(axis=axes) + gamma(positions, self.u) * (np.abs(d) + f).sum(axis=axes))

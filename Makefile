@@ -7,7 +7,7 @@ READY := .venv/ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help parity test train check format clean
+.PHONY: help parity test train bench check docs format clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -26,6 +26,12 @@ check: $(READY) ## formatter, linter and type checker
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+docs: $(READY) ## fill the code that the derivations quote in anew
+	$(BIN)/python docs/build.py
+
+bench: $(READY) ## measure the ops and the backends beside PyTorch
+	$(BIN)/python benchmarks/run.py
 
 format: $(READY) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format

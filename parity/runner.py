@@ -88,7 +88,8 @@ def run_row(
                     strategy = narrowed(strategy, lambda case: case.dtype == dtype)
                 search = Search(row, op, lane, strategy, known, report, counting)
                 search.on_found = on_found
-                found = search.run(examples, seed) if seconds is None else soak(search, seconds, seed)
+                soaking = seconds is not None and counting is not None
+                found = soak(search, seconds or 0.0, seed) if soaking else search.run(examples, seed)
                 declined = search.declined or declined
                 if found is None:
                     break

@@ -1,0 +1,50 @@
+"""Cases a second of the harness itself: conv2d in the exact lane, one thread.
+
+    python benchmarks/parity_speed.py [--seconds 5] [--repeat 3]
+
+Aims: 1,000 small cases a second in the soak, 400 under Hypothesis; each compared in output and all gradients, and
+weighed as evidence. By the clock, and by the time of the processor, which minds other programs less.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import time
+from collections.abc import Callable
+
+from parity.adapters import adapt
+from parity.registry import ROWS
+from parity.report import RowReport
+from parity.runner import run_row
+
+
+def main() -> None:
+    """Print both figures, the best of some repetitions."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of a soak")
+    parser.add_argument("--repeat", type=int, default=3, help="repetitions, of which the best counts")
+    typed = parser.parse_args()
+    row = ROWS["conv2d"]
+    op = adapt(row.op)
+    run_row(row, op, examples=50, seed=0, lanes=["exact"])  # torch's first call takes a second
+    examples = int(300 * typed.seconds)
+    modes: dict[str, tuple[int, Callable[[int], RowReport]]] = {
+        "soak": (1000, lambda s: run_row(row, op, examples=1, seed=s, lanes=["exact"], seconds=typed.seconds)),
+        "Hypothesis": (400, lambda s: run_row(row, op, examples=examples, seed=s, lanes=["exact"])),
+    }
+    for name, (aim, run) in modes.items():
+        by_clock = by_processor = 0.0
+        for seed in range(typed.repeat):
+            clock, processor = time.perf_counter(), time.process_time()
+            report = run(seed)
+            assert report.ok, report.failures
+            by_clock = max(by_clock, report.cases / (time.perf_counter() - clock))
+            by_processor = max(by_processor, report.cases / (time.process_time() - processor))
+        print(f"{name:10} {by_clock:6.0f} cases/s by the clock, {by_processor:6.0f} of processor time (aim {aim})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,11 @@
 """`python -m parity`: run the parity suite, or check an implementation of your own."""
 
+import os
 import sys
 from collections.abc import Sequence
+
+# Before NumPy is loaded, whose threads would fight PyTorch's for the cores; the cases are small.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common import flags
 

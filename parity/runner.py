@@ -213,7 +213,11 @@ def _followed(
 
         if not slow:
             found = with_small_numbers(found, expect(row, found.case, lane), run)
-        return found, explain(row, op, lane, found.case, found.differences, run, seconds=0 if slow else None)
+
+        def everything(case: Case) -> list[Difference]:
+            return differences_of(row, op, lane, case)[1]
+
+        return found, explain(row, op, lane, found.case, found.differences, everything, 0 if slow else None)
     except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
         return found, {}
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ MOST_NEEDED = 3
 # Facets that are worth telling where a failure needs them, and otherwise not.
 MINOR = (
     "bias axis",
+    "a pair",
+    "an empty",
     "a zero",
     "a negative",
     "pixels",
@@ -29,13 +32,17 @@ MINOR = (
 )
 
 
+# A quantity, and how it differs: in its values, or because the implementation raised, …
+Kind: TypeAlias = tuple[str, str]
+
+
 @dataclass
 class Sample:
     """Random cases that have been run."""
 
     cases: list[Case] = field(default_factory=list)
     facets: list[dict[str, bool]] = field(default_factory=list)
-    failing: list[set[str]] = field(default_factory=list)  # the quantities that differ
+    failing: list[set[Kind]] = field(default_factory=list)
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Dependence:
 
 def sample(
     strategy: st.SearchStrategy[Case],
-    fails: Callable[[Case], set[str] | None],
+    fails: Callable[[Case], set[Kind] | None],
     facets: Callable[[Case], dict[str, bool]],
     seconds: float = SECONDS,
 ) -> Sample:
@@ -58,7 +65,7 @@ def sample(
 
     Args:
         strategy: draws cases; where it does so by Hypothesis alone, none is run.
-        fails: the quantities that differ on a case; None where it counts for nothing (declined, rejected).
+        fails: what differs on a case, quantities and how; None where it counts for nothing (declined, rejected).
         facets: properties of a case.
         seconds: when to stop.
     """
@@ -79,9 +86,16 @@ def sample(
     return found
 
 
-def dependence(found: Sample, quantity: str) -> Dependence:
-    """What the failures of a quantity have in common that no other case has."""
-    table = [(facets, quantity in failing) for facets, failing in zip(found.facets, found.failing, strict=True)]
+def dependence(found: Sample, kind: Kind) -> Dependence:
+    """What the failures of a quantity have in common that no other case has.
+
+    Where nothing could be compared, for the implementation raised, nothing is known of the other quantities.
+    """
+    table = [
+        (facets, kind in failing)
+        for facets, failing in zip(found.facets, found.failing, strict=True)
+        if kind in failing or not any(how == "raised" for _, how in failing)
+    ]
     learnt = Dependence(len(table), sum(failed for _, failed in table))
     if learnt.failing:
         _learn(table, learnt)

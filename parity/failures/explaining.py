@@ -7,9 +7,10 @@ import numpy as np
 from parity.cases import Case, Lane
 from parity.comparison import Difference, Quantities, quantities
 from parity.expectation import Expected, expect
-from parity.failures.dependence import SECONDS, Dependence, Sample, dependence, sample
+from parity.failures.dependence import SECONDS, Dependence, Kind, Sample, dependence, sample
 from parity.failures.facets import facets
 from parity.failures.script import script
+from parity.failures.variations import varied
 from parity.lanes.bound import referee_and_bounds
 from parity.lanes.structure import LAYOUTS
 from parity.oracle import Array, Op
@@ -27,7 +28,6 @@ def explain(
     case: Case,
     differences: list[Difference],
     run: Callable[[Case], list[Difference]],
-    *,
     seconds: float | None = None,
 ) -> dict[str, Evidence]:
     """The evidence for each quantity that differs on a case.
@@ -38,7 +38,7 @@ def explain(
         lane: the lane that found it.
         case: the smallest case.
         differences: what differs on it.
-        run: what differs on any case of the lane.
+        run: what differs on any case of the lane, known or not.
         seconds: how long to look for what a failure depends on; 0 for not at all.
 
     Raises:
@@ -51,18 +51,19 @@ def explain(
     found = {}
     for difference in differences:
         name = difference.quantity
-        learnt = dependence(sampled, name)
-        largest, wider = _largest(row, lane, sampled, name), None
+        learnt = dependence(sampled, _kind(difference))
+        largest, wider = _largest(row, lane, sampled, difference), None
         if largest is not None:
             larger = expect(row, largest, lane)
             wider = _comparison(row, lane, larger, _ours(op, larger, _by_layout([difference])), name)
         comparison = _comparison(row, lane, expected, ours, name)
         found[name] = Evidence(
             differs=tuple(names),
-            agrees=tuple(other for other in expected.theirs if other not in names),
+            agrees=tuple(other for other in expected.theirs if other not in names and other in ours),
             arrays=_arrays(case, expected),
             comparison=comparison,
             needed=tuple(_sentences(learnt)),
+            varied=tuple(_varied(case, difference, run) if seconds != 0 else ()),
             alike=tuple(learnt.alike),
             script=script(row, op, expected, name, ours),
             wider=wider,
@@ -143,9 +144,9 @@ def _comparison(row: Row, lane: Lane, expected: Expected, ours: Quantities, name
 
 
 def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]], seconds: float | None) -> Sample:
-    def fails(case: Case) -> set[str] | None:
+    def fails(case: Case) -> set[Kind] | None:
         try:
-            return {difference.quantity for difference in run(case)}
+            return {_kind(difference) for difference in run(case)}
         except Exception:  # declined, or rejected by torch
             return None
 
@@ -155,11 +156,28 @@ def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]], secon
     return sample(row.strategy(lane=lane), fails, of, SECONDS if seconds is None else seconds)
 
 
-def _largest(row: Row, lane: Lane, sampled: Sample, quantity: str) -> Case | None:
+def _varied(case: Case, difference: Difference, run: Callable[[Case], list[Difference]]) -> list[str]:
+    def fails(changed: Case) -> bool | None:
+        try:
+            return any(_kind(found) == _kind(difference) for found in run(changed))
+        except Exception:  # no valid case
+            return None
+
+    return varied(case, fails)
+
+
+def _kind(difference: Difference) -> Kind:
+    """Ties and special values are values; what was not computed is as good as raised."""
+    values = difference.aspect in ("values", "ties", "special", "layout")
+    return difference.quantity, "values" if values else difference.aspect.replace("time", "raised")
+
+
+def _largest(row: Row, lane: Lane, sampled: Sample, difference: Difference) -> Case | None:
     """The failing case with the most entries to see a pattern on."""
+    quantity = difference.quantity
     most, largest = 0, None
     for case, failing in zip(sampled.cases, sampled.failing, strict=True):
-        if quantity in failing:
+        if _kind(difference) in failing:
             array = expect(row, case, lane).theirs.get(quantity)
             size = 0 if array is None or array.ndim < 2 else array.size
             if LEAST_TO_SEE <= size <= MOST_TO_SEE and size > most:

@@ -34,6 +34,8 @@ def facets(case: Case, inputs: Inputs) -> dict[str, bool]:
             if spec.name == "weight":
                 found["several taps a kernel"] = spec.shape[2] * spec.shape[3] > 1
     _of_options(case.options, found)
+    found["a pair among the options"] = any(type(v) is tuple for v in case.options.values())
+    found["an empty input"] = any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)
     _of_windows(case, found)
     _of_numbers(inputs, found)
     found["float64"] = case.dtype == "float64"

@@ -38,7 +38,8 @@ def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities
             literals.append(f"{name} = {_literal(value)}")
     if has_gradients:
         literals.append(f"dy = {_literal(expected.dy)}")
-    given = ", ".join([*arrays, *(_keyword(name, value) for name, value in options.items())])
+    taken = _taken(getattr(op, "written", None) or op, options)
+    given = ", ".join([*arrays, *(_keyword(name, value) for name, value in taken.items())])
     tensors = {name: f"t_{name}" for name, array in arrays.items()}
     to_torch = ", ".join(
         [
@@ -85,8 +86,24 @@ def _yours(op: Op, expected: Expected, quantity: str, given: str, ours: Quantiti
             if _gives(lines, dict(zip(names, parts, strict=True)), expected, got):
                 imports = f"from {file.stem} import {', '.join(names)}"
                 return [f"sys.path.insert(0, {str(file.parent)!r})", imports], lines
+    if got is None and len(sources) == 1 and sources[0] is not None and inspect.isfunction(written):
+        file, name = sources[0]  # it raised, and will again
+        lines = [f"y, pullback = {name}({given})", "yours = y"]
+        return [f"sys.path.insert(0, {str(file.parent)!r})", f"from {file.stem} import {name}"], lines
     recorded = "None" if got is None else _literal(got)
     return [], [f"yours = {recorded}  # as your implementation gave it"]
+
+
+def _taken(written: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the implementation has."""
+    first = written[0] if isinstance(written, (tuple, list)) else written
+    try:
+        parameters = inspect.signature(first).parameters
+    except (TypeError, ValueError):
+        return options
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return options
+    return {name: value for name, value in options.items() if name in parameters}
 
 
 def _calls(names: list[str], given: str, place: int | None) -> list[list[str]]:

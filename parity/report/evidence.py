@@ -43,6 +43,7 @@ class Evidence:
     arrays: dict[str, Array]  # what the op was given, and dy
     comparison: Comparison | None  # None where there are no two arrays of one shape to compare
     needed: tuple[str, ...] = ()  # "only with groups > 1: in 31 of 31 such cases, in none of 69 others"
+    varied: tuple[str, ...] = ()  # what becomes of the smallest case when one thing is changed
     alike: tuple[str, ...] = ()  # "stride > 1": fails with and without
     script: str | None = None  # stands alone, with NumPy and torch
     wider: Comparison | None = None  # the same quantity on a larger case, where a pattern shows

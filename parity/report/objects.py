@@ -52,6 +52,7 @@ class Failure:
             told |= {
                 "agrees": list(self.evidence.agrees),
                 "fails": list(self.evidence.needed),
+                "varied": list(self.evidence.varied),
                 "fails_with_and_without": list(self.evidence.alike),
                 "script": self.evidence.script,
             }

@@ -59,7 +59,7 @@ def told(failure: "Failure") -> str:
     if evidence is not None:
         lines.append(
             f"  differs: {', '.join(evidence.differs)}; "
-            + (f"agrees: {', '.join(evidence.agrees)}" if evidence.agrees else "nothing else to agree")
+            + (f"agrees: {', '.join(evidence.agrees)}" if evidence.agrees else "nothing else was computed")
         )
         if evidence.comparison is not None:
             lines.append(f"  {who(failure, evidence.comparison)}")
@@ -105,6 +105,8 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
     if (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
         lines += [f"  on a larger case (# wrong, · right): {evidence.wider_case}", *_indented(map_of(c.wrong)), ""]
     lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(evidence.needed)]
+    if evidence.varied:
+        lines.append(f"  on this case {', '.join(evidence.varied)}")
     if evidence.alike:
         lines.append(f"  fails alike with and without: {', '.join(evidence.alike)}")
     if evidence.script:

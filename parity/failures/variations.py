@@ -33,6 +33,7 @@ def varied(case: Case, fails: Callable[[Case], bool | None], seconds: float = SE
 
 def _changes(case: Case) -> Iterator[tuple[str, Case]]:
     first = case.arrays[0]
+    shape: tuple[int, ...]
     for name, value in case.options.items():
         for other in _others(name, value):
             changed = replace(case, options=case.options | {name: other})

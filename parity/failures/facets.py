@@ -26,13 +26,19 @@ def facets(case: Case, inputs: Inputs) -> dict[str, bool]:
         if spec.name != "input":
             found[f"{spec.name} given"] = True
         rank = len(spec.shape)
-        names = _AXES.get((spec.name, rank)) or [f"{spec.name} axis {place} > 1" for place in range(rank)]
+        named = spec.name != "input" or "stride" in case.options
+        names = (_AXES.get((spec.name, rank)) if named else None) or [
+            f"{spec.name} axis {place} > 1" for place in range(rank)
+        ]
         found |= {name: size > 1 for name, size in zip(names, spec.shape, strict=True) if name}
         if rank == 4 and spec.name in ("input", "weight"):
             what = "image" if spec.name == "input" else "kernel"
             found[f"{what} not square"] = spec.shape[2] != spec.shape[3]
             if spec.name == "weight":
                 found["several taps a kernel"] = spec.shape[2] * spec.shape[3] > 1
+    shape = case.arrays[0].shape
+    if shape and "stride" not in case.options:
+        found["several samples"] = int(np.prod(shape[:-1])) > 1
     _of_options(case.options, found)
     found["a pair among the options"] = any(type(v) is tuple for v in case.options.values())
     found["an empty input"] = any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)

@@ -96,9 +96,12 @@ def run_row(
                 counting = None
                 stopped = any(difference.aspect == "time" for difference in found.differences)
                 wanted = supports if callable(supports) else _narrows_of(op) | fixed
+                first = found
                 found, evidence = _followed(row, op, lane, found, wanted, search)
-                for difference in found.differences:
+                news = [d for d in found.differences if not known.has(d.quantity, d.aspect)]
+                for difference in news or first.differences:  # something is learnt each time: the search ends
                     known.add(difference)
+                for difference in news:
                     failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
                     name = failure.convention or (failure.aspect if failure.aspect in ASPECTS else None)
                     (report.accepted if name in accepted else report.failures).append(failure)
@@ -112,8 +115,8 @@ def run_row(
             name: value for name, value in implementation.narrows.items() if name not in ("rank", "upstream")
         }
         if left_out:
-            told = ", ".join("no pairs" if n == "pairs" else f"{n}={v!r}" for n, v in left_out.items())
-            report.notes.append(f"checked with {told} alone, for it has no more")
+            values = ", ".join("no pairs" if n == "pairs" else f"{n}={v!r}" for n, v in left_out.items())
+            report.notes.append(f"checked with {values} alone, for it has no more")
     return report
 
 

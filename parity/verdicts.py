@@ -18,16 +18,17 @@ DRAWS = 6
 
 def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> Mismatch:
     """The mismatch with what is known of the kind of each difference."""
-    return Mismatch(
-        found.lane, found.case, [_classified(row, op, found.case, d, supports) for d in found.differences]
-    )
+    return Mismatch(found.lane, found.case, [_classified(row, op, found, d, supports) for d in found.differences])
 
 
-def _classified(row: Row, op: Op, case: Case, difference: Difference, supports: Supports | None) -> Difference:
+def _classified(
+    row: Row, op: Op, found: Mismatch, difference: Difference, supports: Supports | None
+) -> Difference:
     if difference.aspect not in ("values", "special") or difference.wrong_side == "oracle":
         return difference
-    ties = difference.aspect == "values" and only_ties(row, op, case, difference.quantity)
-    if ties:
+    # Real numbers do not tie, so a failure of the bound lane is none of a rule for ties.
+    integers = difference.aspect == "values" and found.lane in ("exact", "structure")
+    if integers and only_ties(row, op, found.case, difference.quantity):
         difference = replace(difference, aspect="ties")
     if difference.aspect == "special":
         return difference
@@ -51,7 +52,8 @@ def told(difference: Difference) -> str:
 def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
     """Whether the quantity agrees, in the geometry of this case, wherever no two values are equal and none is 0.
 
-    Six draws: of both signs, all negative, all positive. A mistake of the kind "padding with 0" is seen then.
+    Six draws: of both signs, all negative, all positive, so that a mistake of the kind "padding with 0" is seen;
+    half of them with numbers larger than the case's, so that one of low precision is.
     """
     if "exact" not in row.lanes:
         return False
@@ -73,7 +75,7 @@ def _without_ties(case: Case, draw: int) -> Case:
         if spec.kind != "real" or spec.shape is None:
             continue
         size = int(np.prod(spec.shape))
-        numbers = generator.permutation(size) + 1
+        numbers = generator.permutation(size) + 1 + (case.magnitude if draw >= DRAWS // 2 else 0)
         signs = (generator.choice([-1, 1], size), -1, 1)[draw % 3]
         values[spec.name] = (numbers * signs).reshape(spec.shape).astype(float)
     return replace(case, values=values)

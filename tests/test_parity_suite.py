@@ -1,9 +1,16 @@
 """The parity suite itself: every row in every lane agrees with torch."""
 
+import inspect
+
+import numpy as np
 import pytest
+import torch
+from hypothesis import find, settings
 
 import parity
+from numpy_cnn import ops
 from parity.registry import ROWS
+from parity.values import inputs_of
 
 EXAMPLES = 200
 
@@ -19,11 +26,20 @@ def test_row_agrees_with_torch(name: str) -> None:
 
 
 def test_every_public_op_has_a_row() -> None:
-    from numpy_cnn import ops
-
     assert set(ops.__all__) <= set(ROWS), "add a row to parity/registry.py for each new op"
     for name in ops.__all__:
         assert ROWS[name].op is getattr(ops, name)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.op is getattr(ops, name, None)])
+def test_arguments_have_torchs_names(name: str) -> None:
+    row = ROWS[name]
+    case = find(row.strategy(lane="bound"), lambda _: True, settings=settings(database=None))
+    inputs = inputs_of(case, "bound", integer=False)
+    names = [*inspect.signature(row.op).parameters][: len(inputs.arrays)]
+    keywords = dict(zip(names, inputs.arrays, strict=True)) | inputs.options
+    tensors = {n: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for n, a in keywords.items()}
+    np.testing.assert_array_equal(row.op(**keywords)[0].shape, row.like(**tensors).shape)
 
 
 def test_every_optimizer_has_a_row() -> None:

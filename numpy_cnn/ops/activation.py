@@ -4,7 +4,7 @@ from numpy_cnn.ops.arguments import Array, Pullback, check_floats, cotangent
 from numpy_cnn.ops.masks import keep
 
 
-def relu(x: Array) -> tuple[Array, Pullback]:
+def relu(input: Array) -> tuple[Array, Pullback]:
     """Rectify, as `torch.nn.functional.relu`.
 
         y = max(x, 0)        dx = dy where x > 0, else 0
@@ -13,14 +13,15 @@ def relu(x: Array) -> tuple[Array, Pullback]:
     does not multiply: an infinite dy at a dead unit gives 0, not NaN.
 
     Args:
-        x: any shape, floating.
+        input: x, any shape, floating.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
     Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines (2010).
     """
-    check_floats("relu", x=x)
+    check_floats("relu", input=input)
+    x = input
     # `not x < 0` and neither `x > 0` nor `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
     y = keep(x, ~(x < 0))
 

@@ -24,7 +24,7 @@ PRODUCT = 1_000_000
 
 
 def conv2d(
-    x: Array,
+    input: Array,
     weight: Array,
     bias: Array | None = None,
     stride: IntPair = 1,
@@ -43,7 +43,7 @@ def conv2d(
         db[o]       = Σ_{n,p,q} u[n,o,p,q]
 
     Args:
-        x: images (N, C, H, W), or one image (C, H, W).
+        input: x, images (N, C, H, W), or one image (C, H, W).
         weight: kernels (O, C/groups, kh, kw).
         bias: (O,), or None.
         stride: step of the window in pixels, one int or (height, width).
@@ -62,7 +62,8 @@ def conv2d(
     Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016); as a matrix
     product of patches: K. Chellapilla, S. Puri and P. Simard (2006).
     """
-    check_floats("conv2d", x=x, weight=weight, bias=bias)
+    check_floats("conv2d", input=input, weight=weight, bias=bias)
+    x = input
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)

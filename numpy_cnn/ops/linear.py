@@ -7,13 +7,13 @@ import numpy as np
 from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
 
 
-def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
+def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
     """Multiply by a matrix and add a vector, as `torch.nn.functional.linear`.
 
         y = x wᵀ + b        dx = dy w        dw = dyᵀ x        db = Σ dy over all but the last axis
 
     Args:
-        x: (…, in), any number of leading axes.
+        input: x, (…, in), any number of leading axes.
         weight: (out, in).
         bias: (out,), or None.
 
@@ -24,7 +24,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, P
     Raises:
         ValueError: shapes or dtypes do not fit.
     """
-    check_floats("linear", x=x, weight=weight, bias=bias)
+    check_floats("linear", input=input, weight=weight, bias=bias)
+    x = input
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: expected x (…, in) and weight (out, in), got {x.shape} and {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -53,11 +54,11 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, P
     return y, pullback
 
 
-def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:
+def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:
     """Make one axis of the axes start_dim … end_dim, in row-major order, as `torch.flatten`.
 
     Args:
-        x: any shape.
+        input: x, any shape.
         start_dim: the first axis that goes in; the network uses 1, which keeps the batch.
         end_dim: the last one, counted in.
 
@@ -67,7 +68,8 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pul
     Raises:
         ValueError: an axis that x does not have, or start_dim behind end_dim.
     """
-    check_floats("flatten", x=x)
+    check_floats("flatten", input=input)
+    x = input
     start, end = axis("flatten", "start_dim", start_dim, x.ndim), axis("flatten", "end_dim", end_dim, x.ndim)
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in the shape {x.shape}")

@@ -9,7 +9,7 @@ from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotange
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
 
-def softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
+def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
     """Turn scores into probabilities along `dim`, as `torch.nn.functional.softmax`.
 
         y_i = exp(x_i) / Σ_j exp(x_j)        dx_i = y_i · (dy_i − Σ_j y_j dy_j)
@@ -17,13 +17,14 @@ def softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
     The largest score is subtracted first: the quotient stays the same and exp cannot overflow.
 
     Args:
-        x: scores, any shape.
+        input: x, scores, any shape.
         dim: the axis whose entries compete; they sum to 1 afterwards.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
     """
-    check_floats("softmax", x=x)
+    check_floats("softmax", input=input)
+    x = input
     if x.ndim == 0:
         y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
@@ -38,7 +39,7 @@ def softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
     return y, pullback
 
 
-def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
+def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
     """The logarithm of the softmax, as `torch.nn.functional.log_softmax`.
 
         y_i = x_i − log Σ_j exp(x_j)        dx_i = dy_i − exp(y_i) · Σ_j dy_j
@@ -46,7 +47,7 @@ def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
     Computed as z − log Σ exp(z) with z = x − max x, which is finite where log(softmax(x)) would be log 0.
 
     Args:
-        x: scores, any shape.
+        input: x, scores, any shape.
         dim: the axis whose entries compete.
 
     Returns:
@@ -54,7 +55,8 @@ def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
 
     Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
-    check_floats("log_softmax", x=x)
+    check_floats("log_softmax", input=input)
+    x = input
     if x.ndim == 0:
         y, row_pullback = log_softmax(x[None], axis("log_softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),)
@@ -70,7 +72,7 @@ def log_softmax(x: Array, dim: int) -> tuple[Array, Pullback]:
 
 
 def nll_loss(
-    x: Array,
+    input: Array,
     target: Array,
     weight: Array | None = None,
     ignore_index: int = -100,
@@ -84,7 +86,7 @@ def nll_loss(
     is NaN. dx[n, t_n] = −v_n · dy_n, with dy / Σ v for dy_n in a mean, and 0 everywhere else.
 
     Args:
-        x: log-probabilities (N, C), (C,) or (N, C, d1, …).
+        input: x, log-probabilities (N, C), (C,) or (N, C, d1, …).
         target: int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
         weight: one factor a class (C,), or None. It is an option: no gradient is given for it.
         ignore_index: the target that marks a sample to be left out.
@@ -96,7 +98,8 @@ def nll_loss(
     Raises:
         ValueError: shapes or dtypes do not fit, or a target is no class.
     """
-    check_floats("nll_loss", x=x, weight=weight)
+    check_floats("nll_loss", input=input, weight=weight)
+    x = input
     _check_reduction("nll_loss", reduction)
     _check_targets(x, target, weight, ignore_index)
     kept = np.asarray(target != ignore_index)
@@ -122,7 +125,7 @@ def nll_loss(
 
 
 def cross_entropy(
-    x: Array,
+    input: Array,
     target: Array,
     weight: Array | None = None,
     ignore_index: int = -100,
@@ -140,7 +143,8 @@ def cross_entropy(
     Raises:
         ValueError: shapes or dtypes do not fit, or a target is no class.
     """
-    check_floats("cross_entropy", x=x)
+    check_floats("cross_entropy", input=input)
+    x = input
     if x.ndim == 0:
         raise ValueError("cross_entropy: expected scores (N, C), (C,) or (N, C, d1, …), got a single number")
     log_probabilities, softmax_pullback = log_softmax(x, dim=0 if x.ndim == 1 else 1)
@@ -153,21 +157,22 @@ def cross_entropy(
     return y, pullback
 
 
-def mse_loss(x: Array, target: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
+def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
     """The squared error, as `torch.nn.functional.mse_loss`.
 
         none: y = (x − t)²        sum: Σ (x − t)²        mean: Σ (x − t)² / size
         dx = 2 (x − t) · dy, divided by the size in a mean; dt = −dx
 
     Args:
-        x: predictions, any shape.
+        input: x, predictions, any shape.
         target: of x's shape. Torch would broadcast another shape, with a warning; here it is an error.
         reduction: "none", "mean" (over all elements) or "sum".
 
     Returns:
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
     """
-    check_floats("mse_loss", x=x, target=target)
+    check_floats("mse_loss", input=input, target=target)
+    x = input
     _check_reduction("mse_loss", reduction)
     if x.shape != target.shape:
         raise ValueError(f"mse_loss: x and target must have one shape, got {x.shape} and {target.shape}")

@@ -9,7 +9,7 @@ from numpy_cnn.ops.windows import Axis
 
 
 def max_pool2d(
-    x: Array,
+    input: Array,
     kernel_size: IntPair,
     stride: IntPair | None = None,
     padding: IntPair = 0,
@@ -24,7 +24,7 @@ def max_pool2d(
     tap that won. Of equal taps the first in row-major order wins; of several NaN the last, as in torch.
 
     Args:
-        x: images (N, C, H, W), or one image (C, H, W).
+        input: x, images (N, C, H, W), or one image (C, H, W).
         kernel_size: size of the window in taps, one int or (height, width).
         stride: step of the window in pixels; None for the kernel's size.
         padding: pixels on each side, at most half the kernel's size.
@@ -39,7 +39,8 @@ def max_pool2d(
         ValueError: shapes, dtype or options do not fit, or a window meets no pixel at all (torch would answer
             −∞ there, and its backward would write outside of the image: pytorch#114216).
     """
-    check_floats("max_pool2d", x=x)
+    check_floats("max_pool2d", input=input)
+    x = input
     if x.ndim == 3:
         y, batch_pullback = max_pool2d(x[None], kernel_size, stride, padding, dilation, ceil_mode)
         return y[0], lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y[0])[None])[0][0],)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 
 import hypothesis
 import hypothesis.core
@@ -12,6 +13,10 @@ import parity
 from parity import defaults
 
 pytest_plugins = ["pytester"]
+
+# An installed project is found by its entry point, and must not be named a second time.
+INSTALLED = any(point.value == "parity.plugin" for point in entry_points(group="pytest11"))
+PLUGIN = [] if INSTALLED else ["-p", "parity.plugin"]
 
 TEST = """
 import parity
@@ -27,8 +32,10 @@ def test_what_was_chosen():
 
 @pytest.fixture(autouse=True)
 def nothing_chosen() -> Iterator[None]:
-    yield
+    before = defaults.Chosen.examples, defaults.Chosen.seed
     defaults.Chosen.examples = defaults.Chosen.seed = None
+    yield
+    defaults.Chosen.examples, defaults.Chosen.seed = before
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,7 @@ def test_flags_reach_the_tests(pytester: pytest.Pytester, flags: list[str], exam
     pytester.makepyfile(TEST.format(examples=examples, seed=seed))
     before = hypothesis.core.global_force_seed
     try:
-        done = pytester.runpytest("-p", "parity.plugin", "-p", "no:cacheprovider", *flags)
+        done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", *flags)
     finally:
         hypothesis.core.global_force_seed = before
     done.assert_outcomes(passed=2)
@@ -51,14 +58,14 @@ def test_flags_reach_the_tests(pytester: pytest.Pytester, flags: list[str], exam
 
 @pytest.mark.parametrize("flags", [["--parity-examples", "0"], ["--parity-seed", "-1"]])
 def test_flags_that_mean_nothing(pytester: pytest.Pytester, flags: list[str]) -> None:
-    done = pytester.runpytest("-p", "parity.plugin", *flags)
+    done = pytester.runpytest(*PLUGIN, *flags)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([f"*got {flags[1]}*"])
 
 
 def test_a_failure_is_told_in_the_tests_output(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import parity\ntest_relu = parity.case('relu', lambda x: (x, lambda dy: (dy,)))")
-    done = pytester.runpytest("-p", "parity.plugin", "-p", "no:cacheprovider", "--parity-examples", "10")
+    done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", "--parity-examples", "10")
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["*relu: output in the exact lane*", "*python -m parity replay*"])
 

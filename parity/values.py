@@ -20,13 +20,14 @@ class Inputs(NamedTuple):
     generator: np.random.Generator
     magnitude: int
     integer: bool
+    zeros: bool = True  # whether the cotangent may have some
     dy: Array | None = None  # where the case itself gives the cotangent
 
     def cotangent(self, y: Array) -> Array:
         """dy in y's shape and dtype: random, never ones, which half of all mistakes look right to."""
         if self.dy is not None:
             return self.dy.reshape(np.shape(y)).astype(y.dtype)
-        return _numbers(self.generator, np.shape(y), self.magnitude, self.integer).astype(y.dtype)
+        return _numbers(self.generator, np.shape(y), self.magnitude, self.integer, self.zeros).astype(y.dtype)
 
     def private(self) -> "Inputs":
         """The same with arrays of its own, for someone who may write to them."""
@@ -47,7 +48,7 @@ def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
     """
     generator = np.random.default_rng(case.seed)
     drawn = {
-        spec.name: _array(spec, case, generator, integer, lane == "special" and place == 0)
+        spec.name: _array(spec, case, generator, integer, lane, first=place == 0)
         for place, spec in enumerate(case.arrays)
     }
     given = case.values or {}
@@ -64,12 +65,13 @@ def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
         generator,
         case.magnitude,
         integer,
+        lane != "special",
         np.array(given["dy"], dtype=case.dtype) if "dy" in given else None,
     )
 
 
 def _array(
-    spec: ArraySpec, case: Case, generator: np.random.Generator, integer: bool, special: bool
+    spec: ArraySpec, case: Case, generator: np.random.Generator, integer: bool, lane: Lane, first: bool
 ) -> Array | None:
     if spec.shape is None:
         return None
@@ -80,8 +82,10 @@ def _array(
         return np.asarray(target)
     if spec.kind == "weights":
         return generator.integers(1, 5, spec.shape).astype(case.dtype)
-    numbers = _numbers(generator, spec.shape, case.magnitude, integer)
-    if special:
+    # The special values stand in the input alone, and meet no zero: 0·∞ is NaN in one library's product of
+    # matrices, and 0 in another's, which leaves a zero factor out.
+    numbers = _numbers(generator, spec.shape, case.magnitude, integer, zeros=first or lane != "special")
+    if first and lane == "special":
         # Half of the entries, so that a tie or a NaN has ordinary neighbours.
         numbers = np.where(generator.random(spec.shape) < 0.5, generator.choice(SPECIAL, spec.shape), numbers)
     if spec.kind == "log":
@@ -89,9 +93,12 @@ def _array(
     return np.asarray(numbers.astype(case.dtype))
 
 
-def _numbers(generator: np.random.Generator, shape: tuple[int, ...], magnitude: int, integer: bool) -> Array:
+def _numbers(
+    generator: np.random.Generator, shape: tuple[int, ...], magnitude: int, integer: bool, zeros: bool
+) -> Array:
     if integer:
-        return generator.integers(-magnitude, magnitude + 1, shape).astype(np.float64)
+        numbers = generator.integers(-magnitude, magnitude + 1, shape).astype(np.float64)
+        return numbers if zeros else np.where(numbers == 0, 1.0, numbers)
     return np.asarray(generator.standard_normal(shape) * magnitude)
 
 

@@ -65,6 +65,7 @@ class Check:
         from parity.failures.saved import save
         from parity.registry import ROWS
         from parity.report import Report
+        from parity.report.terminal import notes_of
         from parity.runner import acceptable, check_words, run_row
 
         try:
@@ -109,6 +110,8 @@ class Check:
         to_stdout = self.json == Path("-")
         console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
         console.print(report.table())
+        for note in notes_of(report):
+            console.print(note, markup=False, soft_wrap=True)
         for failure in report.failures:
             console.print(f"{failure}\n", markup=False, soft_wrap=True)
         console.print(f"{report.cases} cases, seed {self.seed}: {report.verdict}", markup=False)

@@ -49,6 +49,17 @@ def table_of(report: "Report") -> RenderableType:
     return table
 
 
+def notes_of(report: "Report") -> list[str]:
+    """What was declined, accepted or left out, a line each."""
+    lines = []
+    for row in report.rows:
+        if declined := sum(row.declined.values()):
+            lines.append(f"{row.name}: {declined} cases declined")
+        lines += [f"{row.name}: accepted: {failure.quantity}: {failure.diagnosis}" for failure in row.accepted]
+        lines += [f"{row.name}: {note}" for note in row.notes]
+    return lines
+
+
 def told(failure: "Failure") -> str:
     """One failure from top to bottom: what, where, who, on which numbers, when, and how to see it again."""
     evidence = failure.evidence
@@ -56,6 +67,12 @@ def told(failure: "Failure") -> str:
         f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})",
         f"  {failure.diagnosis}",
     ]
+    if failure.verdict == "manners":
+        lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
+    elif failure.verdict == "convention":
+        lines.append(f"  another convention than torch's; accept {failure.convention!r} to keep it")
+    if failure.place:
+        lines.append(f"  at {failure.place}")
     if evidence is not None:
         lines.append(
             f"  differs: {', '.join(evidence.differs)}; "

@@ -85,6 +85,11 @@ def test_a_hostile_name_stays_a_name() -> None:
     assert numbers_of(text)["name"] == name
 
 
+def shortened(array: np.ndarray) -> np.ndarray:
+    """The numbers as the page carries them: to 9 significant digits."""
+    return np.vectorize(lambda number: float(f"{number:.9g}"))(array)
+
+
 def test_the_page_carries_the_numbers_of_the_trace() -> None:
     start, traces = WALKED
     told = numbers_of(page(start, traces, "numpy_cnn", "tree.jpg"))
@@ -96,8 +101,8 @@ def test_the_page_carries_the_numbers_of_the_trace() -> None:
         "dconv": traces[0].gradients["conv1"],
         "dkernel": traces[0].parameters["conv1.weight"],
     }.items():
-        np.testing.assert_allclose(only[name], array[0, 0], rtol=1e-8, err_msg=name)
-    np.testing.assert_allclose(told["dinputs"], traces[0].gradients["input"][0, 0], rtol=1e-8)
+        np.testing.assert_array_equal(only[name], shortened(array[0, 0]), err_msg=name)
+    np.testing.assert_array_equal(told["dinputs"], shortened(traces[0].gradients["input"][0, 0]))
     assert [epoch[0] for epoch in told["epochs"]] == [trace.loss for trace in traces]
     assert len(told["epochs"]) == 3
 

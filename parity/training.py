@@ -21,9 +21,9 @@ from numpy_cnn.common.config import OptimizerConfig
 from numpy_cnn.common.initial import initial_parameters
 from parity.oracle import one_thread
 
-# 2⁻²⁹ is the ratio of the two roundoffs. Over 24 runs (two architectures, Adam and SGD with momentum, 20 and 200
-# steps, three seeds) the distance was 0.0006 to 2.1 times that; five more bits are allowed, where a mistake of
-# relative size 1e-6 would need twenty.
+# 2⁻²⁹ is the ratio of the two roundoffs. Over 24 runs of `python -m parity train` (--arch hidden and simple,
+# --optimizer adam and sgd --momentum 0.9, --steps 20 and 200, --seed 0, 1 and 2) the worst quantity of a run lay
+# between 0.02 and 6 times that. Five bits are allowed: a mistake is not smaller for being computed more precisely.
 ALLOWED = 2.0**-29 * 2**5
 
 

@@ -21,6 +21,7 @@ def _run(arguments: list[str]) -> int:
     from parity.commands.list import List
     from parity.commands.new import New
     from parity.commands.replay import Replay
+    from parity.commands.storage import nothing_left_behind
     from parity.commands.train import Train
     from parity.commands.watch import Watch
 
@@ -31,7 +32,8 @@ def _run(arguments: list[str]) -> int:
         "check",
         arguments,
     )
-    return int(command.run())
+    with nothing_left_behind():
+        return int(command.run())
 
 
 if __name__ == "__main__":

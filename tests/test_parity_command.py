@@ -1,13 +1,17 @@
 """`python -m parity`, as it is typed."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis  # noqa: F401  # loaded, as in a run of pytest that uses it
 import pytest
 
 from parity.__main__ import main
+from parity.commands.storage import nothing_left_behind
 
 WRONG = """
 import numpy as np
@@ -143,6 +147,45 @@ def test_a_mistake_is_one_line(
     assert message in err[-1]
     assert err[-1].startswith("parity: error: ")
     assert not any("Traceback" in line for line in err)
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python -m parity …` as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "parity", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | environment,
+    )
+
+
+def test_a_check_leaves_nothing_where_it_is_typed(tmp_path: Path) -> None:
+    here, notes = tmp_path / "here", tmp_path / "notes"
+    here.mkdir()
+    assert run(here, "check", "linear", "--examples", "40").returncode == 0
+    assert [*here.iterdir()] == []
+    # Who has named a folder for Hypothesis' notes finds them there.
+    assert (
+        run(here, "check", "linear", "--examples", "40", HYPOTHESIS_STORAGE_DIRECTORY=str(notes)).returncode == 0
+    )
+    assert [*here.iterdir()] == []
+    assert notes.is_dir()
+
+
+def test_where_hypothesis_runs_already_its_folder_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "hypothesis" in sys.modules
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    with nothing_left_behind():
+        assert "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ
+
+
+def test_help_is_readable() -> None:
+    for command in ("check", "replay", "new", "watch"):
+        done = run(Path(), command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert not re.search(r"None|STR|PATH|\(default: \)", done.stdout), done.stdout
 
 
 def test_help_is_quick_to_come() -> None:

@@ -9,35 +9,36 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from numpy_cnn.common.errors import UserError
+from parity.commands.placeholders import named
 
 
 @dataclass(frozen=True)
 class Check:
     """Compare implementations with torch on generated cases: all rows, or those named."""
 
-    ops: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
     """Rows, such as conv2d; `list` names them."""
-    impl: str | None = None
-    """FILE.py:NAME of your own implementation of the one row named, or FILE.py:FORWARD,BACKWARD."""
-    supports: tuple[str, ...] = ()
+    impl: Annotated[str | None, named("FILE.py:NAME")] = None
+    """Your own implementation of the one row named; a pair is FILE.py:FORWARD,BACKWARD."""
+    supports: Annotated[tuple[str, ...], named("NAME=VALUE ...")] = ()
     """What it takes, so that nothing else is drawn, as in: groups=1 stride=1 square=true."""
-    accept: tuple[str, ...] = ()
+    accept: Annotated[tuple[str, ...], named("NAME ...")] = ()
     """Conventions and bad manners that are no failures, by the names that failures give them."""
-    timeout: float = 30.0
+    timeout: Annotated[float, named("SECONDS", None)] = 30.0
     """Seconds that one call of it may take."""
     examples: int = 200
     """Cases a row and lane."""
     seed: int = 0
     """The same seed draws the same cases."""
-    dtype: Literal["float32", "float64"] | None = None
+    dtype: Annotated[Literal["float32", "float64"] | None, named("float32|float64", "(default: both)")] = None
     """Cases of this precision alone."""
-    json: Path | None = None
+    json: Annotated[Path | None, named("FILE")] = None
     """File for the report as JSON; - for standard output."""
-    html: Path | None = None
+    html: Annotated[Path | None, named("FILE")] = None
     """File for the report as a page of its own, with pictures."""
-    soak: float | None = None
-    """Seconds a row: as many cases as fit, without Hypothesis, instead of --examples."""
-    failures: Path = Path(".parity")
+    soak: Annotated[float | None, named("SECONDS")] = None
+    """As many cases as fit into so many seconds a row, without Hypothesis, instead of --examples."""
+    failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder that failures are saved in, for `replay`."""
 
     def run(self) -> int:

@@ -6,14 +6,15 @@ from typing import Annotated
 import tyro
 
 from numpy_cnn.common.errors import UserError
+from parity.commands.placeholders import named
 
 
 @dataclass(frozen=True)
 class New:
     """Print a file to begin your own layer with: python -m parity new conv2d > my_conv2d.py"""
 
-    op: Annotated[str, tyro.conf.Positional]
-    """Row, such as conv2d; `list` names them."""
+    op: Annotated[str, tyro.conf.Positional, named("ROW")]
+    """Such as conv2d; `list` names them."""
 
     def run(self) -> int:
         """Print the stub; the exit code."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from numpy_cnn.common.errors import UserError
+from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
     from parity.failures.saved import Saved
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 class Replay:
     """Run failures again: one case as a report prints it, a saved file, or all of those saved."""
 
-    case: Annotated[str, tyro.conf.Positional]
-    """LANE:JSON, a FILE of .parity, or the word all."""
-    impl: str | None = None
-    """FILE.py:NAME of your own implementation; that of the saved failure if left out."""
-    failures: Path = Path(".parity")
+    case: Annotated[str, tyro.conf.Positional, named("CASE")]
+    """LANE:JSON as a report prints it, a FILE of .parity, or the word all."""
+    impl: Annotated[str | None, named("FILE.py:NAME")] = None
+    """Your own implementation; that of the saved failure if left out."""
+    failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
-    forget: bool = False
+    forget: Annotated[bool, named(None)] = False
     """Delete the files of those that are fixed."""
 
     def run(self) -> int:

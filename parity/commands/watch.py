@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from numpy_cnn.common.errors import UserError
+from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
     from parity.comparison import Difference
@@ -23,15 +24,15 @@ AT_ONCE = 0.4  # seconds of cases before the verdict
 class Watch:
     """Check your own layer at every save: saved failures first, the verdict within a second."""
 
-    impl: Annotated[str, tyro.conf.Positional]
-    """FILE.py:NAME."""
-    op: str | None = None
+    impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
+    """Your own implementation; a pair is FILE.py:FORWARD,BACKWARD."""
+    op: Annotated[str | None, named("ROW")] = None
     """The row it is checked as; guessed from NAME if left out."""
-    failures: Path = Path(".parity")
+    failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
     seed: int = 0
     """Of the first round; each save draws other cases."""
-    rounds: int | None = None
+    rounds: Annotated[int | None, named("N")] = None
     """Stop after so many saves, the first look included."""
 
     def run(self) -> int:

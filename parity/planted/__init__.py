@@ -1,0 +1,21 @@
+"""A catalogue of planted bugs: the exam that the harness sits, written without a look at how it answers.
+
+`PLANTED` are implementations with one mistake each, `CORRECT` such that are right and done another way. Every bug
+has to be found, none of the right ones may be. `python -m parity self-test` runs both.
+"""
+
+from parity.planted import activation, convolution, linear, loss, network, optimizers, pooling, softmax
+from parity.planted.bug import PLANTED, Planted
+
+__all__ = [
+    "PLANTED",
+    "Planted",
+    "activation",
+    "convolution",
+    "linear",
+    "loss",
+    "network",
+    "optimizers",
+    "pooling",
+    "softmax",
+]

@@ -23,10 +23,12 @@ def by_hand(kind: Callable[..., Any]) -> Op:
 
     def op(parameter: Array, *gradients: Array | None, **settings: Any) -> tuple[Array, None]:
         w = parameter.copy()
-        optimizer = kind({"w": w}, **settings)
+        # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
+        neighbour = np.ones(2, w.dtype)
+        optimizer = kind({"neighbour": neighbour, "w": w}, **settings)
         trajectory = []
         for gradient in gradients:
-            optimizer.step({"w": gradient})
+            optimizer.step({"neighbour": neighbour.copy(), "w": gradient})
             trajectory.append(w.copy())
         return np.stack(trajectory), None
 

@@ -1,6 +1,7 @@
 """What must hold whatever the numbers are: purity, memory layouts, dtypes, empty batches."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from parity.expectation import expect
 from parity.lanes import bound
 from parity.oracle import Array, Op
 from parity.registry import Row
-from parity.values import Inputs
+from parity.values import Inputs, inputs_of
 
 
 def _transposed(array: Array) -> Array:
@@ -63,7 +64,8 @@ def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Differ
 
     if differences := compared(ours):
         return seen, form + differences
-    return seen, form + _purity(op, inputs, dy) + _layouts(op, inputs, dy, theirs, case.seed, compared)
+    impure = _purity(op, inputs, dy) or _sharing(op, inputs, dy, case, compared)
+    return seen, form + impure + _layouts(op, inputs, dy, theirs, case.seed, compared)
 
 
 def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
@@ -79,14 +81,14 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
     if not np.array_equal(y, y_before, equal_nan=True):
         differences.append(_breach("output", "the pullback wrote to the output"))
     if not np.array_equal(dy_given, dy, equal_nan=True):
-        differences.append(_breach("output", "the pullback wrote to its cotangent"))
+        differences.append(_breach("output", "the pullback wrote to its cotangent", "mutates-upstream"))
     differences += _changed(own, inputs, "the pullback")
     before = [None if gradient is None else np.array(gradient) for gradient in first]
     try:
         second = pullback(dy_given.copy())
         for name, once, again in zip(inputs.names, before, second, strict=True):
             if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
-                differences.append(_breach(f"grad_{name}", _other_gradient(once, np.asarray(again))))
+                differences.append(_other_gradient(f"grad_{name}", once, np.asarray(again)))
         if differences:
             return differences
         for returned in (*first, *second):
@@ -100,18 +102,39 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
     for name, once, again in zip(inputs.names, before, third, strict=True):
         if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
             message = "writing to a gradient that was returned changes what the next call returns"
-            differences.append(_breach(f"grad_{name}", message))
+            differences.append(_breach(f"grad_{name}", message, "hands-out-cache"))
     return differences
 
 
-def _other_gradient(once: Array, again: Array) -> str:
+def _sharing(
+    op: Op, inputs: Inputs, dy: Array, case: Case, compared: Callable[[Quantities], list[Difference]]
+) -> list[Difference]:
+    """Call it on other numbers before the pullback: a layer that stands in a network twice is called so."""
+    others = inputs_of(replace(case, seed=case.seed ^ 1, values=None), "structure", integer=True)
+
+    def between(*arrays: Array | None, **options: Any) -> Any:
+        called = op(*arrays, **options)
+        op(*others.arrays, **others.options)
+        return called
+
+    found = quantities(between, inputs.private(), dy.copy())
+    return [
+        _breach(d.quantity, f"a call on other numbers, made before the pullback, shows in it: {d.message}")
+        if d.quantity != "output"
+        else _breach("output", f"the next call overwrites the output: {d.message}")
+        for d in compared(found)
+    ]
+
+
+def _other_gradient(quantity: str, once: Array, again: Array) -> Difference:
     if once.shape == again.shape and np.array_equal(2 * once, again):
-        return "the gradient accumulates: each call of the pullback adds to the calls before"
-    return "another call of the pullback gives another gradient"
+        message = "the gradient accumulates: each call of the pullback adds to the calls before"
+        return _breach(quantity, message, "accumulates")
+    return _breach(quantity, "another call of the pullback gives another gradient", "stale")
 
 
-def _breach(quantity: str, message: str) -> Difference:
-    return Difference(quantity, message, verdict="manners", aspect="purity")
+def _breach(quantity: str, message: str, explanation: str | None = None) -> Difference:
+    return Difference(quantity, message, verdict="manners", aspect="purity", explanation=explanation)
 
 
 def _layouts(
@@ -141,7 +164,9 @@ def _changed(now: Inputs, before: Inputs, who: str) -> list[Difference]:
     pairs: list[tuple[str, Any, Any]] = [*zip(now.names, now.arrays, before.arrays, strict=True)]
     pairs += [(name, now.options[name], before.options[name]) for name in now.options]
     return [
-        _breach("output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}")
+        _breach(
+            "output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}", "mutates-input"
+        )
         for name, a, b in pairs
         if isinstance(b, np.ndarray) and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
     ]

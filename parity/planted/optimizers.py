@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from numpy_cnn import optim
 from numpy_cnn.ops.arguments import Array
 from parity.optimizers import by_hand
 from parity.planted.bug import planted
@@ -278,15 +277,30 @@ def adam_correction_in_place(parameter: Array, *gradients: Array | None, **setti
     return _adam(parameter, gradients, **settings, corrections=corrections)
 
 
-class _CountsEachParameter(optim.Adam):
-    """One count for all parameters, raised by each of them."""
+class _CountsEachParameter:
+    """Adam with one count of steps for all parameters, which each of them raises."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.count = np.zeros((), np.float32)
+    def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
+        self.parameters, self.settings, self.count = parameters, settings, 0
+        self.seen: dict[str, list[Array]] = {name: [] for name in parameters}
+        self.counts: dict[str, list[int]] = {name: [] for name in parameters}
+        self.begun = {name: w.copy() for name, w in parameters.items()}
 
-    def _fresh_state(self, w: Array) -> dict[str, Array]:
-        return super()._fresh_state(w) | {"step": self.count}
+    def step(self, gradients: dict[str, Array | None]) -> None:
+        b1, b2 = self.settings["betas"]
+        for name, gradient in gradients.items():
+            if gradient is not None:
+                self.count += 1
+                self.seen[name].append(gradient)
+                self.counts[name].append(self.count)
+                corrections = [(1 - b1**count, 1 - b2**count) for count in self.counts[name]]
+                trajectory, _ = _adam(
+                    self.begun[name],
+                    tuple(self.seen[name]),
+                    **self.settings,
+                    corrections=lambda t, each=tuple(corrections): each[t - 1],  # type: ignore[misc]  # its default
+                )
+                self.parameters[name][...] = trajectory[-1]
 
 
 @planted("Adam", explained=("none-counts", "bias-correction-off-by-one"), source="flashlight/flashlight#143")

@@ -6,6 +6,8 @@ value nor its count of steps moves, as in torch, where its .grad is None.
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +78,7 @@ class Adam:
     """Adaptive moment estimation, as `torch.optim.Adam`.
 
         g ← g + λ·w                                   weight decay λ
-        m ← m + (1−β₁)·(g − m)
+        m ← β₁·m + (1−β₁)·g
         v ← β₂·v + (1−β₂)·g²
         w ← w − lr/(1−β₁ᵗ) · m / (√v / √(1−β₂ᵗ) + ε)
 
@@ -116,38 +118,58 @@ class Adam:
         self.lr, self.betas, self.eps = lr, betas, eps
         self.weight_decay, self.amsgrad = weight_decay, amsgrad
         self.state: State = {}
+        self._together: list[str] = []
+        self._groups: list[_Group] = []
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
         """Move every parameter that has a gradient; the gradients are not changed."""
         beta1, beta2 = self.betas
-        for name, w, g in _pairs(type(self).__name__, self.parameters, gradients):
-            if name not in self.state:
-                self.state[name] = self._fresh_state(w)
-            state = self.state[name]
-            m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
-            t += 1
+        given = {name: (w, g) for name, w, g in _pairs(type(self).__name__, self.parameters, gradients)}
+        for group in self._grouped({name: w for name, (w, _) in given.items()}):
+            ws, gs = zip(*(given[name] for name in group.names), strict=True)
+            m, v = group.vectors["exp_avg"], group.vectors["exp_avg_sq"]
+            group.vectors["step"] += 1
+            t = float(group.vectors["step"][0])
             if self.weight_decay and self.decoupled_weight_decay:
-                w *= 1 - self.lr * self.weight_decay
+                for w in ws:
+                    w *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
-                g = g + self.weight_decay * w
+                gs = tuple(g + self.weight_decay * w for w, g in zip(ws, gs, strict=True))
             # Every line writes to an array that is there already: a fresh one of fc1's size costs more to get than
-            # to fill. The scratch array lives for this step.
-            scratch = g - m
-            scratch *= 1 - beta1
+            # to fill. The scratch array lives for this step; its parts are what belongs to each parameter.
+            scratch = np.empty_like(m)
+            parts = group.parts(scratch)
+            # m ← β₁·m + (1−β₁)·g
+            for part, g in zip(parts, gs, strict=True):
+                np.multiply(g, 1 - beta1, out=part)
+            m *= beta1
             m += scratch
-            np.multiply(g, g, out=scratch)
+            # v ← β₂·v + (1−β₂)·g²
+            for part, g in zip(parts, gs, strict=True):
+                np.multiply(g, g, out=part)
             scratch *= 1 - beta2
             v *= beta2
             v += scratch
             if self.amsgrad:
-                v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
+                v = np.maximum(group.vectors["max_exp_avg_sq"], v, out=group.vectors["max_exp_avg_sq"])
             # Both corrections as one factor: m / (√v/r + ε) = r · m / (√v + r·ε), Kingma and Ba's section 2.
-            r = math.sqrt(1 - beta2 ** float(t))
+            r = math.sqrt(1 - beta2**t)
             np.sqrt(v, out=scratch)
             scratch += r * self.eps
             np.divide(m, scratch, out=scratch)
-            scratch *= self.lr * r / (1 - beta1 ** float(t))
-            w -= scratch
+            scratch *= self.lr * r / (1 - beta1**t)
+            for part, w in zip(parts, ws, strict=True):
+                w -= part
+
+    def _grouped(self, parameters: dict[str, Array]) -> list["_Group"]:
+        """The groups that these parameters fall into. They stay while it is the same that have a gradient."""
+        if [*parameters] != self._together:
+            alike: dict[tuple[Any, float], list[str]] = {}
+            for name, w in parameters.items():
+                state = self.state.setdefault(name, self._fresh_state(w))
+                alike.setdefault((w.dtype, float(state["step"])), []).append(name)
+            self._together, self._groups = [*parameters], [_Group(names, self.state) for names in alike.values()]
+        return self._groups
 
     def _fresh_state(self, w: Array) -> dict[str, Array]:
         state = {"step": np.zeros((), np.float32), "exp_avg": np.zeros_like(w), "exp_avg_sq": np.zeros_like(w)}
@@ -174,6 +196,35 @@ class AdamW(Adam):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+
+class _Group:
+    """Parameters of one dtype and one count of steps: their state as one vector of each kind.
+
+    A step is then a few passes over long vectors, and not over many short ones. What `state` holds for each name
+    becomes a view of its part of them.
+    """
+
+    def __init__(self, names: list[str], state: State) -> None:
+        self.names = names
+        self.shapes = [state[name]["exp_avg"].shape for name in names]
+        self.vectors: dict[str, Array] = {}
+        for key in state[names[0]]:
+            arrays = [state[name][key] for name in names]
+            self.vectors[key] = np.concatenate([array.reshape(-1) for array in arrays])
+            for name, part in zip(
+                names, _parts(self.vectors[key], [array.shape for array in arrays]), strict=True
+            ):
+                state[name][key] = part
+
+    def parts(self, vector: Array) -> list[Array]:
+        """What of `vector` belongs to each parameter, in its shape."""
+        return _parts(vector, self.shapes)
+
+
+def _parts(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
+    ends = [*accumulate((math.prod(shape) for shape in shapes), initial=0)]
+    return [vector[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
 
 
 def _check_not_negative(optimizer: str, **settings: float) -> None:

@@ -57,3 +57,30 @@ def test_the_momentum_buffer_is_not_the_first_gradient() -> None:
     optimizer.step({"w": g})
     assert g.tolist() == [1.0, 1.0]
     assert optimizer.state["w"]["momentum_buffer"].tolist() == [1.5, 1.5]
+
+
+def test_parameters_of_several_dtypes_and_counts_step_as_each_does_alone() -> None:
+    """Adam keeps those that step together in one vector; who is absent now and then changes the company."""
+    generator = np.random.default_rng(0)
+    shapes = {"a": (2, 3), "b": (4,), "c": (1, 2), "d": ()}
+    dtypes = {"a": np.float32, "b": np.float64, "c": np.float32, "d": np.float32}
+    start = {name: np.asarray(generator.standard_normal(shape), dtypes[name]) for name, shape in shapes.items()}
+    together = {name: w.copy() for name, w in start.items()}
+    alone = {name: w.copy() for name, w in start.items()}
+    joint = optim.Adam(together, lr=0.1, weight_decay=0.1, amsgrad=True)
+    single = {name: optim.Adam({name: w}, lr=0.1, weight_decay=0.1, amsgrad=True) for name, w in alone.items()}
+    for absent in ("", "a", "", "bc", "d", ""):
+        gradients = {
+            name: None if name in absent else np.asarray(generator.standard_normal(shape), dtypes[name])
+            for name, shape in shapes.items()
+        }
+        joint.step(gradients)
+        for name, gradient in gradients.items():
+            single[name].step({name: gradient})
+    for name in shapes:
+        assert np.array_equal(together[name], alone[name])
+        assert together[name].dtype == dtypes[name]
+        assert joint.state[name].keys() == single[name].state[name].keys()
+        for key, array in joint.state[name].items():
+            assert np.array_equal(array, single[name].state[name][key])
+            assert array.shape == single[name].state[name][key].shape

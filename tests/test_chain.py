@@ -1,5 +1,7 @@
 """The chain: gradients by name, and none where nobody asks."""
 
+from typing import Any
+
 import numpy as np
 
 from numpy_cnn import SimpleCNN, ops
@@ -37,6 +39,23 @@ def test_a_chain_that_begins_without_parameters() -> None:
     assert dx.tolist() == [[0.0, 5.0]]
     assert gradients["fc.weight"].tolist() == [[0.0, 2.0]]
     assert pullback(np.array([[1.0]]), input_gradient=False)[0] is None
+
+
+def test_the_first_layer_with_parameters_alone_is_spared_its_input_gradient() -> None:
+    asked = []
+
+    def spied(x: Any, *own: Any) -> Any:
+        def pullback(dy: Any, needs_input_grad: Any = (True, True, True)) -> Any:
+            asked.append(needs_input_grad)
+            return dy, *own
+
+        return x, pullback
+
+    one = np.array(1.0)
+    _, pullback = chain([("a", spied), ("b", spied)], {"a.weight": one, "b.weight": one}, one)
+    for input_gradient, first in ((True, (True, True, True)), (False, (False, True, True))):
+        pullback(one, input_gradient=input_gradient)
+        assert asked[-2:] == [(True, True, True), first]
 
 
 def test_an_empty_chain_is_the_identity() -> None:

@@ -1,0 +1,137 @@
+"""What holds of the ops beside their rows: one image, defaults, blocks, gradients not asked for, no warnings."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numpy_cnn import ops
+from parity.cases import ArraySpec, Case, Lane
+from parity.containment import contained
+from parity.drawing import draw_plainly
+from parity.lanes import exact, structure
+from parity.oracle import own_kernels
+from parity.registry import ROWS
+from parity.values import inputs_of
+
+
+def drawn(name: str, lane: Lane, count: int = 60) -> Iterator[Case]:
+    """Cases of a row, the same ones every time."""
+    generator = random.Random(name)
+    return (draw_plainly(ROWS[name].strategy(lane=lane), generator)[0] for _ in range(count))
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d"])
+def test_one_image_without_a_batch(name: str) -> None:
+    for case in drawn(name, "exact"):
+        image, *rest = case.arrays
+        assert image.shape is not None
+        alone = replace(case, arrays=(replace(image, shape=image.shape[1:]), *rest))
+        with contained(), own_kernels():
+            for lane in (exact, structure):
+                assert not lane.compare(ROWS[name], ROWS[name].op, alone)[1], alone
+
+
+NO_OPTIONS: dict[str, tuple[tuple[ArraySpec, ...], dict[str, Any]]] = {
+    "conv2d": ((ArraySpec("input", (2, 2, 5, 6)), ArraySpec("weight", (3, 2, 3, 2)), ArraySpec("bias", (3,))), {}),
+    "max_pool2d": ((ArraySpec("input", (2, 2, 5, 6)),), {"kernel_size": 2}),
+    "flatten": ((ArraySpec("input", (2, 3, 4)),), {}),
+    "nll_loss": ((ArraySpec("input", (4, 3), "log"), ArraySpec("target", (4,), "classes", 3)), {}),
+    "mse_loss": ((ArraySpec("input", (4, 2)), ArraySpec("target", (4, 2))), {}),
+}
+
+
+@pytest.mark.parametrize("name", NO_OPTIONS)
+def test_defaults_are_torchs(name: str) -> None:
+    row = ROWS[name]
+    assert not exact.compare(row, row.op, Case(name, *NO_OPTIONS[name]))[1]
+
+
+@pytest.mark.parametrize("option", ["stride", "padding", "dilation"])
+def test_a_tuple_of_one_stands_for_both(option: str) -> None:
+    arrays, options = NO_OPTIONS["conv2d"]
+    assert not exact.compare(ROWS["conv2d"], ops.conv2d, Case("conv2d", arrays, options | {option: (2,)}))[1]
+
+
+SIZES = [
+    (module, name)
+    for module in (importlib.import_module(f"numpy_cnn.ops.{m.name}") for m in pkgutil.iter_modules(ops.__path__))
+    for name, value in vars(module).items()
+    if name.isupper() and type(value) is int
+]
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "SimpleCNN"])
+def test_how_the_work_is_cut_into_blocks_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole-number constants of the ops are sizes of blocks, and small cases fill a small block."""
+    assert SIZES
+    generator = random.Random(0)
+    for case in drawn(name, "exact", 150):
+        for module, constant in SIZES:
+            monkeypatch.setattr(module, constant, generator.choice([1, 2, 3, 5, 50, 1000]))
+        with contained(), own_kernels():
+            assert not exact.compare(ROWS[name], ROWS[name].op, case)[1], case
+
+
+LARGE = {
+    "conv2d": (
+        (ArraySpec("input", (70, 4, 31, 30)), ArraySpec("weight", (6, 2, 3, 3)), ArraySpec("bias", (6,))),
+        {"padding": 1, "groups": 2},
+    ),
+    "max_pool2d": ((ArraySpec("input", (70, 4, 31, 30)),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "linear": ((ArraySpec("input", (70, 300)), ArraySpec("weight", (200, 300)), ArraySpec("bias", (200,))), {}),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_several_blocks_of_their_real_size(name: str) -> None:
+    arrays, options = LARGE[name]
+    for dtype in ("float32", "float64"):
+        assert not exact.compare(ROWS[name], ROWS[name].op, Case(name, arrays, options, dtype, 4))[1]
+
+
+@pytest.mark.parametrize(("name", "whole_batch"), [("conv2d", True), ("conv2d", False), ("linear", True)])
+def test_a_gradient_that_is_not_needed_is_none(name: str, whole_batch: bool) -> None:
+    for case in drawn(name, "exact", 20):
+        inputs = inputs_of(case, "exact", integer=True)
+        x, *parameters = inputs.arrays
+        assert x is not None
+        y, pullback = ROWS[name].op(x if whole_batch else x[0], *parameters, **inputs.options)
+        dy = inputs.cotangent(y)
+        full = pullback(dy)
+        for needs in itertools.product((True, False), repeat=3):
+            for needed, gradient, expected in zip(needs, pullback(dy, needs_input_grad=needs), full, strict=True):
+                np.testing.assert_array_equal(gradient, expected if needed else None)
+
+
+INFINITE = np.array([[np.inf, 1.0, np.inf], [-np.inf, -np.inf, -np.inf], [np.nan, 0.0, 1.0]])
+NOBODY = np.full(3, -100)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "options"),
+    [
+        ("softmax", (INFINITE,), {"dim": 1}),
+        ("log_softmax", (INFINITE[:1],), {"dim": 1}),
+        ("nll_loss", (np.zeros((3, 2)), NOBODY), {}),
+        ("nll_loss", (np.zeros((0, 2)), NOBODY[:0]), {}),
+        ("cross_entropy", (np.zeros((3, 2)), NOBODY), {}),
+        ("mse_loss", (np.zeros((0, 2)), np.zeros((0, 2))), {}),
+        ("max_pool2d", (INFINITE[None], 2), {"stride": 1}),
+        ("relu", (INFINITE,), {}),
+    ],
+)
+@pytest.mark.parametrize("dy", [1.0, np.inf, np.nan])
+def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
+    name: str, arrays: tuple[Any, ...], options: dict[str, Any], dy: float
+) -> None:
+    y, pullback = getattr(ops, name)(*arrays, **options)  # warnings are errors here
+    pullback(np.full_like(y, dy))

@@ -1,11 +1,13 @@
 """`parity.check`: the harness for scripts, notebooks and pytest."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from parity.adapters import TIME_LIMIT, adapt
 from parity.cases import Dtype, Lane
 from parity.defaults import examples_for, seed_for
+from parity.invocation import invocation_of
 from parity.like import Shapes, row_like
 from parity.registry import ROWS, Row
 from parity.report import Report
@@ -92,10 +94,13 @@ def check(
         raise TypeError("like=… takes an implementation to be compared with it")
     else:
         row = row_like(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
+    accepted = (accept,) if isinstance(accept, str) else tuple(accept)
     op = adapt(row.op if implementation is None else implementation)
     op.timeout = timeout
     count, chosen = examples_for(examples), seed_for(seed)
     done = run_row(
-        row, op, examples=count, seed=chosen, lanes=lanes, dtype=dtype, supports=supports, accept=accept
+        row, op, examples=count, seed=chosen, lanes=lanes, dtype=dtype, supports=supports, accept=accepted
     )
+    how = invocation_of(implementation, supports, accepted, timeout, like, shapes)
+    done.failures = [replace(failure, invocation=how) for failure in done.failures]
     return Report([done], chosen, count)

@@ -103,8 +103,7 @@ def run_row(
                     known.add(difference)
                 for difference in news:
                     failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
-                    name = failure.convention or (failure.aspect if failure.aspect in ASPECTS else None)
-                    (report.accepted if name in accepted else report.failures).append(failure)
+                    (report.accepted if _name(difference) in accepted else report.failures).append(failure)
     if stopped:
         report.notes.append("stopped at the time limit: nothing more was checked")
     if report.cases == 0 and not report.failures:
@@ -120,14 +119,28 @@ def run_row(
     return report
 
 
-def run_case(row: Row, op: Op, lane: Lane, case: Case) -> list[Difference]:
-    """The differences on one case.
+def run_case(
+    row: Row, op: Op, lane: Lane, case: Case, *, supports: Supports | None = None, accept: Iterable[str] = ()
+) -> list[Difference]:
+    """The differences on one case, those left out that are accepted.
 
     Raises:
         Declined: the implementation does not do it.
+        ValueError: there is nothing of a name in `accept`.
     """
+    accepted = acceptable(accept)
+    if isinstance(op, Implementation) and isinstance(supports, dict):
+        op.fix(supports)
     with contained():
-        return differences_of(row, op, lane, case)[1]
+        found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
+        if accepted and found.differences:
+            found = classified(row, op, found, supports)
+    return [d for d in found.differences if _name(d) not in accepted]
+
+
+def _name(difference: Difference) -> str | None:
+    """By which `accept` knows it; None for what can only be mended."""
+    return difference.convention or (difference.aspect if difference.aspect in ASPECTS else None)
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:

@@ -1,13 +1,18 @@
 """Failures are saved, and run again: FIXED, STILL FAILING or ERROR."""
 
 import json
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+import parity
 from parity.__main__ import main
 from parity.cases import ArraySpec, Case
 from parity.failures.saved import Saved, read, saved_in
+from parity.invocation import Invocation
 
 RIGHT = """
 from numpy_cnn import ops
@@ -114,7 +119,125 @@ def test_saved_cases_survive_the_trip(tmp_path: Path) -> None:
     case = Case(
         "relu", (ArraySpec("input", (2,)),), values={"input": (float("inf"), -0.0), "dy": (float("nan"), 0.5)}
     )
-    saved = Saved("relu", "special", "output", case, "wrong", None)
+    how = Invocation("layer.py:f", {"input": (2,), "padding": "same"}, ("dtype",), 2.5, "torch.relu", "n")
+    saved = Saved("relu", "special", "output", case, "wrong", how)
     file = tmp_path / saved.file_name
     file.write_text(json.dumps(saved.to_json(), allow_nan=False))
     assert str(read(file)) == str(saved)
+    assert str(Saved.from_json(saved.to_json() | {"timeout": None}).invocation.timeout) == "None"
+
+
+NARROW = """
+import numpy as np
+
+def layer(x, w, b):
+    x = x.astype(np.float64)
+    def pullback(dy):
+        return dy @ w * FACTOR, dy.T @ x, dy.sum(0)
+    return x @ w.T + b, pullback
+"""
+
+
+def test_a_narrowed_check_is_replayed_as_it_was_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "layer.py"
+    file.write_text(NARROW.replace("FACTOR", "2"))
+    flags = ["--supports", "bias=true", "rank=2", "--accept", "dtype", "--timeout", "20"]
+    assert main(["check", "linear", "--impl", "layer.py:layer", "--examples", "40", *flags]) == 1
+    out = capsys.readouterr().out
+    assert out.count("who is wrong") == 1  # dx; nothing about dtypes
+    (saved,) = saved_in()
+    assert read(saved).invocation == Invocation(
+        "layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), timeout=20.0
+    )
+    again = next(line for line in out.splitlines() if line.startswith("  again: ")).partition("parity ")[2]
+    assert again.endswith("--impl layer.py:layer --supports bias=true rank=2 --accept dtype --timeout 20")
+    assert main(shlex.split(again)) == 1
+    file.write_text(NARROW.replace("FACTOR", "1"))
+    assert main(shlex.split(again)) == 0
+    assert main(["replay", "all"]) == 0
+    assert main(["watch", "layer.py:layer", "--op", "linear", "--rounds", "1", *flags]) == 0
+    told = json.loads(saved.read_text())
+    del told["accept"]
+    saved.write_text(json.dumps(told))
+    assert main(["replay", "all"]) == 1  # the dtype is accepted no more
+    assert main(["replay", "all", "--accept", "dtype"]) == 0
+
+
+GELU = """
+import numpy as np
+
+def gelu(x):
+    c = np.sqrt(2 / np.pi).astype(x.dtype)
+    t = np.tanh(c * (x + x.dtype.type(0.044715) * x**3))
+    slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + x.dtype.type(3 * 0.044715) * x * x)
+    return 0.5 * x * (1 + t), lambda dy: ((dy * slope).astype(x.dtype),)
+"""
+
+
+def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(GELU)
+    (tmp_path / "theirs.py").write_text(
+        "import torch\ndef gelu(x): return torch.nn.functional.gelu(x, approximate='tanh')\n"
+    )
+    check = ["check", "gelu", "--impl", "mine.py:gelu", "--examples", "20", "--shapes", "n c"]
+    assert main([*check, "--like", "theirs.py:gelu"]) == 0  # the approximation that it is
+    assert main([*check, "--like", "torch.nn.functional.gelu"]) == 1
+    out = capsys.readouterr().out
+    assert "--impl mine.py:gelu --like torch.nn.functional.gelu --shapes 'n c'" in out
+    assert saved_in()
+    assert main(["replay", "all"]) == 1
+    assert "STILL FAILING: bound gelu(" in capsys.readouterr().out
+    assert main(["replay", str(saved_in()[0]), "--like", "theirs.py:gelu"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--like", "torch.nn.functional.gelo"], "torch.nn.functional defines no gelo; did you mean gelu?"),
+        (["--like", "torch.nnn.gelu"], "there is no torch.nnn"),
+        (["--like", "gelu"], "expected a function of torch's"),
+        (["--like", "torch.pi"], "pi is a float, and no function"),
+        (["--shapes", "n c"], "belongs to --like"),
+        ([], "for another op, name its oracle"),
+        (["--like", "torch.relu", "--soak", "1"], "there is no soak"),
+    ],
+)
+def test_mistakes_in_the_oracle(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(GELU)
+    name = "relu" if arguments[:1] == ["--shapes"] else "gelu"
+    assert main(["check", name, "--impl", "mine.py:gelu", *arguments]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_python_says_how_to_replay_what_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "their_gelu.py").write_text(GELU)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from their_gelu import gelu  # type: ignore[import-not-found]
+
+    def failing(implementation: Any, **options: Any) -> str:
+        return str(parity.check("gelu", implementation, examples=5, lanes=["bound"], **options))
+
+    gelu_of_torch = torch.nn.functional.gelu
+    assert "--impl their_gelu.py:gelu --like torch.nn.functional.gelu" in failing(gelu, like=gelu_of_torch)
+    for same in (
+        failing(gelu, like=lambda x: gelu_of_torch(x)),
+        failing(lambda x: gelu(x), like=gelu_of_torch),
+        failing(gelu, like=gelu_of_torch, shapes=[2]),
+    ):
+        assert "again: the same call in Python" in same
+    report = parity.check("relu", lambda x: (x, lambda dy: (dy,)), examples=5, lanes=["exact"])
+    assert "--impl FILE.py:NAME (give it a name" in str(report)

@@ -12,6 +12,7 @@ import pytest
 
 import parity
 from numpy_cnn import ops
+from parity.invocation import Invocation
 from parity.report import Report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -73,7 +74,8 @@ def test_it_tells_what_was_covered_and_what_failed(report: Report) -> None:
 
 def test_text_is_escaped(report: Report) -> None:
     row = report.rows[1]
-    failure = replace(row.failures[0], diagnosis="<script>alert(1)</script> & 'more'", impl="<b>.py:f")
+    told = "<script>alert(1)</script> & 'more'"
+    failure = replace(row.failures[0], diagnosis=told, invocation=Invocation("<b>.py:f"))
     text = Report([replace(row, failures=[failure], notes=["<i>"])], 0, 30).to_html()
     assert "<script>" not in text
     assert "&lt;script&gt;" in text

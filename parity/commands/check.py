@@ -4,28 +4,30 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from numpy_cnn.common.errors import UserError
 from parity.commands.placeholders import named
+from parity.commands.subject import Subject, check_flags, row_of
+
+if TYPE_CHECKING:
+    from parity.oracle import Op
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Subject):
     """Compare implementations with torch on generated cases: all rows, or those named."""
 
     ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
     """Rows, such as conv2d; `list` names them."""
     impl: Annotated[str | None, named("FILE.py:NAME")] = None
     """Your own implementation of the one row named; a pair is FILE.py:FORWARD,BACKWARD."""
-    supports: Annotated[tuple[str, ...], named("NAME=VALUE ...")] = ()
-    """What it takes, so that nothing else is drawn, as in: groups=1 stride=1 square=true."""
-    accept: Annotated[tuple[str, ...], named("NAME ...")] = ()
-    """Conventions and bad manners that are no failures, by the names that failures give them."""
-    timeout: Annotated[float, named("SECONDS", None)] = 30.0
-    """Seconds that one call of it may take."""
+    like: Annotated[str | None, named("TORCH.FUNCTION")] = None
+    """The oracle of an op that is no row, as in torch.nn.functional.gelu; or FILE.py:NAME, of tensors."""
+    shapes: Annotated[str | None, named("SHAPES")] = None
+    """With --like, those of the arrays, as in: 'n c h w, c'. Guessed if left out."""
     examples: int = 200
     """Cases a row and lane."""
     seed: int = 0
@@ -47,9 +49,6 @@ class Check:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
-        if not self.timeout > 0:
-            raise UserError(f"--timeout must be more than 0 seconds, got {self.timeout:g}")
-        supports = _supports(self.supports)
         if self.soak is not None and not self.soak > 0:
             raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
         if self.impl is not None and len(self.ops) != 1:
@@ -67,23 +66,24 @@ class Check:
         from parity.registry import ROWS
         from parity.report import Report
         from parity.report.terminal import notes_of
-        from parity.runner import acceptable, check_words, run_row
+        from parity.runner import run_row
 
-        try:
-            rows = [row_named(name) for name in self.ops] if self.ops else [*ROWS.values()]
-        except KeyError as error:
-            raise UserError(error.args[0]) from None
-        ops = {row.name: row.op for row in rows}
-        if self.impl is not None:
-            implementation = implementation_from(self.impl)
-            ops[rows[0].name] = implementation
-            implementation.timeout = self.timeout
-        try:
-            acceptable(self.accept)
-            for row in rows if supports else ():
-                check_words(row, supports)
-        except ValueError as error:
-            raise UserError(f"--{error}") from None
+        how = self.invocation()
+        if how.impl is None and (how.like or how.shapes):
+            raise UserError("--like and --shapes take one op and its --impl, to be compared with it")
+        if how.impl is not None:
+            implementation = implementation_from(how.impl)
+            implementation.timeout = how.timeout
+            rows = [row_of(self.ops[0], implementation, how)]
+            ops: dict[str, Op] = {rows[0].name: implementation}
+        else:
+            try:
+                rows = [row_named(name) for name in self.ops] if self.ops else [*ROWS.values()]
+            except KeyError as error:
+                raise UserError(error.args[0]) from None
+            ops = {row.name: row.op for row in rows}
+        for row in rows:
+            check_flags(row, how)
 
         report = Report([], self.seed, self.examples)
         with checking_progress(
@@ -97,14 +97,14 @@ class Check:
                         examples=self.examples,
                         seed=self.seed,
                         dtype=self.dtype,
-                        supports=supports or None,
-                        accept=self.accept,
+                        supports=how.supports or None,
+                        accept=how.accept,
                         seconds=None if self.soak is None else self.soak / len(row.lanes),
                         on_case=seen.case,
                     )
                 except Unrecognised as error:
                     raise UserError(f"--impl {self.impl}: {error}") from None
-                done.failures = [replace(failure, impl=self.impl) for failure in done.failures]
+                done.failures = [replace(failure, invocation=how) for failure in done.failures]
                 report.rows.append(done)
                 seen.row(done)
 
@@ -116,7 +116,7 @@ class Check:
         for failure in report.failures:
             console.print(f"{failure}\n", markup=False, soft_wrap=True)
         console.print(f"{report.cases} cases, seed {self.seed}: {report.verdict}", markup=False)
-        if save(report.failures, self.impl, self.failures):
+        if save(report.failures, self.failures):
             console.print(f"saved in {self.failures}: python -m parity replay all", markup=False, soft_wrap=True)
         if self.json is not None:
             text = json.dumps(report.to_json(), indent=2, allow_nan=False)
@@ -129,22 +129,3 @@ class Check:
         if report.cases == 0:
             raise UserError("no case ran, so nothing is known")
         return 0 if report.ok else 1
-
-
-def _supports(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """NAME=VALUE pairs; a value in JSON, or a word.
-
-    Raises:
-        UserError: one of them is no pair.
-    """
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise UserError(f"--supports {pair!r}: expected NAME=VALUE, as in groups=1 or square=true")
-        try:
-            value = json.loads(text.lower() if text in ("True", "False") else text)
-        except ValueError:
-            value = None if text == "None" else text
-        found[name] = tuple(value) if isinstance(value, list) else value
-    return found

@@ -1,9 +1,15 @@
-"""An implementation from a file of the user's."""
+"""What a flag names: an implementation in a file of the user's, an oracle in torch."""
 
+import ast
+import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from numpy_cnn.common.errors import UserError
 from parity.adapters import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
@@ -24,12 +30,49 @@ def implementation_from(place: str) -> Implementation:
         raise UserError(
             f"--impl {place!r}: expected FILE.py:NAME, as in my_layers.py:my_conv2d, or FILE.py:FORWARD,BACKWARD"
         )
+    module = _module(f"--impl {place}", file)
+    parts = [_attribute(f"--impl {place}", module, part, file) for part in names]
+    try:
+        return adapt(parts[0] if len(parts) == 1 else tuple(parts))
+    except TypeError as error:
+        line = _line_of(names[0], file)
+        raise UserError(f"--impl {place}: {file}{line}: {names[0]}: {error}") from error
+
+
+def oracle_from(place: str) -> Callable[..., Any]:
+    """The function of tensors that `--like` names: torch.nn.functional.gelu, or FILE.py:NAME.
+
+    Raises:
+        UserError: there is none of that name, or it is no function.
+    """
+    flag = f"--like {place}"
+    file, _, name = place.rpartition(":")
+    if file:
+        found = _attribute(flag, _module(flag, file), name, file)
+    else:
+        home, _, name = place.rpartition(".")
+        if home != "torch" and not home.startswith("torch."):
+            raise UserError(
+                f"{flag}: expected a function of torch's, as in torch.nn.functional.gelu, or FILE.py:NAME"
+            )
+        try:
+            found = _attribute(flag, importlib.import_module(home), name, home)
+        except ImportError:
+            raise UserError(f"{flag}: there is no {home}") from None
+    if not callable(found):
+        raise UserError(f"{flag}: {name} is a {type(found).__name__}, and no function")
+    return found  # type: ignore[no-any-return]
+
+
+def _module(flag: str, file: str) -> ModuleType:
+    """The file, run."""
     path = Path(file)
     if not path.is_file():
-        raise UserError(f"--impl {place}: no such file {file}")
+        what = "is a folder" if path.is_dir() else f"no such file {file}"
+        raise UserError(f"{flag}: {what}{_nearest(path.name, [p.name for p in _neighbours(path)])}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UserError(f"--impl {place}: {file} is not a Python file")
+        raise UserError(f"{flag}: {file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))  # its own imports are its neighbours
     try:
@@ -38,19 +81,41 @@ def implementation_from(place: str) -> Implementation:
     except (ImplementationError, Declined) as blamed:
         error = blamed.__cause__
         if error is None:  # the time limit
-            raise UserError(f"--impl {place}: {blamed}") from None
+            raise UserError(f"{flag}: {blamed}") from None
         if isinstance(error, SyntaxError):
-            raise UserError(f"--impl {place}: {error.filename}:{error.lineno}: {error.msg}") from error
+            raise UserError(f"{flag}: {error.filename}:{error.lineno}: {error.msg}") from error
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f":{lines[-1]}" if lines else ""
-        raise UserError(f"--impl {place}: {file}{line} raised {type(error).__name__}: {error}") from error
+        told = str(error) or "no message"
+        raise UserError(f"{flag}: {file}{line} raised {type(error).__name__}: {told}") from error
     finally:
         sys.path.pop(0)
-    for part in names:
-        if not hasattr(module, part):
-            raise UserError(f"--impl {place}: {file} defines no {part}")
-    parts = [getattr(module, part) for part in names]
-    try:
-        return adapt(parts[0] if len(parts) == 1 else tuple(parts))
-    except TypeError as error:
-        raise UserError(f"--impl {place}: {error}") from error
+    return module
+
+
+def _attribute(flag: str, module: ModuleType, name: str, where: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    own = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
+    raise UserError(f"{flag}: {where} defines no {name}{_nearest(name, own)}")
+
+
+def _line_of(name: str, file: str) -> str:
+    """:line where the name is given its value, the last time; nothing where it cannot be told."""
+    tree = ast.parse(Path(file).read_bytes())
+    lines = [
+        node.lineno
+        for node in tree.body
+        for target in getattr(node, "targets", [getattr(node, "target", node)])
+        if name in (getattr(target, "id", None), getattr(target, "name", None))
+    ]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _neighbours(path: Path) -> list[Path]:
+    return [*path.parent.glob("*.py")] if path.parent.is_dir() else []
+
+
+def _nearest(typed: str, known: list[str]) -> str:
+    near = get_close_matches(typed, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

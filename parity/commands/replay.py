@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +10,27 @@ import tyro
 
 from numpy_cnn.common.errors import UserError
 from parity.commands.placeholders import named
+from parity.commands.subject import Subject, row_of
 
 if TYPE_CHECKING:
     from parity.failures.saved import Saved
 
 
 @dataclass(frozen=True)
-class Replay:
-    """Run failures again: one case as a report prints it, a saved file, or all of those saved."""
+class Replay(Subject):
+    """Run failures again: one case as a report prints it, a saved file, or all of those saved.
+
+    A saved failure is run as it was checked; flags that are typed come before what was saved.
+    """
 
     case: Annotated[str, tyro.conf.Positional, named("CASE")]
     """LANE:JSON as a report prints it, a FILE of .parity, or the word all."""
     impl: Annotated[str | None, named("FILE.py:NAME")] = None
     """Your own implementation; that of the saved failure if left out."""
+    like: Annotated[str | None, named("TORCH.FUNCTION")] = None
+    """The oracle of an op that is no row, as in torch.nn.functional.gelu."""
+    shapes: Annotated[str | None, named("SHAPES")] = None
+    """With --like, those of the arrays."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
     forget: Annotated[bool, named(None)] = False
@@ -72,33 +80,31 @@ class Replay:
                 f"replay: not a case ({error}); copy the argument from a failure, quotes and all"
             ) from error
         chosen = next((known for known in LANES if known == lane), None)
-        if chosen is None or case.row not in ROWS:
-            raise UserError(f"replay: no lane {lane!r} or no row {case.row!r}; lanes: {', '.join(LANES)}")
+        if chosen is None:
+            raise UserError(f"replay: no lane {lane!r}; there are {', '.join(LANES)}")
+        if case.row not in ROWS and self.like is None:
+            raise UserError(f"replay: no row {case.row!r}; for an op that is none, name its oracle: --like …")
         if self.impl is not None:
-            self._op(self.impl)  # a mistake in the name is the user's, and no verdict
-        return Saved(case.row, chosen, "", case, "", None)
+            from parity.commands.loading import implementation_from
+
+            implementation_from(self.impl)  # a mistake in the name is the user's, and no verdict
+        return Saved(case.row, chosen, "", case, "")
 
     def _replayed(self, saved: "Saved") -> str:
-        verdict, lines = replayed(saved, self.impl)
+        verdict, lines = replayed(replace(saved, invocation=self.invocation(saved.invocation)))
         print(f"{verdict}: {saved.lane} {saved.case}")
         for line in lines:
             print(f"  {line}")
         return verdict
 
-    @staticmethod
-    def _op(impl: str) -> None:
-        from parity.commands.loading import implementation_from
-
-        implementation_from(impl)
-
 
 FIXED, STILL, ERROR = KINDS = ("FIXED", "STILL FAILING", "ERROR")
 
 
-def replayed(saved: "Saved", impl: str | None = None) -> tuple[str, list[str]]:
+def replayed(saved: "Saved") -> tuple[str, list[str]]:
     """The verdict on one saved failure, and what there is to say about it."""
     try:
-        lines = [*_differences(saved, impl or saved.impl)]
+        lines = [*_differences(saved)]
     except UserError as error:
         return ERROR, [str(error)]
     except Exception as error:  # the case is damaged: torch rejects it, or its numbers do not fit
@@ -106,15 +112,19 @@ def replayed(saved: "Saved", impl: str | None = None) -> tuple[str, list[str]]:
     return (STILL if lines else FIXED), lines
 
 
-def _differences(saved: "Saved", impl: str | None) -> Iterator[str]:
+def _differences(saved: "Saved") -> Iterator[str]:
     from parity.adapters import adapt
     from parity.commands.loading import implementation_from
     from parity.registry import ROWS
     from parity.runner import run_case
 
-    if saved.row not in ROWS:
+    how = saved.invocation
+    if how.like is None and saved.row not in ROWS:
         raise UserError(f"there is no row {saved.row!r} any more")
-    row = ROWS[saved.row]
-    op = adapt(row.op) if impl is None else implementation_from(impl)
-    for difference in run_case(row, op, saved.lane, saved.case):
+    if how.like is not None and how.impl is None:
+        raise UserError(f"--like {how.like} takes an --impl, to be compared with it")
+    op = adapt(ROWS[saved.row].op) if how.impl is None else implementation_from(how.impl)
+    op.timeout = how.timeout
+    row = row_of(saved.row, op, how)
+    for difference in run_case(row, op, saved.lane, saved.case, supports=how.supports, accept=how.accept):
         yield f"{row.name}: {difference.quantity}: {difference.message}"

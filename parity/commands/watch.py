@@ -11,9 +11,11 @@ import tyro
 
 from numpy_cnn.common.errors import UserError
 from parity.commands.placeholders import named
+from parity.commands.subject import Subject, check_flags
 
 if TYPE_CHECKING:
     from parity.comparison import Difference
+    from parity.invocation import Invocation
     from parity.registry import Row
 
 POLL = 0.05  # seconds; the time of a file is asked for
@@ -21,7 +23,7 @@ AT_ONCE = 0.4  # seconds of cases before the verdict
 
 
 @dataclass(frozen=True)
-class Watch:
+class Watch(Subject):
     """Check your own layer at every save: saved failures first, the verdict within a second."""
 
     impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
@@ -37,14 +39,15 @@ class Watch:
 
     def run(self) -> int:
         """Until Ctrl-C, which ends it with 130; with --rounds, 0 or 1 by the last verdict."""
-        row = self._row()
+        row, how = self._row(), self.invocation()
+        check_flags(row, how)
         file = Path(self.impl.rpartition(":")[0])
         if not file.is_file():
             raise UserError(f"watch {self.impl}: no such file {file}; expected FILE.py:NAME")
         print(f"watching {file} as {row.name}; Ctrl-C ends it", file=sys.stderr, flush=True)
         good = False
         for number, saved_at in enumerate(_saves(file), start=1):
-            good = self._round(row, self.seed + number - 1, saved_at)
+            good = self._round(row, how, self.seed + number - 1, saved_at)
             if number == self.rounds:
                 break
         return 0 if good else 1
@@ -60,7 +63,7 @@ class Watch:
             raise UserError(f"watch: {asked}; say --op with one of {', '.join(ROWS)}")
         return ROWS[op]
 
-    def _round(self, row: "Row", seed: int, saved_at: float) -> bool:
+    def _round(self, row: "Row", how: "Invocation", seed: int, saved_at: float) -> bool:
         from parity.commands.loading import implementation_from
         from parity.failures.saved import save
 
@@ -69,26 +72,36 @@ class Watch:
         except UserError as error:
             _Verdict(saved_at)(f"ERROR: {error}")
             return False
-        failing = self._saved(row)
+        op.timeout = how.timeout
+        failing = self._saved(row, how)
         from parity.runner import run_row
 
         told = _Verdict(saved_at)
         if failing:
             told(f"DISAGREES: {failing} saved failure{'s' * (failing > 1)} still failing")
-        report = run_row(row, op, examples=1, seed=seed, seconds=AT_ONCE / len(row.lanes), on_found=told.found)
+        report = run_row(
+            row,
+            op,
+            examples=1,
+            seed=seed,
+            supports=how.supports or None,
+            accept=how.accept,
+            seconds=AT_ONCE / len(row.lanes),
+            on_found=told.found,
+        )
         for note in report.notes:
             print(f"  {note}", flush=True)
         if report.failures:
             told("DISAGREES")
-            report.failures = [replace(failure, impl=self.impl) for failure in report.failures]
-            save(report.failures, self.impl, self.failures)
+            report.failures = [replace(failure, invocation=how) for failure in report.failures]
+            save(report.failures, self.failures)
             for failure in report.failures:
                 print(f"{failure}\n", flush=True)
         told(f"agrees on {report.cases} cases" if report.ok else "PROVES TOO LITTLE: too few cases are evidence")
         return report.ok and not failing
 
-    def _saved(self, row: "Row") -> int:
-        """Run the saved failures of this implementation; how many still fail."""
+    def _saved(self, row: "Row", how: "Invocation") -> int:
+        """Run the saved failures of this implementation, as it is checked now; how many still fail."""
         from parity.commands.replay import STILL, replayed
         from parity.failures.saved import read, saved_in
 
@@ -98,8 +111,8 @@ class Watch:
                 saved = read(file)
             except (ValueError, OSError):
                 continue
-            if saved.row == row.name and saved.impl == self.impl:
-                verdict, lines = replayed(saved)
+            if saved.row == row.name and saved.invocation.impl == self.impl:
+                verdict, lines = replayed(replace(saved, invocation=how))
                 if verdict == STILL:
                     failing += 1
                     print(f"still failing: {saved.lane} {saved.case}\n  {lines[0]}", flush=True)

@@ -6,11 +6,12 @@ Nothing of Hypothesis is in them: a case is its geometry and its numbers, and st
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from parity.cases import LANES, Case, Lane
+from parity.invocation import Invocation
 from parity.report import Failure
 
 SCHEMA = 1
@@ -26,7 +27,7 @@ class Saved:
     quantity: str
     case: Case
     diagnosis: str
-    impl: str | None  # FILE.py:NAME; None for numpy_cnn's own
+    invocation: Invocation = field(default_factory=Invocation)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` takes."""
@@ -35,8 +36,8 @@ class Saved:
             "row": self.row,
             "lane": self.lane,
             "quantity": self.quantity,
-            "impl": self.impl,
             "diagnosis": self.diagnosis,
+            **self.invocation.to_json(),
             "case": self.case.to_json(),
         }
 
@@ -54,7 +55,8 @@ class Saved:
         try:
             case = Case.from_json(values["case"])
             lane = next(known for known in LANES if known == values["lane"])
-            return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], values["impl"])
+            how = Invocation.from_json(values)
+            return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], how)
         except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
             told = str(error) or "no such lane"
             raise ValueError(f"not a saved failure: {type(error).__name__} {told}") from error
@@ -67,7 +69,7 @@ class Saved:
         return f"{self.row}-{self.quantity}-{self.lane}-{digest}.json"
 
 
-def save(failures: Iterable[Failure], impl: str | None, folder: Path = FOLDER) -> list[Path]:
+def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
     """Write each failure to a file of its own; the files.
 
     Raises:
@@ -75,7 +77,7 @@ def save(failures: Iterable[Failure], impl: str | None, folder: Path = FOLDER) -
     """
     files = []
     for f in failures:
-        saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, impl)
+        saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, f.invocation or Invocation())
         folder.mkdir(parents=True, exist_ok=True)
         files.append(folder / saved.file_name)
         text = json.dumps(saved.to_json(), indent=1, allow_nan=False) + "\n"

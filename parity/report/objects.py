@@ -7,6 +7,7 @@ from rich.console import RenderableType
 
 from parity.cases import Case, Lane
 from parity.comparison import Aspect, Side, Verdict
+from parity.invocation import Invocation
 from parity.report import terminal
 from parity.report.coverage import Coverage
 from parity.report.evidence import Evidence
@@ -29,7 +30,7 @@ class Failure:
     aspect: Aspect = "values"
     place: str | None = None  # file:line of the function at fault
     convention: str | None = None  # its name, for `accept=[…]`
-    impl: str | None = None  # FILE.py:NAME, where the command line named one
+    invocation: Invocation | None = None  # how to check the same again; None where no command can say it
     evidence: Evidence | None = field(default=None, compare=False)
 
     def __str__(self) -> str:

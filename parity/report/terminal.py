@@ -90,10 +90,19 @@ def told(failure: "Failure") -> str:
 
 
 def again(failure: "Failure") -> str:
-    """The command that runs the case again."""
+    """The command that runs the case again, or what to do where there is none."""
+    from parity.registry import ROWS
+
+    if failure.invocation is not None:
+        return f"{_replay(failure)}{failure.invocation.flags}"
+    if failure.row in ROWS:
+        return f"{_replay(failure)} --impl FILE.py:NAME (give it a name of its own in a file)"
+    return "the same call in Python; the same seed draws the same cases"
+
+
+def _replay(failure: "Failure") -> str:
     case = json.dumps(failure.case.to_json(), separators=(",", ":"))
-    impl = f" --impl {shlex.quote(failure.impl)}" if failure.impl else ""
-    return f"python -m parity replay '{failure.lane}:{case}'{impl}"
+    return f"python -m parity replay {shlex.quote(f'{failure.lane}:{case}')}"
 
 
 def who(failure: "Failure", c: Comparison) -> str:

@@ -4,17 +4,32 @@
 has to be found, none of the right ones may be. `python -m parity self-test` runs both.
 """
 
-from parity.planted import activation, convolution, linear, loss, network, optimizers, pooling, softmax
-from parity.planted.bug import PLANTED, Planted
+from parity.planted import (
+    activation,
+    convolution,
+    correct,
+    linear,
+    loss,
+    network,
+    normalization,
+    optimizers,
+    pooling,
+    softmax,
+)
+from parity.planted.bug import CORRECT, PLANTED, Correct, Planted
 
 __all__ = [
+    "CORRECT",
     "PLANTED",
+    "Correct",
     "Planted",
     "activation",
     "convolution",
+    "correct",
     "linear",
     "loss",
     "network",
+    "normalization",
     "optimizers",
     "pooling",
     "softmax",

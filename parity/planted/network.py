@@ -19,7 +19,7 @@ from parity.planted.linear import flatten_order_f
 from parity.planted.pooling import pool_ties_to_all
 
 
-def _network(
+def network(
     x: Array,
     parameters: tuple[Array, ...],
     architecture: dict[str, Any],
@@ -54,13 +54,13 @@ def _replaced(layers: list[Layer], **by: Any) -> list[Layer]:
 def cnn_flatten_order_f(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The image is flattened column by column, so that fc1's weights meet other pixels."""
     flat = partial(flatten_order_f, start_dim=1)
-    return _network(x, parameters, architecture, target, lambda layers, _: _replaced(layers, flatten=flat))
+    return network(x, parameters, architecture, target, lambda layers, _: _replaced(layers, flatten=flat))
 
 
 @planted("SimpleCNN")
 def cnn_hidden_relu_missing(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The activation between the two dense layers is missing."""
-    return _network(
+    return network(
         x, parameters, architecture, target, lambda layers, _: [layer for layer in layers if layer[0] != "relu2"]
     )
 
@@ -72,13 +72,13 @@ def cnn_relu_not_in_the_chain(x: Array, *parameters: Array, architecture: Any, t
     def only_forward(x: Array) -> Called:
         return ops.relu(x)[0], lambda dy: (dy,)
 
-    return _network(x, parameters, architecture, target, lambda layers, _: _replaced(layers, relu1=only_forward))
+    return network(x, parameters, architecture, target, lambda layers, _: _replaced(layers, relu1=only_forward))
 
 
 @planted("SimpleCNN", explained=("mask-of-upstream",))
 def cnn_relu_rectifies_the_gradient(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The first ReLU rectifies its gradient."""
-    return _network(
+    return network(
         x, parameters, architecture, target, lambda layers, _: _replaced(layers, relu1=relu_mask_of_upstream)
     )
 
@@ -90,7 +90,7 @@ def cnn_pool_ties_to_all(x: Array, *parameters: Array, architecture: Any, target
     def layers(before: list[Layer], a: Architecture) -> list[Layer]:
         return _replaced(before, pool1=partial(pool_ties_to_all, kernel_size=a.pool))
 
-    return _network(x, parameters, architecture, target, layers)
+    return network(x, parameters, architecture, target, layers)
 
 
 @planted("SimpleCNN", explained=("last-sample-only",))
@@ -100,33 +100,33 @@ def cnn_conv_dw_last_image_only(x: Array, *parameters: Array, architecture: Any,
     def layers(before: list[Layer], a: Architecture) -> list[Layer]:
         return _replaced(before, conv1=partial(conv_dw_last_sample_only, stride=a.stride, padding=a.padding))
 
-    return _network(x, parameters, architecture, target, layers)
+    return network(x, parameters, architecture, target, layers)
 
 
 @planted("SimpleCNN", explained=("bias-missing", "zero"))
 def cnn_bias_not_trained(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The last bias gets a gradient of zero."""
     last = "fc2.bias" if Architecture.from_json(architecture).hidden else "fc1.bias"
-    return _network(x, parameters, architecture, target, gradients_of=lambda g: g | {last: np.zeros_like(g[last])})
+    return network(x, parameters, architecture, target, gradients_of=lambda g: g | {last: np.zeros_like(g[last])})
 
 
 @planted("SimpleCNN", explained=("reduction-ignored", "mean", "batch-mean", "divided-by-positions"))
 def cnn_loss_averaged(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The loss is averaged where it should be summed."""
-    return _network(x, parameters, architecture, target, reduction="mean")
+    return network(x, parameters, architecture, target, reduction="mean")
 
 
 @planted("SimpleCNN", explained=("upstream-ignored",))
 def cnn_upstream_ignored(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The backward begins with 1, whatever comes from above."""
-    return edited(_network(x, parameters, architecture, target), dy=np.ones_like)
+    return edited(network(x, parameters, architecture, target), dy=np.ones_like)
 
 
 @planted("SimpleCNN")
 def cnn_softmax_twice(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """A softmax stands before a loss that has one itself."""
     twice = [("softmax", partial(ops.softmax, dim=1))] if architecture["loss"] == "cross_entropy" else []
-    return _network(x, parameters, architecture, target, lambda layers, _: layers + twice)
+    return network(x, parameters, architecture, target, lambda layers, _: layers + twice)
 
 
 @planted("SimpleCNN", explained=("float32-inside",))
@@ -134,7 +134,7 @@ def cnn_float32_inside(x: Array, *parameters: Array, architecture: Any, target: 
     """Images are cast to single precision at the door."""
     own = x.dtype
     return edited(
-        _network(x.astype(np.float32).astype(own), parameters, architecture, target)
+        network(x.astype(np.float32).astype(own), parameters, architecture, target)
         if own == np.float32
         else _narrow(x, parameters, architecture, target)
     )
@@ -143,7 +143,7 @@ def cnn_float32_inside(x: Array, *parameters: Array, architecture: Any, target: 
 def _narrow(x: Array, parameters: tuple[Array, ...], architecture: Any, target: Array) -> Called:
     if target.dtype.kind == "f":
         target = target.astype(np.float32)
-    y, pullback = _network(
+    y, pullback = network(
         x.astype(np.float32), tuple(p.astype(np.float32) for p in parameters), architecture, target
     )
     return y.astype(np.float64), lambda dy: tuple(g.astype(np.float64) for g in pullback(dy))
@@ -152,4 +152,4 @@ def _narrow(x: Array, parameters: tuple[Array, ...], architecture: Any, target: 
 @planted("SimpleCNN", explained=("zero",))
 def cnn_no_gradient_for_the_image(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The image's gradient is zeros, for training never asks for it."""
-    return edited(_network(x, parameters, architecture, target), dx=np.zeros_like)
+    return edited(network(x, parameters, architecture, target), dx=np.zeros_like)

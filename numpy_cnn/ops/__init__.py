@@ -11,9 +11,11 @@ from numpy_cnn.ops.activation import relu
 from numpy_cnn.ops.convolution import conv2d
 from numpy_cnn.ops.linear import flatten, linear
 from numpy_cnn.ops.loss import cross_entropy, log_softmax, mse_loss, nll_loss, softmax
+from numpy_cnn.ops.normalization import batch_norm
 from numpy_cnn.ops.pooling import max_pool2d
 
 __all__ = [
+    "batch_norm",
     "conv2d",
     "cross_entropy",
     "flatten",

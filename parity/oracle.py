@@ -1,7 +1,9 @@
 """A torch function in the form of the op law: y, pullback = op(*arrays, **options), arrays being NumPy's."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +13,9 @@ import torch
 Array: TypeAlias = npt.NDArray[Any]
 Op: TypeAlias = Callable[..., Any]
 
+# Arguments that torch overwrites in training, and gives no gradient for.
+BUFFERS = frozenset({"running_mean", "running_var"})
+
 
 def oracle(like: Callable[..., torch.Tensor]) -> Op:
     """Give `like` (conv2d of torch.nn.functional, say) the form of an op: autograd is its pullback.
@@ -18,9 +23,13 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
     Arrays are copied on the way in, since torch refuses negative strides and read-only memory, and on the way
     out, so that the caller owns what it gets.
     """
+    buffers = _buffers(like)
 
     def op(*arrays: Array | None, **options: Any) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
-        tensors = [None if array is None else _tensor(array, gradient=True) for array in arrays]
+        tensors = [
+            None if array is None else _tensor(array, gradient=place not in buffers)
+            for place, array in enumerate(arrays)
+        ]
         keywords = {
             name: _tensor(value, gradient=False) if isinstance(value, np.ndarray) else value
             for name, value in options.items()
@@ -38,6 +47,16 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
         return y.detach().numpy().copy(), pullback
 
     return op
+
+
+@lru_cache(maxsize=256)
+def _buffers(like: Callable[..., torch.Tensor]) -> frozenset[int]:
+    """Where among the arguments the running statistics stand."""
+    try:
+        names = [*inspect.signature(like).parameters]
+    except (TypeError, ValueError):  # a function written in C, as conv2d: it has none
+        return frozenset()
+    return frozenset(place for place, name in enumerate(names) if name in BUFFERS)
 
 
 def _tensor(array: Array, gradient: bool) -> torch.Tensor:

@@ -5,8 +5,10 @@ import random
 import textwrap
 
 from parity.drawing import draw_plainly
+from parity.oracle import BUFFERS
 from parity.registry import ROWS, Row
 
+WIDTH = 105
 FORWARD, PULLBACK = "the forward is not written yet", "the pullback is not written yet"
 
 
@@ -30,14 +32,17 @@ def stub(name: str) -> str:
     case, _ = draw_plainly(row.strategy(lane=row.lanes[0]), random.Random(0))
     arrays = [spec for spec in case.arrays if not spec.keyword]
     names = [parameter.name for parameter in parameters][: len(arrays)]
-    gradients = ["None" if spec.kind == "classes" else f"d{n}" for n, spec in zip(names, arrays, strict=True)]
-    signature = ", ".join(
-        p.name if p.default is p.empty else f"{p.name}={p.default!r}"  # without annotations
-        for p in parameters
-    )
+    without = [n for n, spec in zip(names, arrays, strict=True) if spec.kind == "classes" or n in BUFFERS]
+    gradients = ["None" if n in without else f"d{n}" for n in names]
+    given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
     told = f"{', '.join(gradients)}{',' if len(gradients) == 1 else ''}"
     optional = [p.name for p in parameters if p.default is None and p.name in names]
-    absent = "".join(f"; None where {n} is None" for n in optional)
+    absent = "".join(f", None where {n} is None" for n in optional)
+    of = _listed([n for n in names if n not in BUFFERS])
+    backward = (
+        "Backward: dy is the gradient of some loss with respect to y, in y's shape. Return that loss's gradients "
+        f"with respect to {of}, each in the shape of its array{absent}."
+    )
     docstring = _docstring(row)
     return f'''"""{name}, by hand. See how far it is:
 
@@ -48,19 +53,24 @@ def stub(name: str) -> str:
 import numpy as np
 
 
-def {name}({signature}):
+def {name}({_signature(given, len(f"def {name}():"))}):
 {textwrap.indent(docstring, "    ")}
     # Forward: y, by the formula above, in the dtype of {names[0]}. Nothing is written to the arguments.
     raise NotImplementedError("{FORWARD}")
 
     def pullback(dy):
-        # Backward: dy is the gradient of some loss with respect to y, in y's shape. Return that loss's gradients
-        # with respect to {_listed(names)}, each in the shape of its array{absent}.
+{textwrap.indent(textwrap.fill(backward, WIDTH), "        # ")}
         raise NotImplementedError("{PULLBACK}")
         return ({told})
 
     return y, pullback
 '''
+
+
+def _signature(parameters: list[str], beside: int) -> str:
+    """On one line, or on one of their own, beside so many other characters."""
+    line = ", ".join(parameters)
+    return line if len(line) + beside <= WIDTH else f"\n    {line}\n"
 
 
 def _docstring(row: Row) -> str:

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops, optim
-from parity import bounds, networks, optimizers, strategies
+from parity import bounds, bounds_normalization, networks, optimizers, strategies
 from parity.bounds import Bound
 from parity.cases import LANES, Case, Lane
 from parity.oracle import Op, oracle
@@ -46,6 +46,14 @@ ROWS = {
         Row("max_pool2d", ops.max_pool2d, F.max_pool2d, strategies.max_pool2d, bounds.max_pool2d),
         Row("relu", ops.relu, F.relu, strategies.relu, bounds.copies),
         Row("linear", ops.linear, F.linear, strategies.linear, bounds.linear),
+        Row(
+            "batch_norm",
+            ops.batch_norm,
+            F.batch_norm,
+            strategies.batch_norm,
+            bounds_normalization.batch_norm,
+            INEXACT,
+        ),
         Row("flatten", ops.flatten, torch.flatten, strategies.flatten, bounds.copies),
         Row("softmax", ops.softmax, F.softmax, strategies.softmax, bounds.softmax, INEXACT),
         Row("log_softmax", ops.log_softmax, F.log_softmax, strategies.log_softmax, bounds.log_softmax, INEXACT),

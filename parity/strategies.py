@@ -5,6 +5,7 @@ is drawn, and from how wide a range, hardly ever depends on what was drawn befor
 number and leave the others as they are.
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -135,6 +136,27 @@ def linear(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 @composite
+def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
+    """Rows, sequences, images and volumes, in training and out of it, near 0 and far from it."""
+    training = draw(booleans)
+    samples, channels = draw(integers(0 if lane == "structure" else 1, 8)), draw(integers(1, 3))
+    around = [draw(integers(1, 3)) for _ in range(draw(integers(0, 3)))]
+    if training and samples * math.prod(around) == 1:
+        samples = 2  # one number has no variance, and torch rejects it
+    has_statistics = draw(booleans) or not training
+    each = (channels,)
+    arrays = (
+        ArraySpec("input", (samples, channels, *around), draw(sampled(["real", "shifted"]))),
+        ArraySpec("running_mean", each if has_statistics else None),
+        ArraySpec("running_var", each if has_statistics else None, "weights"),
+        ArraySpec("weight", each if draw(booleans) else None),
+        ArraySpec("bias", each if draw(booleans) else None),
+    )
+    options = {"training": training, "momentum": draw(sampled([0.1, 0.5])), "eps": draw(sampled(EPSILONS))}
+    return Case("batch_norm", arrays, options, *_numbers(draw))
+
+
+@composite
 def flatten(draw: st.DrawFn, lane: Lane) -> Case:
     """Any run of axes, counted from the front or from the back."""
     shape = _shape(draw, lane, 0, 4)
@@ -155,6 +177,7 @@ def _softmax(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     return Case(row, (ArraySpec("input", shape),), options, *_numbers(draw, magnitude))
 
 
+EPSILONS = (1e-5, 1e-3, 0.1, 1.0)
 REDUCTIONS = ("none", "sum", "mean")
 
 

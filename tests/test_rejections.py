@@ -12,6 +12,7 @@ from numpy_cnn import ops
 x = np.ones((2, 4, 5, 5), np.float32)
 w = np.ones((6, 2, 3, 3), np.float32)
 one = np.ones((1, 1, 1, 1), np.float32)
+zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
 scores, labels = np.zeros((3, 4), np.float32), np.array([0, 1, 3])
 
 # op, arrays, options, what the message must contain
@@ -49,6 +50,22 @@ REJECTED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("max_pool2d", (x[0, 0], 2), {}, "(5, 5)"),
     ("linear", (x, np.ones((3, 4), np.float32)), {}, "(3, 4)"),
     ("linear", (x, np.ones((3, 5), np.float32), np.ones(2, np.float32)), {}, "(2,)"),
+    ("batch_norm", (x[:1, :, :1, :1], None, None), {"training": True}, "(1, 4, 1, 1)"),
+    ("batch_norm", (x[:1, :, 0, 0], zeros, ones), {"training": True}, "more than 1 number a channel"),
+    ("batch_norm", (x[0, 0, 0], zeros[:1], ones[:1]), {}, "(5,)"),
+    ("batch_norm", (x, None, None), {}, "training=False needs running_mean and running_var"),
+    ("batch_norm", (x, None, ones), {"training": True}, "running_mean is None"),
+    ("batch_norm", (x, zeros, None), {"training": True}, "running_var is None"),
+    ("batch_norm", (x, zeros[:3], ones), {}, "running_mean must have the shape (4,)"),
+    ("batch_norm", (x, zeros, ones[None]), {}, "(1, 4)"),
+    ("batch_norm", (x, zeros, ones, ones[:2]), {}, "weight must have the shape (4,)"),
+    ("batch_norm", (x, zeros, ones, ones, ones[:2]), {}, "bias must have the shape (4,)"),
+    ("batch_norm", (x, zeros, ones, ones.astype(np.float64)), {}, "weight float64"),
+    ("batch_norm", (x, zeros, ones), {"training": True, "eps": 0.0}, "eps must be above 0, got 0.0"),
+    ("batch_norm", (x, zeros, ones), {"eps": -1e-5}, "eps must be at least 0, got -1e-05"),
+    ("batch_norm", (x, zeros, ones), {"eps": None}, "eps must be a number, got None"),
+    ("batch_norm", (x, zeros, ones), {"momentum": None}, "momentum must be a number, got None"),
+    ("batch_norm", (x, zeros, ones), {"training": 1}, "training must be True or False, got 1"),
     ("flatten", (x,), {"start_dim": 4}, "got 4"),
     ("flatten", (x,), {"start_dim": 2, "end_dim": 1}, "start_dim 2 comes after end_dim 1"),
     ("softmax", (x,), {"dim": 4}, "got 4"),
@@ -85,6 +102,7 @@ STRICTER = [
     ("relu", (x.astype(int),), {}, "floating"),  # a gradient of integers is none
     ("relu", ([1.0],), {}, "list"),
     ("linear", (x, w[0, 0].astype(np.float64)), {}, "float64"),
+    ("batch_norm", (x, zeros, ones, ones[None]), {}, r"weight must have the shape \(4,\)"),  # one number a channel
 ]
 
 
@@ -102,6 +120,7 @@ def test_pullback_rejects_another_shape(name: str) -> None:
         "softmax": (x, 1),
         "log_softmax": (x, 1),
         "linear": (x, np.ones((3, 5), np.float32)),
+        "batch_norm": (x, zeros, ones),
         "nll_loss": (scores, labels),
         "cross_entropy": (scores, labels),
         "mse_loss": (x, x),

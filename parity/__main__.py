@@ -21,6 +21,7 @@ def _run(arguments: list[str]) -> int:
     from parity.commands.list import List
     from parity.commands.new import New
     from parity.commands.replay import Replay
+    from parity.commands.self_test import SelfTest
     from parity.commands.storage import nothing_left_behind
     from parity.commands.train import Train
     from parity.commands.watch import Watch
@@ -28,7 +29,15 @@ def _run(arguments: list[str]) -> int:
     command, _ = flags.parse(
         "python -m parity",
         "Compare hand-written NumPy with PyTorch. The command may be left out: check is meant, for all rows.",
-        {"check": Check, "replay": Replay, "train": Train, "list": List, "new": New, "watch": Watch},
+        {
+            "check": Check,
+            "replay": Replay,
+            "train": Train,
+            "list": List,
+            "new": New,
+            "watch": Watch,
+            "self-test": SelfTest,
+        },
         "check",
         arguments,
     )

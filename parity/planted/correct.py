@@ -202,7 +202,7 @@ def _winner(patches: Array, y: Array, at: Windows, x: Array) -> Array:
     nan = np.isnan(patches)
     first = ((patches == y[:, :, None]) & inside).argmax(axis=2)
     last = patches.shape[2] - 1 - nan[:, :, ::-1].argmax(axis=2)
-    return np.where(nan.any(axis=2), last, first)
+    return np.asarray(np.where(nan.any(axis=2), last, first))
 
 
 @correct("max_pool2d")

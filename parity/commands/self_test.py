@@ -1,0 +1,147 @@
+"""`self-test`: the harness itself, on implementations with known mistakes and on such that are right."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from numpy_cnn.common.errors import UserError
+from parity.commands.placeholders import named
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from parity.planted.exam import Outcome
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Find a catalogue of planted bugs, and leave right implementations alone: does the harness do its work?"""
+
+    row: Annotated[tuple[str, ...], named("[ROW ...]", "(default: all)")] = ()
+    """Rows, such as conv2d."""
+    examples: int = 200
+    """Cases a bug and lane."""
+    seed: int = 0
+    """The same seed draws the same cases."""
+    json: Annotated[Path | None, named("FILE")] = None
+    """File for the outcomes as JSON; - for standard output."""
+
+    def run(self) -> int:
+        """Print a table and what went wrong; the exit code."""
+        if self.examples < 1:
+            raise UserError(f"--examples must be at least 1, got {self.examples}")
+        from rich.console import Console
+
+        from parity.planted.exam import hold
+        from parity.registry import ROWS
+
+        for name in self.row:
+            if name not in ROWS:
+                raise UserError(f"--row: parity knows no {name!r}; it knows {', '.join(ROWS)}")
+        rows = [name for name in ROWS if name in self.row or not self.row]
+        begun, outcomes, seen = time.perf_counter(), [], _Progress(rows)
+        with seen:
+            for outcome in hold(rows, self.examples, self.seed):
+                outcomes.append(outcome)
+                seen.one(outcome)
+        outcomes.sort(key=lambda o: (rows.index(o.row), not o.wrong, o.name))
+        failed = [outcome for outcome in outcomes if not outcome.passed]
+
+        to_stdout = self.json == Path("-")
+        console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
+        console.print(table(rows, outcomes))
+        for outcome in failed:
+            console.print(_told(outcome), markup=False, soft_wrap=True)
+        bugs = [outcome for outcome in outcomes if outcome.wrong]
+        caught = sum(outcome.caught for outcome in bugs)
+        console.print(
+            f"{caught} of {len(bugs)} bugs found; {sum(o.caught for o in outcomes if not o.wrong)} of "
+            f"{len(outcomes) - len(bugs)} right implementations flagged; seed {self.seed}, "
+            f"{time.perf_counter() - begun:.0f} s"
+        )
+        if self.json is not None:
+            values = {"schema": 1, "ok": not failed, "outcomes": [outcome.to_json() for outcome in outcomes]}
+            text = json.dumps(values, indent=2)
+            if to_stdout:
+                print(text)
+            else:
+                self.json.write_text(text + "\n", encoding="utf-8")
+        return 1 if failed else 0
+
+
+def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
+    """A line a row: its bugs, the lane that finds each first, how they are named; the right ones, and those flagged."""
+    from rich import box
+    from rich.table import Table
+
+    from parity.cases import LANES
+
+    shown = Table("row", box=box.SIMPLE, show_footer=True)
+    shown.columns[0].footer = "all"
+    columns: dict[str, Any] = {
+        "bugs": lambda o: o.wrong,
+        "found": lambda o: o.wrong and o.caught,
+        **{lane: lambda o, lane=lane: o.wrong and o.lane == lane for lane in LANES},
+        "named rightly": lambda o: o.wrong and o.named == "rightly",
+        "wrongly": lambda o: o.wrong and o.named == "wrongly",
+        "not": lambda o: o.wrong and o.named == "not" and bool(o.expected),
+        "no name expected": lambda o: o.wrong and o.named == "not" and not o.expected,
+        "right ones": lambda o: not o.wrong,
+        "flagged": lambda o: not o.wrong and o.caught,
+    }
+    for title, counts in columns.items():
+        shown.add_column(title, justify="right", footer=str(sum(map(counts, outcomes))))
+    for name in rows:
+        own = [outcome for outcome in outcomes if outcome.row == name]
+        shown.add_row(name, *(str(sum(map(counts, own)) or "·") for counts in columns.values()))
+    return shown
+
+
+def _told(outcome: "Outcome") -> str:
+    """One that did not pass."""
+    what = f"{outcome.row}  {outcome.name}: {outcome.says}"
+    if outcome.wrong and not outcome.caught:
+        return f"NOT FOUND  {what} ({outcome.cases} cases)"
+    if outcome.wrong:
+        given = ", ".join(f"{quantity} {name!r}" for quantity, name in outcome.names.items())
+        return f"MISNAMED   {what} Told as {given}; right: {', '.join(outcome.expected) or 'no name'}"
+    where = f"{outcome.lane} lane, {', '.join(outcome.quantities)}"
+    return f"FLAGGED    {what} {where}: {outcome.message}; {outcome.case}"
+
+
+class _Progress:
+    """How far it is: a bar on a terminal, a line a complete row elsewhere; on standard error."""
+
+    def __init__(self, rows: Sequence[str]) -> None:
+        from parity.planted import CORRECT, PLANTED
+
+        self.left = {name: [entry.row for entry in PLANTED].count(name) for name in rows}
+        for entry in CORRECT:
+            if entry.row in self.left:
+                self.left[entry.row] += 1
+        self.bar: Any = None
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.bar.add_task("self-test", total=sum(self.left.values()))
+            self.bar.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def one(self, outcome: "Outcome") -> None:
+        """One implementation more is through."""
+        self.left[outcome.row] -= 1
+        if self.bar is not None:
+            self.bar.advance(self.bar.task_ids[0])
+        elif not self.left[outcome.row]:
+            print(f"{outcome.row}: complete", file=sys.stderr, flush=True)

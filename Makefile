@@ -7,7 +7,7 @@ READY := .venv/ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help parity test train bench check docs format clean
+.PHONY: help parity test train bench mutation check docs format clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,9 @@ docs: $(READY) ## fill the code that the derivations quote in anew
 
 bench: $(READY) ## measure the ops and the backends beside PyTorch
 	$(BIN)/python benchmarks/run.py
+
+mutation: $(READY) ## plant mistakes in the ops, one at a time, and see whether parity finds them
+	$(BIN)/python benchmarks/mutation/run.py
 
 format: $(READY) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format

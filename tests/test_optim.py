@@ -90,3 +90,34 @@ def test_the_state_is_torchs(kind: Any, amsgrad: bool) -> None:
     assert {name: (array.dtype, array.shape) for name, array in optimizer.state["w"].items()} == {
         name: (value.numpy().dtype, tuple(value.shape)) for name, value in theirs.state[tensor].items()
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
+        (optim.Adam, {"weight_decay": 0.1, "amsgrad": True}),
+        (optim.AdamW, {}),
+    ],
+)
+def test_parameters_together_are_moved_as_each_alone(kind: Any, settings: dict[str, Any]) -> None:
+    generator = np.random.default_rng(0)
+    shapes = {"a": ((2, 3), np.float32), "b": ((), np.float64), "c": ((4,), np.float32), "d": ((0,), np.float32)}
+    w = {
+        name: np.asarray(generator.standard_normal(shape)).astype(dtype) for name, (shape, dtype) in shapes.items()
+    }
+    together = {name: array.copy() for name, array in w.items()}
+    optimizer = kind(together, **settings)
+    alone = {name: kind({name: array}, **settings) for name, array in w.items()}
+    for _ in range(20):
+        names = generator.permutation([name for name in w if generator.random() < 0.8])
+        gradients = {
+            name: np.asarray(generator.standard_normal(w[name].shape)).astype(w[name].dtype) for name in names
+        }
+        optimizer.step(gradients)
+        for name, gradient in gradients.items():
+            alone[name].step({name: gradient})
+        for name, array in w.items():
+            np.testing.assert_array_equal(together[name], array)
+            for key, state in alone[name].state.get(name, {}).items():
+                np.testing.assert_array_equal(optimizer.state[name][key], state)

@@ -1,0 +1,46 @@
+"""A plugin of pytest: the parity suite comes first, a test that hangs fails, and who killed a mutant is noted."""
+
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+FEW, MANY = 20, 200  # cases of a lane; tests/test_parity_suite.py has as many as the latter
+SECONDS = 30  # of processor time, for one test; the longest of the right code takes two
+MEMORY = 12 << 30  # bytes of address space: a mutant may ask for any size
+
+resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """A few cases of each row, then what is cheap, then many cases; mutmut names its tests in no order."""
+
+    def turn(item: Any) -> tuple[bool, bool, bool]:
+        cases = item.callspec.params.get("cases") if hasattr(item, "callspec") else None
+        return cases == MANY, cases != FEW, item.path.name == "test_ops.py"
+
+    items.sort(key=turn)
+
+
+def pytest_runtest_setup(item: Any) -> None:
+    """Start the clock."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"{item.nodeid} takes more than {SECONDS} s")
+
+    signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+
+
+def pytest_runtest_teardown() -> None:
+    """Stop the clock."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Note the test that a mutant failed first."""
+    mutant = os.environ.get("MUTANT_UNDER_TEST", "")
+    if report.failed and "mutmut" in mutant:
+        with Path("killed.tsv").open("a", encoding="utf-8") as file:
+            file.write(f"{mutant}\t{report.nodeid}\n")

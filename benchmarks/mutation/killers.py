@@ -1,0 +1,30 @@
+"""The parity suite as the killer of mutants: each row in each lane, up to the first difference, without shrinking.
+
+Not collected with the tests, which do the same by Hypothesis: `make mutation` names this file.
+"""
+
+import random
+from contextlib import nullcontext
+
+import pytest
+
+from benchmarks.mutation.judge import FEW, MANY
+from parity.cases import Lane
+from parity.containment import contained
+from parity.drawing import draw_plainly
+from parity.oracle import own_kernels
+from parity.registry import ROWS
+from parity.search import differences_of
+
+LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
+
+
+@pytest.mark.parametrize(("name", "lane"), LANES)
+@pytest.mark.parametrize("cases", [FEW, MANY])
+def test_row(name: str, lane: Lane, cases: int) -> None:
+    row, generator = ROWS[name], random.Random(f"{name} {lane}")
+    with contained(), nullcontext() if lane == "bound" else own_kernels():
+        for _ in range(cases):
+            case, _ = draw_plainly(row.strategy(lane=lane), generator)
+            _, differences = differences_of(row, row.op, lane, case)
+            assert not differences, f"{case}: {differences[0].message}"

@@ -1,0 +1,186 @@
+"""Plant small mistakes in the ops, the chain and the optimizers, one at a time, and see whether parity finds them.
+
+    make mutation                                    all mutants, and the tables of docs/mutation.md
+    python benchmarks/mutation/run.py --jobs 2 --quiet
+
+mutmut (pyproject.toml, [tool.mutmut]) makes the mutants from a copy of the project in build/mutation and runs the
+parity suite (killers.py) and a few tests against each. What survives must stand in equivalent.toml, with the
+reason why no result differs. Exits with 1 where a mutant survives unexplained, or an explanation has no survivor.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+COPY = ROOT / "build" / "mutation"
+PAGE = ROOT / "docs" / "mutation.md"
+COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "benchmarks/mutation", "pyproject.toml")
+FOUND = ("killed", "timeout", "segfault")  # mutmut's words for a mutant that did not pass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What was changed, in which function: the name that an explanation knows it by."""
+
+    function: str
+    line: str
+    becomes: str
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run mutmut on a copy, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
+    parser.add_argument("--reuse", action="store_true", help="make the tables of the last run anew")
+    typed = parser.parse_args(arguments)
+    started = time.monotonic()
+    if not typed.reuse:
+        _copy()
+        subprocess.run([_mutmut(), "run", "--max-children", str(typed.jobs)], cwd=COPY, check=True)
+    minutes = (time.monotonic() - started) / 60
+    statuses = _statuses()
+    survivors = _survivors(sorted(name for name, status in statuses.items() if status not in FOUND))
+    reasons = _reasons()
+    unexplained = {name: mutant for name, mutant in survivors.items() if mutant not in reasons}
+    idle = reasons.keys() - set(survivors.values())
+    tables = "\n".join(
+        [*_by_module(statuses, survivors, reasons), "", *_by_killer(statuses), "", *_by_reason(survivors, reasons)]
+    )
+    print(tables)
+    if not typed.reuse:
+        print(f"\n{len(statuses)} mutants in {minutes:.0f} minutes, {typed.jobs} at a time")
+    for name, mutant in unexplained.items():
+        print(f"\nunexplained: {name} ({statuses[name]})\n  - {mutant.line}\n  + {mutant.becomes}")
+    for mutant in sorted(idle, key=str):
+        print(f"\nexplained, but does not survive: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")
+    _fill_in(tables)
+    return 1 if unexplained or idle else 0
+
+
+def _mutmut() -> str:
+    """The command beside the interpreter."""
+    return str(Path(sys.executable).with_name("mutmut"))
+
+
+def _copy() -> None:
+    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    for name in COPIED:
+        source, target = ROOT / name, COPY / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+
+
+def _statuses() -> dict[str, str]:
+    """{mutmut's name of a mutant: what became of it}."""
+    listed = subprocess.run(
+        [_mutmut(), "results", "--all", "true"], cwd=COPY, check=True, capture_output=True, text=True
+    ).stdout
+    return dict(re.findall(r"^ *(\S+): (.+)$", listed, flags=re.MULTILINE))
+
+
+def _survivors(names: list[str]) -> dict[str, Mutant]:
+    """What was changed in each of them."""
+
+    def shown(name: str) -> Mutant:
+        diff = subprocess.run([_mutmut(), "show", name], cwd=COPY, check=True, capture_output=True, text=True)
+        lines = [line for line in diff.stdout.splitlines() if not line.startswith(("+++", "---"))]
+        return Mutant(_function(name), *(_code(line[1:] for line in lines if line[:1] == sign) for sign in "-+"))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(shown, names), strict=True))
+
+
+def _function(name: str) -> str:
+    """ops.loss._reduced of numpy_cnn.ops.loss.x__reduced__mutmut_6; of a method with its class."""
+    function = re.sub(r"__mutmut_\d+$", "", name).removeprefix("numpy_cnn.")
+    return re.sub(r"\.x_", ".", function).replace(".xǁ", ".").replace("ǁ", ".")
+
+
+def _code(lines: Iterable[str]) -> str:
+    """The lines as one, without indentation and comments, which may change as they please."""
+    return " ".join(re.sub(r"  # .*$", "", line).strip() for line in lines)
+
+
+def _reasons() -> dict[Mutant, str]:
+    """{survivor: why no result differs}."""
+    explained = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))["equivalent"]
+    return {
+        Mutant(entry["function"], entry["line"], becomes): entry["reason"]
+        for entry in explained
+        for becomes in entry["becomes"]
+    }
+
+
+def _by_module(
+    statuses: dict[str, str], survivors: dict[str, Mutant], reasons: dict[Mutant, str]
+) -> Iterable[str]:
+    yield "| Module | Mutants | Found | Equivalent | Not found | Found of all | Found of those not equivalent |"
+    yield "|---|---|---|---|---|---|---|"
+    modules = sorted({name.removeprefix("numpy_cnn.").partition(".x")[0] for name in statuses})
+    for module in [*modules, ""]:
+        chosen = [
+            name for name in statuses if name.removeprefix("numpy_cnn.").startswith(f"{module}.x" * bool(module))
+        ]
+        equivalent = sum(survivors.get(name) in reasons for name in chosen)
+        found = sum(statuses[name] in FOUND for name in chosen)
+        rest = len(chosen) - found - equivalent
+        title = f"`{module.replace('.', '/')}.py`" if module else "**all**"
+        yield (
+            f"| {title} | {len(chosen)} | {found} | {equivalent} | {rest} "
+            f"| {found / len(chosen):.1%} | {found / (len(chosen) - equivalent):.1%} |"
+        )
+
+
+def _by_killer(statuses: dict[str, str]) -> Iterable[str]:
+    """Who found them first, in the order in which they are asked."""
+    noted = (COPY / "mutants" / "killed.tsv").read_text(encoding="utf-8").splitlines()
+    first = {mutant: test for mutant, _, test in (line.partition("\t") for line in reversed(noted))}
+    counted = Counter(_killer(first.get(name)) for name, status in statuses.items() if status in FOUND)
+    yield "| Found first by | Mutants |"
+    yield "|---|---|"
+    for killer, count in counted.most_common():
+        yield f"| {killer} | {count} |"
+
+
+def _killer(test: str | None) -> str:
+    if test is None:
+        return "the end of the process: memory, time"
+    if lane := re.search(r"killers\.py::test_row\[.*-(\w+)\]", test):
+        return f"the {lane[1]} lane"
+    return f"`{test.partition('::')[0]}`"
+
+
+def _by_reason(survivors: dict[str, Mutant], reasons: dict[Mutant, str]) -> Iterable[str]:
+    counted = Counter((reasons[mutant], mutant.function) for mutant in survivors.values() if mutant in reasons)
+    yield "| Equivalent, because | In | Mutants |"
+    yield "|---|---|---|"
+    for (reason, function), count in sorted(counted.items(), key=lambda item: item[0][::-1]):
+        yield f"| {reason} | `{function}` | {count} |"
+
+
+def _fill_in(tables: str) -> None:
+    """Put the tables in their place in the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, begin, rest = page.partition("<!-- tables: make mutation -->\n")
+    _, end, after = rest.partition("<!-- /tables -->\n")
+    PAGE.write_text(f"{before}{begin}\n{tables}\n\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,15 +11,4 @@ from numpy_cnn.ops.arguments import Array
 
 def keep(x: Array, mask: Array) -> Array:
     """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set."""
-    return np.multiply(_bits(x), mask).view(x.dtype)
-
-
-def take(x: Array, mask: Array) -> Array:
-    """x where mask, else +0.0; what is given out is gone from x afterwards, and +0.0 left in its place."""
-    taken = keep(x, mask)
-    _bits(x)[...] ^= _bits(taken)
-    return taken
-
-
-def _bits(x: Array) -> Array:
-    return x.view(f"i{x.itemsize}")
+    return np.multiply(x.view(f"i{x.itemsize}"), mask).view(x.dtype)

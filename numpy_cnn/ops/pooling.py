@@ -1,11 +1,16 @@
 """Pooling over windows."""
 
+from functools import lru_cache
+from typing import TypeAlias
+
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.masks import take
+from numpy_cnn.ops.masks import keep
 from numpy_cnn.ops.windows import Axis
+
+Index: TypeAlias = tuple[slice, slice, slice]
 
 
 def max_pool2d(
@@ -44,58 +49,60 @@ def max_pool2d(
     if x.ndim == 3:
         y, batch_pullback = max_pool2d(x[None], kernel_size, stride, padding, dilation, ceil_mode)
         return y[0], lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y[0])[None])[0][0],)
-    rows, columns = _axes(x, kernel_size, stride, padding, dilation, ceil_mode)
+    kernel = pair("max_pool2d", "kernel_size", kernel_size, at_least=1)
+    strides = pair("max_pool2d", "stride", kernel if stride is None else stride, at_least=1)
+    paddings = pair("max_pool2d", "padding", padding, at_least=0)
+    dilations = pair("max_pool2d", "dilation", dilation, at_least=1)
+    oh, ow, taps, overlap = _geometry(x.shape, kernel, strides, paddings, dilations, bool(ceil_mode))
     x = batch_last(x)  # every tap of all windows is then one slice, of runs as long as the batch
-    taps = [
-        ((slice(None), out_rows, out_columns), (slice(None), in_rows, in_columns))
-        for _, out_rows, in_rows in rows.taps()
-        for _, out_columns, in_columns in columns.taps()
-    ]  # (outputs, inputs), row-major
-    y = np.full((len(x), rows.windows, columns.windows, x.shape[3]), -np.inf, dtype=x.dtype)
+    y = np.full((len(x), oh, ow, x.shape[3]), -np.inf, dtype=x.dtype)
     for out, into in taps:
         np.maximum(y[out], x[into], out=y[out])  # NaN, once there, stays
     if (y == 0).any() and np.signbit(x).any():
         for out, into in reversed(taps):  # of −0.0 and 0.0 np.maximum may answer either; the first one has the say
             np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
-    overlap = rows.overlap or columns.overlap
 
     def pullback(dy: Array) -> tuple[Array]:
-        left = batch_last(cotangent("max_pool2d", dy, batch_first(y))).copy()
+        u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
         dx = np.zeros(x.shape, dtype=x.dtype)
+        waiting = np.ones(y.shape, dtype=bool)  # the windows whose winner is yet to come
         for out, into in taps:
-            # What the first winner takes is gone: a later one that ties with it finds 0, and needs no telling.
-            won = take(left[out], x[into] == y[out])
+            still, won = waiting[out], x[into] == y[out]
+            won &= still  # of those that tie the first wins: the others come to a window that waits no longer
+            still ^= won
             if overlap:
-                dx[into] += won
+                dx[into] += keep(u[out], won)
             else:  # nobody else wrote there
-                dx[into] = won
-        nan = np.isnan(y)
-        if nan.any():
-            for out, into in reversed(taps):  # NaN equals nothing; its last one wins, so the first met from behind
-                dx[into] += take(left[out], nan[out] & np.isnan(x[into]))
+                dx[into] = keep(u[out], won)
+        if waiting.any():  # NaN equals nothing
+            for out, into in reversed(taps):  # its last one wins, so the first met from behind
+                still = waiting[out]
+                won = still & np.isnan(x[into])
+                still ^= won
+                dx[into] += keep(u[out], won)
         return (batch_first(dx),)
 
     return batch_first(y), pullback
 
 
-def _axes(
-    x: Array,
-    kernel_size: IntPair,
-    stride: IntPair | None,
-    padding: IntPair,
-    dilation: IntPair,
+@lru_cache
+def _geometry(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+    paddings: tuple[int, int],
+    dilations: tuple[int, int],
     ceil_mode: bool,
-) -> tuple[Axis, Axis]:
-    """The windows along height and width, once everything is known to fit."""
-    if x.ndim != 4 or min(x.shape[1:]) < 1:
-        raise ValueError(f"max_pool2d: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
-    kernel = pair("max_pool2d", "kernel_size", kernel_size, at_least=1)
-    strides = pair("max_pool2d", "stride", kernel if stride is None else stride, at_least=1)
-    paddings = pair("max_pool2d", "padding", padding, at_least=0)
-    dilations = pair("max_pool2d", "dilation", dilation, at_least=1)
+) -> tuple[int, int, tuple[tuple[Index, Index], ...], bool]:
+    """oh, ow, every tap as (outputs, inputs), and whether windows overlap; once everything is known to fit.
+
+    It is the same in every step of a training, and so kept.
+    """
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        raise ValueError(f"max_pool2d: expected (N, C, H, W) with C, H and W at least 1, got {shape}")
 
     def along(i: int) -> Axis:
-        size, k, s, p, d = x.shape[2 + i], kernel[i], strides[i], paddings[i], dilations[i]
+        size, k, s, p, d = shape[2 + i], kernel[i], strides[i], paddings[i], dilations[i]
         name = ("height", "width")[i]
         if 2 * p > k:  # half of the kernel without its dilation, though torch's message says "effective"
             raise ValueError(f"max_pool2d: padding {p} is more than half of the kernel's {name} {k}")
@@ -106,7 +113,7 @@ def _axes(
         if windows < 1:
             raise ValueError(
                 f"max_pool2d: the kernel spans {d * (k - 1) + 1} pixels along the {name}, the padded input only "
-                f"{size + 2 * p} (size {size}, padding {p}, dilation {d}): input {x.shape}"
+                f"{size + 2 * p} (size {size}, padding {p}, dilation {d}): input {shape}"
             )
         axis = Axis(size, windows, k, s, p, d)
         met = {o for _, out, _ in axis.taps() for o in range(out.start, out.stop)}
@@ -118,4 +125,10 @@ def _axes(
             )
         return axis
 
-    return along(0), along(1)
+    rows, columns = along(0), along(1)
+    taps = tuple(
+        ((slice(None), out_rows, out_columns), (slice(None), in_rows, in_columns))
+        for _, out_rows, in_rows in rows.taps()
+        for _, out_columns, in_columns in columns.taps()
+    )  # row-major
+    return rows.windows, columns.windows, taps, rows.overlap or columns.overlap

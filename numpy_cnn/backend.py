@@ -39,7 +39,7 @@ class Backend:
             part_scores, backward = self.model(images[part])
             part_loss, loss_pullback = self._loss(part_scores, labels[part])
             share = len(part_scores) / len(images)  # the mean of all is the mean of the slices' means, by size
-            (dscores, *_) = loss_pullback(np.full_like(part_loss, share))
+            (dscores, *_) = loss_pullback(share)
             _, part_gradients = backward(dscores, input_gradient=False)
             for name, so_far in gradients.items():
                 part_gradients[name] += so_far

@@ -18,6 +18,8 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
     Raises:
         ValueError: it is neither an int nor a pair of ints, or one of them is below `at_least`.
     """
+    if type(value) is int and value >= at_least:  # as it mostly is
+        return value, value
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
@@ -32,13 +34,15 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
 
 def check_floats(op: str, **arrays: Array | None) -> None:
     """Raise ValueError unless all arrays given (None aside) are NumPy arrays of one floating dtype."""
-    given = {name: array for name, array in arrays.items() if array is not None}
-    for name, array in given.items():
+    dtypes = set()
+    for name, array in arrays.items():
+        if array is None:
+            continue
         if not isinstance(array, (np.ndarray, np.generic)):
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
-    dtypes = {name: array.dtype for name, array in given.items()}
-    if len(set(dtypes.values())) > 1 or not all(d.kind == "f" and d.itemsize <= 8 for d in dtypes.values()):
-        told = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        dtypes.add(array.dtype)
+    if len(dtypes) > 1 or not all(d.kind == "f" and d.itemsize <= 8 for d in dtypes):
+        told = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
         raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {told}")
 
 

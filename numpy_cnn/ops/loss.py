@@ -101,13 +101,12 @@ def nll_loss(
     check_floats("nll_loss", input=input, weight=weight)
     x = input
     _check_reduction("nll_loss", reduction)
-    _check_targets(x, target, weight, ignore_index)
-    kept = np.asarray(target != ignore_index)
+    kept = _kept_targets(x, target, weight, ignore_index)
     # An ignored target may be no index at all: any valid one does in its place, for its factor is 0.
     classes = np.where(kept, target, 0)
     factor = kept.astype(x.dtype) if weight is None else np.where(kept, weight[classes], 0)
     # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
-    grids = np.ogrid[tuple(slice(size) for size in target.shape)]
+    grids = np.ix_(*map(np.arange, target.shape))
     chosen = (*grids[:1], classes, *grids[1:])
     losses = np.where(kept, -factor * x[chosen], x.dtype.type(0))  # not 0·x: an ignored −∞ would give NaN
     total = factor.sum(dtype=x.dtype)
@@ -210,7 +209,8 @@ def _check_reduction(op: str, reduction: str) -> None:
         raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
 
-def _check_targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> None:
+def _kept_targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
+    """Where the target is not to be ignored, once each of those is known to be a class."""
     if x.ndim == 0:
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
@@ -222,9 +222,11 @@ def _check_targets(x: Array, target: Array, weight: Array | None, ignore_index: 
         raise ValueError(f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}")
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
-    wrong = (target != ignore_index) & ((target < 0) | (target >= classes))
-    if np.any(wrong):
+    kept = np.asarray(target != ignore_index)
+    wrong = kept & (target.view(np.uint64) >= classes)  # without their sign, the negative ones are huge
+    if np.count_nonzero(wrong):
         raise ValueError(
             f"nll_loss: target {np.asarray(target)[wrong][0]} is neither a class in [0, {classes}) "
             f"nor ignore_index {ignore_index}"
         )
+    return kept

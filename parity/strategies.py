@@ -31,7 +31,7 @@ class Window(NamedTuple):
 @composite
 def conv_windows(draw: st.DrawFn) -> Window:
     """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
-    kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
+    kernel, stride, dilation = draw(integers(1, 7)), draw(integers(1, 4)), draw(integers(1, 3))
     padded = dilation * (kernel - 1) + 1 + draw(integers(0, 8))
     padding = min(draw(integers(0, 3)), (padded - 1) // 2)
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
@@ -40,7 +40,7 @@ def conv_windows(draw: st.DrawFn) -> Window:
 @composite
 def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
     """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
-    kernel, stride, dilation = draw(integers(1, 4)), draw(integers(1, 4)), draw(integers(1, 3))
+    kernel, stride, dilation = draw(integers(1, 7)), draw(integers(1, 4)), draw(integers(1, 3))
     span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
     # In ceil_mode even the only window may lack pixels, fewer than the stride.
     padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))

@@ -1,5 +1,10 @@
 """The NumPy backend: forward, loss, backward and update, as the shared loop calls them."""
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import TypeAlias, TypeVar
+
 import numpy as np
 
 from numpy_cnn import ops, optim
@@ -13,6 +18,9 @@ from numpy_cnn.ops.arguments import Pullback
 # serves the next 64. A gradient is a sum over images, so it may be taken slice by slice.
 SLICE = 64
 
+Result = TypeVar("Result")
+Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # of a batch: its loss, scores and gradients
+
 
 class Backend:
     """`numpy_cnn.common.backend.Backend` in NumPy."""
@@ -23,7 +31,10 @@ class Backend:
         parameters: dict[str, Array],
         optimizer: OptimizerConfig,
         optimizer_state: dict[str, Array] | None = None,
+        threads: int | None = None,
     ) -> None:
+        self.threads = threads or 1
+        self._helpers = ThreadPoolExecutor(self.threads)  # begins no thread before there is work
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
@@ -33,25 +44,26 @@ class Backend:
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        loss, scores = 0.0, []
-        gradients: dict[str, Array] = {}
-        for part in _slices(images):
-            part_scores, backward = self.model(images[part])
-            part_loss, loss_pullback = self._loss(part_scores, labels[part])
-            share = len(part_scores) / len(images)  # the mean of all is the mean of the slices' means, by size
+        def of_slice(part: slice) -> Share:
+            scores, backward = self.model(images[part])
+            loss, loss_pullback = self._loss(scores, labels[part])
+            share = len(scores) / len(images)  # the mean of all is the mean of the slices' means, by size
             (dscores, *_) = loss_pullback(share)
-            _, part_gradients = backward(dscores, input_gradient=False)
-            for name, so_far in gradients.items():
-                part_gradients[name] += so_far
-            gradients = part_gradients
-            loss += share * float(part_loss)
-            scores.append(part_scores)
+            _, gradients = backward(dscores, input_gradient=False)
+            return share * float(loss), [scores], gradients
+
+        loss, scores, gradients = _total(
+            self._in_threads(lambda part: _total(map(of_slice, _slices(part))), len(images))
+        )
         self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
         return loss, np.concatenate(scores)
 
     def logits(self, images: Array) -> Array:
-        return np.concatenate([self.model(images[part])[0] for part in _slices(images)])
+        def scores(part: slice) -> list[Array]:
+            return [self.model(images[piece])[0] for piece in _slices(part)]
+
+        return np.concatenate([*chain.from_iterable(self._in_threads(scores, len(images)))])
 
     def loss(self, scores: Array, labels: Array) -> float:
         return float(self._loss(scores, labels)[0])
@@ -66,11 +78,41 @@ class Backend:
         state = self.optimizer.state
         return {f"{name}.{key}": array for name, arrays in state.items() for key, array in arrays.items()}
 
+    def _in_threads(self, work: Callable[[slice], Result], images: int) -> Iterator[Result]:
+        """What `work` makes of each thread's part of the images, in the order of the parts.
+
+        The calling thread takes the first part. So Ctrl-C finds it at work, as it does without helpers.
+        """
+        size = max(1, -(-images // self.threads))
+        first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
+        settings = np.geterr()  # each thread has its own
+
+        def with_settings(part: slice) -> Result:
+            with np.errstate(**settings):
+                return work(part)
+
+        begun = [self._helpers.submit(with_settings, part) for part in others]
+        yield work(first)
+        yield from (future.result() for future in begun)
+
     def _loss(self, scores: Array, labels: Array) -> tuple[Array, Pullback]:
         if self.model.architecture.loss == "mse":
             return ops.mse_loss(scores, one_hot(labels, scores.shape[1], scores.dtype))
         return ops.cross_entropy(scores, labels)
 
 
-def _slices(images: Array) -> list[slice]:
-    return [slice(start, start + SLICE) for start in range(0, max(1, len(images)), SLICE)]
+def _total(shares: Iterable[Share]) -> Share:
+    """All shares together; gradients are added in this order, so that the same run ends in the same bits."""
+    shares = iter(shares)
+    loss, scores, gradients = next(shares)
+    for more_loss, more_scores, more in shares:
+        loss += more_loss
+        scores += more_scores
+        for name, gradient in gradients.items():
+            gradient += more[name]
+    return loss, scores, gradients
+
+
+def _slices(part: slice) -> Iterator[slice]:
+    starts = range(part.start, max(part.start + 1, part.stop), SLICE)
+    return (slice(start, min(start + SLICE, part.stop)) for start in starts)

@@ -19,7 +19,10 @@ class Backend:
         parameters: dict[str, Array],
         optimizer: OptimizerConfig,
         optimizer_state: dict[str, Array] | None = None,
+        threads: int | None = None,
     ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)  # for the whole process: PyTorch knows no other way
         self.model = SimpleCNN(architecture, parameters=parameters)
         self.named = dict(self.model.named_parameters())
         trained = [self.named[name] for name in architecture.trained]

@@ -20,8 +20,12 @@ class Backend(Protocol):
         parameters: dict[str, Array],
         optimizer: OptimizerConfig,
         optimizer_state: dict[str, Array] | None = None,
+        threads: int | None = None,
     ) -> None:
-        """Begin with these parameters, and with the optimizer's state as `optimizer_state` once gave it."""
+        """Begin with these parameters, and with the optimizer's state as `optimizer_state` once gave it.
+
+        `threads` compute; None for as many as the backend takes by itself.
+        """
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         """Step once, by `lr`, on images (N, C, H, W) and labels (N,); the mean loss and the scores before that."""

@@ -26,6 +26,8 @@ from numpy_cnn.common.run import RunFolder
 if TYPE_CHECKING:
     from numpy_cnn.common.command import Program
 
+MOST_THREADS = 256  # far more than ever help, and not so many that a system refuses them
+
 
 @dataclass(frozen=True)
 class Train(TrainConfig):
@@ -37,11 +39,15 @@ class Train(TrainConfig):
     """Folder of a run to go on with, up to --epochs; its other flags are remembered."""
     json: Path | None = None
     """File for the result as JSON; - for standard output, which then carries nothing else."""
+    threads: int = 1
+    """Threads that share the work. The same number ends in the same bits again; another one rounds differently."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise UserError(f"--threads must lie between 1 and {MOST_THREADS}, got {self.threads}")
         if self.out is not None and self.resume is not None:
             raise UserError(
                 f"--out {self.out} and --resume {self.resume} exclude each other: a run keeps its folder"
@@ -105,7 +111,7 @@ class Train(TrainConfig):
             )
             return 130
         best = load_checkpoint(run.best)
-        backend = program.backend()(best.architecture, best.parameters, self.optimization)
+        backend = program.backend()(best.architecture, best.parameters, self.optimization, threads=self.threads)
         loss, accuracy, answers = evaluate(backend, test)
         history = run.history()
         seconds = sum(row["seconds"] for row in history)
@@ -157,7 +163,7 @@ class Train(TrainConfig):
     ) -> bool:
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
         state = start.optimizer_state if start else None
-        backend = program.backend()(plan.architecture, parameters, self.optimization, state)
+        backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
         if position.epoch >= self.epochs:
             print(f"{run.path} has its {position.epoch} epochs already; --epochs takes more", file=sys.stderr)
         with (

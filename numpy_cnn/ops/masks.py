@@ -11,4 +11,5 @@ from numpy_cnn.ops.arguments import Array
 
 def keep(x: Array, mask: Array) -> Array:
     """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set."""
-    return np.multiply(x.view(f"i{x.itemsize}"), mask).view(x.dtype)
+    bits: Array = np.multiply(x.view(f"i{x.itemsize}"), mask)
+    return bits.view(x.dtype)

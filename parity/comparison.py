@@ -27,7 +27,8 @@ class Difference:
     wrong_side: Side = "implementation"
     verdict: Verdict = "bug"
     aspect: Aspect = "values"
-    convention: str | None = None  # its name, where the verdict is one
+    explanation: str | None = None  # its name, where what is wrong has one: see parity.explanations
+    sentence: str | None = None  # the explanation in words
 
 
 class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementation
@@ -86,6 +87,7 @@ def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
                     f"is {dtype}, expected {expected.dtype}",
                     verdict="manners" if number else "bug",
                     aspect="dtype" if number else "form",
+                    explanation="dtype-changed" if number else None,
                 )
             )
     differences += [

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from parity.adapters import Declined
 from parity.adapters.arguments import parameters_of
 from parity.cases import ArraySpec, Case, Lane
-from parity.conventions import sample
 from parity.expectation import expect
 from parity.lanes.exact import guard
 from parity.measured import measured
 from parity.oracle import oracle
 from parity.registry import Row
+from parity.sampling import sample
 from parity.strategies import DTYPES, SEEDS
 
 # A rank; or the axes, each a size or a name that has one size in all arrays; or both spelt: "n c h w, c".

@@ -9,14 +9,15 @@ from parity.adapters import Declined, Implementation, ImplementationError
 from parity.cases import Case, Dtype, Lane
 from parity.comparison import Difference, Mismatch
 from parity.containment import contained
-from parity.conventions import CONVENTIONS, sample
 from parity.drawing import narrowed
 from parity.expectation import expect
+from parity.explanations.catalogue import CONVENTIONS
 from parity.failures.explaining import explain
 from parity.failures.shrinking import with_small_numbers
 from parity.oracle import Op
 from parity.registry import Row
 from parity.report import Evidence, Failure, RowReport
+from parity.sampling import sample
 from parity.search import Known, Search, differences_of
 from parity.soak import soak
 from parity.supports import Supports, known_words, narrow
@@ -140,7 +141,9 @@ def run_case(
 
 def _name(difference: Difference) -> str | None:
     """By which `accept` knows it; None for what can only be mended."""
-    return difference.convention or (difference.aspect if difference.aspect in ASPECTS else None)
+    if difference.verdict == "convention":
+        return difference.explanation
+    return difference.aspect if difference.aspect in ASPECTS else None
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
@@ -149,7 +152,7 @@ def acceptable(names: Iterable[str]) -> frozenset[str]:
     Raises:
         ValueError: one of them is neither.
     """
-    known = [*(convention.name for convention in CONVENTIONS), *ASPECTS]
+    known = [*CONVENTIONS, *ASPECTS]
     names = [names] if isinstance(names, str) else [*names]
     for name in names:
         if name not in known:
@@ -216,13 +219,16 @@ def _followed(
     slow = search.stopped
     try:
         found = classified(row, op, found, supports)
-        kinds = {(d.quantity, "values"): d for d in found.differences if d.aspect in ("values", "ties")}
+        # What was learnt of a difference holds for smaller cases too; the lane itself knows nothing of ties.
+        kinds: dict[tuple[str, str], Difference] = {
+            (d.quantity, "values" if d.aspect == "ties" else d.aspect): d for d in found.differences
+        }
 
         def run(case: Case) -> list[Difference]:
             told = differences_of(row, op, lane, case)[1]
             same = [(d, kinds.get((d.quantity, d.aspect))) for d in told]
             return [
-                d if k is None else replace(d, verdict=k.verdict, aspect=k.aspect, convention=k.convention)
+                d if k is None else replace(k, message=d.message, wrong_side=d.wrong_side)
                 for d, k in same
                 if not search.known.hides(d, lane)
             ]
@@ -249,7 +255,7 @@ def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence
         difference.verdict,
         difference.aspect,
         op.place(difference.quantity) if isinstance(op, Implementation) else None,
-        difference.convention,
+        difference.explanation,
         evidence=evidence,
     )
 

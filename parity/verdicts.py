@@ -1,4 +1,4 @@
-"""What kind of disagreement it is: a bug, a rule for ties alone, or a convention that can be named."""
+"""What kind of disagreement it is: a bug, a rule for ties alone, or a convention; and its name if it has one."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import numpy as np
 from parity.adapters import Declined, ImplementationError
 from parity.cases import Case
 from parity.comparison import Difference, Mismatch
-from parity.conventions import CONVENTIONS, recognised
+from parity.explanations import explain
 from parity.lanes import exact
 from parity.oracle import Op
 from parity.registry import Row
@@ -24,18 +24,17 @@ def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> 
 def _classified(
     row: Row, op: Op, found: Mismatch, difference: Difference, supports: Supports | None
 ) -> Difference:
-    if difference.aspect not in ("values", "special") or difference.wrong_side == "oracle":
+    if difference.aspect not in ("values", "special", "form", "raised") or difference.wrong_side == "oracle":
         return difference
     # Real numbers do not tie, so a failure of the bound lane is none of a rule for ties.
     integers = difference.aspect == "values" and found.lane in ("exact", "structure")
     if integers and only_ties(row, op, found.case, difference.quantity):
         difference = replace(difference, aspect="ties")
-    if difference.aspect == "special":
+    explained = explain(row, op, found.lane, difference.quantity, supports)
+    if explained is None:
         return difference
-    convention = recognised(row, op, difference, supports)
-    if convention is None:
-        return difference
-    return replace(difference, verdict="convention", convention=convention.name)
+    named = replace(difference, explanation=explained.name, sentence=str(explained))
+    return replace(named, verdict="convention") if explained.convention else named
 
 
 def told(difference: Difference) -> str:
@@ -45,8 +44,7 @@ def told(difference: Difference) -> str:
         message += (
             "; only where values tie or stand at a kink: this geometry agrees on distinct values other than 0"
         )
-    sentence = next((c.sentence for c in CONVENTIONS if c.name == difference.convention), None)
-    return message if sentence is None else f"{sentence}; {message}"
+    return message if difference.sentence is None else f"{difference.sentence}; {message}"
 
 
 def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:

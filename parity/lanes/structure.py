@@ -85,7 +85,7 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
     differences += _changed(own, inputs, "the pullback")
     before = [None if gradient is None else np.array(gradient) for gradient in first]
     try:
-        second = pullback(dy_given.copy())
+        second = pullback(dy.copy())
         for name, once, again in zip(inputs.names, before, second, strict=True):
             if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
                 differences.append(_other_gradient(f"grad_{name}", once, np.asarray(again)))
@@ -119,9 +119,13 @@ def _sharing(
 
     found = quantities(between, inputs.private(), dy.copy())
     return [
-        _breach(d.quantity, f"a call on other numbers, made before the pullback, shows in it: {d.message}")
-        if d.quantity != "output"
-        else _breach("output", f"the next call overwrites the output: {d.message}")
+        _breach(
+            d.quantity,
+            f"the next call overwrites the output: {d.message}"
+            if d.quantity == "output"
+            else f"a call on other numbers, made before the pullback, shows in it: {d.message}",
+            "shared-state",
+        )
         for d in compared(found)
     ]
 

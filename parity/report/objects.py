@@ -7,6 +7,7 @@ from rich.console import RenderableType
 
 from parity.cases import Case, Lane
 from parity.comparison import Aspect, Side, Verdict
+from parity.explanations.formulas import formula
 from parity.invocation import Invocation
 from parity.report import terminal
 from parity.report.coverage import Coverage
@@ -14,6 +15,7 @@ from parity.report.evidence import Evidence
 from parity.trust import WEIGHED, too_few
 
 SCHEMA = 1
+FORMULAS = ("values", "form", "ties", "special")  # what of a quantity its formula says
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,19 @@ class Failure:
     verdict: Verdict = "bug"
     aspect: Aspect = "values"
     place: str | None = None  # file:line of the function at fault
-    convention: str | None = None  # its name, for `accept=[…]`
+    explanation: str | None = None  # its name, where the result was reproduced: kernel-flipped, doubled, …
     invocation: Invocation | None = None  # how to check the same again; None where no command can say it
     evidence: Evidence | None = field(default=None, compare=False)
+
+    @property
+    def convention(self) -> str | None:
+        """Its name for `accept=[…]`, where it is one."""
+        return self.explanation if self.verdict == "convention" else None
+
+    @property
+    def formula(self) -> str | None:
+        """What the quantity should be, for a failure whose explanation contradicts it."""
+        return formula(self.row, self.quantity) if self.explanation and self.aspect in FORMULAS else None
 
     def __str__(self) -> str:
         return terminal.told(self)
@@ -48,6 +60,8 @@ class Failure:
             "aspect": self.aspect,
             "place": self.place,
             "convention": self.convention,
+            "explanation": self.explanation,
+            "formula": self.formula,
         }
         if self.evidence is not None:
             told |= {

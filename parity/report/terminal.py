@@ -67,6 +67,8 @@ def told(failure: "Failure") -> str:
         f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})",
         f"  {failure.diagnosis}",
     ]
+    if failure.formula:
+        lines.append(f"  it should be  {failure.formula}")
     if failure.verdict == "manners":
         lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
     elif failure.verdict == "convention":

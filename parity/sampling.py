@@ -1,0 +1,30 @@
+"""A few cases of a strategy, where no search is needed."""
+
+from typing import TypeVar
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+T = TypeVar("T")
+
+
+def sample(strategy: st.SearchStrategy[T], count: int, seed: int = 0) -> list[T]:
+    """So many examples, the same each time; fewer where the strategy has no more."""
+    drawn: list[T] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count, deadline=None, database=None, phases=(Phase.generate,), derandomize=False,
+        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
+    )  # fmt: skip
+    @hypothesis.given(strategy)
+    def draw(case: T) -> None:
+        drawn.append(case)
+
+    try:
+        draw()
+    except Unsatisfiable:
+        return []
+    return drawn

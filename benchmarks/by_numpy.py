@@ -12,12 +12,15 @@ from numpy_cnn.common.initial import initial_parameters
 from numpy_cnn.ops.layout import batch_first, batch_last
 
 
-def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
-    """What is to be timed; with `variant` "batch-innermost" on arrays in the layout that the ops hand on."""
+def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> Callable[[], object]:
+    """What is to be timed; with `variant` "batch-innermost" on arrays in the layout that the ops hand on.
+
+    Threads share a batch. An op by itself has one.
+    """
     if workload in ("step", "inference"):
         x, labels = images(case)
         network = preset("hidden")
-        backend = Backend(network, initial_parameters(network, 0, x.dtype), OptimizerConfig())
+        backend = Backend(network, initial_parameters(network, 0, x.dtype), OptimizerConfig(), threads=threads)
         if workload == "step":
             return lambda: backend.train_step(x, labels, 1e-3)
         return lambda: backend.logits(x)

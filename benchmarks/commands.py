@@ -27,15 +27,16 @@ def write_images(folder: Path, train: int, test: int) -> None:
 def epoch(threads: int, rounds: int, quick: bool) -> dict[str, Measured]:
     """`python -m BACKEND train` for one epoch, from the start of the process to its end."""
     found = {OURS: Measured(), "torch": Measured()}
+    alone = {"OPENBLAS_NUM_THREADS": "1"}  # as the command sets it, where nobody else does: the batch is shared
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder), *((256, 64) if quick else (60_000, 10_000)))
         for turn in range(rounds):
             for name, module in ((OURS, "numpy_cnn"), ("torch", "torch_cnn")):
                 out = Path(folder) / f"{module}-{turn}"
                 command = [sys.executable, "-m", module, "train", "--data", "mnist", "--data-dir", folder]
-                command += ["--epochs", "1", "--batch-size", "64", "--out", str(out)]
+                command += ["--epochs", "1", "--batch-size", "64", "--threads", str(threads), "--out", str(out)]
                 start = time.perf_counter()
-                subprocess.run(command, check=True, capture_output=True, env=environment(threads))
+                subprocess.run(command, check=True, capture_output=True, env=environment(threads) | alone)
                 found[name].seconds.append(time.perf_counter() - start)
     return found
 

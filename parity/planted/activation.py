@@ -55,13 +55,13 @@ def relu_times_mask(x: Array) -> Called:
     return edited(ops.relu(x), y=lambda _: np.asarray(x * (x > 0)))
 
 
-@planted("relu")
+@planted("relu", explained=("nan-blocks",))
 def relu_nan_dead(x: Array) -> Called:
     """NaN counts as dead in the gradient: NaN > 0 is false, and torch lets dy through."""
     return ops.relu(x)[0], lambda dy: (np.where(x > 0, dy, dy.dtype.type(0)),)
 
 
-@planted("relu")
+@planted("relu", explained=("nan-swallowed",))
 def relu_nan_swallowed(x: Array) -> Called:
     """NaN becomes 0 in the output."""
     return edited(ops.relu(x), y=lambda _: np.where(x > 0, x, x.dtype.type(0)))

@@ -255,7 +255,7 @@ def conv_dx_cropped_by_minus_zero(*arrays: Any, **options: Any) -> Called:
     return textbook(*arrays, **options, back=back)
 
 
-@planted("conv2d", source="f-dangel/backpack#30")
+@planted("conv2d", explained=("remainder-dropped",), source="f-dangel/backpack#30")
 def conv_dx_without_the_remainder(*arrays: Any, **options: Any) -> Called:
     """The rows and columns that the floor of the output's size drops are missing in dx: its shape is too small."""
 
@@ -467,7 +467,7 @@ def conv_bias_doubled(x: Array, w: Array, b: Array | None = None, **options: Any
     return edited(ops.conv2d(x, w, b, **options), y=lambda y: y if b is None else y + b[:, None, None])
 
 
-@planted("conv2d", explained=("mean", "divided-by-positions"))
+@planted("conv2d", explained=("mean", "divided-by-positions", "divided-by-outputs"))
 def conv_db_averaged(*arrays: Any, **options: Any) -> Called:
     """db is the mean of dy where it should be the sum."""
     y, pullback = ops.conv2d(*arrays, **options)

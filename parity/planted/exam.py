@@ -25,7 +25,8 @@ from parity.planted import CORRECT, PLANTED, Correct, Planted
 from parity.registry import ROWS, Row
 from parity.search import differences_of
 
-Naming = Literal["rightly", "wrongly", "not"]
+Naming = Literal["rightly", "wrongly", "by its lane", "not"]
+SPEAK_FOR_THEMSELVES = {"dtype", "purity"}  # aspects whose message says all there is to say
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class Outcome:
     expected: tuple[str, ...] = ()
     lane: Lane | None = None  # the first that found a difference
     quantities: tuple[str, ...] = ()
+    aspects: tuple[str, ...] = ()
     message: str = ""
     case: str = ""
     cases: int = 0
     names: dict[str, str] = field(default_factory=dict)  # quantity → the explanation given
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the processor
 
     @property
     def caught(self) -> bool:
@@ -65,7 +67,7 @@ class Outcome:
     def named(self) -> Naming:
         """Rightly where every part of every explanation given is among those expected."""
         if not self.names:
-            return "not"
+            return "by its lane" if self.caught and {*self.aspects} <= SPEAK_FOR_THEMSELVES else "not"
         parts = {part for name in self.names.values() for part in name.split("+")}
         return "rightly" if parts <= {*self.expected} else "wrongly"
 
@@ -101,7 +103,7 @@ def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | 
 
 def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
     """Search for one implementation's mistake, and ask for its name."""
-    row, begun = ROWS[entry.row], time.perf_counter()
+    row, begun = ROWS[entry.row], time.process_time()
     caught, compared = first_failure(row, entry.op, examples, seed)
     told: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
     if isinstance(entry, Planted):
@@ -111,12 +113,13 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
         told |= {
             "lane": caught.lane,
             "quantities": quantities,
+            "aspects": tuple(dict.fromkeys(difference.aspect for difference in caught.differences)),
             "message": caught.differences[0].message,
             "case": str(caught.case),
         }
         if naming and told["wrong"]:
             told["names"] = _names(row, entry.op, caught.lane, quantities)
-    return Outcome(entry.row, entry.name, entry.says, **told, seconds=time.perf_counter() - begun)
+    return Outcome(entry.row, entry.name, entry.says, **told, seconds=time.process_time() - begun)
 
 
 def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def linear_dw_doubled(x: Array, w: Array, b: Array | None = None) -> Called:
     return edited(ops.linear(x, w, b), dw=lambda g: 2 * g)
 
 
-@planted("linear", explained=("channels-transposed",))
+@planted("linear", explained=("channels-transposed", "transposed"))
 def linear_dw_transposed(x: Array, w: Array, b: Array | None = None) -> Called:
     """dw is (in, out): its shape gives that away unless the layer is square."""
     return edited(ops.linear(x, w, b), dw=lambda g: g.T.copy())
@@ -137,13 +137,13 @@ def flatten_dx_order_f(x: Array, start_dim: int = 0, end_dim: int = -1) -> Calle
     return ops.flatten(x, start_dim, end_dim)[0], lambda dy: (dy.reshape(x.shape, order="F"),)
 
 
-@planted("flatten")
+@planted("flatten", explained=("wrong-dim",))
 def flatten_keeps_the_first_axis(x: Array, start_dim: int = 0, end_dim: int = -1) -> Called:  # noqa: ARG001  # the bug
     """start_dim is always 1, as in a layer of a network."""
     return ops.flatten(x, min(1, max(x.ndim - 1, 0)), -1)
 
 
-@planted("flatten")
+@planted("flatten", explained=("wrong-dim",))
 def flatten_end_excluded(x: Array, start_dim: int = 0, end_dim: int = -1) -> Called:
     """end_dim is left out of the axes that become one."""
     rank = max(x.ndim, 1)
@@ -151,7 +151,7 @@ def flatten_end_excluded(x: Array, start_dim: int = 0, end_dim: int = -1) -> Cal
     return ops.flatten(x, start, max(start, end - 1))
 
 
-@planted("flatten", explained=("result-flipped",))
+@planted("flatten", explained=("result-flipped", "reversed"))
 def flatten_dx_reversed(x: Array, start_dim: int = 0, end_dim: int = -1) -> Called:
     """The gradient is laid out from behind."""
     y, pullback = ops.flatten(x, start_dim, end_dim)

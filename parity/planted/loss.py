@@ -68,7 +68,7 @@ def nll_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
     return ops.nll_loss(x, target, **(options | {"weight": None}))
 
 
-@planted("nll_loss")
+@planted("nll_loss", explained=("weight-squared",))
 def nll_dx_weight_squared(x: Array, target: Array, **options: Any) -> Called:
     """The gradient carries the weight twice."""
     weight = options.get("weight")
@@ -98,7 +98,7 @@ def nll_upstream_ignored(x: Array, target: Array, **options: Any) -> Called:
     return edited(ops.nll_loss(x, target, **options), dy=np.ones_like)
 
 
-@planted("nll_loss", explained=("batch-mean",))
+@planted("nll_loss", explained=("batch-mean", "feature-sum"))
 def nll_mean_over_images(x: Array, target: Array, **options: Any) -> Called:
     """With pixels to classify, a mean is divided by the number of images instead of pixels."""
     called = ops.nll_loss(x, target, **options)
@@ -154,7 +154,7 @@ def ce_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
     return forward_of(right, summed if options["reduction"] == "mean" else right)
 
 
-@planted("cross_entropy", explained=("log-of-softmax",))
+@planted("cross_entropy", explained=("log-of-softmax", "epsilon-in-log"))
 def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
     """The logarithm of the softmax, with a small number added so that it stays finite."""
     p, _ = ops.softmax(x, min(1, x.ndim - 1))
@@ -219,7 +219,7 @@ def ce_onehot_added(x: Array, target: Array, **options: Any) -> Called:
     return right[0], pullback
 
 
-@planted("cross_entropy")
+@planted("cross_entropy", explained=("target-not-subtracted",))
 def ce_onehot_forgotten(x: Array, target: Array, **options: Any) -> Called:
     """The gradient is the softmax alone, without the one at the target."""
     right = ops.cross_entropy(x, target, **options)
@@ -262,7 +262,7 @@ def ce_weight_of_ignored_target(x: Array, target: Array, **options: Any) -> Call
     return called
 
 
-@planted("cross_entropy", explained=("half", "halved"))
+@planted("cross_entropy", explained=("half", "halved", "batch-mean"))
 def ce_divided_twice(x: Array, target: Array, **options: Any) -> Called:
     """A batch of two is divided by two in the loss and again in the gradient."""
     called = ops.cross_entropy(x, target, **options)
@@ -295,7 +295,7 @@ def mse_dx_mean_missing(*arrays: Any, **options: Any) -> Called:
     return forward_of(right, summed if options["reduction"] == "mean" else right)
 
 
-@planted("mse_loss", explained=("batch-mean",))
+@planted("mse_loss", explained=("batch-mean", "feature-sum"))
 def mse_mean_over_batch(x: Array, target: Array, **options: Any) -> Called:
     """A mean is divided by the batch alone, and not by the features."""
     called = ops.mse_loss(x, target, **options)

@@ -122,7 +122,7 @@ def cnn_upstream_ignored(x: Array, *parameters: Array, architecture: Any, target
     return edited(network(x, parameters, architecture, target), dy=np.ones_like)
 
 
-@planted("SimpleCNN")
+@planted("SimpleCNN", explained=("softmax-twice",))
 def cnn_softmax_twice(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """A softmax stands before a loss that has one itself."""
     twice = [("softmax", partial(ops.softmax, dim=1))] if architecture["loss"] == "cross_entropy" else []

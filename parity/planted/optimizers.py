@@ -57,7 +57,7 @@ def sgd_nesterov_ignored(parameter: Array, *gradients: Array | None, **settings:
     return _sgd(parameter, gradients, **(settings | {"nesterov": False}))
 
 
-@planted("SGD", source="PaddlePaddle/Paddle#12231")
+@planted("SGD", explained=("nesterov-sign",), source="PaddlePaddle/Paddle#12231")
 def sgd_nesterov_sign(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """Nesterov's momentum is added to the parameter instead of subtracted."""
     return _sgd(parameter, gradients, **settings, ahead=lambda g, b: g - settings["momentum"] * b)
@@ -102,7 +102,7 @@ def sgd_none_moves(parameter: Array, *gradients: Array | None, **settings: Any) 
     return _sgd(parameter, gradients, **settings, absent=lambda w, b: w if b is None else w - settings["lr"] * b)
 
 
-@planted("SGD", source="ml-explore/mlx#87")
+@planted("SGD", explained=("momentum-averaged",), source="ml-explore/mlx#87")
 def sgd_momentum_averages(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The momentum is an average: the gradient is weighted by one minus it."""
     return _sgd(parameter, gradients, **(settings | {"dampening": settings["momentum"]}))
@@ -201,7 +201,7 @@ def adam_steps_counted_from_two(parameter: Array, *gradients: Array | None, **se
     return _adam(parameter, gradients, **settings, corrections=lambda t: (1 - b1 ** (t + 1), 1 - b2 ** (t + 1)))
 
 
-@planted("Adam", source="karpathy/convnetjs#107")
+@planted("Adam", explained=("bias-correction-product",), source="karpathy/convnetjs#107")
 def adam_correction_by_product(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The moments are multiplied by the correction instead of divided."""
     b1, b2 = settings["betas"]
@@ -256,7 +256,7 @@ def adam_none_counts(parameter: Array, *gradients: Array | None, **settings: Any
     return _adam(parameter, gradients, **settings, none_counts=True)
 
 
-@planted("Adam")
+@planted("Adam", explained=("square-missing",))
 def adam_second_moment_absolute(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The second moment averages |g| instead of its square."""
     return _adam(parameter, gradients, **settings, second=np.abs)

@@ -61,7 +61,7 @@ def pool_padded_with_zero(x: Array, **options: Any) -> Called:
     return textbook(x, fill=0.0, **options)
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", explained=("starts-from-zero",))
 def pool_starts_from_zero(x: Array, **options: Any) -> Called:
     """The running maximum starts at 0: a window of negative numbers gives 0."""
     return edited(ops.max_pool2d(x, **options), y=lambda y: np.maximum(y, 0))
@@ -213,13 +213,13 @@ def pool_minimum(x: Array, **options: Any) -> Called:
     return textbook(x, fill=np.inf, select=lambda p: p.argmin(axis=2), **options)
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", explained=("first-nan",))
 def pool_first_nan_wins(x: Array, **options: Any) -> Called:
     """Of several NaN in a window argmax takes the first, torch the last."""
     return forward_of(ops.max_pool2d(x, **options), textbook(x, **options))
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", explained=("nan-swallowed",))
 def pool_nan_swallowed(x: Array, **options: Any) -> Called:
     """np.fmax passes over NaN: a window of NaN and numbers gives a number."""
     at = pool_windows(x, **options)
@@ -254,7 +254,7 @@ def pool_empty_window_lost(x: Array, **options: Any) -> Called:
     return y, lambda dy: pullback(np.where(y == -np.inf, 0, dy).astype(dy.dtype))
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", explained=("remainder-dropped",))
 def pool_dx_without_the_remainder(x: Array, **options: Any) -> Called:
     """dx ends with the last window: rows that the floor drops are missing."""
 

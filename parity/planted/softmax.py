@@ -56,7 +56,7 @@ def softmax_shift_of_all(x: Array, dim: int) -> Called:
     return forward_of(softmax_no_max_shift(np.asarray(x - x.max()), dim), ops.softmax(x, dim))
 
 
-@planted("softmax")
+@planted("softmax", explained=("factor-lost",))
 def softmax_dx_without_y(x: Array, dim: int) -> Called:
     """The factor y in front of the gradient is missing."""
     y, _ = ops.softmax(x, dim)
@@ -85,7 +85,7 @@ def softmax_float16_inside(x: Array, dim: int) -> Called:
     return edited(narrow, y=lambda y: y.astype(own), dx=lambda g: g.astype(own))
 
 
-@planted("softmax", explained=("upstream-ignored",))
+@planted("softmax", explained=("upstream-ignored", "zero"))
 def softmax_upstream_ignored(x: Array, dim: int) -> Called:
     """The gradient takes dy for ones, and is 0."""
     return edited(ops.softmax(x, dim), dy=np.ones_like)
@@ -103,7 +103,7 @@ def log_softmax_log_of_softmax(x: Array, dim: int) -> Called:
     return edited(ops.log_softmax(x, dim), y=lambda _: np.asarray(np.log(ops.softmax(x, dim)[0])))
 
 
-@planted("log_softmax", explained=("upstream-sum-ignored",), source="mlpack/mlpack#2360")
+@planted("log_softmax", explained=("upstream-sum-ignored", "diagonal-only"), source="mlpack/mlpack#2360")
 def log_softmax_upstream_not_summed(x: Array, dim: int) -> Called:
     """dx is dy - exp(y) dy: the sum over dy is missing."""
     y, _ = ops.log_softmax(x, dim)
@@ -124,7 +124,7 @@ def log_softmax_no_max_shift(x: Array, dim: int) -> Called:
     return edited(ops.log_softmax(x, dim), y=lambda _: y.reshape(x.shape))
 
 
-@planted("log_softmax")
+@planted("log_softmax", explained=("log-instead-of-softmax",))
 def log_softmax_dx_with_y(x: Array, dim: int) -> Called:
     """dx multiplies by y, the logarithm, where it should be exp(y)."""
     y, _ = ops.log_softmax(x, dim)

@@ -5,7 +5,7 @@
     square: True       image, kernel, stride, padding and dilation are square
     pairs: False       one number for each option, and a square kernel; the image may be any
     batch: 1           so many samples
-    rank: 2            so many axes of the input
+    rank: 2            so many axes of the input; of a set, one of them
     input: (1, 28, 28) the input without its batch axis
     bias: True|False   always, or never
     an option          has that value alone; of a set, one of them
@@ -13,6 +13,7 @@
 A predicate over the Case does as well, and filters.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -76,10 +77,13 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         outputs = None if weight is None or weight.shape is None else (weight.shape[0],)
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
     shape = arrays[first].shape
-    classes = "target" in arrays and arrays["target"].kind == "classes"
+    # The axes that matter stand in front, in a loss of classes and in a normalization of channels: (N, C, …).
+    classes = "running_mean" in arrays or ("target" in arrays and arrays["target"].kind == "classes")
     if shape is not None:
         arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
+        if "running_mean" in arrays:
+            arrays = _normalized(arrays, first, options, wanted)
         _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
             options["padding"] = _allowed_padding(options, arrays[first].shape or ())
@@ -95,7 +99,7 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
     specs = {spec.name: spec.shape for spec in case.arrays}
     checks: dict[str, Callable[[Any], bool]] = {
         "batch": lambda v: bool(shape) and shape[0] == v,
-        "rank": lambda v: len(shape) == v,
+        "rank": lambda v: len(shape) == _one_of(v, len(shape)),
         "input": lambda v: shape[1:] == tuple(v),
         "bias": lambda v: "bias" not in specs or (specs["bias"] is not None) == v,
     }
@@ -104,6 +108,8 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
             return False
         if name in case.options and case.options[name] != _one_of(value, case.options[name]):
             return False
+    if case.options.get("training") and "running_mean" in specs and _count(shape) == 1:
+        return False  # no variance
     return _windows_fit(case, shape)
 
 
@@ -116,7 +122,7 @@ def _input(
 ) -> tuple[int, ...]:
     """The input's shape as wanted, with room for a window."""
     if "rank" in wanted:
-        shape = _of_rank(shape, wanted["rank"], classes)
+        shape = _of_rank(shape, _one_of(wanted["rank"], len(shape)), classes)
     if "input" in wanted:
         shape = (*(shape[:1] or (1,)), *wanted["input"])
     if "batch" in wanted and shape:
@@ -166,6 +172,28 @@ def _following(
         elif len(weight.shape) == 2:
             arrays["weight"] = replace(weight, shape=(weight.shape[0], shape[-1]))
     return arrays
+
+
+def _normalized(
+    arrays: dict[str, ArraySpec], first: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, ArraySpec]:
+    """One number a channel; in training a second number to a lone one; otherwise statistics in any case."""
+    shape = arrays[first].shape
+    assert shape is not None
+    if options["training"] and _count(shape) == 1 and "batch" not in wanted:
+        shape = (2, *shape[1:])
+    there = {name for name, spec in arrays.items() if spec.shape is not None}
+    there |= set() if options["training"] else {"running_mean", "running_var"}
+    there = (there | {"bias"} if wanted["bias"] else there - {"bias"}) if "bias" in wanted else there
+    return {
+        name: replace(spec, shape=shape if name == first else shape[1:2] if name in there else None)
+        for name, spec in arrays.items()
+    }
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    """The numbers of a channel."""
+    return math.prod(shape) // shape[1] if shape[1] else 0
 
 
 def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:

@@ -75,7 +75,7 @@ class Arguments:
             Unrecognised: an option without such a value, as the size of a window.
         """
         left = {}
-        for name in self.options.keys() - self.read - self.fixed:
+        for name in self.options.keys() - self.read - self.fixed - {*names.STATISTICS}:
             if name not in names.DEFAULTS:
                 raise Unrecognised(
                     f"it has no parameter for {name}; if {name} is fixed, say so: "
@@ -87,6 +87,9 @@ class Arguments:
     def decline_unread(self) -> dict[str, Any]:
         """The same, raising Declined where an option has another value."""
         left = self.unread()
+        without = [name for name in names.STATISTICS if name in self.options and name not in self.read]
+        if without and not self.options["training"]:
+            raise Declined(f"it has no place for {without[0]}", {"training": True})
         for name, default in left.items():
             value = one_number(self.options[name])
             same = value == default or (name == "padding" and value == "valid")
@@ -105,6 +108,8 @@ class Arguments:
 
     def _value(self, name: str, default: Any) -> Any:
         short = plain(name)
+        if "training" in self.options and names.OPTIONS.get(short) == "training":
+            return self._mode(short, default)
         if name in self.options:
             return self._option(name, default)
         option = names.OPTIONS.get(short, "")
@@ -136,6 +141,13 @@ class Arguments:
         if name == "padding":
             return self._padding(value, default)
         return value
+
+    def _mode(self, short: str, default: Any) -> bool | str:
+        """Whether it is training; in a word where the author speaks in words."""
+        training = bool(self._option("training"))
+        if isinstance(default, str) or (default is inspect.Parameter.empty and short in names.MODES):
+            return "train" if training else "test"
+        return training
 
     def _padding(self, value: Any, default: Any) -> Any:
         """A number instead of "same" and "valid", unless the author speaks in words too."""

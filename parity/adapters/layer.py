@@ -108,7 +108,9 @@ class _Layer:
         constructor = arguments.bind(self.kind, 0, given) if parameters_of(self.kind) else {}
         in_constructor = any(value is p for value in constructor.values() for p in parameters if p is not None)
         forward_options = arguments.bind(getattr(self.kind, self.forward), 1 + len(inputs))
-        if not arguments.handed_a_dict:
+        # What is read of a dict is known after the call, and of attributes once there is a layer.
+        later = arguments.handed_a_dict or "running_mean" in options
+        if not later:
             decline(self.implementation, arguments)
         try:
             layer = self.kind(**constructor)
@@ -121,11 +123,12 @@ class _Layer:
                 if not _settable(layer, parameters):
                     self._first_call(layer, inputs, forward_options)
                 shapes = [*shapes[: len(inputs)], *self._set(layer, parameters)]
+            _set_statistics(layer, arguments)
             returned = forward(*inputs, **forward_options)
         except TypeError as error:
             decline_pairs(self.implementation, constructor | forward_options, error)
             raise
-        if arguments.handed_a_dict:
+        if later:
             decline(self.implementation, arguments)
         y = returned[0] if isinstance(returned, tuple) and returned else returned
         return y, layer, arguments, shapes
@@ -195,7 +198,8 @@ class _Layer:
                 shapes.append(None)
                 continue
             shape = value.shape if own is None else np.shape(own)
-            if shape != value.shape and not (what == "bias" and np.size(own) == value.size):
+            one_number_each = what == "bias" or value.ndim == 1
+            if shape != value.shape and not (one_number_each and np.size(own) == value.size):
                 raise Unrecognised(
                     f"{self.kind.__name__}.{key} has the shape {shape}, where torch's {what} has {value.shape}; "
                     "an adapter may bring them together, as parity.adapters.channels_last does with (kh, kw, C, F)"
@@ -212,6 +216,23 @@ class _Layer:
                     f"no gradient called {what}, weight_grad or the like was found on {self.kind.__name__}: "
                     "return it from backward, or keep it in an attribute so called"
                 )
+
+
+def _set_statistics(layer: Any, arguments: Arguments) -> None:
+    """Running statistics and the mode, where a layer keeps them as attributes."""
+    for name in names.STATISTICS:
+        aliases = frozenset(alias for alias, option in names.OPTIONS.items() if option == name)
+        holder = parameter_holder(layer, aliases)
+        if holder is not None and name in arguments.options:
+            value = arguments.options[name]
+            space, key = holder
+            space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
+            arguments.read.add(name)
+    if "training" in arguments.options.keys() - arguments.read:
+        for key, own in vars(layer).items():
+            if names.OPTIONS.get(plain(key)) == "training" and isinstance(own, bool):
+                setattr(layer, key, arguments.options["training"])
+                arguments.read.add("training")
 
 
 def _parameters(inputs: tuple[Array | None, ...], arrays: tuple[Array | None, ...]) -> list[Array | None]:

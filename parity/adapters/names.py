@@ -44,7 +44,8 @@ DICTS = (
 DEFAULTS: dict[str, Any] = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False, "reduction": "mean",
     "ignore_index": -100, "weight": None, "label_smoothing": 0.0, "dim": -1, "start_dim": 1, "end_dim": -1,
-    "count_include_pad": True, "divisor_override": None, "output_padding": 0,
+    "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
+    "training": True,  # torch's is False; but a normalization that knows one mode knows the batch's statistics
 }  # fmt: skip
 
 _OPTIONS = {
@@ -58,7 +59,16 @@ _OPTIONS = {
     "reduction": "reduction",
     "dim": "dim axis",
     "ignore_index": "ignoreindex",
+    "training": "training train istraining istrain trainflg trainflag trainmode mode phase",
+    "momentum": "momentum decay",
+    "eps": "eps epsilon",
+    "running_mean": "runningmean runmean movingmean meanrunning",
+    "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance",
 }
+# In torch's batch_norm these are arguments without a gradient; in training nothing depends on them.
+STATISTICS = ("running_mean", "running_var")
+# An option by this name is said in a word.
+MODES = frozenset({"mode", "phase"})
 _HEIGHTS = {
     "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hh ph",
     "stride": "strideheight strideh sh",
@@ -72,7 +82,7 @@ _WIDTHS = {
 _SIZES = {
     "in_channels": """inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels inputdepth
     depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin ninput
-    numchannels inputunits nfeatures din inputdims inplanes""",
+    numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
     filters nkernels numkernels kernels outfeatures outputfeatures outdim outputdim dimout noutputs numoutputs
     outputsize

@@ -110,7 +110,7 @@ def _given(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> tup
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return arrays
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][: len(arrays)]
-    places = [p for i, p in enumerate(places) if i == 0 or not names.is_option(p.name)]
+    places = [p for i, p in enumerate(places) if i == 0 or not _takes_option(p.name, arrays)]
     lacking = arrays[len(places) :]
     if any(array is not None for array in lacking):
         raise Declined("it has no bias", {"bias": False})
@@ -120,3 +120,9 @@ def _given(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> tup
         if weight is not None and array is None and p.default is p.empty:
             given[i] = np.zeros(len(weight), weight.dtype)
     return tuple(given)
+
+
+def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:
+    """Whether a parameter is for an option; running statistics are arrays if they come among five."""
+    statistics = names.OPTIONS.get(plain(name)) in names.STATISTICS and len(arrays) == 5
+    return names.is_option(name) and not statistics

@@ -10,6 +10,7 @@ from parity.adapters.blame import place_of
 from parity.adapters.implementation import CANONICAL, Implementation
 from parity.adapters.layer import of_class
 from parity.adapters.pair import decline, of_pair
+from parity.adapters.statistics import in_torchs_order, statistics_as_options
 from parity.oracle import Array
 
 
@@ -33,13 +34,14 @@ def adapt(implementation: Any) -> Implementation:
 
 def _recognised(implementation: Any) -> Implementation:
     if inspect.isclass(implementation):
-        return of_class(implementation)
+        return statistics_as_options(of_class(implementation))
     if (
         isinstance(implementation, (tuple, list))
         and len(implementation) == 2
         and all(map(callable, implementation))
     ):
-        return of_pair(*implementation)
+        pair = of_pair(*implementation)
+        return pair if in_torchs_order(implementation[0]) else statistics_as_options(pair)
     if callable(implementation):
         return _of_function(implementation)
     raise TypeError(
@@ -67,4 +69,4 @@ def _of_function(function: Callable[..., Any]) -> Implementation:
         return returned
 
     made = Implementation(op, forward_place=place_of(function))
-    return made
+    return made if in_torchs_order(function) else statistics_as_options(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import pkgutil
 import random
@@ -12,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from numpy_cnn import ops
+from numpy_cnn.ops.normalization import running_statistics
 from parity.cases import ArraySpec, Case, Lane
 from parity.containment import contained
 from parity.drawing import draw_plainly
@@ -53,6 +56,13 @@ NO_OPTIONS: dict[str, tuple[tuple[ArraySpec, ...], dict[str, Any]]] = {
 def test_defaults_are_torchs(name: str) -> None:
     row = ROWS[name]
     assert not exact.compare(row, row.op, Case(name, *NO_OPTIONS[name]))[1]
+
+
+def test_the_running_statistics_move_by_torchs_default() -> None:
+    x, mean, var = np.array([[1.0], [3.0]]), np.array([5.0]), np.array([7.0])
+    momentum = inspect.signature(torch.nn.functional.batch_norm).parameters["momentum"].default
+    spelled_out = running_statistics(x, mean, var, momentum)
+    np.testing.assert_array_equal(running_statistics(x, mean, var), spelled_out)
 
 
 @pytest.mark.parametrize("option", ["stride", "padding", "dilation"])
@@ -127,6 +137,8 @@ NOBODY = np.full(3, -100)
         ("mse_loss", (np.zeros((0, 2)), np.zeros((0, 2))), {}),
         ("max_pool2d", (INFINITE[None], 2), {"stride": 1}),
         ("relu", (INFINITE,), {}),
+        ("batch_norm", (INFINITE, None, None), {"training": True}),
+        ("batch_norm", (INFINITE[:0], None, None), {"training": True}),
     ],
 )
 @pytest.mark.parametrize("dy", [1.0, np.inf, np.nan])

@@ -8,8 +8,10 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array
 
+INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # as wide as a float of so many bytes
+
 
 def keep(x: Array, mask: Array) -> Array:
     """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set."""
-    bits: Array = np.multiply(x.view(f"i{x.itemsize}"), mask)
+    bits: Array = np.multiply(x.view(INTEGERS[x.itemsize]), mask)
     return bits.view(x.dtype)

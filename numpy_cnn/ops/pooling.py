@@ -55,19 +55,22 @@ def max_pool2d(
     dilations = pair("max_pool2d", "dilation", dilation, at_least=1)
     oh, ow, taps, overlap = _geometry(x.shape, kernel, strides, paddings, dilations, bool(ceil_mode))
     x = batch_last(x)  # every tap of all windows is then one slice, of runs as long as the batch
+    # Picked out once, for both directions: what lies side by side is compared several times as fast.
+    met = [(out, into, x[into].copy()) for out, into in taps]
+    shape = x.shape
     y = np.full((len(x), oh, ow, x.shape[3]), -np.inf, dtype=x.dtype)
-    for out, into in taps:
-        np.maximum(y[out], x[into], out=y[out])  # NaN, once there, stays
+    for out, _, inputs in met:
+        np.maximum(y[out], inputs, out=y[out])  # NaN, once there, stays
     if (y == 0).any() and np.signbit(x).any():
-        for out, into in reversed(taps):  # of −0.0 and 0.0 np.maximum may answer either; the first one has the say
-            np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
+        for out, _, inputs in reversed(met):  # np.maximum may answer −0.0 or 0.0; the first one has the say
+            np.copyto(y[out], inputs, where=(y[out] == 0) & (inputs == 0))
 
     def pullback(dy: Array) -> tuple[Array]:
         u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
-        dx = np.zeros(x.shape, dtype=x.dtype)
+        dx = np.zeros(shape, dtype=y.dtype)
         waiting = np.ones(y.shape, dtype=bool)  # the windows whose winner is yet to come
-        for out, into in taps:
-            still, won = waiting[out], x[into] == y[out]
+        for out, into, inputs in met:
+            still, won = waiting[out], inputs == y[out]
             won &= still  # of those that tie the first wins: the others come to a window that waits no longer
             still ^= won
             if overlap:
@@ -75,9 +78,9 @@ def max_pool2d(
             else:  # nobody else wrote there
                 dx[into] = keep(u[out], won)
         if waiting.any():  # NaN equals nothing
-            for out, into in reversed(taps):  # its last one wins, so the first met from behind
+            for out, into, inputs in reversed(met):  # its last one wins, so the first met from behind
                 still = waiting[out]
-                won = still & np.isnan(x[into])
+                won = still & np.isnan(inputs)
                 still ^= won
                 dx[into] += keep(u[out], won)
         return (batch_first(dx),)

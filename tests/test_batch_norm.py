@@ -207,3 +207,23 @@ def test_mistakes_are_found(mistake: str) -> None:
     assert least <= {failure.quantity for failure in report.failures}
     assert {failure.aspect for failure in report.failures} == {"values"}
     assert {failure.wrong_side for failure in report.failures} == {"implementation"}
+
+
+def statistics_held(x: Array, *rest: Any, **options: Any) -> Any:
+    """Top level, so that a script can import it."""
+    y, pullback = ops.batch_norm(x, *rest, **options)
+    return y, lambda dy: (dy, *pullback(dy)[1:])
+
+
+def test_the_script_asks_torch_for_no_gradient_of_statistics(capsys: pytest.CaptureFixture[str]) -> None:
+    def in_training(case: Any) -> bool:
+        return case.options["training"] and all(spec.shape is not None for spec in case.arrays)
+
+    report = parity.check("batch_norm", statistics_held, examples=60, lanes=["bound"], supports=in_training)
+    (failure,) = report.failures
+    assert failure.evidence is not None
+    script = failure.evidence.script
+    assert script is not None
+    assert "import statistics_held" in script
+    exec(script, {})
+    assert "grad_input, yours:" in capsys.readouterr().out

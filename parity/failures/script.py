@@ -40,10 +40,15 @@ def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities
         literals.append(f"dy = {_literal(expected.dy)}")
     taken = _taken(getattr(op, "written", None) or op, options)
     given = ", ".join([*arrays, *(_keyword(name, value) for name, value in taken.items())])
-    tensors = {name: f"t_{name}" for name, array in arrays.items()}
+    differentiable = [
+        short for name, short in zip(inputs.names, arrays, strict=True) if f"grad_{name}" in expected.theirs
+    ]
     to_torch = ", ".join(
         [
-            *(tensors[name] for name in arrays),
+            *(
+                f"t_{name}" if name in differentiable else "None" if array is None else f"torch.tensor({name})"
+                for name, array in arrays.items()
+            ),
             *(
                 f"{name}=torch.tensor({name})" if isinstance(value, np.ndarray) else _keyword(name, value)
                 for name, value in options.items()
@@ -54,10 +59,7 @@ def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities
     of = SHORT.get(of, of)
     yours = _yours(op, expected, quantity, given, ours)
     lines = ["import sys", "import numpy as np", "import torch", *yours[0], *literals, *yours[1]]
-    for name, array in arrays.items():
-        floating = array is not None and array.dtype.kind == "f"
-        made = "None" if array is None else f"torch.tensor({name}{', requires_grad=True' if floating else ''})"
-        lines.append(f"{tensors[name]} = {made}")
+    lines += [f"t_{name} = torch.tensor({name}, requires_grad=True)" for name in differentiable]
     lines.append(f"y_torch = {torchs}({to_torch})")
     if quantity == "output":
         lines.append("theirs = y_torch.detach().numpy()")

@@ -72,10 +72,8 @@ def ops(settings: Settings) -> Result:
 
 def growth(settings: Settings) -> Result:
     """How time and memory of conv2d grow with each size: the exponent of the power law that fits best."""
-    table, raw = [], {}
-    chosen = turns.contenders("both", settings.quick)
-    del chosen[turns.LIMIT]
-    with turns.Field(chosen, settings.threads) as field:
+    exponents, each, raw = [], [], {}
+    with turns.Field(turns.contenders("both", settings.quick), settings.threads) as field:
         for what, series in cases.growth(settings.quick).items():
             print(f"Growth: {what}", file=sys.stderr)
             found = {
@@ -83,11 +81,13 @@ def growth(settings: Settings) -> Result:
                 for size, case in series.items()
             }
             raw[what] = {size: tables.as_json(measured) for size, measured in found.items()}
+            for size, measured in found.items():
+                each += tables.rows(f"{what} {size}", measured)
             for name in field.processes:
                 sizes = [math.log(size) for size in found]
                 times = [math.log(measured[name].median) for measured in found.values()]
                 peaks = [math.log(measured[name].peak_mb) for measured in found.values()]
-                table.append(
+                exponents.append(
                     {
                         "case": what,
                         "contender": name,
@@ -96,7 +96,8 @@ def growth(settings: Settings) -> Result:
                         "peak memory ∝": f"n^{np.polyfit(sizes, peaks, 1)[0]:.2f}",
                     }
                 )
-    return {"Growth of conv2d forward + backward": table}, raw
+    title = "Growth of conv2d forward + backward"
+    return {title: exponents, f"{title}, size by size": each}, raw
 
 
 def epoch(settings: Settings) -> Result:

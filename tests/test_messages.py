@@ -64,6 +64,7 @@ def test_the_pullback_wants_the_outputs_shape(name: str) -> None:
 
 x, square = np.zeros((2, 4, 5, 6), np.float32), np.zeros((3, 4, 2, 2), np.float32)
 dense = np.zeros((3, 6), np.float32)
+channels = x[0, :, 0, 0]
 scores, labels = np.zeros((2, 3), np.float32), np.array([0, 2])
 MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("conv2d", (x, square), {"stride": 0}, "stride must be at least 1, got 0"),
@@ -236,6 +237,46 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ),
     ("mse_loss", (scores, scores), {"reduction": ""}, "reduction must be 'none', 'mean' or 'sum', got ''"),
     ("mse_loss", (scores, scores[0]), {}, "x and target must have one shape, got (2, 3) and (3,)"),
+    ("batch_norm", (dense[0], None, None), {"training": True}, "expected (N, C) or (N, C, …), got (6,)"),
+    ("batch_norm", (x, None, None), {}, "training=False needs running_mean and running_var, got None"),
+    ("batch_norm", (x, channels, None), {}, "running_var is None and the other is not; give both or neither"),
+    ("batch_norm", (x, None, channels), {}, "running_mean is None and the other is not; give both or neither"),
+    (
+        "batch_norm",
+        (x, dense[0], dense[0]),
+        {},
+        "running_mean must have the shape (4,) for the input (2, 4, 5, 6), got (6,)",
+    ),
+    (
+        "batch_norm",
+        (x, None, None, dense[0]),
+        {"training": True},
+        "weight must have the shape (4,) for the input (2, 4, 5, 6), got (6,)",
+    ),
+    (
+        "batch_norm",
+        (x, None, None, None, dense[0]),
+        {"training": True},
+        "bias must have the shape (4,) for the input (2, 4, 5, 6), got (6,)",
+    ),
+    ("batch_norm", (x, None, None), {"training": 1}, "training must be True or False, got 1"),
+    ("batch_norm", (x, None, None), {"training": True, "momentum": None}, "momentum must be a number, got None"),
+    ("batch_norm", (x, None, None), {"training": True, "eps": "0"}, "eps must be a number, got '0'"),
+    ("batch_norm", (x, None, None), {"training": True, "eps": 0.0}, "eps must be above 0, got 0.0"),
+    ("batch_norm", (x, channels, channels), {"eps": -0.5}, "eps must be at least 0, got -0.5"),
+    (
+        "batch_norm",
+        (x[:1, :, 0, 0], None, None),
+        {"training": True},
+        "training needs more than 1 number a channel, the input (1, 4) has 1: its variance is 0, and y "
+        "would be the bias whatever x is",
+    ),
+    (
+        "batch_norm",
+        (x[:1, :, 0, 0], x[0, :3, 0, 0], None),
+        {"training": True},
+        "running_mean must have the shape (4,) for the input (1, 4), got (3,)",
+    ),
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -85,13 +85,7 @@ class Backend:
         """
         size = max(1, -(-images // self.threads))
         first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
-        settings = np.geterr()  # each thread has its own
-
-        def with_settings(part: slice) -> Result:
-            with np.errstate(**settings):
-                return work(part)
-
-        begun = [self._helpers.submit(with_settings, part) for part in others]
+        begun = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
         yield work(first)
         yield from (future.result() for future in begun)
 
@@ -99,6 +93,12 @@ class Backend:
         if self.model.architecture.loss == "mse":
             return ops.mse_loss(scores, one_hot(labels, scores.shape[1], scores.dtype))
         return ops.cross_entropy(scores, labels)
+
+
+def _under(settings: Any, work: Callable[[slice], Result], part: slice) -> Result:
+    """Work with NumPy's settings for overflow and the like, of which each thread has its own."""
+    with np.errstate(**settings):
+        return work(part)
 
 
 def _total(shares: Iterable[Share]) -> Share:

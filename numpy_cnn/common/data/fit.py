@@ -58,7 +58,8 @@ def average_pixels(images: NDArray[np.float32], image_size: tuple[int, int]) -> 
 
 
 def _below(split: Split, classes: int) -> Split:
-    return split[split.labels < classes]
+    kept = split.labels < classes
+    return split if kept.all() else split[kept]  # a choice is a copy, of all images where all are kept
 
 
 def _check_multiple(name: str, have: tuple[int, int], want: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from parity.explanations.explanation import Explanation
 from parity.explanations.general import GENERAL
 from parity.explanations.loss import CROSS_ENTROPY, MSE, NLL
 from parity.explanations.network import network
+from parity.explanations.normalization import BATCH_NORM
 from parity.explanations.optimizers import ADAM, ADAMW, SGD
 from parity.explanations.pooling import POOLING
 from parity.explanations.softmax import LOG_SOFTMAX, SOFTMAX
@@ -26,6 +27,7 @@ _OWN: dict[str, tuple[Explanation, ...]] = {
     "SGD": SGD,
     "Adam": ADAM,
     "AdamW": ADAMW,
+    "batch_norm": BATCH_NORM,
 }
 _OWN["SimpleCNN"] = tuple(network({name: (*own, *GENERAL) for name, own in _OWN.items()}))
 

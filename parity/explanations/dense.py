@@ -47,6 +47,12 @@ def _only_row(place: int) -> Callable[[Question], Question]:
 LINEAR = (
     Explanation("channels-transposed", "the weight is transposed", _transposed, _turned_back),
     Explanation(
+        "channels-transposed",
+        "its axes are swapped: (inputs, outputs), where the weight is (outputs, inputs)",
+        makes=lambda answer, _: answer.T,
+        quantities="grad_weight",
+    ),
+    Explanation(
         "bias-missing",
         "the bias is not added",
         lambda question: question.with_arrays(bias=None),

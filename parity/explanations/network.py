@@ -15,6 +15,7 @@ from numpy_cnn.common.architecture import Architecture
 from parity.explanations.explanation import Explanation, Question
 from parity.oracle import Array, Op, oracle
 
+QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # of a layer
 Tried = dict[str, tuple[Explanation, ...]]  # {row: its explanations}
 
 
@@ -64,8 +65,8 @@ def _flatten(x: Any, start_dim: int, end_dim: int) -> Any:
     return x.flatten(start_dim, end_dim)
 
 
-def _with(place: str, wrong: Explanation, parts: str) -> Callable[[Question], Array]:
-    """The network's answer with a mistake in one layer: in its output, one of its gradients, or in "all"."""
+def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Question], Array]:
+    """The network's answer with mistakes in one layer, by its quantities."""
 
     def computes(question: Question) -> Array:
         layers = _layers(Architecture.from_json(question.options["architecture"]))
@@ -74,8 +75,8 @@ def _with(place: str, wrong: Explanation, parts: str) -> Callable[[Question], Ar
         known = {**question.arrays, "target": question.options["target"]}
 
         def result(layer: _Layer, asked: Question) -> Array:
-            applies = layer.name == place and parts in (asked.quantity, "all") and wrong.explains(asked.quantity)
-            return wrong.result(asked) if applies else asked.answer()
+            wrong = wrongs.get(asked.quantity) if layer.name == place else None
+            return asked.answer() if wrong is None else wrong.result(asked)
 
         values, x = [], question.first
         for layer in layers:
@@ -124,10 +125,15 @@ def network(tried: Tried) -> Iterator[Explanation]:
         ("conv1", "conv2d"),
     ):
         for wrong in tried[row]:
-            parts = ["output"] if wrong.explains("output") else []
-            parts += [p for p in ("grad_input", "grad_weight", "grad_bias") if wrong.explains(p)]
-            for part in ["all", *parts] if len(parts) > 1 else parts:
-                where = "" if part == "all" else f", in its {part}"
+            parts = [part for part in QUANTITIES if wrong.explains(part)]
+            if len(parts) > 1:
                 yield Explanation(
-                    wrong.name, f"in {place}{where}: {wrong.sentence}", computes=_with(place, wrong, part)
+                    wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, dict.fromkeys(parts, wrong))
                 )
+            for part in parts:
+                sentence = f"in {place}, in its {part}: {wrong.sentence}"
+                yield Explanation(wrong.name, sentence, computes=_with(place, {part: wrong}))
+            for other in tried[row] if wrong.quantities == "output" else ():
+                if other.name == wrong.name and other.quantities == "grad_":  # one mistake, told twice
+                    both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
+                    yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, both))

@@ -35,8 +35,8 @@ class Seen:
 class Observed:
     """An implementation under observation in one lane; cases are run as they are needed."""
 
-    def __init__(self, row: Row, op: Op, lane: Lane, supports: Supports | None) -> None:
-        self.row, self.op, self.lane, self.supports = row, op, lane, supports
+    def __init__(self, row: Row, op: Op, lane: Lane, supports: Supports | None, in_double: bool) -> None:
+        self.row, self.op, self.lane, self.in_double = row, op, lane, in_double
         self.runs: list[tuple[Expected, Quantities]] = []
         self.cases = _cases(narrow(row.strategy(lane=lane), supports))
         self.fitting: list[
@@ -45,7 +45,7 @@ class Observed:
 
     def quantity(self, name: str) -> Seen:
         """Cases on which the quantity fails, the largest first, and cases on which it does not."""
-        seen, until = Seen(), time.monotonic() + SECONDS
+        seen, until = Seen(), time.process_time() + SECONDS
         for expected, ours in self._all(until):
             if len(seen.failing) >= FAILING:
                 break
@@ -62,29 +62,26 @@ class Observed:
     def _all(self, until: float) -> Iterator[tuple[Expected, Quantities]]:
         yield from [*self.runs]
         for case in self.cases:
-            if time.monotonic() > until:
+            if time.process_time() > until:
                 return
             try:
-                expected = expect(self.row, self._precise(case), self.lane)
+                case = replace(case, dtype="float64") if self.in_double else case
+                expected = expect(self.row, case, self.lane)
                 ours = _returned(self.op, expected)
             except (ImplementationError, Declined, RuntimeError, ValueError, IndexError):
                 continue  # it returns nothing there, or torch takes no such case
             self.runs.append((expected, ours))
             yield self.runs[-1]
 
-    def _precise(self, case: Case) -> Case:
-        """Real numbers in float64, in which rounding is far from every mistake."""
-        return replace(case, dtype="float64") if self.lane == "bound" else case
-
 
 _last: list[tuple[object, Observed]] = []
 
 
-def observed(row: Row, op: Op, lane: Lane, supports: Supports | None) -> Observed:
+def observed(row: Row, op: Op, lane: Lane, supports: Supports | None, in_double: bool = False) -> Observed:
     """The observation of this implementation; the last one, if it is the same."""
-    key = (row, op, lane, supports)
+    key = (row, op, lane, supports, in_double)
     if not _last or not all(a is b for a, b in zip(_last[0][0], key, strict=True)):  # type: ignore[call-overload]
-        _last[:] = [(key, Observed(row, op, lane, supports))]
+        _last[:] = [(key, Observed(row, op, lane, supports, in_double))]
     return _last[0][1]
 
 

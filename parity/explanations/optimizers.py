@@ -314,7 +314,11 @@ _ADAM: tuple[tuple[str, str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
         "the moments are multiplied by 1 − βᵗ, not divided",
         lambda _: {"corrects_by_product": True},
     ),
-    ("none-counts", "one count of steps is raised by every parameter", lambda _: {"t_of_all": 2}),
+    (
+        "none-counts",
+        "one count of steps serves all parameters, and each of them raises it",
+        lambda _: {"t_of_all": 2, "none_counts": "t"},
+    ),
     ("root-missing", "the root of v is missing", lambda _: {"root_missing": True}),
     ("square-missing", "v gathers |g|, where it should gather g²", lambda _: {"square_missing": True}),
     ("moment-not-averaged", "m lacks the factor 1 − β₁", lambda _: {"moment_not_averaged": (True, False)}),

@@ -63,6 +63,8 @@ class Canvas:
         self.geometry, self.windows = geometry, windows
         self.margin = 1
         for axis, (count, size) in enumerate(zip(windows, shape[2:], strict=True)):
+            if not count:
+                continue
             before = -int(geometry.pixels(axis, 0, 1)[0])
             behind = int(geometry.pixels(axis, geometry.kernel[axis] - 1, count)[-1]) - size + 1
             self.margin = max(self.margin, before, behind)

@@ -80,6 +80,10 @@ def torchs_order_backward(dout: Any, cache: Any) -> Any:
     return cache(dout)
 
 
+def torchs_order_by_other_names(x: Any, mean: Any, var: Any, w: Any, b: Any, training: Any, eps: Any) -> Any:
+    return ops.batch_norm(x, mean, var, w, b, training=training, eps=eps)
+
+
 class BatchNormalization:
     """Everything in the constructor, the mode at each call, rows and images, ε fixed."""
 
@@ -126,6 +130,7 @@ FOUND: dict[str, tuple[Any, dict[str, Any], set[str]]] = {
     "course, images": ((spatial_batchnorm_forward, spatial_batchnorm_backward), {}, {"4 axes alone"}),
     "train alone": (train_only, {}, {"2 axes alone", "training=True", "eps=1e-05", "momentum=0.1"}),
     "torch's order": ((torchs_order, torchs_order_backward), {}, {"momentum=0.1"}),
+    "torch's order by other names": (torchs_order_by_other_names, {}, {"momentum=0.1"}),
     "class": (BatchNormalization, {"supports": {"eps": 1e-7}}, {"2 or 4 axes alone"}),
     "class with attributes": (BatchNorm1d, {}, {"2 axes alone"}),
 }

@@ -23,9 +23,9 @@ def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> boo
 
 
 def in_torchs_order(forward: Callable[..., Any]) -> bool:
-    """Whether the second parameter is the running mean, as torch has it, or nothing speaks against it."""
+    """Whether nothing speaks against torch's order: the second parameter is no weight or gamma."""
     places = [p for p in parameters_of(forward) or () if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(places) < 2 or names.OPTIONS.get(names.plain(places[1].name)) == "running_mean"
+    return len(places) < 2 or names.plain(places[1].name) not in names.WEIGHTS
 
 
 def statistics_as_options(made: Implementation) -> Implementation:

@@ -67,7 +67,7 @@ class Outcome:
     def named(self) -> Naming:
         """Rightly where every part of every explanation given is among those expected."""
         if not self.names:
-            return "by its lane" if self.caught and {*self.aspects} <= SPEAK_FOR_THEMSELVES else "not"
+            return "by its lane" if self.aspects and {*self.aspects} <= SPEAK_FOR_THEMSELVES else "not"
         parts = {part for name in self.names.values() for part in name.split("+")}
         return "rightly" if parts <= {*self.expected} else "wrongly"
 

@@ -47,8 +47,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         dx = dw = None
         if needs_dx:  # in the layout that x came in, for the ops before
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
-        if needs_dw:  # dot and not @, which does without BLAS where there is a single sample
-            dw = np.dot(u.T, rows)
+        if needs_dw:  # of a single sample an outer product, where matmul does without BLAS, and dot does not
+            dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
         return dx, dw, u.sum(axis=0) if needs_db and bias is not None else None
 
     return y, pullback

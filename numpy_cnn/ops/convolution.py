@@ -1,26 +1,15 @@
 """2-D convolution, as the field calls what is mathematically a cross-correlation."""
 
-import math
-from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
+from numpy_cnn.ops import room  # noqa: F401  # from here on, freed memory is kept
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.room import Room
-from numpy_cnn.ops.windows import Axis, sliding
-
-# Patches are kh·kw times as large as the image they come from. So they are made block after block, of a size that
-# stays in the second-level cache between being written and being multiplied.
-PATCH_BYTES = 1 << 20
-
-# Images of a block at most: runs that long are copied at full speed, and a block then holds a row of them.
-IMAGES = 64
-
-# Multiplications of one matrix product at most, where there are many positions for few kernels: OpenBLAS takes so
-# small a one straight from memory. A larger one it would rearrange first, which pays only with many kernels.
-PRODUCT = 1_000_000
+from numpy_cnn.ops.layout import batch_first
+from numpy_cnn.ops.patches import blocks
+from numpy_cnn.ops.products import multiply, multiply_transposed
+from numpy_cnn.ops.windows import Axis, Framed, frame
 
 
 def conv2d(
@@ -67,83 +56,66 @@ def conv2d(
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
-    windows = sliding(x, rows, columns)
+    framed = frame(x, (rows, columns))
     y = np.empty((len(weight), rows.windows, columns.windows, len(x)), dtype=x.dtype)
-    _correlate(windows, weight, bias, groups, out=y)
+    _correlate(framed, rows, columns, weight, bias, groups, out=y)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
-        u = batch_last(cotangent("conv2d", dy, batch_first(y)))
         needs_dx, needs_dw, needs_db = needs_input_grad
+        phases = list(product(rows.phases(), columns.phases())) if needs_dx else []
+        u = frame(cotangent("conv2d", dy, batch_first(y)), *((r, c) for (_, _, r), (_, _, c) in phases))
         dx = dw = db = None
         if needs_dw:
-            dw = _correlate_weight(windows, u, groups).reshape(weight.shape)
+            dw = _correlate_weight(framed, rows, columns, u.inside, groups).reshape(weight.shape)
         if needs_db and bias is not None:
-            db = u.sum(axis=(1, 2, 3))
+            db = u.inside.sum(axis=(1, 2, 3))
         if needs_dx:
             # Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps
             # that meet it: nothing is scattered, and every input is written once.
             back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
             back = back.reshape(x.shape[1], -1, *weight.shape[2:])
             dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype)
-            for (in_rows, row_taps, r), (in_columns, column_taps, c) in product(rows.phases(), columns.phases()):
-                taps = back[:, :, row_taps, column_taps]
-                _correlate(sliding(batch_first(u), r, c), taps, None, groups, out=dx[:, in_rows, in_columns])
+            for (in_rows, row_taps, r), (in_columns, column_taps, c) in phases:
+                taps, part = back[:, :, row_taps, column_taps], dx[:, in_rows, in_columns]
+                if taps.size:
+                    _correlate(u, r, c, taps, None, groups, out=part)
+                else:  # the stride is longer than the kernel: no window met these inputs
+                    part[...] = 0
             dx = batch_first(dx)
         return dx, dw, db
 
     return batch_first(y), pullback
 
 
-def _correlate(windows: Array, weight: Array, bias: Array | None, groups: int, out: Array) -> None:
+def _correlate(
+    x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int, out: Array
+) -> None:
     """out[o] = b[o] + Σ_k w[o,k] · patch[k]: the kernels of a group times its patches, block after block."""
-    w = weight.reshape(groups, 1, len(weight) // groups, math.prod(weight.shape[1:]))
-    room = Room(windows.dtype)
-    for (row, image), patches in _blocks(windows, groups, w.shape[2]):
-        _, pieces, _, positions = patches.shape
-        y = room(groups, w.shape[2], pieces, positions)
-        np.matmul(w, patches, out=y.swapaxes(1, 2))
-        block = out[:, row, :, image]
-        np.add(y.reshape(block.shape), 0 if bias is None else bias[:, None, None, None], out=block)
+    kernels = len(weight) // groups
+    w = weight.reshape(groups, kernels, *weight.shape[1:]).swapaxes(2, 3)  # k: (tap row, channel, tap column)
+    w = np.ascontiguousarray(w).reshape(groups, 1, kernels, -1)  # BLAS takes no taps that run backwards
+    y = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    of_groups = y.reshape(groups, kernels, *y.shape[1:])
+    for (g, p, q), patches in blocks(x, rows, columns, groups):
+        block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
+        multiply(w[g], patches, out=block.swapaxes(1, 2))
+        if bias is not None:
+            block += bias.reshape(groups, kernels, 1, 1)[g]
+    if y is not out:
+        out[...] = y
 
 
-def _correlate_weight(windows: Array, u: Array, groups: int) -> Array:
+def _correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
     """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side, the taps, first."""
-    channels, kh, kw, *_ = windows.shape
-    dw = np.zeros((groups, channels // groups * kh * kw, len(u) // groups), dtype=u.dtype)
-    for (row, image), patches in _blocks(windows, groups, dw.shape[2]):
-        _, pieces, _, positions = patches.shape
-        block = u[:, row, :, image].reshape(groups, dw.shape[2], pieces, positions)
-        dw += (patches @ block.transpose(0, 2, 3, 1)).sum(axis=1)
-    return dw.swapaxes(1, 2)
-
-
-def _blocks(windows: Array, groups: int, kernels: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """(output rows, images), and their patches (groups, pieces, channels of a group · taps, positions of a piece).
-
-    `windows` are those of `sliding`. The patches hold until the next are asked for.
-    """
-    channels, kh, kw, oh, ow, images = windows.shape
-    step = max(1, min(images, IMAGES))
-    taps = channels // groups * kh * kw
-    height = max(1, PATCH_BYTES // max(1, groups * taps * ow * step * windows.itemsize))
-    room = Room(windows.dtype)
-    for image in range(0, images, step):
-        for row in range(0, oh, height):
-            block = slice(row, min(row + height, oh)), slice(image, min(image + step, images))
-            view = windows[:, :, :, block[0], :, block[1]]
-            copy = room(*view.shape)
-            np.copyto(copy, view)
-            positions = math.prod(view.shape[3:])
-            pieces = _pieces(positions, kernels * taps)
-            yield block, copy.reshape(groups, taps, pieces, positions // pieces).swapaxes(1, 2)
-
-
-def _pieces(positions: int, each: int) -> int:
-    """How many equal pieces of the positions take up to PRODUCT multiplications, with `each` for a position."""
-    least = max(1, min(-(-positions * each // PRODUCT), positions // 64))
-    return next(m for m in range(least, positions + 1) if positions % m == 0)
+    channels, kernels = len(x.numbers) // groups, len(u) // groups
+    dw = np.zeros((groups, rows.kernel * channels * columns.kernel, kernels), dtype=u.dtype)
+    of_groups = u.reshape(groups, kernels, *u.shape[1:])
+    for (g, p, q), patches in blocks(x, rows, columns, groups):
+        block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
+        dw[g] += multiply_transposed(patches, block.swapaxes(1, 2)).sum(axis=(1, 2))
+    return dw.reshape(groups, rows.kernel, channels, columns.kernel, kernels).transpose(0, 4, 2, 1, 3)
 
 
 def _conv2d_of_one_image(

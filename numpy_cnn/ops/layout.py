@@ -12,9 +12,6 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array
 
-# Images transposed at a time: 16 float32 fill a cache line, which is written whole while its sources stay near.
-LINE = 16
-
 
 def batch_last(x: Array, frame: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Array:
     """x (N, C, H, W) as contiguous (C, H, W, N): x itself, seen from another side, where it lies so already.
@@ -25,11 +22,15 @@ def batch_last(x: Array, frame: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Arr
     if turned.flags.c_contiguous and not any(frame):
         return turned
     channels, height, width, images = turned.shape
-    top, bottom, left, right = frame
-    make = np.zeros if any(frame) else np.empty
-    framed = make((channels, top + height + bottom, left + width + right, images), dtype=x.dtype)
-    inside = framed[:, top : top + height, left : left + width]
-    step = images if turned.flags.c_contiguous else LINE
+    above, below, left, right = frame
+    framed = np.empty((channels, above + height + below, left + width + right, images), dtype=x.dtype)
+    inside = framed[:, above : above + height, left : left + width]
+    if any(frame):
+        framed[:, :above] = framed[:, above + height :] = 0
+        framed[:, :, :left] = framed[:, :, left + width :] = 0
+    # Images are turned some at a time, so that the cache holds a line of each. Of images a multiple of 1 kB apart
+    # it holds only 8: they compete for the same places.
+    step = images if turned.flags.c_contiguous else 64 if x.strides[0] % 1024 else 8
     for start in range(0, images, max(1, step)):
         inside[..., start : start + step] = turned[..., start : start + step]
     return framed

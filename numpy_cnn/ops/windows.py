@@ -2,21 +2,20 @@
 
 A window of k taps, spaced d apart, starts at the positions −p, s−p, 2s−p, … of an axis. Tap i of window o
 therefore lies over input o·s − p + i·d. Those inside the axis form one arithmetic progression, so each tap is
-a pair of slices: no padded copy is ever made, and a tap over the padding is simply absent.
+a pair of slices.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import gcd
+from typing import NamedTuple
 
-from numpy.lib.stride_tricks import as_strided
+import numpy as np
 
 from numpy_cnn.ops.arguments import Array
 from numpy_cnn.ops.layout import batch_last
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """The windows along one axis: `size` inputs, `windows` outputs, `kernel` taps."""
 
     size: int
@@ -48,6 +47,10 @@ class Axis:
         end = (self.windows - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
         return self.padding, end - (self.size - 1)
 
+    def lines(self) -> "Axis":
+        """From the first to the last input that the windows cover, each as a window of one tap."""
+        return Axis(self.size, (self.windows - 1) * self.stride + self.kernel, 1, 1, self.padding, 1)
+
     def phases(self) -> Iterator[tuple[slice, slice, "Axis"]]:
         """(inputs, taps, their axis): the way back, from the outputs that an input was met by.
 
@@ -67,20 +70,33 @@ class Axis:
             yield inputs, taps, Axis(self.windows, windows, len(met), 1, -first, apart)
 
 
-def sliding(x: Array, rows: Axis, columns: Axis) -> Array:
-    """The windows of x (N, C, H, W), zero outside of it, as a read-only view (C, kh, kw, oh, ow, N).
+class Framed(NamedTuple):
+    """An image, batch last, with zeros around, as far as its windows reach."""
 
-    Only what lies around x is added, once: an overlap is the same number seen at several places.
-    """
-    (top, bottom), (left, right) = rows.margins(), columns.margins()
-    frame = max(top, 0), max(bottom, 0), max(left, 0), max(right, 0)
-    x = batch_last(x, frame)[
-        :, max(-top, 0) :, max(-left, 0) :
-    ]  # a negative margin: the first window begins inside
-    channel, row, column, image = x.strides
-    return as_strided(
-        x,
-        (len(x), rows.kernel, columns.kernel, rows.windows, columns.windows, x.shape[3]),
+    numbers: Array  # (C, H, W, N) with the frame, contiguous
+    inside: Array  # the image alone, a view
+    above: int  # rows of the frame before the image
+    left: int  # columns
+
+
+def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
+    """x (N, C, H, W), framed for windows along (rows, columns), or for several such."""
+    reach = [(0, 0, 0, 0), *((*rows.margins(), *columns.margins()) for rows, columns in windows)]
+    above, below, left, right = map(max, *reach) if windows else reach[0]
+    numbers = batch_last(x, (above, below, left, right))
+    inside = numbers[:, above : above + x.shape[2], left : left + x.shape[3]]
+    return Framed(numbers, inside, above, left)
+
+
+def sliding(x: Framed, rows: Axis, columns: Axis) -> Array:
+    """The windows of x as a view (C, kh, kw, oh, ow, N): where they overlap, a number is seen several times."""
+    channel, row, column, image = x.numbers.strides
+    first = (x.above - rows.padding) * row + (x.left - columns.padding) * column
+    return np.ndarray(
+        (len(x.numbers), rows.kernel, columns.kernel, rows.windows, columns.windows, x.numbers.shape[3]),
+        x.numbers.dtype,
+        x.numbers,
+        first,
         (
             channel,
             row * rows.dilation,
@@ -89,5 +105,4 @@ def sliding(x: Array, rows: Axis, columns: Axis) -> Array:
             column * columns.stride,
             image,
         ),
-        writeable=False,
     )

@@ -59,6 +59,9 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             options[name] = _one_of(value, options[name])
         elif name in arrays and arrays[name].keyword and value is None:
             arrays[name] = replace(arrays[name], shape=None)
+    target = arrays.get("target")
+    if target is not None and target.ignored is not None:  # what marks a sample is the option
+        arrays["target"] = replace(target, ignored=options["ignore_index"])
     one = _first if wanted.get("square") or wanted.get("pairs") is False else _same
     for name in _WINDOW:
         if name in options:

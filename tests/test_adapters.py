@@ -360,3 +360,8 @@ def test_what_cannot_be_recognised_is_asked_for() -> None:
     # … and with the size fixed by the user:
     report = parity.check("max_pool2d", lambda x: ops.max_pool2d(x, 2), examples=20, supports={"kernel_size": 2})
     assert report.ok, f"\n{report}"
+
+
+def test_targets_are_marked_by_the_option_that_is_left() -> None:
+    report = parity.check("cross_entropy", ops.cross_entropy, examples=60, supports={"ignore_index": -100})
+    assert report.ok, f"\n{report}"

@@ -141,7 +141,7 @@ NOBODY = np.full(3, -100)
         ("batch_norm", (INFINITE[:0], None, None), {"training": True}),
     ],
 )
-@pytest.mark.parametrize("dy", [1.0, np.inf, np.nan])
+@pytest.mark.parametrize("dy", [0.0, 1.0, np.inf, np.nan])
 def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
     name: str, arrays: tuple[Any, ...], options: dict[str, Any], dy: float
 ) -> None:

@@ -4,7 +4,7 @@ import os
 import sys
 
 # Before NumPy is loaded. The products are small: a second thread of OpenBLAS gains little where a core is free,
-# and where none is, waiting for it makes a step ten times as long.
+# and where none is, waiting for it makes a step ten times as long. --threads shares the batch instead.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common.backend import Backend

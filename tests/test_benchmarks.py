@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from programs import ROOT
 
@@ -60,11 +61,46 @@ def test_the_other_workloads_make_tables(
 
 
 def test_an_epoch_is_both_commands_in_turn(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
-    monkeypatch.setattr(run.commands.subprocess, "run", lambda command, **_: called.append(command[2]))
-    found = run.commands.epoch(threads=1, rounds=2, quick=True)
+    called, budgets = [], set()
+
+    def look(command: list[str], env: dict[str, str], **_: object) -> None:
+        called.append(command[2])
+        budgets.add((command[command.index("--threads") + 1], env["OMP_NUM_THREADS"], env["OPENBLAS_NUM_THREADS"]))
+
+    monkeypatch.setattr(run.commands.subprocess, "run", look)
+    found = run.commands.epoch(threads=2, rounds=2, quick=True)
     assert called == ["numpy_cnn", "torch_cnn"] * 2
+    assert budgets == {("2", "2", "1")}
     assert {name: len(turns.seconds) for name, turns in found.items()} == {"numpy_cnn": 2, "torch": 2}
+
+
+def test_threads_share_a_batch(run: ModuleType) -> None:
+    with run.turns.Field({name: ALONE[name] for name in ("numpy_cnn", "as_strided + einsum")}, 2) as field:
+        found = field.measure("step", {"batch": 4}, rounds=1, seconds=0.001)
+    assert all(turns.seconds[0] > 0 for turns in found.values())
+    assert len(found) == 2
+
+
+def test_the_usual_way_has_the_right_gradients(run: ModuleType) -> None:
+    import by_einsum
+    import torch
+    from torch.nn import functional as F
+
+    generator = np.random.default_rng(0)
+    shapes = {"conv.w": (8, 1, 3, 3), "conv.b": (8,), "fc1.w": (128, 1352), "fc1.b": (128,)}
+    shapes |= {"fc2.w": (10, 128), "fc2.b": (10,)}
+    p = {name: generator.standard_normal(shape) / 16 for name, shape in shapes.items()}
+    x, labels = generator.standard_normal((4, 1, 28, 28)), generator.integers(0, 10, 4)
+    found, pictures = by_einsum.gradients(p, x, labels)
+    t = {name: torch.tensor(array, requires_grad=True) for name, array in p.items()}
+    images = torch.tensor(x, requires_grad=True)
+    y = F.max_pool2d(F.relu(F.conv2d(images, t["conv.w"], t["conv.b"])), 2).flatten(1)
+    y = F.linear(F.relu(F.linear(y, t["fc1.w"], t["fc1.b"])), t["fc2.w"], t["fc2.b"])
+    F.cross_entropy(y, torch.tensor(labels)).backward()
+    # 2⁻²⁰ in double precision is no bound on rounding: it tells a wrong formula from a right one.
+    for name, gradient in found.items():
+        np.testing.assert_allclose(gradient, t[name].grad.numpy(), rtol=2**-20, atol=2**-40, err_msg=name)
+    np.testing.assert_allclose(pictures, images.grad.numpy(), rtol=2**-20, atol=2**-40)
 
 
 def test_who_breaks_down_drops_out(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

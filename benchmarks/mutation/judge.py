@@ -1,11 +1,13 @@
 """A plugin of pytest: the parity suite comes first, a test that hangs fails, and who killed a mutant is noted."""
 
+import gc
 import os
 import resource
 import signal
 from pathlib import Path
 from typing import Any
 
+LANES = ("exact", "bound", "structure", "special")
 FEW, MANY = 20, 200  # cases of a lane; tests/test_parity_suite.py has as many as the latter
 SECONDS = 30  # of processor time, for one test; the longest of the right code takes two
 MEMORY = 12 << 30  # bytes of address space: a mutant may ask for any size
@@ -13,12 +15,18 @@ MEMORY = 12 << 30  # bytes of address space: a mutant may ask for any size
 resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
+def pytest_collection_finish() -> None:
+    """Each mutant is a fork of one process: what is there already is left where it lies, shared by all."""
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """A few cases of each row, then what is cheap, then many cases; mutmut names its tests in no order."""
 
-    def turn(item: Any) -> tuple[bool, bool, bool]:
-        cases = item.callspec.params.get("cases") if hasattr(item, "callspec") else None
-        return cases == MANY, cases != FEW, item.path.name == "test_ops.py"
+    def turn(item: Any) -> tuple[bool, bool, bool, int]:
+        drawn = item.callspec.params if hasattr(item, "callspec") else {}
+        cases, lane = drawn.get("cases"), drawn.get("lane", LANES[0])
+        return cases == MANY, cases != FEW, item.path.name == "test_ops.py", LANES.index(lane)
 
     items.sort(key=turn)
 

@@ -1,11 +1,13 @@
 """Plant small mistakes in the ops, the chain and the optimizers, one at a time, and see whether parity finds them.
 
-    make mutation                                    all mutants, and the tables of docs/mutation.md
-    python benchmarks/mutation/run.py --jobs 2 --quiet
+    make mutation                                                all mutants, and the tables of docs/mutation.md
+    python benchmarks/mutation/run.py 'numpy_cnn.ops.loss.*'     some of them, by mutmut's names
+    python benchmarks/mutation/run.py --reuse                    the tables of the last run anew
 
 mutmut (pyproject.toml, [tool.mutmut]) makes the mutants from a copy of the project in build/mutation and runs the
 parity suite (killers.py) and a few tests against each. What survives must stand in equivalent.toml, with the
-reason why no result differs. Exits with 1 where a mutant survives unexplained, or an explanation has no survivor.
+reason why no result differs. Exits with 1 where a mutant survives unexplained, or an explanation has no survivor;
+with 2 where the right code does not pass.
 """
 
 import argparse
@@ -42,29 +44,36 @@ class Mutant:
 def main(arguments: list[str] | None = None) -> int:
     """Run mutmut on a copy, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="patterns of mutmut's names; all if left out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
-    parser.add_argument("--reuse", action="store_true", help="make the tables of the last run anew")
+    parser.add_argument("--reuse", action="store_true", help="run nothing; make the tables of the last run anew")
     typed = parser.parse_args(arguments)
     started = time.monotonic()
     if not typed.reuse:
         _copy()
-        subprocess.run([_mutmut(), "run", "--max-children", str(typed.jobs)], cwd=COPY, check=True)
+        command = [_mutmut(), "run", "--max-children", str(typed.jobs), *typed.names]
+        run = subprocess.run(command, cwd=COPY, stdout=sys.stderr)
+        if run.returncode:
+            print("mutmut could not begin: without mutants the judges must pass", file=sys.stderr)
+            return 2
     minutes = (time.monotonic() - started) / 60
-    statuses = _statuses()
+    statuses = {name: status for name, status in _statuses().items() if not typed.names or status != "not checked"}
     survivors = _survivors(sorted(name for name, status in statuses.items() if status not in FOUND))
     reasons = _reasons()
-    unexplained = {name: mutant for name, mutant in survivors.items() if mutant not in reasons}
-    idle = reasons.keys() - set(survivors.values())
     tables = "\n".join(
         [*_by_module(statuses, survivors, reasons), "", *_by_killer(statuses), "", *_by_reason(survivors, reasons)]
     )
     print(tables)
     if not typed.reuse:
         print(f"\n{len(statuses)} mutants in {minutes:.0f} minutes, {typed.jobs} at a time")
+    unexplained = {name: mutant for name, mutant in survivors.items() if mutant not in reasons}
     for name, mutant in unexplained.items():
         print(f"\nunexplained: {name} ({statuses[name]})\n  - {mutant.line}\n  + {mutant.becomes}")
+    if typed.names:
+        return 1 if unexplained else 0
+    idle = reasons.keys() - set(survivors.values())
     for mutant in sorted(idle, key=str):
-        print(f"\nexplained, but does not survive: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")
+        print(f"\nexplained, but no survivor: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")
     _fill_in(tables)
     return 1 if unexplained or idle else 0
 
@@ -75,7 +84,10 @@ def _mutmut() -> str:
 
 
 def _copy() -> None:
-    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile."""
+    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile.
+
+    Nothing is kept from call to call in it: a result kept before a mutant is switched on would hide it.
+    """
     shutil.rmtree(COPY, ignore_errors=True)
     for name in COPIED:
         source, target = ROOT / name, COPY / name
@@ -84,22 +96,26 @@ def _copy() -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
+    for module in (COPY / "numpy_cnn").rglob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        module.write_text(re.sub(r"^@(lru_)?cache\b.*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+
+
+def _told(*arguments: str) -> str:
+    """What mutmut prints, asked for its last run."""
+    return subprocess.run([_mutmut(), *arguments], cwd=COPY, check=True, capture_output=True, text=True).stdout
 
 
 def _statuses() -> dict[str, str]:
     """{mutmut's name of a mutant: what became of it}."""
-    listed = subprocess.run(
-        [_mutmut(), "results", "--all", "true"], cwd=COPY, check=True, capture_output=True, text=True
-    ).stdout
-    return dict(re.findall(r"^ *(\S+): (.+)$", listed, flags=re.MULTILINE))
+    return dict(re.findall(r"^ *(\S+): (.+)$", _told("results", "--all", "true"), flags=re.MULTILINE))
 
 
 def _survivors(names: list[str]) -> dict[str, Mutant]:
     """What was changed in each of them."""
 
     def shown(name: str) -> Mutant:
-        diff = subprocess.run([_mutmut(), "show", name], cwd=COPY, check=True, capture_output=True, text=True)
-        lines = [line for line in diff.stdout.splitlines() if not line.startswith(("+++", "---"))]
+        lines = [line for line in _told("show", name).splitlines() if not line.startswith(("+++", "---"))]
         return Mutant(_function(name), *(_code(line[1:] for line in lines if line[:1] == sign) for sign in "-+"))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -107,3 +107,22 @@ def relu_hands_out_its_buffer(x: Array) -> Called:
         return (once[0],)
 
     return y, pullback
+
+
+@planted("relu", explained=("absolute",))
+def relu_absolute(x: Array) -> Called:
+    """The sign is dropped instead of the number."""
+    return edited(ops.relu(x), y=lambda _: np.abs(x))
+
+
+@planted("relu", explained=("mask-inverted",))
+def relu_mask_inverted(x: Array) -> Called:
+    """The gradient passes where it should not, and nowhere else."""
+    return ops.relu(x)[0], lambda dy: (np.where(x <= 0, dy, dy.dtype.type(0)),)
+
+
+@planted("relu", explained=("capped",))
+def relu_capped_at_six(x: Array) -> Called:
+    """Numbers beyond 6 are cut off, as in ReLU6."""
+    six = x.dtype.type(6)
+    return edited(ops.relu(x), y=lambda y: np.asarray(np.minimum(y, six)))

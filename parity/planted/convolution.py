@@ -592,3 +592,104 @@ def _in(dtype: Any, *arrays: Any, **options: Any) -> Called:
 def conv_dtype_changed(*arrays: Any, **options: Any) -> Called:
     """np.zeros without a dtype makes double precision of single."""
     return edited(ops.conv2d(*arrays, **options), dx=lambda g: g.astype(np.float64))
+
+
+# Where only some geometry shows it
+
+
+@planted("conv2d", explained=("dilation-ignored",))
+def conv_dilation_ignored_for_3x3(x: Array, w: Array, b: Array | None = None, **options: Any) -> Called:
+    """The fast way for 3x3 kernels knows no dilation, in dw."""
+    if w.shape[2:] != (3, 3):
+        return ops.conv2d(x, w, b, **options)
+    return textbook(x, w, b, **options, patches_of_dw=lambda x, at: gather(x, replace(at, dilation=(1, 1))))
+
+
+@planted("conv2d", explained=("result-shifted",))
+def conv_dx_shifted_for_even_kernels(*arrays: Any, **options: Any) -> Called:
+    """dx is cut out around the kernel's middle, which an even kernel does not have: it is one pixel off."""
+
+    def back(patches: Array, at: Windows) -> Array:
+        shift = [1 - k % 2 for k in at.kernel]
+        return np.roll(scatter(patches, at), shift, axis=(2, 3))
+
+    return textbook(*arrays, **options, back=back)
+
+
+@planted("conv2d")
+def conv_blocks_of_eight_columns(*arrays: Any, **options: Any) -> Called:
+    """The output is computed eight columns at a time, and what is left over is not."""
+
+    def wide(y: Array) -> Array:
+        y = y.copy()
+        if y.shape[3] > 8:
+            y[..., y.shape[3] // 8 * 8 :] = 0
+        return y
+
+    return edited(ops.conv2d(*arrays, **options), y=wide)
+
+
+@planted("conv2d")
+def conv_third_image_repeats_the_second(x: Array, w: Array, b: Array | None = None, **options: Any) -> Called:
+    """Images are computed in pairs; an odd one at the end gets the result of the one before."""
+
+    def pairs(y: Array) -> Array:
+        return np.concatenate([y[:-1], y[-2:-1]]) if len(y) > 1 and len(y) % 2 else y
+
+    return edited(ops.conv2d(x, w, b, **options), y=pairs)
+
+
+@planted("conv2d", explained=("stride-height-only",))
+def conv_dw_stride_of_height_for_both(*arrays: Any, **options: Any) -> Called:
+    """dw steps by the height's stride along the width as well."""
+    return textbook(
+        *arrays, **options, patches_of_dw=lambda x, at: gather(x, replace(at, stride=(at.stride[0], at.stride[0])))
+    )
+
+
+@planted("conv2d")
+def conv_dw_summed_over_groups(x: Array, w: Array, b: Array | None = None, **options: Any) -> Called:
+    """The groups add up to one dw, which every group then gets."""
+    groups = options["groups"]
+
+    def summed(dw: Array) -> Array:
+        each = dw.reshape(groups, -1, *dw.shape[1:])
+        return np.broadcast_to(each.sum(axis=0), each.shape).reshape(dw.shape)
+
+    return edited(ops.conv2d(x, w, b, **options), dw=summed)
+
+
+@planted("conv2d", explained=("last-sample-only",))
+def conv_db_last_sample_only(*arrays: Any, **options: Any) -> Called:
+    """db is that of the last image."""
+    y, pullback = ops.conv2d(*arrays, **options)
+
+    def pulled(dy: Array) -> tuple[Array | None, ...]:
+        dx, dw, db = pullback(dy)
+        return dx, dw, None if db is None else dy[-1:].sum(axis=(0, 2, 3))
+
+    return y, pulled
+
+
+@planted("conv2d", explained=("first-sample-only",))
+def conv_dx_of_the_first_image(*arrays: Any, **options: Any) -> Called:
+    """Every image gets the dx of the first."""
+    return edited(
+        ops.conv2d(*arrays, **options), dx=lambda g: np.broadcast_to(g[:1], g.shape).copy() if len(g) else g
+    )
+
+
+@planted("conv2d", explained=("first-tap-column-lost",))
+def conv_dw_of_a_narrow_image(*arrays: Any, **options: Any) -> Called:
+    """Where an image is one pixel wide and padded, dw misses the first column of taps."""
+    x = arrays[0]
+    if x.shape[3] != 1:
+        return ops.conv2d(*arrays, **options)
+
+    def patches(x: Array, at: Windows) -> Array:
+        p = gather(x, at).reshape(*x.shape[:2], *at.kernel, *at.outputs)
+        if at.kernel[1] > 1 and at.padding[1]:
+            p[:, :, :, 0] = 0
+        return p.reshape(*x.shape[:2], at.kernel[0] * at.kernel[1], *at.outputs)
+
+    return textbook(*arrays, **options, patches_of_dw=patches)

@@ -165,3 +165,24 @@ def flatten_width_first(x: Array, start_dim: int = 0, end_dim: int = -1) -> Call
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         return y, pullback
     return x.swapaxes(-1, -2).reshape(y.shape), lambda dy: (pullback(dy)[0].swapaxes(-1, -2),)
+
+
+@planted("linear", explained=("first-sample-only",))
+def linear_db_first_sample_only(x: Array, w: Array, b: Array | None = None) -> Called:
+    """db is the first sample's dy."""
+    y, pullback = ops.linear(x, w, b)
+
+    def pulled(dy: Array) -> tuple[Array | None, ...]:
+        dx, dw, db = pullback(dy)
+        rows = dy.reshape(math.prod(x.shape[:-1]), len(w))
+        return dx, dw, None if db is None else rows[:1].sum(axis=0)
+
+    return y, pulled
+
+
+@planted("linear", explained=("last-feature-lost",))
+def linear_last_feature_lost(x: Array, w: Array, b: Array | None = None) -> Called:
+    """The loop over input features ends one early, in the output alone."""
+    fewer = w.copy()
+    fewer[:, -1] = 0
+    return forward_of(ops.linear(x, fewer, b), ops.linear(x, w, b))

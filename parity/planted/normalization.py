@@ -8,7 +8,7 @@ import numpy as np
 from numpy_cnn import ops
 from numpy_cnn.ops.arguments import Array
 from parity.planted.bug import planted
-from parity.planted.edits import Called, forward_of
+from parity.planted.edits import Called, edited, forward_of
 
 
 def _along(channels: Array | None, x: Array, absent: float) -> Array:
@@ -156,3 +156,14 @@ def norm_input_centred_in_place(x: Array, mean: Any, var: Any, *parameters: Any,
     if x.flags.writeable and x.size:
         x -= x.mean(axis=(0, *range(2, x.ndim)), keepdims=True)
     return called
+
+
+@planted("batch_norm")
+def norm_bias_not_scaled_out(*arrays: Any, **options: Any) -> Called:
+    """The bias is added before the weight multiplies."""
+    x, _, _, w, b = arrays
+    called = ops.batch_norm(*arrays, **options)
+    if w is None or b is None:
+        return called
+    extra = (b * w - b).reshape(-1, *[1] * (x.ndim - 2))
+    return edited(called, y=lambda y: y + extra)

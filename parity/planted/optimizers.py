@@ -360,3 +360,21 @@ def adamw_none_decays(parameter: Array, *gradients: Array | None, **settings: An
     right, _ = _adam(parameter, gradients, **settings, decay="decoupled")
     shrunk = np.cumsum([g is None for g in gradients]).reshape(-1, *[1] * parameter.ndim)
     return (right * (1 - settings["lr"] * settings["weight_decay"]) ** shrunk).astype(parameter.dtype), None
+
+
+@planted("SGD")
+def sgd_decay_twice(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
+    """The decay is added to the gradient twice: once by the loss, once by the optimizer."""
+    return _sgd(parameter, gradients, **(settings | {"weight_decay": 2 * settings["weight_decay"]}))
+
+
+@planted("Adam", explained=("root-missing",))
+def adam_root_of_the_mean(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
+    """The root is missing: the step is divided by the mean square itself."""
+    return _adam(parameter, gradients, **settings, denominator=lambda v, c, eps: v / c + eps)
+
+
+@planted("AdamW", explained=("betas-swapped",))
+def adamw_betas_swapped(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
+    """The two betas change places."""
+    return _adam(parameter, gradients, **(settings | {"betas": settings["betas"][::-1]}), decay="decoupled")

@@ -311,3 +311,43 @@ def pool_fifth_column_lost(x: Array, **options: Any) -> Called:
 def pool_dtype_changed(x: Array, **options: Any) -> Called:
     """dx is made by np.zeros without a dtype."""
     return edited(ops.max_pool2d(x, **options), dx=lambda g: g.astype(np.float64))
+
+
+@planted("max_pool2d", explained=("kernel-swapped", "kernel-transposed"))
+def pool_kernel_swapped(x: Array, kernel_size: Any, stride: Any = None, **options: Any) -> Called:
+    """kernel_size is read as (width, height)."""
+    return ops.max_pool2d(x, swapped(kernel_size), kernel_size if stride is None else stride, **options)
+
+
+@planted("max_pool2d", explained=("stride-height-only",))
+def pool_stride_of_height_for_both(x: Array, kernel_size: Any, stride: Any = None, **options: Any) -> Called:
+    """The stride of the height is used for the width as well."""
+    return ops.max_pool2d(x, kernel_size, pair(kernel_size if stride is None else stride)[0], **options)
+
+
+@planted("max_pool2d", explained=("last-column-lost",))
+def pool_last_column_of_windows_lost(x: Array, **options: Any) -> Called:
+    """The loop over the columns of dy ends one early."""
+
+    def shorter(dy: Array) -> Array:
+        dy = dy.copy()
+        dy[..., -1] = 0
+        return dy
+
+    return edited(ops.max_pool2d(x, **options), dy=shorter)
+
+
+@planted("max_pool2d")
+def pool_channels_share_the_first_winner(x: Array, **options: Any) -> Called:
+    """The winner is looked for in the first channel, and taken for that of all."""
+    at = pool_windows(x, **options)
+    patches = gather(x, at, -np.inf)
+    winner = patches.argmax(axis=2)[:, :1, None]
+
+    def pullback(dy: Array) -> tuple[Array]:
+        routed = np.zeros_like(patches)
+        everywhere = np.broadcast_to(winner, (*x.shape[:2], 1, *at.outputs))
+        np.put_along_axis(routed, everywhere, dy[:, :, None], axis=2)
+        return (scatter(routed, at),)
+
+    return ops.max_pool2d(x, **options)[0], pullback

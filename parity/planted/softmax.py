@@ -178,3 +178,29 @@ def softmax_output_shared(x: Array, dim: int) -> Called:
         return last(dy) if (shape, axis) == (y.shape, dim) else pullback(dy)
 
     return y, pulled
+
+
+@planted("softmax")
+def softmax_dx_less_the_plain_mean(x: Array, dim: int) -> Called:
+    """The gradient takes off the plain mean of dy, and not the one weighted by y."""
+    y, _ = ops.softmax(x, dim)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        return (y * (dy - (dy if x.ndim == 0 else dy.mean(axis=dim, keepdims=True))),)
+
+    return y, pullback
+
+
+@planted("softmax")
+def softmax_small_number_in_the_sum(x: Array, dim: int) -> Called:
+    """A small number is added to the sum against a division by 0."""
+    _, pullback = ops.softmax(x, dim)
+    e = np.exp(x - (x if x.ndim == 0 else x.max(axis=dim, keepdims=True))) if x.size else x
+    total = e if x.ndim == 0 else e.sum(axis=dim, keepdims=True)
+    return np.asarray(e / (total + x.dtype.type(1e-3))), pullback
+
+
+@planted("log_softmax", explained=("other-base",))
+def log_softmax_base_ten(x: Array, dim: int) -> Called:
+    """The logarithm is the decimal one."""
+    return edited(ops.log_softmax(x, dim), y=lambda y: np.asarray(y / y.dtype.type(np.log(10))))

@@ -8,6 +8,7 @@ from numpy_cnn.ops import room  # noqa: F401  # from here on, freed memory is ke
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first
 from numpy_cnn.ops.patches import blocks
+from numpy_cnn.ops.pixels import conv2d_of_pixels
 from numpy_cnn.ops.products import multiply, multiply_transposed
 from numpy_cnn.ops.windows import Axis, Framed, frame
 
@@ -56,6 +57,8 @@ def conv2d(
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
+    if rows.apart and columns.apart:
+        return conv2d_of_pixels(x, weight, bias, groups)
     framed = frame(x, (rows, columns))
     y = np.empty((len(weight), rows.windows, columns.windows, len(x)), dtype=x.dtype)
     _correlate(framed, rows, columns, weight, bias, groups, out=y)

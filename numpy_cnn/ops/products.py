@@ -43,4 +43,4 @@ def size_of_piece(positions: int, each: int) -> int:
     """
     sizes = [positions // n for n in range(1, positions // 32 + 1) if positions % n == 0]
     small = [size for size in sizes if size * each <= SMALL]
-    return max(small, key=lambda size: (size % 64 == 0, size), default=positions)
+    return max(small, key=lambda size: (size % 64 == 0, size), default=max(positions, 1))

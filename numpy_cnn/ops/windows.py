@@ -30,6 +30,11 @@ class Axis(NamedTuple):
         """Whether an input may lie in more than one window."""
         return self.stride <= self.dilation * (self.kernel - 1)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each input is a window of its own."""
+        return self.kernel == self.stride == 1 and self.windows == self.size and not self.padding
+
     def taps(self) -> list[tuple[int, slice, slice]]:
         """(tap, outputs, inputs) for every tap that meets the input at all."""
         met = []

@@ -150,17 +150,19 @@ def _by_module(
     yield "|---|---|---|---|---|---|---|"
     modules = sorted({name.removeprefix("numpy_cnn.").partition(".x")[0] for name in statuses})
     for module in [*modules, ""]:
-        chosen = [
-            name for name in statuses if name.removeprefix("numpy_cnn.").startswith(f"{module}.x" * bool(module))
-        ]
+        chosen = [name for name in statuses if name.startswith(f"numpy_cnn.{module}.x" if module else "")]
         equivalent = sum(survivors.get(name) in reasons for name in chosen)
         found = sum(statuses[name] in FOUND for name in chosen)
         rest = len(chosen) - found - equivalent
         title = f"`{module.replace('.', '/')}.py`" if module else "**all**"
         yield (
             f"| {title} | {len(chosen)} | {found} | {equivalent} | {rest} "
-            f"| {found / len(chosen):.1%} | {found / (len(chosen) - equivalent):.1%} |"
+            f"| {_share(found, len(chosen))} | {_share(found, len(chosen) - equivalent)} |"
         )
+
+
+def _share(found: int, of: int) -> str:
+    return f"{found / of:.1%}" if of else "–"
 
 
 def _by_killer(statuses: dict[str, str]) -> Iterable[str]:

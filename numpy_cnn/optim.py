@@ -136,9 +136,8 @@ class Adam:
             elif self.weight_decay:
                 gs = tuple(g + self.weight_decay * w for w, g in zip(ws, gs, strict=True))
             # Every line writes to an array that is there already: a fresh one of fc1's size costs more to get than
-            # to fill. The scratch array lives for this step; its parts are what belongs to each parameter.
-            scratch = np.empty_like(m)
-            parts = group.parts(scratch)
+            # to fill. The parts of the scratch array are what belongs to each parameter.
+            scratch, parts = group.scratch, group.parts
             # m ← β₁·m + (1−β₁)·g
             for part, g in zip(parts, gs, strict=True):
                 np.multiply(g, 1 - beta1, out=part)
@@ -207,24 +206,20 @@ class _Group:
 
     def __init__(self, names: list[str], state: State) -> None:
         self.names = names
-        self.shapes = [state[name]["exp_avg"].shape for name in names]
         self.vectors: dict[str, Array] = {}
         for key in state[names[0]]:
             arrays = [state[name][key] for name in names]
             self.vectors[key] = np.concatenate([array.reshape(-1) for array in arrays])
-            for name, part in zip(
-                names, _parts(self.vectors[key], [array.shape for array in arrays]), strict=True
-            ):
+            for name, part in zip(names, _parts(self.vectors[key], arrays), strict=True):
                 state[name][key] = part
-
-    def parts(self, vector: Array) -> list[Array]:
-        """What of `vector` belongs to each parameter, in its shape."""
-        return _parts(vector, self.shapes)
+        self.scratch = np.empty_like(self.vectors["exp_avg"])
+        self.parts = _parts(self.scratch, [state[name]["exp_avg"] for name in names])
 
 
-def _parts(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
-    ends = [*accumulate((math.prod(shape) for shape in shapes), initial=0)]
-    return [vector[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
+def _parts(vector: Array, like: list[Array]) -> list[Array]:
+    """Pieces of the vector, one after another, in the shapes of these arrays."""
+    ends = [*accumulate((array.size for array in like), initial=0)]
+    return [vector[a:b].reshape(array.shape) for (a, b), array in zip(pairwise(ends), like, strict=True)]
 
 
 def _check_not_negative(optimizer: str, **settings: float) -> None:

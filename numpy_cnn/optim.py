@@ -59,7 +59,8 @@ class SGD:
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
         """Move every parameter that has a gradient; the gradients are not changed."""
-        for name, w, g in _pairs("SGD", self.parameters, gradients):
+        for name, g in _present("SGD", self.parameters, gradients).items():
+            w = self.parameters[name]
             if self.weight_decay:
                 g = g + self.weight_decay * w
             if self.momentum:
@@ -124,9 +125,9 @@ class Adam:
     def step(self, gradients: Mapping[str, Array | None]) -> None:
         """Move every parameter that has a gradient; the gradients are not changed."""
         beta1, beta2 = self.betas
-        given = {name: (w, g) for name, w, g in _pairs(type(self).__name__, self.parameters, gradients)}
-        for group in self._grouped({name: w for name, (w, _) in given.items()}):
-            ws, gs = zip(*(given[name] for name in group.names), strict=True)
+        given = _present(type(self).__name__, self.parameters, gradients)
+        for group in self._grouped([*given]):
+            ws, gs = [self.parameters[name] for name in group.names], [given[name] for name in group.names]
             m, v = group.vectors["exp_avg"], group.vectors["exp_avg_sq"]
             group.vectors["step"] += 1
             t = float(group.vectors["step"][0])
@@ -134,7 +135,7 @@ class Adam:
                 for w in ws:
                     w *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
-                gs = tuple(g + self.weight_decay * w for w, g in zip(ws, gs, strict=True))
+                gs = [g + self.weight_decay * w for w, g in zip(ws, gs, strict=True)]
             # Every line writes to an array that is there already: a fresh one of fc1's size costs more to get than
             # to fill. The parts of the scratch array are what belongs to each parameter.
             scratch, parts = group.scratch, group.parts
@@ -160,14 +161,15 @@ class Adam:
             for part, w in zip(parts, ws, strict=True):
                 w -= part
 
-    def _grouped(self, parameters: dict[str, Array]) -> list["_Group"]:
+    def _grouped(self, names: list[str]) -> list["_Group"]:
         """The groups that these parameters fall into. They stay while it is the same that have a gradient."""
-        if [*parameters] != self._together:
+        if names != self._together:
             alike: dict[tuple[Any, float], list[str]] = {}
-            for name, w in parameters.items():
+            for name in names:
+                w = self.parameters[name]
                 state = self.state.setdefault(name, self._fresh_state(w))
                 alike.setdefault((w.dtype, float(state["step"])), []).append(name)
-            self._together, self._groups = [*parameters], [_Group(names, self.state) for names in alike.values()]
+            self._together, self._groups = names, [_Group(those, self.state) for those in alike.values()]
         return self._groups
 
     def _fresh_state(self, w: Array) -> dict[str, Array]:
@@ -228,14 +230,12 @@ def _check_not_negative(optimizer: str, **settings: float) -> None:
             raise ValueError(f"{optimizer}: {name} must not be negative, got {value}")
 
 
-def _pairs(
+def _present(
     optimizer: str, parameters: Mapping[str, Array], gradients: Mapping[str, Array | None]
-) -> list[tuple[str, Array, Array]]:
-    """(name, parameter, gradient) for each gradient there is, once all are known to fit."""
-    pairs = []
-    for name, gradient in gradients.items():
-        if gradient is None:
-            continue
+) -> dict[str, Array]:
+    """The gradients there are, once all are known to fit."""
+    present = {name: gradient for name, gradient in gradients.items() if gradient is not None}
+    for name, gradient in present.items():
         if name not in parameters:
             raise ValueError(
                 f"{optimizer}: a gradient for {name!r}, which is no parameter; those are {[*parameters]}"
@@ -244,5 +244,4 @@ def _pairs(
             raise ValueError(
                 f"{optimizer}: {name} has the shape {parameters[name].shape}, its gradient {gradient.shape}"
             )
-        pairs.append((name, parameters[name], gradient))
-    return pairs
+    return present

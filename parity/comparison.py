@@ -46,7 +46,7 @@ def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
     pullback of an output whose shape is not the cotangent's is not asked.
     """
     y, pullback = op(*inputs.arrays, **inputs.options)
-    found: Quantities = {"output": y}
+    found: Quantities = {"output": y if pullback is None else np.array(y)}  # before the pullback may write to it
     if pullback is not None and dy is not None and np.shape(y) == dy.shape:
         for name, gradient in zip(inputs.names, pullback(dy), strict=True):
             if gradient is not None:

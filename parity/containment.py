@@ -19,15 +19,15 @@ def contained(note: Callable[[str], None] | None = None) -> Iterator[None]:
     Overflow and NaN give no warnings either: where they belong is what is being compared. What C code writes to
     the terminal by itself is not caught.
     """
-    before, generators = sys.stdout, (random.getstate(), np.random.get_state())
+    before, generators = (sys.stdout, sys.stderr), (random.getstate(), np.random.get_state())
     sink = _Sink()
-    sys.stdout = sink
+    sys.stdout = sys.stderr = sink
     try:
         with one_thread(), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        sys.stdout = before
+        sys.stdout, sys.stderr = before
         random.setstate(generators[0])
         np.random.set_state(generators[1])
         if sink.lines and note is not None:

@@ -53,6 +53,8 @@ class Known:
             return True
         if aspect in OF_NUMBERS and self.has(name, "values", "form"):
             return True
+        if aspect == "empty" and self.has(name, "raised"):  # it raises everywhere
+            return True
         return self.has(name, "ties") and lane in ("structure", "special") and aspect in ("values", "special")
 
 
@@ -178,7 +180,8 @@ def differences_of(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, 
         fractions, differences = COMPARISONS[lane].compare(row, op, case)
     except ImplementationError as error:
         if empty and error.aspect == "raised":
-            refused = Difference("output", f"refuses an empty array: {error}", verdict="manners", aspect="empty")
+            first = "output" if not error.in_pullback else f"grad_{case.arrays[0].name}"
+            refused = Difference(first, f"refuses an empty array: {error}", verdict="manners", aspect="empty")
             return {}, [refused]
         aspect: Aspect = "time" if error.aspect == "time" else "raised" if error.aspect == "raised" else "form"
         if error.in_pullback and aspect != "time":

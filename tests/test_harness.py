@@ -306,7 +306,7 @@ def test_pairs_and_classes_are_recognised() -> None:
     [
         (lambda x: x, "expected (y, pullback)"),
         (lambda x: ([1.0], None), "a list as the output"),
-        (lambda x: (ops.relu(x)[0], lambda dy: (dy, dy)), "2 gradients for 1 arrays"),
+        (lambda x: (ops.relu(x)[0], lambda dy: (dy, dy)), "2 gradients for 1 array"),
         (lambda x: (ops.relu(x)[0], lambda dy: 1 / 0), "the pullback raised ZeroDivisionError"),
         (lambda x: exit(3), "the forward raised SystemExit"),
     ],

@@ -359,7 +359,7 @@ def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("raises", "the forward raised KeyError: 'lost' (trouble.py:6)"),
         ("leaves", "the forward raised SystemExit: 3 (trouble.py:9)"),
         ("lists", "returned a list as the output, expected a NumPy array (trouble.py:11)"),
-        ("one_too_many", "the pullback returned 2 gradients for 1 arrays (trouble.py:14)"),
+        ("one_too_many", "the pullback returned 2 gradients for 1 array (trouble.py:14)"),
         ("endless", "had not ended after 0.3 s (trouble.py:20)"),
     ],
 )

@@ -138,8 +138,8 @@ class Implementation:
         if self.lenient or all(array is None for array in lacking):
             gradients = (*gradients, *[None] * len(lacking))
         if len(gradients) != len(arrays):
-            message = f"the pullback returned {len(gradients)} gradients for {len(arrays)} arrays{where}"
-            raise ImplementationError(message, "form")
+            what = f"{_many(len(gradients), 'gradient')} for {_many(len(arrays), 'array')}"
+            raise ImplementationError(f"the pullback returned {what}{where}", "form")
         for gradient in gradients:
             if not (gradient is None or is_array(gradient)):
                 raise ImplementationError(
@@ -152,6 +152,10 @@ class Implementation:
 
 def _seen(value: Any) -> Any:
     return value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _kind(value: Any) -> str:

@@ -9,6 +9,7 @@ from parity.adapters.arguments import Arguments, parameters_of
 from parity.adapters.blame import place_of
 from parity.adapters.implementation import CANONICAL, Implementation
 from parity.adapters.layer import of_class
+from parity.adapters.optimizer import of_optimizer
 from parity.adapters.pair import decline, of_pair
 from parity.adapters.statistics import in_torchs_order, statistics_as_options
 from parity.oracle import Array
@@ -21,6 +22,7 @@ def adapt(implementation: Any) -> Implementation:
     - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`
     - a class: `layer = C(*parameters, **options)`, `y = layer.forward(x)`, `gradients = layer.backward(dy)`, and
       what is like it: parameters as attributes, sizes in the constructor, gradients as attributes
+    - an optimizer class: `optimizer = C({name: array}, **settings)`, `optimizer.step({name: gradient})`
 
     Raises:
         TypeError: it is none of these; the message asks for what is missing.
@@ -34,7 +36,8 @@ def adapt(implementation: Any) -> Implementation:
 
 def _recognised(implementation: Any) -> Implementation:
     if inspect.isclass(implementation):
-        return statistics_as_options(of_class(implementation))
+        steps = callable(getattr(implementation, "step", None)) and not hasattr(implementation, "forward")
+        return of_optimizer(implementation) if steps else statistics_as_options(of_class(implementation))
     if (
         isinstance(implementation, (tuple, list))
         and len(implementation) == 2

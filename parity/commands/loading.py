@@ -27,16 +27,17 @@ def implementation_from(place: str) -> Implementation:
     file, _, name = place.rpartition(":")
     names = name.split(",")
     if not file or len(names) > 2 or not all(part.isidentifier() for part in names):
-        raise UserError(
-            f"--impl {place!r}: expected FILE.py:NAME, as in my_layers.py:my_conv2d, or FILE.py:FORWARD,BACKWARD"
-        )
+        own = [*_lines(Path(name))] if Path(name).is_file() else []
+        such_as = f"{name}:{own[-1]}" if own else "my_layers.py:my_conv2d"
+        raise UserError(f"--impl {place!r}: expected FILE.py:NAME, as in {such_as}, or FILE.py:FORWARD,BACKWARD")
     module = _module(f"--impl {place}", file)
     parts = [_attribute(f"--impl {place}", module, part, file) for part in names]
     try:
         return adapt(parts[0] if len(parts) == 1 else tuple(parts))
     except TypeError as error:
-        line = _line_of(names[0], file)
-        raise UserError(f"--impl {place}: {file}{line}: {names[0]}: {error}") from error
+        line = _lines(Path(file)).get(names[0])
+        where = f"{file}:{line}" if line else file
+        raise UserError(f"--impl {place}: {where}: {name} is no layer: {error}") from error
 
 
 def oracle_from(place: str) -> Callable[..., Any]:
@@ -68,8 +69,9 @@ def _module(flag: str, file: str) -> ModuleType:
     """The file, run."""
     path = Path(file)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else f"no such file {file}"
-        raise UserError(f"{flag}: {what}{_nearest(path.name, [p.name for p in _neighbours(path)])}")
+        what = f"{file} is a folder" if path.is_dir() else f"no such file {file}"
+        near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise UserError(f"{flag}: {what}{_nearest(path.name, near)}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{flag}: {file} is not a Python file")
@@ -82,9 +84,13 @@ def _module(flag: str, file: str) -> ModuleType:
         error = blamed.__cause__
         if error is None:  # the time limit
             raise UserError(f"{flag}: {blamed}") from None
+        own = path.resolve()
         if isinstance(error, SyntaxError):
-            raise UserError(f"{flag}: {error.filename}:{error.lineno}: {error.msg}") from error
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+            where = file if error.filename and Path(error.filename).resolve() == own else error.filename
+            text = f": {error.text.strip()}" if error.text else ""
+            raise UserError(f"{flag}: {where}:{error.lineno}: {error.msg}{text}") from error
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == own]
         line = f":{lines[-1]}" if lines else ""
         told = str(error) or "no message"
         raise UserError(f"{flag}: {file}{line} raised {type(error).__name__}: {told}") from error
@@ -100,22 +106,21 @@ def _attribute(flag: str, module: ModuleType, name: str, where: str) -> Any:
     raise UserError(f"{flag}: {where} defines no {name}{_nearest(name, own)}")
 
 
-def _line_of(name: str, file: str) -> str:
-    """:line where the name is given its value, the last time; nothing where it cannot be told."""
-    tree = ast.parse(Path(file).read_bytes())
-    lines = [
-        node.lineno
-        for node in tree.body
-        for target in getattr(node, "targets", [getattr(node, "target", node)])
-        if name in (getattr(target, "id", None), getattr(target, "name", None))
-    ]
-    return f":{lines[-1]}" if lines else ""
-
-
-def _neighbours(path: Path) -> list[Path]:
-    return [*path.parent.glob("*.py")] if path.parent.is_dir() else []
+def _lines(path: Path) -> dict[str, int]:
+    """The names that a file gives a value to at its top level, and the line where each is given its last."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return {}
+    found = {}
+    for node in tree.body:
+        for target in getattr(node, "targets", [getattr(node, "target", node)]):
+            name = getattr(target, "id", None) or getattr(target, "name", None)
+            if isinstance(name, str):
+                found[name] = node.lineno
+    return found
 
 
 def _nearest(typed: str, known: list[str]) -> str:
-    near = get_close_matches(typed, known, n=1, cutoff=0.5)
+    near = get_close_matches(typed, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

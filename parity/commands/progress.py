@@ -31,7 +31,7 @@ def checking_progress(names: Sequence[str], cases: Mapping[str, int]) -> Iterato
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         tasks = [bar.add_task(name, total=cases[name], start=False) for name in names]
         yield _Bars(bar, tasks)
 

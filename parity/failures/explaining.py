@@ -65,7 +65,7 @@ def explain(
             needed=tuple(_sentences(learnt)),
             varied=tuple(_varied(case, difference, run) if seconds != 0 else ()),
             alike=tuple(learnt.alike),
-            script=script(row, op, expected, name, ours),
+            script=script(row, op, expected, difference, ours),
             wider=wider,
             wider_case="" if largest is None else str(largest),
         )

@@ -1,193 +1,211 @@
 """A failure as a script of its own: NumPy, torch and the user's file, twenty lines at most."""
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
-from parity.comparison import Quantities
+from numpy_cnn.common.architecture import Architecture
+from parity.comparison import Difference, Quantities
 from parity.expectation import Expected
+from parity.failures import torch_lines
+from parity.failures.breaches import breach_lines
+from parity.failures.literals import keywords, literal
+from parity.failures.written import Way, Written, taken, ways, written_of
+from parity.lanes.structure import LAYOUTS
 from parity.oracle import Array, Op
 from parity.registry import Row
 
+MOST_LINES = 20
 MOST_NUMBERS = 64  # more would be no script to read
-WIDTH = 110
 SHORT = {"input": "x", "weight": "w", "bias": "b"}
+USED = frozenset({"x", "w", "b", "y", "dy", "p", "t", "h", "np", "torch", "F", "sys", "yours", "theirs", "before"})
+# How a script lays an array out as the structure lane does.
+LAID = {
+    "Fortran-ordered": "{} = (np.asfortranarray(a) for a in ({}))",
+    "negatively strided": "{} = (np.flip(np.flip(a).copy()) for a in ({}))",
+    "non-contiguous": "{} = (np.repeat(a, 2, -1)[..., ::2] if a.ndim else a for a in ({}))",
+    "read-only": "for a in ({1}): a.flags.writeable = False",
+}
 
 
-def script(row: Row, op: Op, expected: Expected, quantity: str, ours: Quantities) -> str | None:
-    """The script that shows one quantity of a case going wrong; None where it would not be short.
+def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Quantities) -> str | None:
+    """The script that shows one difference of a case; None where it would not be short.
 
     An implementation that is a function of the op law, a pair of functions or a class, at the top level of a file,
-    is called as it is; for others the script holds what they gave.
+    is called as it is; for others the script holds what they gave, where that shows anything.
     """
-    torchs = _torch_name(row.like)
     inputs = expected.inputs
+    drawn = [a for a in (*inputs.arrays, *inputs.options.values()) if isinstance(a, np.ndarray)]
+    if sum(a.size for a in drawn) > MOST_NUMBERS:
+        return None
     arrays = {SHORT.get(name, name): array for name, array in zip(inputs.names, inputs.arrays, strict=True)}
-    options = dict(inputs.options)
-    drawn = [a for a in (*arrays.values(), *options.values()) if isinstance(a, np.ndarray)]
-    if torchs is None or sum(a.size for a in drawn) > MOST_NUMBERS:
-        return None
-    has_gradients = len(expected.theirs) > 1
-    literals = [f"{name} = {_literal(array)}" for name, array in arrays.items()]
-    for name, value in options.items():
-        if isinstance(value, np.ndarray):
-            literals.append(f"{name} = {_literal(value)}")
-    if has_gradients:
-        literals.append(f"dy = {_literal(expected.dy)}")
-    taken = _taken(getattr(op, "written", None) or op, options)
-    given = ", ".join([*arrays, *(_keyword(name, value) for name, value in taken.items())])
-    differentiable = [
-        short for name, short in zip(inputs.names, arrays, strict=True) if f"grad_{name}" in expected.theirs
-    ]
-    to_torch = ", ".join(
-        [
-            *(
-                f"t_{name}" if name in differentiable else "None" if array is None else f"torch.tensor({name})"
-                for name, array in arrays.items()
-            ),
-            *(
-                f"{name}=torch.tensor({name})" if isinstance(value, np.ndarray) else _keyword(name, value)
-                for name, value in options.items()
-            ),
-        ]
-    )
+    written = written_of(op, USED | set(arrays) | set(inputs.options))
+    if hasattr(torch.optim, row.name):
+        lines = _of_optimizer(row, written, expected, ours)
+    elif row.name == "SimpleCNN":
+        lines = _of_network(written, expected, difference, ours)
+    elif difference.aspect == "purity":
+        lines = None if written is None else _of_breach(written, expected, difference, arrays)
+    else:
+        lines = _of_values(row, written, expected, difference, ours, arrays)
+    return None if lines is None or len(lines) > MOST_LINES else "\n".join(lines) + "\n"
+
+
+def _of_values(
+    row: Row,
+    written: Written | None,
+    expected: Expected,
+    difference: Difference,
+    ours: Quantities,
+    arrays: dict[str, Array | None],
+) -> list[str] | None:
+    options, quantity = expected.inputs.options, difference.quantity
     of = quantity.removeprefix("grad_")
-    of = SHORT.get(of, of)
-    yours = _yours(op, expected, quantity, given, ours)
-    lines = ["import sys", "import numpy as np", "import torch", *yours[0], *literals, *yours[1]]
-    lines += [f"t_{name} = torch.tensor({name}, requires_grad=True)" for name in differentiable]
-    lines.append(f"y_torch = {torchs}({to_torch})")
-    if quantity == "output":
-        lines.append("theirs = y_torch.detach().numpy()")
-    else:
-        lines.append("y_torch.backward(torch.tensor(dy))")
-        lines.append(f"theirs = t_{of}.grad.numpy()")
-    lines.append(f'print("{quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")')
-    if not yours[0]:
-        lines.remove("import sys")
-    if len(lines) > 20:
+    leaves = [
+        n for name, n in zip(expected.inputs.names, arrays, strict=True) if f"grad_{name}" in expected.theirs
+    ]
+    torchs = torch_lines.of_function(row, arrays, leaves, options, quantity, SHORT.get(of, of))
+    if torchs is None:
         return None
-    return "\n".join(lines) + "\n"
+    literals = _literals(arrays | _arrays_of(options), expected)
+    layout = next((name for name in LAYOUTS if difference.message.startswith(f"with {name} arrays")), None)
+    comma = ", ".join([*(name for name, array in arrays.items() if array is not None), "dy"])
+    # torch copies what it is given, and takes no negative strides: its half comes before the arrays are laid out.
+    before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
+    place = expected.inputs.names.index(of) if quantity != "output" else None
+    candidates = [] if written is None else _yours(ways(written, [*arrays], options), place)
+    refused = layout is not None and difference.verdict == "manners"  # it gave something for other layouts alone
+    got = None if refused else ours.get(quantity)
+    return _whole(written, before, candidates, [] if layout else torchs, got, difference)
 
 
-def _yours(op: Op, expected: Expected, quantity: str, given: str, ours: Quantities) -> tuple[list[str], list[str]]:
-    """Lines that import the implementation, and lines that set `yours`; those that really give what it gave."""
-    written = getattr(op, "written", None) or op
-    parts = written if isinstance(written, (tuple, list)) else (written,)
-    sources = [_source(part) for part in parts]
-    got = ours.get(quantity)
-    if got is not None and sources[0] is not None and all(sources):
-        names = [source[1] for source in sources if source is not None]
-        file = sources[0][0]
-        place = expected.inputs.names.index(quantity.removeprefix("grad_")) if quantity != "output" else 0
-        for lines in _calls(names, given, None if quantity == "output" else place):
-            if _gives(lines, dict(zip(names, parts, strict=True)), expected, got):
-                imports = f"from {file.stem} import {', '.join(names)}"
-                return [f"sys.path.insert(0, {str(file.parent)!r})", imports], lines
-    if got is None and len(sources) == 1 and sources[0] is not None and inspect.isfunction(written):
-        file, name = sources[0]  # it raised, and will again
-        lines = [f"y, pullback = {name}({given})", "yours = y"]
-        return [f"sys.path.insert(0, {str(file.parent)!r})", f"from {file.stem} import {name}"], lines
-    recorded = "None" if got is None else _literal(got)
-    return [], [f"yours = {recorded}  # as your implementation gave it"]
+def _of_optimizer(row: Row, written: Written | None, expected: Expected, ours: Quantities) -> list[str] | None:
+    w, *gradients = expected.inputs.arrays
+    settings = expected.inputs.options
+    kept = f"[{', '.join(map(literal, gradients))}]"
+    before = [f"w = {literal(w)}", f"gradients = {kept}", f"settings = {settings!r}"]
+    torchs = [
+        "t = torch.tensor(w, requires_grad=True)",
+        f"optimizer = torch.optim.{row.name}([t], **settings)",
+        "theirs = []",
+        "for g in gradients:",
+        "    t.grad = None if g is None else torch.tensor(g)",
+        "    optimizer.step()",
+        "    theirs.append(t.detach().numpy().copy())",
+        "theirs = np.array(theirs)",
+    ]
+    candidates = []
+    if written is not None and inspect.isclass(written.parts[0]):
+        steps = "yours = np.array([(mine.step({'w': g}), own['w'].copy())[1] for g in gradients])"
+        has = taken(written.parts[0], settings)
+        given = ", **settings" if len(has) == len(settings) else keywords(has)
+        candidates = [["own = {'w': w.copy()}", f"mine = {written.names[0]}(own{given})", steps]]
+    elif written is not None:
+        candidates = [[f"yours, _ = {written.names[0]}(w, *gradients, **settings)"]]
+    return _whole(written, before, candidates, torchs, ours.get("output"), Difference("output", ""))
 
 
-def _taken(written: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the implementation has."""
-    first = written[0] if isinstance(written, (tuple, list)) else written
-    try:
-        parameters = inspect.signature(first).parameters
-    except (TypeError, ValueError):
-        return options
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return options
-    return {name: value for name, value in options.items() if name in parameters}
+def _of_network(
+    written: Written | None, expected: Expected, difference: Difference, ours: Quantities
+) -> list[str] | None:
+    inputs, quantity = expected.inputs, difference.quantity
+    options = inputs.options
+    x, *parameters = inputs.arrays
+    place = 0 if quantity == "output" else inputs.names.index(quantity.removeprefix("grad_"))
+    before = [
+        f"x, target = {literal(x)}, {literal(options['target'])}",
+        f"parameters = [{', '.join(map(literal, parameters))}]",
+        f"dy = {literal(expected.dy)}",
+    ]
+    torchs = torch_lines.of_network(Architecture.from_json(options["architecture"]), quantity, place)
+    candidates = []
+    if written is not None:
+        call = f"{written.names[0]}(x, *parameters, architecture=architecture, target=target)"
+        before.append(f"architecture = {options['architecture']!r}")
+        way = Way((f"y, pullback = {call}",), "pullback(dy)")
+        candidates = _yours([way], None if quantity == "output" else place)
+    lines = _whole(written, before, candidates, torchs, ours.get(quantity), difference)
+    if lines is not None:
+        lines.insert(lines.index("import torch") + 1, "import torch.nn.functional as F")
+    return lines
 
 
-def _calls(names: list[str], given: str, place: int | None) -> list[list[str]]:
-    """How an op, a pair or a class may be called; `place` is the gradient's, None for the output."""
-    name, *rest = names
-    first, _, others = given.partition(", ")
-    if rest:
-        calls, backward = [f"y, cache = {name}({given})"], f"{rest[0]}(dy, cache)"
-    else:
-        calls, backward = [f"y, pullback = {name}({given})"], "pullback(dy)"
-    layer = [f"layer = {name}({others})", f"y = layer.forward({first})"]
-    if place is None:
-        return [[*calls, "yours = y"], [*layer, "yours = y"]]
-    ways = [[*calls, f"yours = {backward}[{place}]"], [*layer, f"yours = layer.backward(dy)[{place}]"]]
-    return ways if place else [*ways, [*layer, "yours = layer.backward(dy)"]]
-
-
-def _gives(lines: list[str], names: dict[str, Any], expected: Expected, got: Array) -> bool:
-    own = expected.inputs.private()
-    arrays = {SHORT.get(name, name): array for name, array in zip(own.names, own.arrays, strict=True)}
-    keywords = {name: value for name, value in own.options.items() if isinstance(value, np.ndarray)}
-    scope = names | arrays | keywords | {"dy": expected.dy.copy()}
-    try:
-        exec("\n".join(lines), scope)
-    except Exception:
-        return False
-    yours = scope.get("yours")
-    return isinstance(yours, np.ndarray) and np.array_equal(yours, got, equal_nan=yours.dtype.kind == "f")
-
-
-def _source(implementation: Any) -> tuple[Path, str] | None:
-    """The file and the name under which a script can import it."""
-    name = getattr(implementation, "__qualname__", "")
-    try:
-        file = inspect.getsourcefile(implementation)
-    except (TypeError, OSError):
-        return None
-    if file is None or not name.isidentifier() or not Path(file).stem.isidentifier():
-        return None
-    package = getattr(implementation, "__module__", "") or ""
-    path = Path(file).resolve()
-    for _ in range(package.count(".")):  # numpy_cnn.ops.convolution: imported from the folder of numpy_cnn
-        path = path.parent
-    if "." in package:
-        return path.parent / f"{package}.py", name
-    return path, name
-
-
-def _torch_name(like: Any) -> str | None:
-    name = getattr(like, "__name__", "")
-    for module, prefix in ((F, "torch.nn.functional"), (torch, "torch")):
-        if getattr(module, name, None) is like:
-            return f"{prefix}.{name}"
+def _of_breach(
+    written: Written, expected: Expected, difference: Difference, arrays: dict[str, Array | None]
+) -> list[str] | None:
+    options = expected.inputs.options
+    of = difference.quantity.removeprefix("grad_")
+    place = expected.inputs.names.index(of) if of in expected.inputs.names else 0
+    short = dict(zip(expected.inputs.names, arrays, strict=True)) | {name: name for name in _arrays_of(options)}
+    literals = _literals(arrays | _arrays_of(options), expected)
+    for way in ways(written, [*arrays], options):
+        for gradient in way.gradients(place):
+            lines = breach_lines(difference.message, way, gradient, short)
+            if lines is not None and _shows(written, [*literals, *lines]):
+                told = ['print("before:", before, "after:", after, sep="\\n")']
+                return ["import sys", "import numpy as np", *written.imports, *literals, *lines, *told]
     return None
 
 
-def _keyword(name: str, value: Any) -> str:
-    return f"{name}={name}" if isinstance(value, np.ndarray) else f"{name}={value!r}"
+def _whole(
+    written: Written | None,
+    before: list[str],
+    candidates: list[list[str]],
+    torchs: list[str],
+    got: Array | None,
+    difference: Difference,
+) -> list[str] | None:
+    """The script with the first of the candidates that does what the implementation did."""
+    told = f'print("{difference.quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")'
+    if difference.aspect == "dtype":
+        told = 'print("yours:", yours.dtype, "torch\'s:", theirs.dtype)'
+    heads = ["import numpy as np", "import torch"]
+    for lines in candidates:
+        if written is not None and _gives(written, [*before, *lines], got):
+            return ["import sys", *heads, *written.imports, *before, *lines, *torchs, told]
+    if got is None:
+        return None
+    return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, told]
 
 
-def _literal(array: Array | None) -> str:
-    """NumPy code for an array; whole numbers without a point."""
-    if array is None:
-        return "None"
-    if array.size and (array == array.ravel()[0]).all() and array.size > 3:
-        return f'np.full({array.shape}, {_number(array.ravel()[0].item())}, "{array.dtype}")'
-    body = _nested(array.tolist())
-    if array.size == 0 or len(body) > WIDTH:
-        flat = ", ".join(_number(value) for value in array.ravel().tolist())
-        return f'np.array([{flat}], "{array.dtype}").reshape({array.shape})'
-    return f'np.array({body}, "{array.dtype}")'
+def _yours(called: list[Way], place: int | None) -> list[list[str]]:
+    """Lines that set `yours`, for each way to call it; a place is the gradient's, None means the output."""
+    if place is None:
+        return [[*way.forward, "yours = y"] for way in called]
+    picked = [[*way.forward, f"yours = {gradient}"] for way in called for gradient in way.gradients(place)]
+    return [*picked, *([*way.forward, f"yours = {way.backward}"] for way in called)]
 
 
-def _nested(value: Any) -> str:
-    return f"[{', '.join(map(_nested, value))}]" if isinstance(value, list) else _number(value)
+def _gives(written: Written, lines: list[str], got: Array | None) -> bool:
+    """Whether the lines set `yours` to what was given; where nothing was, whether they raise or give no array."""
+    scope: dict[str, Any] = {"np": np, "torch": torch} | written.scope
+    try:
+        exec("\n".join(lines), scope)
+    except (Exception, SystemExit):
+        return got is None
+    yours = scope["yours"]
+    if got is None:
+        return not isinstance(yours, (np.ndarray, np.generic))
+    return isinstance(yours, (np.ndarray, np.generic)) and bool(
+        np.array_equal(yours, got, equal_nan=yours.dtype.kind == "f")
+    )
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, int):
-        return str(value)
-    if np.isnan(value):
-        return "np.nan"
-    if np.isinf(value):
-        return "np.inf" if value > 0 else "-np.inf"
-    return str(int(value)) if value == int(value) and str(value) != "-0.0" else repr(value)
+def _shows(written: Written, lines: list[str]) -> bool:
+    scope: dict[str, Any] = {"np": np} | written.scope
+    try:
+        exec("\n".join(lines), scope)
+    except (Exception, SystemExit):
+        return "before" in scope  # the second call raised
+    return not np.array_equal(scope["before"], scope["after"])
+
+
+def _literals(arrays: dict[str, Array | None], expected: Expected) -> list[str]:
+    dy = [f"dy = {literal(expected.dy)}"] if len(expected.theirs) > 1 else []
+    return [*(f"{name} = {literal(array)}" for name, array in arrays.items()), *dy]
+
+
+def _arrays_of(options: dict[str, Any]) -> dict[str, Array | None]:
+    return {name: value for name, value in options.items() if isinstance(value, np.ndarray)}

@@ -14,7 +14,7 @@ def varied(case: Case, fails: Callable[[Case], bool | None], seconds: float = SE
     """In words: ["fails too with stride=2, float64", "not with padding=0"].
 
     Args:
-        case: one that fails; its numbers are drawn anew, since shapes change.
+        case: one that fails; its numbers are drawn anew where shapes change.
         fails: whether a case fails in the same way; None where it cannot be run.
         seconds: when to stop.
     """
@@ -25,6 +25,8 @@ def varied(case: Case, fails: Callable[[Case], bool | None], seconds: float = SE
         if time.monotonic() > until:
             break
         drawn = [fails(replace(changed, values=None, magnitude=3, seed=seed)) for seed in range(SEEDS)]
+        if (changed.arrays, changed.options) == (case.arrays, case.options):
+            drawn.append(fails(changed))
         if None not in drawn:
             (still if any(drawn) else no_more).append(what)
     told = [f"it fails too with {', '.join(still)}"] if still else []

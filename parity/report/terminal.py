@@ -1,6 +1,7 @@
 """A report for the terminal: one table of all rows, and each failure told so that it can be followed."""
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from parity.report.tables import beside, grid, map_of, number
 
 if TYPE_CHECKING:
     from parity.report.objects import Failure, Report
+
+_LENGTH = re.compile(r" axis \d|^gradient\d")  # of one axis, or one of an optimizer's steps: too many to tell
 
 LANES = {
     "exact": "small integers, every sum exact: both must agree to the bit",
@@ -73,13 +76,16 @@ def told(failure: "Failure") -> str:
         lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
     elif failure.verdict == "convention":
         lines.append(f"  another convention than torch's; accept {failure.convention!r} to keep it")
+    elif failure.aspect == "special":
+        lines.append("  only where values are NaN, ±inf or −0; accept 'special' to do without")
+    elif failure.aspect == "ties":
+        lines.append("  accept 'ties' to do without")
     if failure.place:
         lines.append(f"  at {failure.place}")
     if evidence is not None:
-        lines.append(
-            f"  differs: {', '.join(evidence.differs)}; "
-            + (f"agrees: {', '.join(evidence.agrees)}" if evidence.agrees else "nothing else was computed")
-        )
+        agrees = f"; agrees: {', '.join(evidence.agrees)}" if evidence.agrees else ""
+        if failure.aspect != "purity" and (agrees or len(evidence.differs) > 1):
+            lines.append(f"  differs: {', '.join(evidence.differs)}{agrees}")
         if evidence.comparison is not None:
             lines.append(f"  {who(failure, evidence.comparison)}")
     elif failure.wrong_side != "implementation":
@@ -130,17 +136,25 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
             grid(c.difference, "yours − torch's", signed=True),
         ]
         lines += [*_indented(beside(columns)), ""]
-    if (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
+    # Special values stand anywhere, so that there is no pattern to see.
+    if failure.lane != "special" and (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
         lines += [f"  on a larger case (# wrong, · right): {evidence.wider_case}", *_indented(map_of(c.wrong)), ""]
     lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(evidence.needed)]
-    if evidence.varied:
-        lines.append(f"  on this case {', '.join(evidence.varied)}")
-    if evidence.alike:
-        lines.append(f"  fails alike with and without: {', '.join(evidence.alike)}")
+    if not _always(evidence):
+        if evidence.varied:
+            lines.append(f"  on this case {', '.join(evidence.varied)}")
+        alike = [facet for facet in evidence.alike if not _LENGTH.search(facet)]
+        if alike:
+            lines.append(f"  fails alike with and without: {', '.join(alike)}")
     if evidence.script:
         lines += ["  by itself, without parity:", ""]
         lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
     return lines
+
+
+def _always(evidence: Evidence) -> bool:
+    """Whether every case fails, so that there is nothing that it depends on."""
+    return any(text.startswith("in every one") for text in evidence.needed)
 
 
 def _indented(lines: list[str]) -> list[str]:

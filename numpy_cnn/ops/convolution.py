@@ -1,5 +1,6 @@
 """2-D convolution, as the field calls what is mathematically a cross-correlation."""
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -143,44 +144,59 @@ def _axes(
     groups: int,
 ) -> tuple[Axis, Axis]:
     """The windows along height and width, once everything is known to fit."""
-    told = f"input {x.shape}, weight {weight.shape}, groups {groups}"
-    if x.ndim != 4 or weight.ndim != 4:
-        raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {told}")
     if not isinstance(groups, (int, np.integer)) or groups < 1:
         raise ValueError(f"conv2d: groups must be a positive int, got {groups!r}")
-    kernels, channels = weight.shape[:2]
-    if min(weight.shape) < 1:
+    strides = pair("conv2d", "stride", stride, at_least=1)
+    dilations = pair("conv2d", "dilation", dilation, at_least=1)
+    if not isinstance(padding, str):
+        padding = pair("conv2d", "padding", padding, at_least=0)
+    elif padding not in ("same", "valid"):
+        raise ValueError(f"conv2d: padding must be ints, 'same' or 'valid', got {padding!r}")
+    elif padding == "same" and max(strides) > 1:
+        raise ValueError(f"conv2d: padding='same' needs stride 1, got stride {stride!r}")
+    of_bias = None if bias is None else bias.shape
+    return _axes_of(x.shape, weight.shape, of_bias, strides, padding, dilations, groups)
+
+
+@lru_cache(maxsize=256)  # a training step asks the same again and again
+def _axes_of(
+    images: tuple[int, ...],
+    weight: tuple[int, ...],
+    bias: tuple[int, ...] | None,
+    stride: tuple[int, int],
+    padding: tuple[int, int] | str,
+    dilation: tuple[int, int],
+    groups: int,
+) -> tuple[Axis, Axis]:
+    told = f"input {images}, weight {weight}, groups {groups}"
+    if len(images) != 4 or len(weight) != 4:
+        raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {told}")
+    kernels, channels = weight[:2]
+    if min(weight) < 1:
         raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {told}")
-    if x.shape[1] != channels * groups:
+    if images[1] != channels * groups:
         raise ValueError(
-            f"conv2d: the weight takes {channels}·{groups} channels, the input has {x.shape[1]}: {told}"
+            f"conv2d: the weight takes {channels}·{groups} channels, the input has {images[1]}: {told}"
         )
     if kernels % groups:
         raise ValueError(f"conv2d: {kernels} kernels do not fall into {groups} groups: {told}")
-    if bias is not None and bias.shape != (kernels,):
-        raise ValueError(f"conv2d: bias must have the shape ({kernels},), got {bias.shape}")
-    strides = pair("conv2d", "stride", stride, at_least=1)
-    dilations = pair("conv2d", "dilation", dilation, at_least=1)
-    spans = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)]
+    if bias is not None and bias != (kernels,):
+        raise ValueError(f"conv2d: bias must have the shape ({kernels},), got {bias}")
+    spans = [d * (k - 1) for d, k in zip(dilation, weight[2:], strict=True)]
     if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise ValueError(f"conv2d: padding must be ints, 'same' or 'valid', got {padding!r}")
-        if padding == "same" and max(strides) > 1:
-            raise ValueError(f"conv2d: padding='same' needs stride 1, got stride {stride!r}")
         total = spans if padding == "same" else [0, 0]
         before = (total[0] // 2, total[1] // 2)
     else:
-        before = pair("conv2d", "padding", padding, at_least=0)
-        total = [2 * before[0], 2 * before[1]]
+        total, before = [2 * padding[0], 2 * padding[1]], padding
 
     def along(i: int) -> Axis:
-        size, span = x.shape[2 + i], spans[i]
+        size, span = images[2 + i], spans[i]
         if size < 1 or size + total[i] <= span:
             raise ValueError(
                 f"conv2d: the kernel spans {span + 1} pixels along the {('height', 'width')[i]}, the padded input "
                 f"only {size + total[i]} (size {size}, padding {padding!r}, dilation {dilation!r}): {told}"
             )
-        windows = (size + total[i] - span - 1) // strides[i] + 1
-        return Axis(size, windows, weight.shape[2 + i], strides[i], before[i], dilations[i])
+        windows = (size + total[i] - span - 1) // stride[i] + 1
+        return Axis(size, windows, weight[2 + i], stride[i], before[i], dilation[i])
 
     return along(0), along(1)

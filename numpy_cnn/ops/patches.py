@@ -6,6 +6,7 @@ second-level cache between being written and being multiplied.
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -78,7 +79,8 @@ def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple
                 yield (g, p, q), block.reshape(len(block), 1, k, -1)
 
 
-def _cut(size: int, most: int) -> Iterator[slice]:
+@cache
+def _cut(size: int, most: int) -> tuple[slice, ...]:
     """Slices that make up `size`, each of `most` at most but of one at least, as even as can be."""
     step = -(-size // -(-size // max(1, most)))
-    return (slice(start, min(start + step, size)) for start in range(0, size, step))
+    return tuple(slice(start, min(start + step, size)) for start in range(0, size, step))

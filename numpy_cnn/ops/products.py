@@ -32,6 +32,8 @@ def multiply_transposed(patches: Array, u: Array) -> Array:
 
 def _pieces(a: Array, size: int) -> Array:
     """a (…, rows, positions) as (…, pieces, rows, size)."""
+    if size == a.shape[-1]:
+        return a[..., None, :, :]
     return a.reshape(*a.shape[:-1], a.shape[-1] // size, size).swapaxes(-2, -3)
 
 

@@ -6,6 +6,7 @@ a pair of slices.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from math import gcd
 from typing import NamedTuple
 
@@ -86,11 +87,18 @@ class Framed(NamedTuple):
 
 def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
     """x (N, C, H, W), framed for windows along (rows, columns), or for several such."""
-    reach = [(0, 0, 0, 0), *((*rows.margins(), *columns.margins()) for rows, columns in windows)]
-    above, below, left, right = map(max, *reach) if windows else reach[0]
+    above, below, left, right = _reach(windows)
     numbers = batch_last(x, (above, below, left, right))
     inside = numbers[:, above : above + x.shape[2], left : left + x.shape[3]]
     return Framed(numbers, inside, above, left)
+
+
+@cache
+def _reach(windows: tuple[tuple[Axis, Axis], ...]) -> tuple[int, int, int, int]:
+    """How far the windows reach beyond the image, above, below, left and right."""
+    margins = [(*rows.margins(), *columns.margins()) for rows, columns in windows]
+    above, below, left, right = (max(0, *side) for side in zip((0, 0, 0, 0), *margins, strict=True))
+    return above, below, left, right
 
 
 def sliding(x: Framed, rows: Axis, columns: Axis) -> Array:

@@ -194,8 +194,8 @@ def _wrong_axis(question: Question) -> Array:
 
 def _reduced_always(reduction: str) -> Callable[[Question], Question]:
     def asks(question: Question) -> Question:
-        scalar = question.options["reduction"] != "none"
-        return question.with_options(reduction=reduction) if scalar else question
+        # Where nothing is reduced, the output is another one, and its upstream no number.
+        return question if question.dy.ndim else question.with_options(reduction=reduction)
 
     return asks
 

@@ -32,6 +32,7 @@ class Formulas:
         x = question.first.astype(np.float64)
         options = question.options
         training = options["training"] if self.trains is None else self.trains
+        training = training or question.arrays["running_mean"] is None
         axes = (0, *range(2, x.ndim))
         over = {"batch": axes, "image": axes[1:], "entry": (0,), "everything": tuple(range(x.ndim))}[
             self.variance_of

@@ -50,7 +50,7 @@ class Explained:
         how = "to the bit" if self.exactly else "to the last digits"
         which = "random cases" if self.always else "failing cases"
         count = self.failing + self.passing if self.always else self.failing
-        return f"{start}{self.explanation.sentence} (that reproduces {count} of {count} {which} {how})"
+        return f"{start}{self.explanation.sentence} (which reproduces all {count} {which} tried {how})"
 
 
 def explain(row: Row, op: Op, lane: Lane, quantity: str, supports: Supports | None = None) -> Explained | None:

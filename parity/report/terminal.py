@@ -71,7 +71,7 @@ def told(failure: "Failure") -> str:
         f"  {failure.diagnosis}",
     ]
     if failure.formula:
-        lines.append(f"  it should be  {failure.formula}")
+        lines.append(f"  this contradicts {failure.formula}")
     if failure.verdict == "manners":
         lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
     elif failure.verdict == "convention":

@@ -11,6 +11,8 @@ with 2 where the right code does not pass.
 """
 
 import argparse
+import itertools
+import json
 import os
 import re
 import shutil
@@ -32,7 +34,7 @@ COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "benchmarks/mutation", "p
 FOUND = ("killed", "timeout", "segfault")  # mutmut's words for a mutant that did not pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Mutant:
     """What was changed, in which function: the name that an explanation knows it by."""
 
@@ -66,13 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
     print(tables)
     if not typed.reuse:
         print(f"\n{len(statuses)} mutants in {minutes:.0f} minutes, {typed.jobs} at a time")
-    unexplained = {name: mutant for name, mutant in survivors.items() if mutant not in reasons}
-    for name, mutant in unexplained.items():
-        print(f"\nunexplained: {name} ({statuses[name]})\n  - {mutant.line}\n  + {mutant.becomes}")
+    unexplained = [mutant for mutant in survivors.values() if mutant not in reasons]
+    if unexplained:
+        fates = sorted({statuses[name] for name, mutant in survivors.items() if mutant not in reasons})
+        print(f"\n{len(unexplained)} unexplained ({', '.join(fates)}): close the gap, or tell the reason here:")
+        print("\n".join(_as_toml(unexplained)))
     if typed.names:
         return 1 if unexplained else 0
+
     idle = reasons.keys() - set(survivors.values())
-    for mutant in sorted(idle, key=str):
+    for mutant in sorted(idle):
         print(f"\nexplained, but no survivor: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")
     _fill_in(tables)
     return 1 if unexplained or idle else 0
@@ -141,6 +146,16 @@ def _reasons() -> dict[Mutant, str]:
         for entry in explained
         for becomes in entry["becomes"]
     }
+
+
+def _as_toml(mutants: Iterable[Mutant]) -> Iterable[str]:
+    """Entries to be filled in."""
+    for (function, line), of_line in itertools.groupby(sorted(mutants), key=lambda m: (m.function, m.line)):
+        yield "\n[[equivalent]]"
+        yield f"function = {json.dumps(function)}"
+        yield f"line = {json.dumps(line, ensure_ascii=False)}"
+        yield f"becomes = {json.dumps([mutant.becomes for mutant in of_line], ensure_ascii=False)}"
+        yield 'reason = ""'
 
 
 def _by_module(

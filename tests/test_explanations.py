@@ -1,6 +1,8 @@
 """What is wrong is named by reproducing it, and by nothing less."""
 
+import random
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,13 @@ from numpy_cnn import ops
 from parity.adapters import adapt
 from parity.cases import Lane
 from parity.containment import contained
+from parity.drawing import draw_plainly
+from parity.expectation import expect
 from parity.explanations import Explained, explain
-from parity.explanations.catalogue import CONVENTIONS, explanations_of
+from parity.explanations.catalogue import explanations_of
 from parity.explanations.explanation import Explanation, NoAnswer, Question
 from parity.explanations.formulas import formula
+from parity.explanations.observed import agree
 from parity.oracle import oracle
 from parity.registry import ROWS, Row
 
@@ -167,22 +172,24 @@ def test_an_implementation_with_the_mistake_is_explained_by_it(
     row: Row, explanation: Explanation, quantity: str
 ) -> None:
     """By this explanation, or by an earlier one that is the same in all cases seen."""
+    if differing(row, explanation, quantity) < 3:
+        return
     implementation = mistaken(row, explanation, quantity)
     for lane in ("exact", "bound", "special"):
         if lane in row.lanes and (found := explained(row.name, implementation, quantity, lane)) is not None:
             assert found.name == explanation.name or "+" not in found.name
             return
-    assert not differs(row, explanation, quantity)
+    pytest.fail("no explanation in any lane")
 
 
-def differs(row: Row, explanation: Explanation, quantity: str) -> bool:
-    """Whether the mistake shows in this row at all: a factor of N·oh·ow, say, does not in a vector."""
-    report = parity.check(
-        row.name, mistaken(row, explanation, quantity), examples=20, accept=[*CONVENTIONS, "dtype"]
-    )
-    return any(
-        failure.quantity == quantity and failure.aspect in ("values", "form") for failure in report.failures
-    )
+def differing(row: Row, explanation: Explanation, quantity: str) -> int:
+    """On how many of 60 cases the mistake shows: a factor of N·oh·ow, say, does not in a vector."""
+    lane, count, generator = row.lanes[0], 0, random.Random(0)
+    for _ in range(60):
+        question = Question.of(expect(row, draw_plainly(row.strategy(lane=lane), generator)[0], lane), quantity)
+        with suppress(NoAnswer):
+            count += not agree(explanation.result(question), question.answer(), question)
+    return count
 
 
 def test_every_quantity_of_every_row_has_a_formula() -> None:

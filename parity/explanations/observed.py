@@ -19,7 +19,8 @@ from parity.registry import Row
 from parity.sampling import sample
 from parity.supports import Supports, narrow
 
-FAILING, PASSING, SECONDS = 12, 24, 1.0  # cases that are kept of a quantity, and how long they are looked for
+FAILING, PASSING = 12, 24  # cases of a quantity that are kept
+MOST_CASES, SECONDS = 400, 1.0  # how many are looked at for them, and how long
 # Sums may be taken in another order: a result is reproduced if it lies so many roundings of its largest entry off.
 ROUNDINGS = 64
 
@@ -62,7 +63,7 @@ class Observed:
     def _all(self, until: float) -> Iterator[tuple[Expected, Quantities]]:
         yield from [*self.runs]
         for case in self.cases:
-            if time.process_time() > until:
+            if time.process_time() > until or len(self.runs) >= MOST_CASES:
                 return
             try:
                 case = replace(case, dtype="float64") if self.in_double else case

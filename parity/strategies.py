@@ -15,6 +15,7 @@ from parity.cases import ArraySpec, Case, Dtype, Lane
 from parity.drawing import booleans, composite, integers, sampled
 
 SEEDS = integers(0, 2**32 - 1)
+RARELY = sampled([False] * 7 + [True])
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 
 
@@ -32,8 +33,11 @@ class Window(NamedTuple):
 def conv_windows(draw: st.DrawFn) -> Window:
     """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
     kernel, stride, dilation = draw(integers(1, 7)), draw(integers(1, 4)), draw(integers(1, 3))
-    padded = dilation * (kernel - 1) + 1 + draw(integers(0, 8))
-    padding = min(draw(integers(0, 3)), (padded - 1) // 2)
+    more, padding = draw(integers(0, 8)), draw(integers(0, 3))
+    if draw(RARELY):  # a single pixel, with so much padding that each tap may meet it
+        return Window(1, min(kernel, padding + 1), stride, padding, 1)
+    padded = dilation * (kernel - 1) + 1 + more
+    padding = min(padding, (padded - 1) // 2)
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 

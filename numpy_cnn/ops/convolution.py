@@ -5,12 +5,11 @@ from itertools import product
 
 import numpy as np
 
-from numpy_cnn.ops import room  # noqa: F401  # from here on, freed memory is kept
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first
 from numpy_cnn.ops.patches import blocks
 from numpy_cnn.ops.pixels import conv2d_of_pixels
-from numpy_cnn.ops.products import multiply, multiply_transposed
+from numpy_cnn.ops.products import add_products, multiply
 from numpy_cnn.ops.windows import Axis, Framed, frame
 
 
@@ -118,7 +117,7 @@ def _correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: in
     of_groups = u.reshape(groups, kernels, *u.shape[1:])
     for (g, p, q), patches in blocks(x, rows, columns, groups):
         block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
-        dw[g] += multiply_transposed(patches, block.swapaxes(1, 2)).sum(axis=(1, 2))
+        add_products(patches, block.swapaxes(1, 2), to=dw[g])
     return dw.reshape(groups, rows.kernel, channels, columns.kernel, kernels).transpose(0, 4, 2, 1, 3)
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array
+from numpy_cnn.ops.room import Room
 from numpy_cnn.ops.windows import Axis, Framed, sliding
 
 BYTES = 1 << 20  # of a block
@@ -26,7 +27,7 @@ Block: TypeAlias = tuple[slice, slice, slice]  # groups, output rows, output col
 
 
 def blocks(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
-    """Blocks of the output, and their patches (groups, matrices, k, positions).
+    """Blocks of the output, and their patches (groups, matrices, k, positions), which hold until the next ones.
 
     k counts a patch's numbers: (tap row, channel of the group, tap column). Matrices and positions together count
     the block's (row, column, image), in this order.
@@ -49,14 +50,14 @@ def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tupl
     windows = sliding(x, rows.lines(), columns)[:, 0]
     windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(0, 3, 1, 2, 4, 5)  # (g, h, c, j, q, n)
     _, height, channels, taps, width, images = windows.shape
-    line, size = channels * taps, windows.itemsize
+    line, size, room = channels * taps, windows.itemsize, Room()
     cut_width = min(width, max(1, LONG // images))
     of_row = line * cut_width * images * size
     for g in _cut(groups, BYTES // (of_row * height)):
         for p in _cut(rows.windows, max(ROWS, BYTES // (of_row * rows.stride))):
             h = slice(p.start * rows.stride, (p.stop - 1) * rows.stride + rows.kernel)
             for q in _cut(width, cut_width):
-                lines = np.ascontiguousarray(windows[g, h, :, :, q])
+                lines = room.copy(windows[g, h, :, :, q])
                 run = (q.stop - q.start) * images
                 shape = len(lines), p.stop - p.start, rows.kernel * line, run
                 steps = lines[0].size, rows.stride * line * run, run, 1
@@ -71,11 +72,12 @@ def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple
     )  # (g, i, c, j, p, q, n)
     _, *patch, height, width, images = windows.shape
     k = math.prod(patch)
+    room = Room()
     fit = BYTES // (k * images * windows.itemsize)  # output pixels
     for g in _cut(groups, fit // (width * height)):
         for p in _cut(height, fit // width):  # whole rows, or a part of one
             for q in _cut(width, fit):
-                block = windows[g, ..., p, q, :]
+                block = room.copy(windows[g, ..., p, q, :])
                 yield (g, p, q), block.reshape(len(block), 1, k, -1)
 
 

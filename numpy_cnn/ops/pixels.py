@@ -6,7 +6,7 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array, Pullback, cotangent
 from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.products import multiply, multiply_transposed
+from numpy_cnn.ops.products import add_products, multiply
 
 
 def conv2d_of_pixels(x: Array, weight: Array, bias: Array | None, groups: int) -> tuple[Array, Pullback]:
@@ -44,7 +44,9 @@ def conv2d_of_pixels(x: Array, weight: Array, bias: Array | None, groups: int) -
         needs_dx, needs_dw, needs_db = needs_input_grad
         dx = dw = db = None
         if needs_dw:
-            dw = multiply_transposed(columns, u).sum(axis=(0, 2)).swapaxes(1, 2).reshape(weight.shape)
+            turned = np.zeros((groups, channels, kernels), dtype=x.dtype)
+            add_products(columns.swapaxes(0, 1), u.swapaxes(0, 1), to=turned)
+            dw = turned.swapaxes(1, 2).reshape(weight.shape)
         if needs_db and bias is not None:
             db = u.sum(axis=(0, 3)).reshape(-1)
         if needs_dx:

@@ -13,6 +13,9 @@ SMALL = 1_000_000
 # The numbers of the result at most, if one of the two is to be turned on the way.
 TURNED = 1_200
 
+# Numbers of results that are summed at once: more would not stay in the cache until they are.
+SUMMED = 1 << 17
+
 
 def multiply(w: Array, patches: Array, out: Array) -> None:
     """out (…, O, positions) = w (…, O, k) · patches (…, k, positions)."""
@@ -20,14 +23,17 @@ def multiply(w: Array, patches: Array, out: Array) -> None:
     np.matmul(w[..., None, :, :], _pieces(patches, size), out=_pieces(out, size))
 
 
-def multiply_transposed(patches: Array, u: Array) -> Array:
-    """patches (…, k, positions) · u (…, O, positions)ᵀ, to be summed over the pieces: (…, pieces, k, O)."""
-    result = patches.shape[-2] * u.shape[-2]
-    size = size_of_piece(patches.shape[-1], result)
-    turned = _pieces(u, size).swapaxes(-1, -2)
-    if result > TURNED and result * size <= SMALL:
-        turned = np.ascontiguousarray(turned)
-    return _pieces(patches, size) @ turned
+def add_products(patches: Array, u: Array, to: Array) -> None:
+    """to (groups, k, O) += Σ patches (groups, matrices, k, positions) · u (groups, matrices, O, positions)ᵀ."""
+    result = to.shape[1] * to.shape[2]
+    size = size_of_piece(patches.shape[3], result)
+    step = max(1, SUMMED // result)
+    for start in range(0, patches.shape[1], step):
+        some = slice(start, start + step)
+        turned = _pieces(u[:, some], size).swapaxes(-1, -2)
+        if result > TURNED and result * size <= SMALL:
+            turned = np.ascontiguousarray(turned)
+        to += (_pieces(patches[:, some], size) @ turned).sum(axis=(1, 2))
 
 
 def _pieces(a: Array, size: int) -> Array:

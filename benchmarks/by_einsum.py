@@ -1,7 +1,7 @@
-"""The usual way in NumPy, as one reads it: windows by as_strided, products by einsum, gradients by masks.
+"""The usual way in NumPy, as one reads it: windows by as_strided, products by one einsum, gradients by masks.
 
-Every layer gives the gradient of its input, the convolution too: scattered back, tap by tap. `optimize=True` lets
-einsum call BLAS, which it does not by itself, and which makes it many times faster.
+Every layer gives the gradient of its input, the convolution too: scattered back, tap by tap. By itself einsum
+loops; with optimize=True, which is a contender of its own, it calls BLAS.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,11 @@ def windows(x: Array, kernel: int) -> Array:
     return as_strided(x, (n, c, *side, kernel, kernel), (*s, *s[2:]))
 
 
-def forward(p: dict[str, Array], x: Array) -> tuple[Array, ...]:
+def forward(p: dict[str, Array], x: Array, optimize: bool = False) -> tuple[Array, ...]:
     """Every layer's output: convolution, ReLU, pooling, flattened, dense, ReLU, scores."""
-    conv = np.einsum("nchwij,ocij->nohw", windows(x, 3), p["conv.w"], optimize=True) + p["conv.b"][:, None, None]
+    conv = (
+        np.einsum("nchwij,ocij->nohw", windows(x, 3), p["conv.w"], optimize=optimize) + p["conv.b"][:, None, None]
+    )
     relu = np.maximum(conv, 0)
     n, c, h, w = relu.shape
     pool = relu.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
@@ -31,9 +33,11 @@ def forward(p: dict[str, Array], x: Array) -> tuple[Array, ...]:
     return conv, relu, pool, flat, dense, hidden, hidden @ p["fc2.w"].T + p["fc2.b"]
 
 
-def gradients(p: dict[str, Array], x: Array, labels: Array) -> tuple[dict[str, Array], Array]:
+def gradients(
+    p: dict[str, Array], x: Array, labels: Array, optimize: bool = False
+) -> tuple[dict[str, Array], Array]:
     """Of the mean cross-entropy: by the parameters, and by the pictures."""
-    conv, relu, pool, flat, dense, hidden, scores = forward(p, x)
+    conv, relu, pool, flat, dense, hidden, scores = forward(p, x, optimize)
     d = np.exp(scores - scores.max(axis=1, keepdims=True))
     d /= d.sum(axis=1, keepdims=True)
     d[np.arange(len(x)), labels] -= 1
@@ -44,18 +48,19 @@ def gradients(p: dict[str, Array], x: Array, labels: Array) -> tuple[dict[str, A
     d = (d @ p["fc1.w"]).reshape(pool.shape)
     largest = relu == pool.repeat(2, axis=2).repeat(2, axis=3)  # every tie takes the gradient
     d = d.repeat(2, axis=2).repeat(2, axis=3) * largest * (conv > 0)
-    weight = np.einsum("nchwij,nohw->ocij", windows(x, 3), d, optimize=True)
+    weight = np.einsum("nchwij,nohw->ocij", windows(x, 3), d, optimize=optimize)
     found |= {"conv.w": weight, "conv.b": d.sum(axis=(0, 2, 3))}
     pictures, (h, w) = np.zeros_like(x), conv.shape[2:]
     for i, j in np.ndindex(3, 3):
         pictures[:, :, i : i + h, j : j + w] += np.einsum(
-            "nohw,oc->nchw", d, p["conv.w"][:, :, i, j], optimize=True
+            "nohw,oc->nchw", d, p["conv.w"][:, :, i, j], optimize=optimize
         )
     return found, pictures
 
 
-def prepare(workload: str, case: Case) -> Callable[[], object]:
-    """What is to be timed."""
+def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
+    """What is to be timed; `variant` may be "optimized"."""
+    optimize = variant == "optimized"
     draw = np.random.default_rng(0).standard_normal
     shapes = {
         "conv.w": (8, 1, 3, 3),
@@ -73,11 +78,11 @@ def prepare(workload: str, case: Case) -> Callable[[], object]:
     def step() -> None:
         nonlocal steps
         steps += 1
-        found, _ = gradients(p, x, labels)
+        found, _ = gradients(p, x, labels, optimize)
         for name, g in found.items():
             m[name] = 0.9 * m[name] + 0.1 * g
             v[name] = 0.999 * v[name] + 0.001 * g**2
             corrected = m[name] / (1 - 0.9**steps), v[name] / (1 - 0.999**steps)
             p[name] -= 0.001 * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
 
-    return step if workload == "step" else lambda: forward(p, x)
+    return step if workload == "step" else lambda: forward(p, x, optimize)

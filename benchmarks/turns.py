@@ -38,6 +38,7 @@ def contenders(workload: str, quick: bool) -> dict[str, tuple[str, str]]:
     if not quick and (shutil.which("c++") or shutil.which("g++")):
         chosen["torch, compiled"] = ("by_torch", "fused compiled")
     chosen["as_strided + einsum"] = ("by_einsum", "")
+    chosen["as_strided + einsum, optimize=True"] = ("by_einsum", "optimized")
     if importlib.util.find_spec("jax"):
         chosen["jax, jit"] = ("by_jax", "")
     return chosen | {LIMIT: ("by_limit", "")}

@@ -81,7 +81,8 @@ def test_threads_share_a_batch(run: ModuleType) -> None:
     assert len(found) == 2
 
 
-def test_the_usual_way_has_the_right_gradients(run: ModuleType) -> None:
+@pytest.mark.parametrize("optimize", [False, True])
+def test_the_usual_way_has_the_right_gradients(run: ModuleType, optimize: bool) -> None:
     import by_einsum
     import torch
     from torch.nn import functional as F
@@ -91,7 +92,7 @@ def test_the_usual_way_has_the_right_gradients(run: ModuleType) -> None:
     shapes |= {"fc2.w": (10, 128), "fc2.b": (10,)}
     p = {name: generator.standard_normal(shape) / 16 for name, shape in shapes.items()}
     x, labels = generator.standard_normal((4, 1, 28, 28)), generator.integers(0, 10, 4)
-    found, pictures = by_einsum.gradients(p, x, labels)
+    found, pictures = by_einsum.gradients(p, x, labels, optimize)
     t = {name: torch.tensor(array, requires_grad=True) for name, array in p.items()}
     images = torch.tensor(x, requires_grad=True)
     y = F.max_pool2d(F.relu(F.conv2d(images, t["conv.w"], t["conv.b"])), 2).flatten(1)

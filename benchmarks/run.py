@@ -35,6 +35,7 @@ class Settings:
     rounds: int
     seconds: float
     quick: bool
+    clock: str
 
 
 Result = tuple[dict[str, list[tables.Row]], Any]  # {title: table}, and the same for JSON
@@ -43,7 +44,7 @@ Result = tuple[dict[str, list[tables.Row]], Any]  # {title: table}, and the same
 def compared(title: str, workload: str, chosen: dict[str, cases.Case], settings: Settings) -> Result:
     """All contenders on all cases of a workload."""
     table, raw = [], {}
-    with turns.Field(turns.contenders(workload, settings.quick), settings.threads) as field:
+    with turns.Field(turns.contenders(workload, settings.quick), settings.threads, settings.clock) as field:
         for name, case in chosen.items():
             print(f"{title}: {name}", file=sys.stderr)
             found = field.measure(workload, case, settings.rounds, settings.seconds)
@@ -73,7 +74,7 @@ def ops(settings: Settings) -> Result:
 def growth(settings: Settings) -> Result:
     """How time and memory of conv2d grow with each size: the exponent of the power law that fits best."""
     exponents, each, raw = [], [], {}
-    with turns.Field(turns.contenders("both", settings.quick), settings.threads) as field:
+    with turns.Field(turns.contenders("both", settings.quick), settings.threads, settings.clock) as field:
         for what, series in cases.growth(settings.quick).items():
             print(f"Growth: {what}", file=sys.stderr)
             found = {
@@ -127,7 +128,7 @@ def machine(settings: Settings) -> str:
     """Where and how all this was measured, in a line."""
     return (
         f"{settings.threads} of {os.cpu_count()} cores, {platform.machine()} {platform.system()}, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns"
+        f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns, {settings.clock} clock"
     )
 
 
@@ -144,6 +145,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1, help="for every contender alike (1)")
     parser.add_argument("--rounds", type=int, help="turns of each contender on each case (9; 2 with --quick)")
     parser.add_argument("--seconds", type=float, help="of a turn, at least two calls (0.2; 0.01 with --quick)")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="processor: the process's own time, which minds other programs less; for one thread (wall)",
+    )
     parser.add_argument("--quick", action="store_true", help="small cases, few turns: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every turn")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
@@ -151,11 +158,14 @@ def main(arguments: list[str]) -> int:
     unknown = [name for name in asked.workloads if name not in WORKLOADS]
     if unknown:
         parser.error(f"no workload {unknown[0]!r} (there are {', '.join(WORKLOADS)})")
+    if asked.clock == "processor" and asked.threads > 1:
+        parser.error("--clock processor adds up what all threads take; it compares one thread alone")
     settings = Settings(
         asked.threads,
         asked.rounds or (2 if asked.quick else 9),
         asked.seconds or (0.01 if asked.quick else 0.2),
         asked.quick,
+        asked.clock,
     )
     report: dict[str, Any] = {"schema": 1, "machine": machine(settings)}
     written = [machine(settings) + "\n"]

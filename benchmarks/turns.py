@@ -74,10 +74,10 @@ def environment(threads: int) -> dict[str, str]:
 class Field:
     """The contenders' processes, as a context manager."""
 
-    def __init__(self, chosen: dict[str, tuple[str, str]], threads: int) -> None:
+    def __init__(self, chosen: dict[str, tuple[str, str]], threads: int, clock: str = "wall") -> None:
         self.processes = {
             name: subprocess.Popen(
-                [sys.executable, str(HERE / "contender.py"), module, variant, str(threads)],
+                [sys.executable, str(HERE / "contender.py"), module, variant, str(threads), clock],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -116,3 +116,14 @@ def test_an_unknown_workload_is_told() -> None:
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 2
     assert "no workload 'steps'" in finished.stderr
+
+
+def test_the_clock_can_be_the_processors(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run.turns, "contenders", lambda *_: {"limit": ("by_limit", "")})
+    assert run.main(["inference", "--quick", "--clock", "processor"]) == 0
+    assert "limit" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run.main(["inference", "--quick", "--clock", "processor", "--threads", "2"])
+    assert "one thread alone" in capsys.readouterr().err

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import memory
 
-
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 

@@ -104,7 +104,7 @@ def growth(settings: Settings) -> Result:
 def epoch(settings: Settings) -> Result:
     """An epoch on 60,000 images by `python -m`, from the start of the process to its end."""
     print("Epoch", file=sys.stderr)
-    found = commands.epoch(settings.threads, min(settings.rounds, 3), settings.quick)
+    found = commands.epoch(settings.threads, min(settings.rounds, 3), settings.quick, settings.clock)
     table = [
         {k: v for k, v in row.items() if k not in ("of the limit", "peak MB")}
         for row in tables.rows("epoch", found)
@@ -128,7 +128,8 @@ def machine(settings: Settings) -> str:
     """Where and how all this was measured, in a line."""
     return (
         f"{settings.threads} of {os.cpu_count()} cores, {platform.machine()} {platform.system()}, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns, {settings.clock} clock"
+        f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns, "
+        f"{settings.clock} clock"
     )
 
 

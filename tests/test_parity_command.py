@@ -123,6 +123,13 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "{layers}:number"], "got int"),
         (["check", "conv2d", "--impl", "{broken}:f"], "broken.py:2: "),
         (["check", "conv2d", "--impl", "{raising}:f"], "raising.py:1 raised ZeroDivisionError"),
+        (["check", "conv2d", "--impl", "{layers}:flippd"], "defines no flippd; did you mean flipped?"),
+        (["check", "conv2d", "--impl", "{layers}:number"], "my_layers.py:15: number is no layer"),
+        (["check", "conv2d", "--impl", "{layers}"], "my_layers.py:number, or FILE.py:FORWARD,BACKWARD"),
+        (["check", "conv2d", "--impl", "{folder}/my_layer.py:f"], "did you mean my_layers.py?"),
+        (["check", "conv2d", "--impl", "{folder}:f"], "is a folder"),
+        (["check", "conv2d", "--impl", "{leaving}:f"], "leaving.py:2 raised SystemExit: bye"),
+        (["check", "conv2d", "--impl", "{lacking}:f"], "lacking.py:1 raised ModuleNotFoundError"),
         (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "No such file"),
         (["replay", "exact:{}"], "not a case"),
         (["replay", "exakt:1"], "not a case"),
@@ -135,10 +142,14 @@ def test_a_mistake_is_one_line(
 ) -> None:
     (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")
     (tmp_path / "raising.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
+    (tmp_path / "lacking.py").write_text("import no_such_module\n")
     places = {
         "layers": layers,
         "broken": tmp_path / "broken.py",
         "raising": tmp_path / "raising.py",
+        "leaving": tmp_path / "leaving.py",
+        "lacking": tmp_path / "lacking.py",
         "folder": tmp_path,
     }
     filled = [a if a.startswith("exact:") else a.format(**places) for a in arguments]

@@ -139,7 +139,8 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
     # Special values stand anywhere, so that there is no pattern to see.
     if failure.lane != "special" and (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
         lines += [f"  on a larger case (# wrong, · right): {evidence.wider_case}", *_indented(map_of(c.wrong)), ""]
-    lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(evidence.needed)]
+    needed = [text for text in evidence.needed if not text.startswith("rarely")]  # of a few cases: no finding
+    lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(needed)]
     if not _always(evidence):
         if evidence.varied:
             lines.append(f"  on this case {', '.join(evidence.varied)}")

@@ -79,7 +79,8 @@ def one_thread() -> Iterator[None]:
 def own_kernels() -> Iterator[None]:
     """Keep torch to its own kernels: oneDNN compiles one for each new geometry, a millisecond every time.
 
+    NNPACK, which would step in from 16 images on, transforms them, and its sums of integers are not exact.
     For lanes in which every right kernel gives the same bits; elsewhere the oracle is torch as everyone has it.
     """
-    with torch.backends.mkldnn.flags(enabled=False):
+    with torch.backends.mkldnn.flags(enabled=False), torch.backends.nnpack.flags(enabled=False):
         yield

@@ -16,6 +16,7 @@ from parity.drawing import booleans, composite, integers, sampled
 
 SEEDS = integers(0, 2**32 - 1)
 RARELY = sampled([False] * 7 + [True])
+TIMES, MOST_NUMBERS = sampled([1] * 15 + [16]), 50_000
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 
 
@@ -59,6 +60,15 @@ def batch(lane: Lane) -> st.SearchStrategy[int]:
     return integers(0, 2) if lane == "structure" else integers(1, 3)
 
 
+def _images(draw: st.DrawFn, lane: Lane, size: int) -> int:
+    """A few images of so many numbers; seldom many, for a loop over them may be unrolled, or cut into blocks.
+
+    No more than leave sums exact: `parity.lanes.exact.guard`.
+    """
+    few, times = draw(batch(lane)), draw(TIMES)
+    return min(few * times, max(few, MOST_NUMBERS // size))
+
+
 def _numbers(draw: st.DrawFn, magnitude: int | None = None) -> tuple[Dtype, int, int]:
     return draw(DTYPES), magnitude or draw(integers(1, 8)), draw(SEEDS)
 
@@ -81,8 +91,9 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     elif mode == "valid":  # the padding becomes part of the image
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
+    images = _images(draw, lane, channels * groups * rows.size * columns.size)
     arrays = (
-        ArraySpec("input", (draw(batch(lane)), channels * groups, rows.size, columns.size)),
+        ArraySpec("input", (images, channels * groups, rows.size, columns.size)),
         ArraySpec("weight", (kernels * groups, channels, rows.kernel, columns.kernel)),
         ArraySpec("bias", (kernels * groups,) if draw(booleans) else None),
     )
@@ -110,7 +121,9 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     }
     if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
-    image = ArraySpec("input", (draw(batch(lane)), draw(integers(1, 3)), rows.size, columns.size))
+    channels = draw(integers(1, 3))
+    images = _images(draw, lane, channels * rows.size * columns.size)
+    image = ArraySpec("input", (images, channels, rows.size, columns.size))
     return Case("max_pool2d", (image,), options, *_numbers(draw))
 
 

@@ -88,7 +88,8 @@ def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | 
     op, compared = adapt(op), 0
     with contained():
         for lane in row.lanes:
-            strategy, generator = row.strategy(lane=lane), random.Random(seed)
+            strategy = row.strategy(lane=lane)
+            generator = random.Random(f"{seed} {lane}")  # each lane has cases of its own
             for _ in range(examples):
                 case, _ = draw_plainly(strategy, generator)
                 try:

@@ -57,7 +57,7 @@ def cnn_flatten_order_f(x: Array, *parameters: Array, architecture: Any, target:
     return network(x, parameters, architecture, target, lambda layers, _: _replaced(layers, flatten=flat))
 
 
-@planted("SimpleCNN")
+@planted("SimpleCNN", explained=("relu-passes-all",))
 def cnn_hidden_relu_missing(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The activation between the two dense layers is missing."""
     return network(

@@ -127,7 +127,7 @@ def norm_variance_by_squares(*arrays: Any, **options: Any) -> Called:
     )
 
 
-@planted("batch_norm")
+@planted("batch_norm", explained=("statistics-of-each-image",))
 def norm_statistics_of_each_image(*arrays: Any, **options: Any) -> Called:
     """In training mean and variance are those of each image, as in instance normalization."""
     x = arrays[0]

@@ -48,7 +48,7 @@ def softmax_no_max_shift(x: Array, dim: int) -> Called:
     return (y.reshape(()) if scalar else y), pullback
 
 
-@planted("softmax")
+@planted("softmax", explained=("global-max-shift",))
 def softmax_shift_of_all(x: Array, dim: int) -> Called:
     """The largest score of the whole array is subtracted: rows far below it become 0 / 0."""
     if x.size == 0:

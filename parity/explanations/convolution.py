@@ -171,6 +171,11 @@ def _kernels_in_order(question: Question) -> Array:
     return interleaved(len(question.array("weight")), question.options["groups"])
 
 
+def _summed_over_groups(answer: Array, question: Question) -> Array:
+    each = answer.reshape(question.options["groups"], -1, *answer.shape[1:])
+    return np.broadcast_to(each.sum(axis=0), each.shape).reshape(answer.shape)
+
+
 def _outputs_permuted(answer: Array, question: Question) -> Array:
     return answer[:, _kernels_in_order(question)]
 
@@ -331,6 +336,12 @@ CONVOLUTION = (
         "kernel o belongs to group o mod G, where it should be one of neighbouring kernels",
         _outputs_of_other_groups,
         _outputs_back,
+    ),
+    Explanation(
+        "summed-over-groups",
+        "the groups' gradients are added up, and every group gets the sum",
+        makes=_summed_over_groups,
+        quantities="grad_weight",
     ),
     Explanation(
         "groups-interleaved",

@@ -104,19 +104,36 @@ def _losses() -> Iterator[Explanation]:
         yield Explanation(f"{which}-sample-only", sentence, asks, quantities=GRADIENT)
 
 
+SIDES = {(1, 0): "down", (-1, 0): "up", (0, 1): "to the right", (0, -1): "to the left"}
+SIDES |= {(1, 1): "down and to the right", (-1, -1): "up and to the left"}
+
+
 def _shifts() -> Iterator[Explanation]:
-    for axis, by, where in ((-2, 1, "down"), (-2, -1, "up"), (-1, 1, "right"), (-1, -1, "left")):
+    for by, where in SIDES.items():
+        for wraps in (False, True):
 
-        def makes(answer: Array, question: Question, axis: int = axis, by: int = by) -> Array:  # noqa: ARG001
-            if answer.ndim < 2:
-                raise NoAnswer("there are no rows and columns")
-            shifted = np.roll(answer, by, axis)
-            index: list[Any] = [slice(None)] * answer.ndim
-            index[axis] = 0 if by > 0 else -1
-            shifted[tuple(index)] = 0
-            return shifted
+            def makes(answer: Array, question: Question, by: tuple[int, int] = by, wraps: bool = wraps) -> Array:  # noqa: ARG001
+                if answer.ndim < 2:
+                    raise NoAnswer("there are no rows and columns")
+                shifted = np.roll(answer, by, (-2, -1))
+                for axis, step in zip((-2, -1), by, strict=True):
+                    if step and not wraps:
+                        index: list[Any] = [slice(None)] * answer.ndim
+                        index[axis] = 0 if step > 0 else -1
+                        shifted[tuple(index)] = 0
+                return shifted
 
-        yield Explanation("result-shifted", f"it is shifted by one {where}: an index is off by one", makes=makes)
+            around = ", and what is pushed out comes in on the other side" if wraps else ": an index is off by one"
+            yield Explanation("result-shifted", f"it is shifted by one pixel {where}{around}", makes=makes)
+
+
+def _copies() -> Iterator[Explanation]:
+    for which, place in (("first", 0), ("last", -1)):
+
+        def makes(answer: Array, question: Question, place: int = place) -> Array:  # noqa: ARG001
+            return np.broadcast_to(answer[place], answer.shape)
+
+        yield Explanation(f"{which}-sample-for-all", f"every sample gets the result of the {which}", makes=makes)
 
 
 def _swapped(first: int, second: int) -> Callable[[Array, Question], Array]:
@@ -196,4 +213,5 @@ GENERAL = (
     Explanation("channels-transposed", "its first two axes are swapped", makes=_swapped(0, 1)),
     *_losses(),
     *_shifts(),
+    *_copies(),
 )

@@ -15,27 +15,34 @@ Shares = Callable[[Array], Array]
 
 
 def _windows(
-    question: Question, fill: float = -np.inf, geometry: Geometry | None = None
+    question: Question, fill: float = -np.inf, geometry: Geometry | None = None, ceil: bool = False
 ) -> tuple[Array, Geometry]:
     """The values under the taps, (N, C, oh, ow, kh·kw), and where they are."""
     x, windows = question.first, question.dy.shape[2:]
     if geometry is None:
         geometry = Geometry.of(question)
     else:
-        windows = tuple(_count(geometry, axis, size) for axis, size in enumerate(x.shape[2:]))
+        windows = tuple(_count(geometry, axis, size, ceil) for axis, size in enumerate(x.shape[2:]))
     canvas = Canvas(x.shape, geometry, windows, fill)
     canvas.image[...] = x
     return np.stack([canvas.array[canvas.place(i, j)] for i, j in geometry.taps()], axis=-1), geometry
 
 
-def _count(g: Geometry, axis: int, size: int) -> int:
-    """How many windows fit, without ceil_mode."""
-    span = g.dilation[axis] * (g.kernel[axis] - 1) + 1
-    return max(0, (size + 2 * g.padding[axis] - span) // g.stride[axis] + 1)
+def _count(g: Geometry, axis: int, size: int, ceil: bool) -> int:
+    """How many windows fit; in ceil_mode one more may reach over the edge, if it begins before it."""
+    stride, more = g.stride[axis], size + 2 * g.padding[axis] - g.dilation[axis] * (g.kernel[axis] - 1) - 1
+    if not ceil:
+        return max(0, more // stride + 1)
+    count = -(-more // stride) + 1
+    return max(0, count - ((count - 1) * stride >= size + g.padding[axis]))
 
 
-def _maximum_with(alters: Callable[[Geometry], Geometry]) -> Computes:
-    return lambda question: _windows(question, geometry=alters(Geometry.of(question)))[0].max(axis=-1)
+def _maximum_with(alters: Callable[[Geometry], Geometry], floor: bool = False) -> Computes:
+    def computes(question: Question) -> Array:
+        ceil = question.options["ceil_mode"] and not floor
+        return np.asarray(_windows(question, geometry=alters(Geometry.of(question)), ceil=ceil)[0].max(axis=-1))
+
+    return computes
 
 
 def _routed_with(alters: Callable[[Geometry], Geometry]) -> Computes:
@@ -180,7 +187,12 @@ POOLING = (
     *_options(),
     Explanation("stride-of-kernel", "the stride is taken for the kernel's size", _stride_of_kernel),
     Explanation("ceil-ignored", "ceil_mode is ignored", lambda question: question.with_options(ceil_mode=False)),
-    Explanation("ceil-ignored", "ceil_mode is ignored", computes=_maximum_with(lambda g: g), quantities="output"),
+    Explanation(
+        "ceil-ignored",
+        "ceil_mode is ignored",
+        computes=_maximum_with(lambda g: g, floor=True),
+        quantities="output",
+    ),
     Explanation(
         "starts-from-zero",
         "the maximum is never below 0, as if it were looked for from 0 on",

@@ -157,7 +157,7 @@ def _axes(
     return _axes_of(x.shape, weight.shape, of_bias, strides, padding, dilations, groups)
 
 
-@lru_cache(maxsize=256)  # a training step asks the same again and again
+@lru_cache(maxsize=1024)  # a training step asks the same again and again
 def _axes_of(
     images: tuple[int, ...],
     weight: tuple[int, ...],

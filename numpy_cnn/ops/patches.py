@@ -6,7 +6,7 @@ second-level cache between being written and being multiplied.
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -67,12 +67,9 @@ def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tupl
 def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
     """One matrix of patches for a block, every tap a copy: where lines have gaps between them, or are short."""
     windows = sliding(x, rows, columns)
-    windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(
-        0, 2, 1, 3, 4, 5, 6
-    )  # (g, i, c, j, p, q, n)
+    windows = windows.reshape(groups, -1, *windows.shape[1:]).swapaxes(1, 2)  # (g, i, c, j, p, q, n)
     _, *patch, height, width, images = windows.shape
-    k = math.prod(patch)
-    room = Room()
+    k, room = math.prod(patch), Room()
     fit = BYTES // (k * images * windows.itemsize)  # output pixels
     for g in _cut(groups, fit // (width * height)):
         for p in _cut(height, fit // width):  # whole rows, or a part of one
@@ -81,7 +78,7 @@ def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple
                 yield (g, p, q), block.reshape(len(block), 1, k, -1)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _cut(size: int, most: int) -> tuple[slice, ...]:
     """Slices that make up `size`, each of `most` at most but of one at least, as even as can be."""
     step = -(-size // -(-size // max(1, most)))

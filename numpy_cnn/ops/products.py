@@ -1,6 +1,6 @@
 """Products of matrices, in the sizes that BLAS is fast with."""
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def _pieces(a: Array, size: int) -> Array:
     return a.reshape(*a.shape[:-1], a.shape[-1] // size, size).swapaxes(-2, -3)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def size_of_piece(positions: int, each: int) -> int:
     """Positions of a piece: as many as SMALL allows, `each` of them so many multiplications; or all.
 

@@ -6,7 +6,7 @@ a pair of slices.
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -93,7 +93,7 @@ def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
     return Framed(numbers, inside, above, left)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _reach(windows: tuple[tuple[Axis, Axis], ...]) -> tuple[int, int, int, int]:
     """How far the windows reach beyond the image, above, below, left and right."""
     margins = [(*rows.margins(), *columns.margins()) for rows, columns in windows]

@@ -84,6 +84,8 @@ def test_an_explanation_without_a_survivor_is_told(
     step = '[[equivalent]]\nfunction = "optim.Adam.step"\nline = "t += 1"\nbecomes = ["t = 1"]\nreason = "none"\n'
     (tmp_path / "equivalent.toml").write_text(EXPLAINED + step)
     assert run.main(["--reuse"]) == 0
+    (tmp_path / "equivalent.toml").write_text(EXPLAINED + step.replace("t = 1", "…"))
+    assert run.main(["--reuse"]) == 0
     (tmp_path / "equivalent.toml").write_text(EXPLAINED + step + STALE)
     assert run.main(["--reuse"]) == 1
     assert "explained, but no survivor: chain.other" in capsys.readouterr().out

@@ -23,7 +23,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -68,15 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
     print(tables)
     if not typed.reuse:
         print(f"\n{len(statuses)} mutants in {minutes:.0f} minutes, {typed.jobs} at a time")
-    unexplained = [mutant for mutant in survivors.values() if mutant not in reasons]
+    entries = {name: _entry(mutant, reasons) for name, mutant in survivors.items()}
+    unexplained = [survivors[name] for name, entry in entries.items() if entry is None]
     if unexplained:
-        fates = sorted({statuses[name] for name, mutant in survivors.items() if mutant not in reasons})
+        fates = sorted({statuses[name] for name, entry in entries.items() if entry is None})
         print(f"\n{len(unexplained)} unexplained ({', '.join(fates)}): close the gap, or tell the reason here:")
         print("\n".join(_as_toml(unexplained)))
     if typed.names:
         return 1 if unexplained else 0
 
-    idle = reasons.keys() - set(survivors.values())
+    idle = reasons.keys() - {entry for entry in entries.values() if entry}
     for mutant in sorted(idle):
         print(f"\nexplained, but no survivor: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")
     _fill_in(tables)
@@ -138,6 +139,11 @@ def _code(lines: Iterable[str]) -> str:
     return " ".join(re.sub(r"  # .*$", "", line).strip() for line in lines)
 
 
+def _entry(mutant: Mutant, reasons: dict[Mutant, str]) -> Mutant | None:
+    """The explanation's key: the mutant itself, or "…" for whatever its line may become."""
+    return next((key for key in (mutant, replace(mutant, becomes="…")) if key in reasons), None)
+
+
 def _reasons() -> dict[Mutant, str]:
     """{survivor: why no result differs}."""
     explained = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))["equivalent"]
@@ -166,7 +172,7 @@ def _by_module(
     modules = sorted({name.removeprefix("numpy_cnn.").partition(".x")[0] for name in statuses})
     for module in [*modules, ""]:
         chosen = [name for name in statuses if name.startswith(f"numpy_cnn.{module}.x" if module else "")]
-        equivalent = sum(survivors.get(name) in reasons for name in chosen)
+        equivalent = sum(name in survivors and _entry(survivors[name], reasons) is not None for name in chosen)
         found = sum(statuses[name] in FOUND for name in chosen)
         rest = len(chosen) - found - equivalent
         title = f"`{module.replace('.', '/')}.py`" if module else "**all**"
@@ -200,7 +206,8 @@ def _killer(test: str | None) -> str:
 
 
 def _by_reason(survivors: dict[str, Mutant], reasons: dict[Mutant, str]) -> Iterable[str]:
-    counted = Counter((reasons[mutant], mutant.function) for mutant in survivors.values() if mutant in reasons)
+    entries = (_entry(mutant, reasons) for mutant in survivors.values())
+    counted = Counter((reasons[entry], entry.function) for entry in entries if entry)
     yield "| Equivalent, because | In | Mutants |"
     yield "|---|---|---|"
     for (reason, function), count in sorted(counted.items(), key=lambda item: item[0][::-1]):

@@ -172,7 +172,9 @@ def test_an_implementation_with_the_mistake_is_explained_by_it(
     row: Row, explanation: Explanation, quantity: str
 ) -> None:
     """By this explanation, or by an earlier one that is the same in all cases seen."""
-    if differing(row, explanation, quantity) < 3:
+    with contained():  # torch warns of 'same' with even kernels
+        shows = differing(row, explanation, quantity)
+    if shows < 3:
         return
     implementation = mistaken(row, explanation, quantity)
     for lane in ("exact", "bound", "special"):

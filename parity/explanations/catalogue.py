@@ -4,7 +4,7 @@ from parity.explanations.convolution import CONVOLUTION
 from parity.explanations.dense import FLATTEN, LINEAR
 from parity.explanations.elementwise import RELU
 from parity.explanations.explanation import Explanation
-from parity.explanations.general import GENERAL
+from parity.explanations.general import FACTORS, GENERAL, UPSTREAM
 from parity.explanations.loss import CROSS_ENTROPY, MSE, NLL
 from parity.explanations.network import network
 from parity.explanations.normalization import BATCH_NORM
@@ -29,7 +29,7 @@ _OWN: dict[str, tuple[Explanation, ...]] = {
     "AdamW": ADAMW,
     "batch_norm": BATCH_NORM,
 }
-_OWN["SimpleCNN"] = tuple(network({name: (*own, *GENERAL) for name, own in _OWN.items()}))
+_OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in _OWN.items()}))
 
 # Names that `accept` takes.
 CONVENTIONS = tuple(

@@ -108,32 +108,47 @@ def _of_batch(which: slice) -> Callable[[Question], Question]:
     return asks
 
 
+PLACES = (
+    ("the loss", "mse_loss"),
+    ("the loss", "cross_entropy"),
+    ("fc2", "linear"),
+    ("relu2", "relu"),
+    ("fc1", "linear"),
+    ("flatten", "flatten"),
+    ("pool1", "max_pool2d"),
+    ("relu1", "relu"),
+    ("conv1", "conv2d"),
+)
+
+
 def network(tried: Tried) -> Iterator[Explanation]:
     """Explanations for SimpleCNN, made of those for the rows of its layers."""
     for name, which in (("first", slice(0, 1)), ("last", slice(-1, None))):
         sentence = f"only the {name} image of the batch counts"
         yield Explanation(f"{name}-sample-only", sentence, _of_batch(which))
-    for place, row in (
-        ("the loss", "mse_loss"),
-        ("the loss", "cross_entropy"),
-        ("fc2", "linear"),
-        ("relu2", "relu"),
-        ("fc1", "linear"),
-        ("flatten", "flatten"),
-        ("pool1", "max_pool2d"),
-        ("relu1", "relu"),
-        ("conv1", "conv2d"),
-    ):
-        for wrong in tried[row]:
-            parts = [part for part in QUANTITIES if wrong.explains(part)]
-            if len(parts) > 1:
-                yield Explanation(
-                    wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, dict.fromkeys(parts, wrong))
-                )
-            for part in parts:
+    # Those of gradients alone come first: where the output is right, the others need not be tried.
+    for place, row in PLACES:
+        yield from _in_gradients(place, tried[row])
+    for place, row in PLACES:
+        yield from _in_output(place, tried[row])
+
+
+def _in_gradients(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanation]:
+    for wrong in tried:
+        for part in QUANTITIES[1:]:
+            if wrong.explains(part):
                 sentence = f"in {place}, in its {part}: {wrong.sentence}"
-                yield Explanation(wrong.name, sentence, computes=_with(place, {part: wrong}))
-            for other in tried[row] if wrong.quantities == "output" else ():
-                if other.name == wrong.name and other.quantities == "grad_":  # one mistake, told twice
-                    both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
-                    yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, both))
+                yield Explanation(wrong.name, sentence, computes=_with(place, {part: wrong}), quantities="grad_")
+
+
+def _in_output(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanation]:
+    for wrong in tried:
+        if not wrong.explains("output"):
+            continue
+        alike = [other for other in tried if other.name == wrong.name and other.quantities == "grad_"]
+        others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # one mistake, told once or twice
+        for other in others:
+            both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
+            yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, both))
+        sentence = f"in {place}, in its output: {wrong.sentence}"
+        yield Explanation(wrong.name, sentence, computes=_with(place, {"output": wrong}))

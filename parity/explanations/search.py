@@ -22,7 +22,7 @@ from parity.supports import Supports
 
 LEAST_TELLING = 3  # failing cases that an explanation has to reproduce
 PAIRED = 250  # explanations of which pairs are made: those of a whole network are too many
-SECONDS = 2.0  # for all explanations of a quantity, pairs included
+SECONDS = 4.0  # for all explanations of a quantity, pairs included
 
 
 @dataclass(frozen=True)

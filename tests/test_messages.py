@@ -147,15 +147,15 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "conv2d",
         (x[:, :, :2], square),
         {"dilation": 4, "padding": 1},
-        "the kernel spans 5 pixels along the height, the padded input only 4 (size 2, padding 1, "
-        "dilation 4): input (2, 4, 2, 6), weight (3, 4, 2, 2), groups 1",
+        "the kernel spans 5 pixels along the height, the padded input only 4 (size 2, padding (1, 1), "
+        "dilation (4, 4)): input (2, 4, 2, 6), weight (3, 4, 2, 2), groups 1",
     ),
     (
         "conv2d",
         (x[..., :1], square),
         {},
-        "the kernel spans 2 pixels along the width, the padded input only 1 (size 1, padding 0, "
-        "dilation 1): input (2, 4, 5, 1), weight (3, 4, 2, 2), groups 1",
+        "the kernel spans 2 pixels along the width, the padded input only 1 (size 1, padding (0, 0), "
+        "dilation (1, 1)): input (2, 4, 5, 1), weight (3, 4, 2, 2), groups 1",
     ),
     ("max_pool2d", (x[0, 0], 2), {}, "expected (N, C, H, W) with C, H and W at least 1, got (5, 6)"),
     ("max_pool2d", (x[:, :0], 2), {}, "expected (N, C, H, W) with C, H and W at least 1, got (2, 0, 5, 6)"),

@@ -74,9 +74,10 @@ def ops(settings: Settings) -> Result:
 def growth(settings: Settings) -> Result:
     """How time and memory of conv2d grow with each size: the exponent of the power law that fits best."""
     exponents, each, raw = [], [], {}
-    with turns.Field(turns.contenders("both", settings.quick), settings.threads, settings.clock) as field:
-        for what, series in cases.growth(settings.quick).items():
-            print(f"Growth: {what}", file=sys.stderr)
+    for what, series in cases.growth(settings.quick).items():
+        print(f"Growth: {what}", file=sys.stderr)
+        # Processes of its own for each series, which grows: what a larger case once held, a process may keep.
+        with turns.Field(turns.contenders("both", settings.quick), settings.threads, settings.clock) as field:
             found = {
                 size: field.measure("both", case, settings.rounds, settings.seconds)
                 for size, case in series.items()

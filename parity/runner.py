@@ -1,5 +1,6 @@
 """Run a row through its lanes: Hypothesis draws the cases and shrinks what fails."""
 
+import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -90,7 +91,8 @@ def run_row(
                 search = Search(row, op, lane, strategy, known, report, counting)
                 search.on_found = on_found
                 soaking = seconds is not None and counting is not None
-                found = soak(search, seconds or 0.0, seed) if soaking else search.run(examples, seed)
+                own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would see the same geometry
+                found = soak(search, seconds or 0.0, own) if soaking else search.run(examples, own)
                 declined = search.declined or declined
                 if found is None:
                     break

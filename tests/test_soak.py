@@ -54,7 +54,7 @@ def test_a_rare_mistake_is_found_and_shrunk() -> None:
     assert failure.case.options["dilation"] == 1
     sizes = [size for spec in failure.case.arrays if spec.shape for size in spec.shape]
     assert max(sizes) <= 4, f"not shrunk: {failure.case}"
-    assert report.cases > 20
+    assert report.cases >= 10
 
 
 def test_the_same_seed_soaks_the_same_cases() -> None:

@@ -203,10 +203,12 @@ UPSTREAM = (
     ),
 )
 
+ZERO = Explanation("zero", "it is 0 everywhere", makes=lambda answer, _: np.zeros_like(answer))
+
 GENERAL = (
     *FACTORS,
     *UPSTREAM,
-    Explanation("zero", "it is 0 everywhere", makes=lambda answer, _: np.zeros_like(answer)),
+    ZERO,
     *_other_gradients(),
     Explanation("result-flipped", "it comes out flipped along both image axes", makes=_flipped(-2, -1)),
     Explanation("spatial-axes-swapped", "its last two axes are swapped", makes=_swapped(-2, -1)),

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
 from numpy_cnn.common.architecture import Architecture
 from parity.explanations.explanation import Explanation, Question
+from parity.explanations.general import ZERO
 from parity.oracle import Array, Op, oracle
 
 QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # of a layer
@@ -123,6 +124,7 @@ PLACES = (
 
 def network(tried: Tried) -> Iterator[Explanation]:
     """Explanations for SimpleCNN, made of those for the rows of its layers."""
+    yield ZERO
     for name, which in (("first", slice(0, 1)), ("last", slice(-1, None))):
         sentence = f"only the {name} image of the batch counts"
         yield Explanation(f"{name}-sample-only", sentence, _of_batch(which))

@@ -21,7 +21,7 @@ def _transposed(array: Array) -> Array:
 
 
 def _reversed(array: Array) -> Array:
-    return np.flip(np.flip(array).copy())
+    return np.asarray(np.flip(np.flip(array).copy()))  # np.flip makes a scalar of an array without axes
 
 
 def _strided(array: Array) -> Array:

@@ -28,6 +28,11 @@ def calls(name: str, count: int = 60) -> Iterator[Inputs]:
         image, *rest = inputs.arrays
         if name in ("conv2d", "max_pool2d") and image is not None and len(image):
             yield inputs._replace(arrays=(image[0], *rest))
+        if name == "conv2d":  # of single pixels, which goes another way
+            weight, bias = rest
+            assert weight is not None
+            pixels = image, weight[:, :, :1, :1], bias
+            yield inputs._replace(arrays=pixels, options={"groups": inputs.options["groups"]})
 
 
 @pytest.mark.parametrize("name", ops.__all__)

@@ -184,14 +184,14 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "max_pool2d",
         (x[:, :, :1], 2),
         {"dilation": 2, "padding": 1},
-        "window 0 along the height meets no pixel: its taps lie 2 apart from -1 on, the image has 1 "
+        "the window along the height meets no pixel: its taps lie 2 apart from -1 on, the image has 1 "
         "(kernel 2, stride 2, padding 1)",
     ),
     (
         "max_pool2d",
         (x[..., :2], (1, 2)),
         {"dilation": 4, "padding": (0, 1), "stride": 2, "ceil_mode": True},
-        "window 0 along the width meets no pixel: its taps lie 4 apart from -1 on, the image has 2 "
+        "the window along the width meets no pixel: its taps lie 4 apart from -1 on, the image has 2 "
         "(kernel 2, stride 2, padding 1)",
     ),
     ("linear", (x, dense[0]), {}, "expected x (…, in) and weight (out, in), got (2, 4, 5, 6) and (6,)"),

@@ -171,6 +171,8 @@ def _axes_of(
     if len(images) != 4 or len(weight) != 4:
         raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {told}")
     kernels, channels = weight[:2]
+    if min(images[2:]) < 1:
+        raise ValueError(f"conv2d: the image has no pixels: {told}")
     if min(weight) < 1:
         raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {told}")
     if images[1] != channels * groups:
@@ -190,7 +192,7 @@ def _axes_of(
 
     def along(i: int) -> Axis:
         size, span = images[2 + i], spans[i]
-        if size < 1 or size + total[i] <= span:
+        if size + total[i] <= span:
             raise ValueError(
                 f"conv2d: the kernel spans {span + 1} pixels along the {('height', 'width')[i]}, the padded input "
                 f"only {size + total[i]} (size {size}, padding {padding!r}, dilation {dilation!r}): {told}"

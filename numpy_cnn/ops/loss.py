@@ -62,7 +62,8 @@ def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         return y.reshape(()), lambda dy: (row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("log_softmax", "dim", dim, x.ndim)
     z = _shifted(x, dim)
-    y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
+    with np.errstate(divide="ignore"):  # the sum over an axis of no entries
+        y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
 
     def pullback(dy: Array) -> tuple[Array]:
         dy = cotangent("log_softmax", dy, y)
@@ -108,7 +109,8 @@ def nll_loss(
     # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
     grids = np.ix_(*map(np.arange, target.shape))
     chosen = (*grids[:1], classes, *grids[1:])
-    losses = np.where(kept, -factor * x[chosen], x.dtype.type(0))  # not 0·x: an ignored −∞ would give NaN
+    with np.errstate(invalid="ignore"):  # 0·x of an ignored −∞ is NaN, and not taken
+        losses = np.where(kept, -factor * x[chosen], x.dtype.type(0))
     total = factor.sum(dtype=x.dtype)
     y = _reduced(losses, reduction, total)
 

@@ -1,5 +1,6 @@
 """Normalization over a batch."""
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -146,7 +147,7 @@ def _axes(x: Array) -> tuple[int, ...]:
 
 def _count(x: Array) -> int:
     """m, the numbers of a channel."""
-    return int(np.prod([x.shape[axis] for axis in _axes(x)], dtype=np.int64))
+    return math.prod(x.shape[axis] for axis in _axes(x))
 
 
 def _sum(x: Array) -> Array:

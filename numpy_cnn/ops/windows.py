@@ -68,7 +68,7 @@ class Axis(NamedTuple):
         step = self.stride // gcd(self.stride, self.dilation)  # between taps of one phase
         for phase in range(min(self.stride, self.size)):
             met = [i for i in range(self.kernel) if (phase + self.padding - i * self.dilation) % self.stride == 0]
-            taps = slice(met[-1], met[0] - 1 if met[0] else None, -step) if met else slice(0)
+            taps = slice(met[-1], None, -step) if met else slice(0)
             first = (phase + self.padding - met[-1] * self.dilation) // self.stride if met else 0
             inputs = slice(phase, None, self.stride)
             apart = self.dilation * step // self.stride

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from parity.report.objects import Failure, Report
 
 _LENGTH = re.compile(r" axis \d|^gradient\d")  # of one axis, or one of an optimizer's steps: too many to tell
+_REPRODUCED = re.compile(r"(?P<explanation>.*\(which reproduces [^()]*\)); (?P<message>.*)", re.DOTALL)
+_FRACTIONS = re.compile(r"; error \S+ of its bound, the oracle's \S+")  # `who` tells the same, not as fractions
+_EITHER = ("it fails too with float32", "it fails too with float64")  # as nearly all do
+_WIDTH = 115
 
 LANES = {
     "exact": "small integers, every sum exact: both must agree to the bit",
@@ -66,12 +70,8 @@ def notes_of(report: "Report") -> list[str]:
 def told(failure: "Failure") -> str:
     """One failure from top to bottom: what, where, who, on which numbers, when, and how to see it again."""
     evidence = failure.evidence
-    lines = [
-        f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})",
-        f"  {failure.diagnosis}",
-    ]
-    if failure.formula:
-        lines.append(f"  this contradicts {failure.formula}")
+    lines = [f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})"]
+    lines += _said(failure)
     if failure.verdict == "manners":
         lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
     elif failure.verdict == "convention":
@@ -80,7 +80,7 @@ def told(failure: "Failure") -> str:
         lines.append("  only where values are NaN, ±inf or −0; accept 'special' to do without")
     elif failure.aspect == "ties":
         lines.append("  accept 'ties' to do without")
-    if failure.place:
+    if failure.place and not _names_a_line(failure):
         lines.append(f"  at {failure.place}")
     if evidence is not None:
         agrees = f"; agrees: {', '.join(evidence.agrees)}" if evidence.agrees else ""
@@ -120,11 +120,35 @@ def who(failure: "Failure", c: Comparison) -> str:
     ours, theirs = c.errors
     side = {"implementation": "yours", "oracle": "torch", "both": "both"}[failure.wrong_side]
     said = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed in double precision"
-    if c.allowed and np.isfinite([ours, theirs]).all():
+    if _measured(c):
         said += (
             f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and {c.allowed:.2g} can be due to rounding"
         )
     return said
+
+
+def _said(failure: "Failure") -> list[str]:
+    """The diagnosis, a line each: an explanation, what it contradicts, what is wrong in numbers."""
+    lines, message = [], failure.diagnosis
+    if reproduced := _REPRODUCED.fullmatch(message):
+        message = reproduced["message"]
+        lines.append(f"  {reproduced['explanation']}")
+    if failure.formula:
+        lines.append(f"  this contradicts {failure.formula}")
+    c = failure.evidence and failure.evidence.comparison
+    if c and failure.wrong_side != "undecided" and _measured(c):
+        message = _FRACTIONS.sub("", message)
+    return [*lines, f"  {message}"]
+
+
+def _measured(c: Comparison) -> bool:
+    """Whether errors and what is allowed can be told as numbers."""
+    return bool(c.allowed and np.isfinite(c.errors).all())
+
+
+def _names_a_line(failure: "Failure") -> bool:
+    """Whether the diagnosis ends with the line that raised, which is nearer than where the function begins."""
+    return failure.aspect == "raised" and re.search(r"\(\S+:\d+\)$", failure.diagnosis) is not None
 
 
 def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
@@ -142,15 +166,25 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
     needed = [text for text in evidence.needed if not text.startswith("rarely")]  # of a few cases: no finding
     lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(needed)]
     if not _always(evidence):
-        if evidence.varied:
+        if evidence.varied and evidence.varied[-1] not in _EITHER:
             lines.append(f"  on this case {', '.join(evidence.varied)}")
-        alike = [facet for facet in evidence.alike if not _LENGTH.search(facet)]
+        alike = [facet for facet in evidence.alike if not _LENGTH.search(facet) and facet != "float64"]
         if alike:
-            lines.append(f"  fails alike with and without: {', '.join(alike)}")
+            lines.append(_in_a_line("  fails alike with and without: ", alike))
     if evidence.script:
         lines += ["  by itself, without parity:", ""]
         lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
     return lines
+
+
+def _in_a_line(start: str, names: list[str]) -> str:
+    """As many of the names as fit into a line, and how many there are besides."""
+    told = f"{start}{', '.join(names)}"
+    for shown in range(len(names) - 1, 0, -1):
+        if len(told) <= _WIDTH:
+            break
+        told = f"{start}{', '.join(names[:shown])}, and {len(names) - shown} more"
+    return told
 
 
 def _always(evidence: Evidence) -> bool:

@@ -1,23 +1,26 @@
-"""Fill in the code of the pages from the source, so that the two cannot drift apart.
+"""Fill in the pages' code from the source, and their mistakes from the exam, so that nothing drifts apart.
 
     python docs/build.py            # write the pages
     python docs/build.py --check    # write nothing; exit 1 where a page differs from a fresh build
 
-A page marks a place by a comment. The fenced block behind it is this script's, and written anew each time:
+A page marks a place by a comment. What stands behind it is this script's, and written anew each time:
 
     <!-- code numpy_cnn/ops/linear.py linear -->                          a whole function, without its docstring
     <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that give dw a value,
                                                                           but for branches that return or raise
     <!-- code numpy_cnn/optim.py Adam.step: "g - m" … "m += " -->         from one line to another
     <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a piece of it
+    <!-- mistakes relu-slope-at-zero relu-in-place -->                     a table of planted bugs, by their names
 """
 
 import argparse
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PLACE = re.compile(
@@ -25,12 +28,25 @@ PLACE = re.compile(
     r"(?:<!-- fmt: off -->\n```python\n.*?^```\n<!-- fmt: on -->\n)?",
     re.MULTILINE | re.DOTALL,
 )
+TABLE = re.compile(r"^<!-- mistakes(?P<names>(?:\s+[\w-]+)+?)\s+-->\n(?:\n(?:\|.*\n)+)?", re.MULTILINE)
+EXAMPLES, SEED = 200, 0  # of the exam, as `python -m parity self-test` sits it by default
+ISSUE = re.compile(r"(?P<repository>\S+/\S+)#(?P<number>\d+)")
 PART = re.compile(r'"(?P<start>[^"]+)"(?: … "(?P<end>[^"]+)")?|(?P<name>\w+)')
 Function = ast.FunctionDef | ast.ClassDef
 
 
 class Missing(Exception):  # noqa: N818  # what it says, not that it is an error, is its name
-    """A page asks for code that the source does not have."""
+    """A page asks for code, or for a mistake, that is not there."""
+
+
+class Shown(NamedTuple):
+    """A mistake as the exam meets it."""
+
+    row: str
+    says: str
+    where: str  # quantities and lane
+    name: str  # what the harness says
+    source: str
 
 
 def pages(root: Path) -> list[Path]:
@@ -58,10 +74,79 @@ def built(text: str, root: Path) -> str:
         # An excerpt, moved to the left, is not how ruff would break its lines.
         return f"{marker}\n<!-- fmt: off -->\n{block}\n<!-- fmt: on -->\n"
 
+    def fill_table(place: re.Match[str]) -> str:
+        marker = place[0].partition("-->")[0]
+        try:
+            return f"{marker}-->\n\n{table(place['names'].split())}"
+        except Missing as missing:
+            raise Missing(f"line {text.count(chr(10), 0, place.start()) + 1}: {missing}") from missing
+
     for line, content in enumerate(text.splitlines(), start=1):
         if content.startswith("<!-- code") and not PLACE.match(f"{content}\n"):
             raise Missing(f"line {line}: {content} should read <!-- code FILE OBJECT[: PARTS] -->")
-    return PLACE.sub(fill, text)
+    for place in re.finditer(r"^<!-- mistakes", text, re.MULTILINE):
+        if not TABLE.match(text, place.start()):
+            line = text.count("\n", 0, place.start()) + 1
+            raise Missing(f"line {line}: this should read <!-- mistakes NAME NAME … -->, and a table may follow")
+    return TABLE.sub(fill_table, PLACE.sub(fill, text))
+
+
+def table(names: list[str]) -> str:
+    """Mistakes of the catalogue: what is wrong, how it shows, what the harness calls it, where it was met."""
+    found = [mistake(name) for name in names]
+    sourced = any(shown.source for shown in found)
+    several = len({shown.row for shown in found}) > 1
+    lines = [["What is wrong", "Where it shows", "What the harness says"], ["---", "---", "---"]]
+    lines += [
+        [f"{shown.row}: {shown.says}" if several else shown.says, shown.where, shown.name] for shown in found
+    ]
+    if sourced:
+        for cells, cell in zip(lines, ["Met in", "---", *(_linked(shown.source) for shown in found)], strict=True):
+            cells.append(cell)
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n" for cells in lines)
+
+
+@cache
+def mistake(name: str) -> Shown:
+    """What the exam finds of one mistake, and the sentence by which it is explained.
+
+    Raises:
+        Missing: the catalogue has no such mistake, or the exam does not find it.
+    """
+    from parity.adapters import adapt
+    from parity.containment import contained
+    from parity.explanations import explain
+    from parity.planted import PLANTED
+    from parity.planted.exam import SPEAK_FOR_THEMSELVES, first_failure
+    from parity.registry import ROWS
+
+    entry = next((entry for entry in PLANTED if entry.name == name), None)
+    if entry is None:
+        raise Missing(f"the catalogue has no {name}; python -m parity self-test --json - tells what it has")
+    row = ROWS[entry.row]
+    caught, cases = first_failure(row, entry.op, EXAMPLES, SEED)
+    if caught is None:
+        raise Missing(f"{name} is not found in {cases} cases")
+    quantities = list(dict.fromkeys(difference.quantity for difference in caught.differences))
+    with contained():
+        explained = [explain(row, adapt(entry.op), caught.lane, quantity) for quantity in quantities]
+    sentences = dict.fromkeys(
+        f"{'' if found.always else 'where it fails, '}{found.explanation.sentence}"
+        for found in explained
+        if found is not None
+    )
+    first = caught.differences[0]
+    if not sentences and first.aspect in SPEAK_FOR_THEMSELVES:
+        sentences = dict.fromkeys([re.sub(r": \d+ of \d+ wrong.*", "", first.message)])
+    where = f"{', '.join(quantities)} in the {caught.lane} lane"
+    told = "; ".join(sentences) or "no name: nothing that is searched reproduces it"
+    return Shown(entry.row, entry.says, where, told, entry.source)
+
+
+def _linked(source: str) -> str:
+    """An issue as a link; GitHub leads on to a pull request of that number."""
+    issue = ISSUE.fullmatch(source)
+    return f"[{source}](https://github.com/{issue['repository']}/issues/{issue['number']})" if issue else source
 
 
 def excerpt(source: str, name: str, parts: str | None = None) -> str:
@@ -179,7 +264,9 @@ def _indent(line: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build the pages or check them, and give the exit code."""
-    parser = argparse.ArgumentParser(description="Fill in the code of the pages from the source.")
+    parser = argparse.ArgumentParser(
+        description="Fill in the pages' code from the source, and their mistakes from the exam."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose pages and source are meant")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The pages tell the truth: their code is the source's, their examples run, their links lead somewhere."""
+"""The pages tell the truth: code is the source's, mistakes are the exam's, examples run, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMPLES = {name: page for name, page in PAGES.items() if ">>>" in page.read_tex
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_code_is_the_source_s(name: str) -> None:
+def test_code_is_the_source_s_and_mistakes_are_the_exam_s(name: str) -> None:
     text = PAGES[name].read_text(encoding="utf-8")
     assert build.built(text, ROOT) == text, f"{name} is stale: run python docs/build.py"
 
@@ -177,6 +177,47 @@ def test_what_is_missing_is_told(name: str, parts: str | None, message: str) -> 
 def test_a_misspelt_marker_is_told() -> None:
     with pytest.raises(build.Missing, match=re.escape("line 3: <!-- code ops.py relu y --> should")):
         build.built("# Page\n\n<!-- code ops.py relu y -->\n", ROOT)
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "/derivations/" in name])
+def test_a_derivation_ends_with_six_to_ten_mistakes(name: str) -> None:
+    (place,) = build.TABLE.finditer(PAGES[name].read_text(encoding="utf-8"))
+    names = place["names"].split()
+    assert 6 <= len(names) <= 10
+    assert len({*names}) == len(names)
+
+
+def test_a_table_tells_what_is_wrong_where_it_shows_what_it_is_called_and_where_it_was_met() -> None:
+    _, _, dense, flatten = build.table(["linear-dw-doubled", "flatten-order-f"]).splitlines()
+    assert [cell.strip() for cell in dense.split("|")[1:-1]] == [
+        "linear: A factor 2 is left in dw.",
+        "grad_weight in the exact lane",
+        "it is twice too large",
+        "[bighuang624/Andrew-Ng-Deep-Learning-notes#10]"
+        "(https://github.com/bighuang624/Andrew-Ng-Deep-Learning-notes/issues/10)",
+    ]
+    assert flatten.startswith("| flatten: The pixels come out column by column. | output, grad_input in the exact")
+
+
+def test_a_table_is_written_anew() -> None:
+    marker = "# Page\n\n<!-- mistakes relu-slope-at-zero\n  relu-in-place\n-->\n"
+    fresh = build.built(f"{marker}\nand on\n", ROOT)
+    assert fresh.startswith(f"{marker}\n| What is wrong |")
+    assert "| the forward wrote to the input |\n\nand on\n" in fresh
+    assert build.built(fresh, ROOT) == fresh
+    assert build.built(fresh.replace("torch gives 0", "torch gives 1"), ROOT) == fresh
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("<!-- mistakes relu-slope-at-zero relu-quite-right -->", "the catalogue has no relu-quite-right"),
+        ("<!-- mistakes: relu-slope-at-zero -->", "this should read <!-- mistakes NAME NAME … -->"),
+    ],
+)
+def test_a_mistake_that_is_not_there_is_told(marker: str, message: str) -> None:
+    with pytest.raises(build.Missing, match=re.escape(f"line 3: {message}")):
+        build.built(f"# Page\n\n{marker}\n", ROOT)
 
 
 def test_command_checks_then_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

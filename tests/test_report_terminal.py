@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 import parity
 from numpy_cnn import ops
 from parity.cases import Dtype, Lane
 from parity.oracle import Array, Op
+from parity.report.terminal import map_lines
 
 
 def doubled(x: Array, dim: int) -> Any:
@@ -63,3 +66,14 @@ def test_a_long_list_is_one_line() -> None:
     assert len(alike[0]) <= 115
     assert alike[0].endswith(" more")
     assert "float64" not in alike[0]
+
+
+def test_a_map_of_many_pictures_shows_a_row_of_them() -> None:
+    wrong = np.zeros((16, 2, 4, 2), bool)
+    wrong[0, 0, 1, 1] = True
+    legend, indices, *pictures, end = map_lines(wrong, "this case")
+    assert legend == "  on a larger case (# wrong, · right; 13 of 32 pictures): this case"
+    assert indices.split("  ")[2:4] == ["[0, 0]", "[0, 1]"]
+    assert [line[:6] for line in pictures] == ["    ··", "    ·#", "    ··", "    ··"]
+    assert end == ""
+    assert map_lines(wrong[0, 0], "c")[0] == "  on a larger case (# wrong, · right): c"

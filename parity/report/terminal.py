@@ -10,7 +10,7 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from parity.report.evidence import Comparison, Evidence
+from parity.report.evidence import Array, Comparison, Evidence
 from parity.report.tables import beside, grid, map_of, number
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _said(failure: "Failure") -> list[str]:
     lines, message = [], failure.diagnosis
     if reproduced := _REPRODUCED.fullmatch(message):
         message = reproduced["message"]
-        lines.append(f"  {reproduced['explanation']}")
+        lines.append(f"  {reproduced['explanation'].removeprefix('a convention: ')}")  # a line below says so
     if failure.formula:
         lines.append(f"  this contradicts {failure.formula}")
     c = failure.evidence and failure.evidence.comparison
@@ -162,7 +162,7 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
         lines += [*_indented(beside(columns)), ""]
     # Special values stand anywhere, so that there is no pattern to see.
     if failure.lane != "special" and (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
-        lines += [f"  on a larger case (# wrong, · right): {evidence.wider_case}", *_indented(map_of(c.wrong)), ""]
+        lines += map_lines(c.wrong, evidence.wider_case)
     needed = [text for text in evidence.needed if not text.startswith("rarely")]  # of a few cases: no finding
     lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(needed)]
     if not _always(evidence):
@@ -175,6 +175,15 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
         lines += ["  by itself, without parity:", ""]
         lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
     return lines
+
+
+def map_lines(wrong: Array, case: str) -> list[str]:
+    """Where the entries of a larger case are wrong: one row of pictures, for more of them say no more."""
+    pictures, legend = map_of(wrong), "# wrong, · right"
+    if "" in pictures:
+        pictures = pictures[: pictures.index("")]
+        legend += f"; {pictures[0].count('[')} of {int(np.prod(wrong.shape[:-2]))} pictures"
+    return [f"  on a larger case ({legend}): {case}", *_indented(pictures), ""]
 
 
 def _in_a_line(start: str, names: list[str]) -> str:

@@ -1,0 +1,69 @@
+"""The page on checking one's own layers prints what its commands print, one after the other.
+
+How many cases there were, and what a failure depends on, hang on what the machine manages in its time and on the
+strategies; of these lines the words are compared, or nothing.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from programs import ROOT
+
+PAGE = (ROOT / "docs" / "checking-your-own-layers.md").read_text(encoding="utf-8")
+LEARNT = ("  fails ", "        and only ", "  on this case ")  # from as many cases as could be run
+COUNTED = re.compile(r"^  linear |which reproduces|cases, seed|^ *─+$|^ *(row|worst error) ")
+
+
+def shown() -> list[tuple[str, list[str]]]:
+    """(command, the lines below it), in the page's order; without output a command is a mention."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):
+        for command, lines in re.findall(r"^\$ python -m (parity .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+            if lines:
+                found.append((command, lines.splitlines()))
+    return found
+
+
+def stable(lines: list[str], home: Path) -> list[str]:
+    """What any machine prints: counts and widths left out."""
+    kept = []
+    for line in lines:
+        line = line.rstrip().replace(str(home), "/home/me")
+        if line and not line.startswith(LEARNT):
+            kept.append(" ".join(re.sub(r"\d[\d.]*|─+", "", line).split()) if COUNTED.search(line) else line)
+    return kept
+
+
+def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    shutil.copytree(ROOT / "docs" / "examples", home / "docs" / "examples")
+    layer = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert layer is not None
+    source, commands = layer[1], shown()
+    assert [command.split()[1] for command, _ in commands] == ["check", "check", "replay", "check"]
+    for command, lines in commands:
+        if command.startswith("parity replay"):  # "With `mean` replaced by `sum`"
+            assert "drows.mean(axis=0)" in source
+            source = source.replace("drows.mean(axis=0)", "drows.sum(axis=0)")
+        (home / "my_layers.py").write_text(source, encoding="utf-8")
+        folder = [] if "my_layers" in command or "replay" in command else ["--failures", "elsewhere"]
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(command), *folder],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=home,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        printed, expected = stable(done.stdout.splitlines(), home), stable(lines, home)
+        failing = any("disagreement" in line or line == "…" for line in expected)
+        assert done.returncode == (1 if failing else 0), f"{done.stdout}\n{done.stderr}"
+        if "…" in expected:  # lines left out before and after
+            start = printed.index(expected[1])
+            printed, expected = printed[start : start + len(expected) - 2], expected[1:-1]
+        assert printed == expected, command

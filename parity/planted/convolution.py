@@ -308,23 +308,19 @@ def conv_dw_cut_from_the_end(*arrays: Any, **options: Any) -> Called:
     return textbook(*arrays, **options, patches_of_dw=patches)
 
 
-@planted("conv2d", explained=("result-shifted",))
+@planted("conv2d", explained=("same-pads-in-front", "result-shifted"))
 def conv_same_pads_in_front(
     x: Array, w: Array, b: Array | None = None, padding: Any = 0, **options: Any
 ) -> Called:
     """Of an odd number of zeros, "same" puts the larger half above and to the left."""
     if padding != "same":
         return ops.conv2d(x, w, b, padding=padding, **options)
-    odd = [d * (k - 1) % 2 for d, k in zip(pair(options.get("dilation", 1)), w.shape[2:], strict=True)]
+    total = [d * (k - 1) for d, k in zip(pair(options.get("dilation", 1)), w.shape[2:], strict=True)]
+    (top, left), (bottom, right) = [t - t // 2 for t in total], [t // 2 for t in total]
+    wide = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     return edited(
-        ops.conv2d(
-            np.pad(x, ((0, 0), (0, 0), (odd[0], 0), (odd[1], 0)))[:, :, : x.shape[2], : x.shape[3]],
-            w,
-            b,
-            padding="same",
-            **options,
-        ),
-        dx=lambda g: np.pad(g, ((0, 0), (0, 0), (0, odd[0]), (0, odd[1])))[:, :, odd[0] :, odd[1] :],
+        ops.conv2d(wide, w, b, **options),
+        dx=lambda g: g[:, :, top : top + x.shape[2], left : left + x.shape[3]],
     )
 
 
@@ -647,7 +643,7 @@ def conv_dw_stride_of_height_for_both(*arrays: Any, **options: Any) -> Called:
     )
 
 
-@planted("conv2d")
+@planted("conv2d", explained=("summed-over-groups",))
 def conv_dw_summed_over_groups(x: Array, w: Array, b: Array | None = None, **options: Any) -> Called:
     """The groups add up to one dw, which every group then gets."""
     groups = options["groups"]
@@ -671,7 +667,7 @@ def conv_db_last_sample_only(*arrays: Any, **options: Any) -> Called:
     return y, pulled
 
 
-@planted("conv2d", explained=("first-sample-only",))
+@planted("conv2d", explained=("first-sample-only", "first-sample-for-all"))
 def conv_dx_of_the_first_image(*arrays: Any, **options: Any) -> Called:
     """Every image gets the dx of the first."""
     return edited(

@@ -150,6 +150,7 @@ def _adam(
     second: Callable[[Array], Array] = np.square,
     largest: str = "before",
     none_counts: bool = False,
+    none_decays: bool = False,
 ) -> Trajectory:
     w = parameter.astype(np.float64)
     m, v, most = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
@@ -172,6 +173,8 @@ def _adam(
             w = w - lr * (m / c1) / denominator(held, c2, eps)
             if decay == "after":
                 w = w - lr * weight_decay * w
+        elif none_decays:
+            w = w - lr * weight_decay * w
         trajectory.append(w)
     return np.stack(trajectory).astype(parameter.dtype), None
 
@@ -357,9 +360,7 @@ def adamw_amsgrad_after_correction(parameter: Array, *gradients: Array | None, *
 @planted("AdamW", explained=("none-counts",))
 def adamw_none_decays(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """A parameter without a gradient shrinks all the same."""
-    right, _ = _adam(parameter, gradients, **settings, decay="decoupled")
-    shrunk = np.cumsum([g is None for g in gradients]).reshape(-1, *[1] * parameter.ndim)
-    return (right * (1 - settings["lr"] * settings["weight_decay"]) ** shrunk).astype(parameter.dtype), None
+    return _adam(parameter, gradients, **settings, decay="decoupled", none_decays=True)
 
 
 @planted("SGD")

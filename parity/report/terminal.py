@@ -20,6 +20,7 @@ _LENGTH = re.compile(r" axis \d|^gradient\d")  # of one axis, or one of an optim
 _REPRODUCED = re.compile(r"(?P<explanation>.*\(which reproduces [^()]*\)); (?P<message>.*)", re.DOTALL)
 _FRACTIONS = re.compile(r"; error \S+ of its bound, the oracle's \S+")  # `who` tells the same, not as fractions
 _EITHER = ("it fails too with float32", "it fails too with float64")  # as nearly all do
+_CELL = re.compile(r"\d+\.py:\d+")  # the file that a notebook makes of a cell: nobody can open it
 _WIDTH = 115
 
 LANES = {
@@ -80,7 +81,7 @@ def told(failure: "Failure") -> str:
         lines.append("  only where values are NaN, ±inf or −0; accept 'special' to do without")
     elif failure.aspect == "ties":
         lines.append("  accept 'ties' to do without")
-    if failure.place and not _names_a_line(failure):
+    if failure.place and not _CELL.fullmatch(failure.place) and not _names_a_line(failure):
         lines.append(f"  at {failure.place}")
     if evidence is not None:
         agrees = f"; agrees: {', '.join(evidence.agrees)}" if evidence.agrees else ""

@@ -194,6 +194,24 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "the window along the width meets no pixel: its taps lie 4 apart from -1 on, the image has 2 "
         "(kernel 2, stride 2, padding 1)",
     ),
+    (
+        "conv2d",
+        (x[:, :, :0], square),
+        {"padding": 4},
+        f"the image has no pixels: input (2, 4, 0, 6), weight {square.shape}",
+    ),
+    (
+        "conv2d",
+        (x[..., :0], square),
+        {"padding": 4},
+        f"the image has no pixels: input (2, 4, 5, 0), weight {square.shape}",
+    ),
+    (
+        "linear",
+        (x, dense.astype(np.float64)),
+        {},
+        "all arrays must share one floating dtype of at most 64 bits, got input float32, weight float64",
+    ),
     ("linear", (x, dense[0]), {}, "expected x (…, in) and weight (out, in), got (2, 4, 5, 6) and (6,)"),
     ("linear", (x[..., :5], dense), {}, "expected x (…, in) and weight (out, in), got (2, 4, 5, 5) and (3, 6)"),
     ("linear", (x[0, 0, 0, 0], dense), {}, "expected x (…, in) and weight (out, in), got () and (3, 6)"),

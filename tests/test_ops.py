@@ -140,6 +140,8 @@ NOBODY = np.full(3, -100)
     [
         ("softmax", (INFINITE,), {"dim": 1}),
         ("log_softmax", (INFINITE[:1],), {"dim": 1}),
+        ("log_softmax", (np.zeros((2, 0)),), {"dim": 1}),
+        ("nll_loss", (INFINITE[1:2, :2], NOBODY[:1]), {"reduction": "sum"}),
         ("nll_loss", (np.zeros((3, 2)), NOBODY), {}),
         ("nll_loss", (np.zeros((0, 2)), NOBODY[:0]), {}),
         ("cross_entropy", (np.zeros((3, 2)), NOBODY), {}),
@@ -148,6 +150,7 @@ NOBODY = np.full(3, -100)
         ("relu", (INFINITE,), {}),
         ("batch_norm", (INFINITE, None, None), {"training": True}),
         ("batch_norm", (INFINITE[:0], None, None), {"training": True}),
+        ("batch_norm", (INFINITE[:1], INFINITE[0], np.ones(3)), {}),
     ],
 )
 @pytest.mark.parametrize("dy", [0.0, 1.0, np.inf, np.nan])
@@ -156,3 +159,16 @@ def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
 ) -> None:
     y, pullback = getattr(ops, name)(*arrays, **options)  # warnings are errors here
     pullback(np.full_like(y, dy))
+
+
+@pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])
+def test_of_zeros_of_both_signs_pooling_returns_the_first(zeros: tuple[float, float]) -> None:
+    y, _ = ops.max_pool2d(np.array(zeros).reshape(1, 1, 1, 2), (1, 2))
+    assert np.signbit(y[0, 0, 0, 0]) == np.signbit(zeros[0])
+
+
+def test_an_upstream_number_takes_the_outputs_dtype() -> None:
+    x = np.ones((2, 3), np.float32)
+    for gradient in ops.mse_loss(x, 0 * x)[1](0.5):  # type: ignore[arg-type]  # a loss's upstream may be a number
+        assert gradient is not None
+        assert gradient.dtype == np.float32

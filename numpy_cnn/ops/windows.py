@@ -97,7 +97,7 @@ def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
 def _reach(windows: tuple[tuple[Axis, Axis], ...]) -> tuple[int, int, int, int]:
     """How far the windows reach beyond the image, above, below, left and right."""
     margins = [(*rows.margins(), *columns.margins()) for rows, columns in windows]
-    above, below, left, right = (max(0, *side) for side in zip((0, 0, 0, 0), *margins, strict=True))
+    above, below, left, right = (max(side) for side in zip((0, 0, 0, 0), *margins, strict=True))
     return above, below, left, right
 
 

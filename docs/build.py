@@ -130,16 +130,18 @@ def mistake(name: str) -> Shown:
     quantities = list(dict.fromkeys(difference.quantity for difference in caught.differences))
     with contained():
         explained = [explain(row, adapt(entry.op), caught.lane, quantity) for quantity in quantities]
-    sentences = dict.fromkeys(
-        f"{'' if found.always else 'where it fails, '}{found.explanation.sentence}"
-        for found in explained
+    sentences = {
+        quantity: f"{'' if found.always else 'where it fails, '}{found.explanation.sentence}"
+        for quantity, found in zip(quantities, explained, strict=True)
         if found is not None
-    )
-    first = caught.differences[0]
+    }
+    first, different = caught.differences[0], {*sentences.values()}
     if not sentences and first.aspect in SPEAK_FOR_THEMSELVES:
-        sentences = dict.fromkeys([re.sub(r": \d+ of \d+ wrong.*", "", first.message)])
+        different = {re.sub(r": \d+ of \d+ wrong.*", "", first.message)}
+    told = "; ".join(f"{quantity}: {sentence}" for quantity, sentence in sentences.items())
+    if len(different) < 2:
+        told = next(iter(different), "no name: nothing that is searched reproduces it")
     where = f"{', '.join(quantities)} in the {caught.lane} lane"
-    told = "; ".join(sentences) or "no name: nothing that is searched reproduces it"
     return Shown(entry.row, entry.says, where, told, entry.source)
 
 

@@ -198,13 +198,13 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "conv2d",
         (x[:, :, :0], square),
         {"padding": 4},
-        f"the image has no pixels: input (2, 4, 0, 6), weight {square.shape}",
+        f"the image has no pixels: input (2, 4, 0, 6), weight {square.shape}, groups 1",
     ),
     (
         "conv2d",
         (x[..., :0], square),
         {"padding": 4},
-        f"the image has no pixels: input (2, 4, 5, 0), weight {square.shape}",
+        f"the image has no pixels: input (2, 4, 5, 0), weight {square.shape}, groups 1",
     ),
     (
         "linear",

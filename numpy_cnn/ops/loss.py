@@ -201,7 +201,7 @@ def _shifted(x: Array, dim: int) -> Array:
 def _reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
     if reduction == "none":
         return np.asarray(losses)
-    summed = losses.sum(dtype=losses.dtype)
+    summed = losses.sum()
     with np.errstate(invalid="ignore"):  # of no weight it is 0/0
         return np.asarray(summed / total if reduction == "mean" else summed)
 

@@ -87,6 +87,8 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
             arrays = _normalized(arrays, first, options, wanted)
+        if "target" in arrays and options.get("reduction") == "mean" != case.options["reduction"]:
+            arrays = _dyadic(arrays, first)
         _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
             options["padding"] = _allowed_padding(options, arrays[first].shape or ())
@@ -152,6 +154,23 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
     if len(shape) == 1 and rank > 1:
         shape = (1, *shape)
     return (*shape[:rank], *(1,) * (rank - len(shape)))
+
+
+def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
+    """As many samples as a power of two, all of weight 1: then a mean, not meant by whoever drew them, is exact."""
+    target, x = arrays["target"], arrays[first]
+    assert target.shape is not None
+    assert x.shape is not None
+
+    def least(size: int) -> int:
+        return 1 << size.bit_length() - 1 if size else 0
+
+    around = tuple(map(least, target.shape))
+    if target.kind != "classes":
+        return arrays | {first: replace(x, shape=around), "target": replace(target, shape=around)}
+    shape = (*around[:1], target.classes, *around[1:])
+    found = {first: replace(x, shape=shape), "target": replace(target, shape=around, ignored=None)}
+    return arrays | found | ({"weight": replace(arrays["weight"], shape=None)} if "weight" in arrays else {})
 
 
 def _following(

@@ -387,3 +387,17 @@ def test_flags_of_the_command(trouble: Path, capsys: pytest.CaptureFixture[str])
     ):
         assert main(arguments) == 2
         assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_loss_narrowed_to_its_mean_stays_exact() -> None:
+    def mse(x: Any, target: Any) -> Any:
+        error = x - target
+        return np.asarray(np.mean(error**2, dtype=x.dtype)), lambda dy: (
+            dy * (2 / error.size) * error,  # another order of the divisions, which a size of 3 would show
+            -dy * (2 / error.size) * error,
+        )
+
+    report = parity.check(
+        "mse_loss", mse, examples=200, lanes=["exact"], supports={"reduction": "mean"}, accept=["dtype"]
+    )
+    assert report.ok, f"\n{report}"

@@ -157,7 +157,7 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
 
 
 def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
-    """As many samples as a power of two, all of weight 1: then a mean, not meant by whoever drew them, is exact."""
+    """As many samples as a power of two, all of weight 1: a mean that nobody meant is then exact, too."""
     target, x = arrays["target"], arrays[first]
     assert target.shape is not None
     assert x.shape is not None

@@ -1,6 +1,7 @@
 """`self-test`: the harness itself, on implementations with known mistakes and on such that are right."""
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ class SelfTest:
         console.print(
             f"{caught} of {len(bugs)} bugs found; {sum(o.caught for o in outcomes if not o.wrong)} of "
             f"{len(outcomes) - len(bugs)} right implementations flagged; seed {self.seed}, "
-            f"{time.perf_counter() - begun:.0f} s"
+            f"{time.perf_counter() - begun:.0f} s, of which the search for a bug's name took "
+            f"{statistics.median([o.seconds for o in bugs if o.caught] or [0.0]):.2g} s at the median, "
+            f"{max((o.seconds for o in bugs), default=0.0):.2g} s at most"
         )
         if self.json is not None:
             values = {"schema": 1, "ok": not failed, "outcomes": [outcome.to_json() for outcome in outcomes]}

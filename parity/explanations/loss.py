@@ -233,21 +233,23 @@ def _target_added(question: Question) -> Array:
     return 2 * _target_not_subtracted(question) - question.answer()
 
 
+REDUCED = tuple(
+    Explanation(
+        "reduction-ignored",
+        f"reduction is ignored: it is the gradient of {what}",
+        _reduced_always(reduction),
+        quantities="grad_",
+    )
+    for reduction, what in (("mean", "the mean"), ("sum", "the sum"))
+)
+
 MEANS = (
     Explanation(
         "mean-missing",
         "the division of the mean is missing",
         makes=_denominator(lambda _: 1.0),
     ),
-    *(
-        Explanation(
-            "reduction-ignored",
-            f"reduction is ignored: it is the gradient of {what}",
-            _reduced_always(reduction),
-            quantities="grad_",
-        )
-        for reduction, what in (("mean", "the mean"), ("sum", "the sum"))
-    ),
+    *REDUCED,
     Explanation(
         "ignore-index-ignored",
         "ignored targets are taken for class 0",
@@ -370,6 +372,7 @@ MSE = (
             answer * answer.dtype.type(_entries(question)) if question.options["reduction"] == "mean" else answer
         ),
     ),
+    *REDUCED,
     *REDUCTIONS,
     Explanation(
         "absolute-error",

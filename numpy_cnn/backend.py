@@ -83,7 +83,8 @@ class Backend:
 
         The calling thread takes the first part. So Ctrl-C finds it at work, as it does without helpers.
         """
-        size = max(1, -(-images // self.threads))
+        # A thread with less than a slice waits for the interpreter longer than it computes.
+        size = max(SLICE, -(-images // self.threads))
         first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
         begun = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
         yield work(first)

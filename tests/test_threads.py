@@ -20,7 +20,7 @@ from numpy_cnn.common.config import OptimizerConfig
 from numpy_cnn.common.initial import initial_parameters
 
 TINY: Architecture = preset("tiny")
-SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6, "--epochs", 2)
+SMALL = ("--limit", 400, "--batch-size", 130, "--filters", 2, "--hidden", 6, "--epochs", 2)
 
 
 def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -63,6 +63,7 @@ def test_a_run_ends_in_the_same_bits_each_time(threads: int) -> None:
 def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of three threads at work waits for the others: with fewer this would never end."""
     together = threading.Barrier(3, timeout=60)
+    monkeypatch.setattr(backend, "SLICE", 3)  # a thread gets a slice at least
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=3)
     model, seen = network.model, []
 
@@ -78,7 +79,8 @@ def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("bad", [0, 7])  # of the calling thread's part, and of the other's
-def test_an_error_in_a_thread_comes_out(bad: int) -> None:
+def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+    monkeypatch.setattr(backend, "SLICE", 1)
     network = backend.Backend(
         preset("hidden"), initial_parameters(preset("hidden"), 0), OptimizerConfig(), threads=2
     )
@@ -89,7 +91,8 @@ def test_an_error_in_a_thread_comes_out(bad: int) -> None:
 
 
 @pytest.mark.parametrize("setting", ["ignore", "raise"])
-def test_every_thread_minds_overflow_as_the_calling_one(setting: str) -> None:
+def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr(backend, "SLICE", 1)
     images = np.zeros((2, TINY.in_channels, *TINY.image_size), np.float32)
     images[1] = 1e38  # in the part of the other thread; its own setting would be a warning
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=2)
@@ -118,7 +121,18 @@ def test_both_programs_train_on_two_threads(tmp_path: Path, program: str) -> Non
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal as a terminal sends it")
 def test_ctrl_c_is_met_as_without_threads(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "numpy_cnn", "train", "--epochs", "100000", "--threads", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "numpy_cnn",
+        "train",
+        "--epochs",
+        "100000",
+        "--batch-size",
+        "256",
+        "--threads",
+        "2",
+    ]
     out = tmp_path / "run"
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60

@@ -104,7 +104,9 @@ def _copy() -> None:
             shutil.copy2(source, target)
     for module in (COPY / "numpy_cnn").rglob("*.py"):
         text = module.read_text(encoding="utf-8")
-        module.write_text(re.sub(r"^ *@(functools\.)?(lru_)?cache\b.*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+        module.write_text(
+            re.sub(r"^ *@(functools\.)?(lru_)?cache\b.*\n", "", text, flags=re.MULTILINE), encoding="utf-8"
+        )
 
 
 def _told(*arguments: str) -> str:

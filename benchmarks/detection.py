@@ -148,7 +148,7 @@ def by_gradcheck(row: Row, entry: Planted | Correct, case: Called) -> bool:  # n
 
     class Wrapped(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # torch's (*args)
             given = iter(t.detach().numpy().copy() for t in tensors)
             y, ctx.pullback = entry.op(
                 *(next(given) if a is None else a for a in whole), **copies(((), options))[1]
@@ -156,7 +156,7 @@ def by_gradcheck(row: Row, entry: Planted | Correct, case: Called) -> bool:  # n
             return torch.from_numpy(np.array(y))
 
         @staticmethod
-        def backward(ctx: Any, dy: torch.Tensor) -> Any:  # type: ignore[override]
+        def backward(ctx: Any, dy: torch.Tensor) -> Any:  # type: ignore[override]  # torch's (*grad_outputs)
             gradients = [g for g, a in zip(ctx.pullback(dy.numpy().copy()), whole, strict=True) if a is None]
             return tuple(None if g is None else torch.from_numpy(np.array(g)) for g in gradients)
 

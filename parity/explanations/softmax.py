@@ -121,8 +121,7 @@ def _log_along(axis: int, sentence: str) -> Iterator[Explanation]:
 
 AXES = ((-1, "the last axis"), (0, "the first axis"), (1, "axis 1"))
 
-SOFTMAX = (
-    *(explanation for axis, said in AXES for explanation in _along(axis, said)),
+SHARED = (
     Explanation(
         "softmax-passes-dy",
         "its backward passes dy through, the softmax's own derivative being left to the loss",
@@ -132,6 +131,11 @@ SOFTMAX = (
     ),
     *DIMS,
     Explanation("wrong-dim", "it is taken over all entries at once", computes=_everywhere),
+)
+
+SOFTMAX = (
+    *(explanation for axis, said in AXES for explanation in _along(axis, said)),
+    *SHARED,
     Explanation(
         "no-max-shift",
         "the maximum is not subtracted before exp, so that large scores overflow",
@@ -202,15 +206,7 @@ SOFTMAX = (
 
 LOG_SOFTMAX = (
     *(explanation for axis, said in AXES for explanation in _log_along(axis, said)),
-    Explanation(
-        "softmax-passes-dy",
-        "its backward passes dy through, the softmax's own derivative being left to the loss",
-        computes=lambda question: question.dy,
-        quantities="grad_",
-        convention=True,
-    ),
-    *DIMS,
-    Explanation("wrong-dim", "it is taken over all entries at once", computes=_everywhere),
+    *SHARED,
     Explanation(
         "no-max-shift",
         "the maximum is not subtracted before exp, so that large scores overflow",

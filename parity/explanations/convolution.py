@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from parity.explanations.explanation import Computes, Explanation, NoAnswer, Question
-from parity.explanations.general import scaled
+from parity.explanations.general import BIAS, scaled
 from parity.explanations.windows import Canvas, Geometry, Pair, covered
 from parity.oracle import Array
 
@@ -258,14 +258,6 @@ def _cropped(first: bool) -> Computes:
     return computes
 
 
-def _with_bias(factor: float) -> Callable[[Question], Question]:
-    def asks(question: Question) -> Question:
-        bias = question.arrays["bias"]
-        return question if bias is None else question.with_arrays(bias=bias * factor)
-
-    return asks
-
-
 def _bias_of_one_position(place: int) -> Computes:
     def computes(question: Question) -> Array:
         return np.asarray(question.dy[:, :, place, place].sum(axis=0))
@@ -360,14 +352,7 @@ CONVOLUTION = (
         for name, sentence, order in ORDERS
         for what, by in (("channel", _by_channel), ("kernel", _by_kernel))
     ),
-    Explanation(
-        "bias-missing",
-        "the bias is not added",
-        lambda question: question.with_arrays(bias=None),
-        quantities="output",
-    ),
-    Explanation("bias-doubled", "the bias is added twice", _with_bias(2), quantities="output"),
-    Explanation("bias-negated", "the bias is subtracted", _with_bias(-1), quantities="output"),
+    *BIAS,
     Explanation(
         "overlap-overwritten",
         "where windows overlap, a later tap overwrites what should be added up",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from parity.explanations.explanation import Explanation, NoAnswer, Question
-from parity.explanations.general import scaled
+from parity.explanations.general import BIAS, scaled
 from parity.oracle import Array
 
 
@@ -15,14 +15,6 @@ def _transposed(question: Question) -> Question:
 
 def _turned_back(answer: Array, question: Question) -> Array:
     return answer.T if question.quantity == "grad_weight" else answer
-
-
-def _with_bias(factor: float) -> Callable[[Question], Question]:
-    def asks(question: Question) -> Question:
-        bias = question.arrays["bias"]
-        return question if bias is None else question.with_arrays(bias=bias * factor)
-
-    return asks
 
 
 def _rows(question: Question) -> int:
@@ -52,14 +44,7 @@ LINEAR = (
         makes=lambda answer, _: answer.T,
         quantities="grad_weight",
     ),
-    Explanation(
-        "bias-missing",
-        "the bias is not added",
-        lambda question: question.with_arrays(bias=None),
-        quantities="output",
-    ),
-    Explanation("bias-doubled", "the bias is added twice", _with_bias(2), quantities="output"),
-    Explanation("bias-negated", "the bias is subtracted", _with_bias(-1), quantities="output"),
+    *BIAS,
     Explanation(
         "batch-mean",
         "it is divided by the number of rows, over all leading axes: a mean where there is a sum",

@@ -203,6 +203,26 @@ UPSTREAM = (
     ),
 )
 
+
+def _with_bias(factor: float) -> Callable[[Question], Question]:
+    def asks(question: Question) -> Question:
+        bias = question.arrays["bias"]
+        return question if bias is None else question.with_arrays(bias=bias * factor)
+
+    return asks
+
+
+BIAS = (
+    Explanation(
+        "bias-missing",
+        "the bias is not added",
+        lambda question: question.with_arrays(bias=None),
+        quantities="output",
+    ),
+    Explanation("bias-doubled", "the bias is added twice", _with_bias(2), quantities="output"),
+    Explanation("bias-negated", "the bias is subtracted", _with_bias(-1), quantities="output"),
+)
+
 ZERO = Explanation("zero", "it is 0 everywhere", makes=lambda answer, _: np.zeros_like(answer))
 
 GENERAL = (

@@ -17,7 +17,8 @@ from parity.drawing import booleans, composite, integers, sampled
 SEEDS = integers(0, 2**32 - 1)
 KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has fast ways of its own: one case in ten
 RARELY = sampled([False] * 7 + [True])
-TIMES, MOST_NUMBERS = sampled([1] * 15 + [16]), 50_000
+MANY, MOST_NUMBERS = 16, 50_000
+TIMES, DEEP = sampled([1] * (MANY - 1) + [MANY]), sampled([1, MANY])
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 
 
@@ -66,7 +67,10 @@ def _images(draw: st.DrawFn, lane: Lane, size: int) -> int:
 
     No more than leave sums exact: `parity.lanes.exact.guard`.
     """
-    few, times = draw(batch(lane)), draw(TIMES)
+    return _at_most(draw(batch(lane)), draw(TIMES), size)
+
+
+def _at_most(few: int, times: int, size: int) -> int:
     return min(few * times, max(few, MOST_NUMBERS // size))
 
 
@@ -92,7 +96,11 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     elif mode == "valid":  # the padding becomes part of the image
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
-    images = _images(draw, lane, channels * groups * rows.size * columns.size)
+    few, times, pixels = draw(batch(lane)), draw(TIMES), groups * rows.size * columns.size
+    if times > 1:  # then half of the time so many more channels, too, and kernels: other ways are fast with them
+        channels = _at_most(channels, draw(DEEP), pixels * max(1, few))
+        kernels = _at_most(kernels, draw(DEEP), groups * channels * rows.kernel * columns.kernel)
+    images = _at_most(few, times, channels * pixels)
     arrays = (
         ArraySpec("input", (images, channels * groups, rows.size, columns.size)),
         ArraySpec("weight", (kernels * groups, channels, rows.kernel, columns.kernel)),

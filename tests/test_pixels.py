@@ -16,8 +16,14 @@ Array = npt.NDArray[np.float32]
 
 @pytest.mark.parametrize(
     "lay",
-    [np.ascontiguousarray, np.asfortranarray, lambda a: batch_first(batch_last(a)), lambda a: a[::-1, :, ::-1]],
-    ids=["as torch has it", "turned", "batch innermost", "backwards"],
+    [
+        np.ascontiguousarray,
+        np.asfortranarray,
+        lambda a: batch_first(batch_last(a)),
+        lambda a: batch_first(batch_last(a).swapaxes(0, 1).copy().swapaxes(0, 1)),
+        lambda a: a[::-1, :, ::-1],
+    ],
+    ids=["as torch has it", "turned", "batch innermost", "batch innermost, rows outermost", "backwards"],
 )
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("images", [0, 1, 5])

@@ -6,11 +6,10 @@ from itertools import product
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.correlation import correlate, correlate_weight
 from numpy_cnn.ops.layout import batch_first
-from numpy_cnn.ops.patches import blocks
 from numpy_cnn.ops.pixels import conv2d_of_pixels
-from numpy_cnn.ops.products import add_products, multiply
-from numpy_cnn.ops.windows import Axis, Framed, frame
+from numpy_cnn.ops.windows import Axis, frame
 
 
 def conv2d(
@@ -60,8 +59,7 @@ def conv2d(
     if rows.apart and columns.apart:
         return conv2d_of_pixels(x, weight, bias, groups)
     framed = frame(x, (rows, columns))
-    y = np.empty((len(weight), rows.windows, columns.windows, len(x)), dtype=x.dtype)
-    _correlate(framed, rows, columns, weight, bias, groups, out=y)
+    y = correlate(framed, rows, columns, weight, bias, groups)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
@@ -71,7 +69,7 @@ def conv2d(
         u = frame(cotangent("conv2d", dy, batch_first(y)), *((r, c) for (_, _, r), (_, _, c) in phases))
         dx = dw = db = None
         if needs_dw:
-            dw = _correlate_weight(framed, rows, columns, u.inside, groups).reshape(weight.shape)
+            dw = correlate_weight(framed, rows, columns, u.inside, groups)
         if needs_db and bias is not None:
             db = u.inside.sum(axis=(1, 2, 3))
         if needs_dx:
@@ -81,44 +79,17 @@ def conv2d(
             back = back.reshape(x.shape[1], -1, *weight.shape[2:])
             dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype)
             for (in_rows, row_taps, r), (in_columns, column_taps, c) in phases:
-                taps, part = back[:, :, row_taps, column_taps], dx[:, in_rows, in_columns]
-                if taps.size:
-                    _correlate(u, r, c, taps, None, groups, out=part)
-                else:  # the stride is longer than the kernel: no window met these inputs
-                    part[...] = 0
+                taps = back[:, :, row_taps, column_taps]
+                if not taps.size:  # the stride is longer than the kernel: no window met these inputs
+                    dx[:, in_rows, in_columns] = 0
+                elif len(phases) == 1:
+                    dx = correlate(u, r, c, taps, None, groups)
+                else:
+                    dx[:, in_rows, in_columns] = correlate(u, r, c, taps, None, groups)
             dx = batch_first(dx)
         return dx, dw, db
 
     return batch_first(y), pullback
-
-
-def _correlate(
-    x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int, out: Array
-) -> None:
-    """out[o] = b[o] + Σ_k w[o,k] · patch[k]: the kernels of a group times its patches, block after block."""
-    kernels = len(weight) // groups
-    w = weight.reshape(groups, kernels, *weight.shape[1:]).swapaxes(2, 3)  # k: (tap row, channel, tap column)
-    w = np.ascontiguousarray(w).reshape(groups, 1, kernels, -1)  # BLAS takes no taps that run backwards
-    y = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    of_groups = y.reshape(groups, kernels, *y.shape[1:])
-    for (g, p, q), patches in blocks(x, rows, columns, groups):
-        block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
-        multiply(w[g], patches, out=block.swapaxes(1, 2))
-        if bias is not None:
-            block += bias.reshape(groups, kernels, 1, 1)[g]
-    if y is not out:
-        out[...] = y
-
-
-def _correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
-    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side, the taps, first."""
-    channels, kernels = len(x.numbers) // groups, len(u) // groups
-    dw = np.zeros((groups, rows.kernel * channels * columns.kernel, kernels), dtype=u.dtype)
-    of_groups = u.reshape(groups, kernels, *u.shape[1:])
-    for (g, p, q), patches in blocks(x, rows, columns, groups):
-        block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
-        add_products(patches, block.swapaxes(1, 2), to=dw[g])
-    return dw.reshape(groups, rows.kernel, channels, columns.kernel, kernels).transpose(0, 4, 2, 1, 3)
 
 
 def _conv2d_of_one_image(

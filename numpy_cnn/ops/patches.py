@@ -6,21 +6,16 @@ second-level cache between being written and being multiplied.
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array
+from numpy_cnn.ops.cuts import BYTES, SHORT, cut
 from numpy_cnn.ops.room import Room
 from numpy_cnn.ops.windows import Axis, Framed, sliding
 
-BYTES = 1 << 20  # of a block
-
-# Positions of an output row, columns · images: so few are better joined with those of the next row, and more than
-# so many are cut.
-SHORT, LONG = 64, 2048
-
+LONG = 2048  # positions of an output row at most: more are cut
 ROWS = 8  # of a block at least, where neighbouring blocks both copy the lines between them
 
 Block: TypeAlias = tuple[slice, slice, slice]  # groups, output rows, output columns
@@ -53,10 +48,10 @@ def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tupl
     line, size, room = channels * taps, windows.itemsize, Room()
     cut_width = min(width, max(1, LONG // images))
     of_row = line * cut_width * images * size
-    for g in _cut(groups, BYTES // (of_row * height)):
-        for p in _cut(rows.windows, max(ROWS, BYTES // (of_row * rows.stride))):
+    for g in cut(groups, BYTES // (of_row * height)):
+        for p in cut(rows.windows, max(ROWS, BYTES // (of_row * rows.stride))):
             h = slice(p.start * rows.stride, (p.stop - 1) * rows.stride + rows.kernel)
-            for q in _cut(width, cut_width):
+            for q in cut(width, cut_width):
                 lines = room.copy(windows[g, h, :, :, q])
                 run = (q.stop - q.start) * images
                 shape = len(lines), p.stop - p.start, rows.kernel * line, run
@@ -71,15 +66,8 @@ def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple
     _, *patch, height, width, images = windows.shape
     k, room = math.prod(patch), Room()
     fit = BYTES // (k * images * windows.itemsize)  # output pixels
-    for g in _cut(groups, fit // (width * height)):
-        for p in _cut(height, fit // width):  # whole rows, or a part of one
-            for q in _cut(width, fit):
+    for g in cut(groups, fit // (width * height)):
+        for p in cut(height, fit // width):  # whole rows, or a part of one
+            for q in cut(width, fit):
                 block = room.copy(windows[g, ..., p, q, :])
                 yield (g, p, q), block.reshape(len(block), 1, k, -1)
-
-
-@lru_cache(maxsize=1024)
-def _cut(size: int, most: int) -> tuple[slice, ...]:
-    """Slices that make up `size`, each of `most` at most but of one at least, as even as can be."""
-    step = -(-size // -(-size // max(1, most)))
-    return tuple(slice(start, min(start + step, size)) for start in range(0, size, step))

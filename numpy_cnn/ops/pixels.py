@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array, Pullback, cotangent
-from numpy_cnn.ops.layout import batch_first, batch_last
 from numpy_cnn.ops.products import add_products, multiply
 
 
@@ -13,23 +12,29 @@ def conv2d_of_pixels(x: Array, weight: Array, bias: Array | None, groups: int) -
     """`conv2d` with kernels of one tap, stride 1 and no padding.
 
     A pixel is its own patch. So no patch is made, and the pixels stay in the order in which they lie: those of one
-    image, or of all images at once where the batch is innermost, are the columns of a matrix.
+    image, or where the batch is innermost of all images at once or of a row of them, are the columns of a matrix.
 
         y = w · x + b        dx = wᵀ · u        dw = u · xᵀ        db = Σ u
     """
-    innermost = x.transpose(1, 2, 3, 0).flags.c_contiguous
+    # Axes of the images as they lie: what stands before the channels are matrices, what stands behind them is the
+    # columns of each. Images that lie in no such way are copied into the first one.
+    orders = [(0, 1, 2, 3), (1, 2, 3, 0), (2, 1, 3, 0)]
+    order = next((order for order in orders if x.transpose(order).flags.c_contiguous), orders[0])
+    before = order.index(1)
     kernels, channels = len(weight) // groups, weight.shape[1]
     w = np.ascontiguousarray(weight).reshape(groups, kernels, channels)
 
     def pixels(a: Array) -> Array:
-        """(N, C, H, W) as (N, or 1 for all; groups, channels of a group, pixels)."""
-        a = batch_last(a)[None] if innermost else np.ascontiguousarray(a)
-        return a.reshape(len(a), groups, a.shape[1] // groups, math.prod(a.shape[2:]))
+        """(N, C, H, W) as (matrices, groups, channels of a group, pixels)."""
+        a = np.ascontiguousarray(a.transpose(order))
+        sizes = a.shape[:before], a.shape[before + 1 :]
+        return a.reshape(math.prod(sizes[0]), groups, a.shape[before] // groups, math.prod(sizes[1]))
 
     def images(a: Array) -> Array:
         """The way back."""
-        size = a.shape[1] * a.shape[2], *x.shape[2:]
-        return batch_first(a.reshape(*size, len(x))) if innermost else a.reshape(len(x), *size)
+        sizes = [x.shape[axis] for axis in order]
+        sizes[before] = a.shape[1] * a.shape[2]
+        return a.reshape(sizes).transpose(np.argsort(order))
 
     columns = pixels(x)
     y = np.empty((len(columns), groups, kernels, columns.shape[3]), dtype=x.dtype)

@@ -57,6 +57,10 @@ class Axis(NamedTuple):
         """From the first to the last input that the windows cover, each as a window of one tap."""
         return Axis(self.size, (self.windows - 1) * self.stride + self.kernel, 1, 1, self.padding, 1)
 
+    def each(self) -> "Axis":
+        """Every input as a window of one tap."""
+        return Axis(self.size, self.size, 1, 1, 0, 1)
+
     def phases(self) -> Iterator[tuple[slice, slice, "Axis"]]:
         """(inputs, taps, their axis): the way back, from the outputs that an input was met by.
 
@@ -79,7 +83,7 @@ class Axis(NamedTuple):
 class Framed(NamedTuple):
     """An image, batch last, with zeros around, as far as its windows reach."""
 
-    numbers: Array  # (C, H, W, N) with the frame, contiguous
+    numbers: Array  # (C, H, W, N) with the frame, as `batch_last` has it
     inside: Array  # the image alone, a view
     above: int  # rows of the frame before the image
     left: int  # columns
@@ -105,10 +109,11 @@ def sliding(x: Framed, rows: Axis, columns: Axis) -> Array:
     """The windows of x as a view (C, kh, kw, oh, ow, N): where they overlap, a number is seen several times."""
     channel, row, column, image = x.numbers.strides
     first = (x.above - rows.padding) * row + (x.left - columns.padding) * column
+    lying = x.numbers if x.numbers.flags.c_contiguous else x.numbers.swapaxes(0, 1)
     return np.ndarray(
         (len(x.numbers), rows.kernel, columns.kernel, rows.windows, columns.windows, x.numbers.shape[3]),
         x.numbers.dtype,
-        x.numbers,
+        lying,
         first,
         (
             channel,

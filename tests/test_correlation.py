@@ -1,4 +1,6 @@
-"""Blocks of patches: however the output is cut, conv2d is the same to the bit."""
+"""Blocks of patches and of lines: whichever way conv2d goes and however it cuts, it is the same to the bit."""
+
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ import torch.nn.functional as F  # the name the field uses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpy_cnn.ops import conv2d, patches, products
+from numpy_cnn.ops import conv2d, lines, patches, products
 from numpy_cnn.ops.layout import batch_first, batch_last
 
 Array = npt.NDArray[np.float32]
@@ -26,14 +28,15 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     innermost=st.booleans(),
     cuts=st.fixed_dictionaries(
         {
-            "BYTES": st.sampled_from([1, 1_000, 1 << 20]),
-            "SHORT": st.sampled_from([1, 64]),
-            "LONG": st.sampled_from([1, 30, 2048]),
-            "ROWS": st.sampled_from([1, 8]),
+            (patches, "LONG"): st.sampled_from([1, 30, 2048]),
+            (patches, "ROWS"): st.sampled_from([1, 8]),
+            (lines, "DEEP"): st.sampled_from([1, 1, 1000]),
+            (products, "SMALL"): st.sampled_from([10, 10_000, 1_000_000]),
+            (products, "TURNED"): st.sampled_from([0, 1_200]),
         }
     ),
-    small=st.sampled_from([10, 10_000, 1_000_000]),
-    turned=st.sampled_from([0, 1_200]),
+    size=st.sampled_from([1, 1_000, 1 << 20]),
+    short=st.sampled_from([1, 1, 64]),
 )
 @settings(deadline=None, max_examples=200)
 def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
@@ -45,9 +48,9 @@ def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
     dilation: tuple[int, int],
     padding: tuple[int, int],
     innermost: bool,
-    cuts: dict[str, int],
-    small: int,
-    turned: int,
+    cuts: dict[tuple[ModuleType, str], int],
+    size: int,
+    short: int,
 ) -> None:
     draw = np.random.default_rng(seed)
 
@@ -65,10 +68,11 @@ def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
     if innermost:
         x, dy = (batch_first(batch_last(array)) for array in (x, dy))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in cuts.items():
-            patch.setattr(patches, name, value)
-        patch.setattr(products, "SMALL", small)
-        patch.setattr(products, "TURNED", turned)
+        for (module, name), value in cuts.items():
+            patch.setattr(module, name, value)
+        for module in (lines, patches):
+            patch.setattr(module, "BYTES", size)
+            patch.setattr(module, "SHORT", short)
         products.size_of_piece.cache_clear()
         y, pullback = conv2d(x, w, b, *options)
         gradients = pullback(dy)

@@ -100,6 +100,11 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     ),
     (
         "conv2d",
+        (ArraySpec("input", (30, 24, 20, 18)), ArraySpec("weight", (40, 24, 3, 3)), ArraySpec("bias", (40,))),
+        {"padding": 1},  # by lines, there and back
+    ),
+    (
+        "conv2d",
         (ArraySpec("input", (20, 1, 16, 16)), ArraySpec("weight", (2, 1, 3, 3)), ArraySpec("bias", (2,))),
         {},  # 1 kB an image, or 2: `numpy_cnn.ops.layout` turns fewer of them at a time
     ),

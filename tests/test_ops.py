@@ -122,6 +122,29 @@ def test_several_blocks_of_their_real_size(
         assert not exact.compare(ROWS[name], ROWS[name].op, Case(name, arrays, options, dtype, 4))[1]
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_images_may_lie_in_any_order(order: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.integers(-8, 9, (3, 12, 9, 8)).astype(np.float32)  # every sum is exact
+    lying = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    wide, small, single = (
+        draw.integers(-8, 9, (4, 12 // groups, side, side)).astype(np.float32)
+        for groups, side in [(1, 3), (4, 3), (1, 1)]
+    )
+    for op in (
+        lambda x: ops.conv2d(x, wide),
+        lambda x: ops.conv2d(x, small, groups=4, padding=1),
+        lambda x: ops.conv2d(x, single),
+        lambda x: ops.max_pool2d(x, 2),
+    ):
+        (y, pullback), (expected, expected_pullback) = op(lying), op(x)
+        np.testing.assert_array_equal(y, expected)
+        dy = draw.integers(-8, 9, y.shape).astype(np.float32)
+        lying_dy = np.ascontiguousarray(dy.transpose(order)).transpose(np.argsort(order))
+        for gradient, right in zip(pullback(lying_dy), expected_pullback(dy), strict=True):
+            np.testing.assert_array_equal(gradient, right)
+
+
 @pytest.mark.parametrize(("name", "whole_batch"), [("conv2d", True), ("conv2d", False), ("linear", True)])
 def test_a_gradient_that_is_not_needed_is_none(name: str, whole_batch: bool) -> None:
     for case in drawn(name, "exact", 20):

@@ -4,14 +4,21 @@
 run through the vector unit in a tenth of that. A float product would not do: ∞ · 0 is NaN, and −1 · 0 is −0.0.
 """
 
+from typing import Any
+
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array
 
-INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # as wide as a float of so many bytes
+# Integers as wide as a float of so many bytes.
+INTEGERS: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
-def keep(x: Array, mask: Array) -> Array:
-    """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set."""
-    bits: Array = np.multiply(x.view(INTEGERS[x.itemsize]), mask)
-    return bits.view(x.dtype)
+def keep(x: Array, mask: Array, out: Array | None = None) -> Array:
+    """x where mask, else +0.0: the bits of x times 1 or 0, for +0.0 is the number without a bit set.
+
+    It is written to `out`, if that is given: an array of x's dtype.
+    """
+    bits = INTEGERS[x.itemsize]
+    kept: Array = np.multiply(x.view(bits), mask, out=None if out is None else out.view(bits))
+    return kept.view(x.dtype)

@@ -53,35 +53,44 @@ def max_pool2d(
     strides = pair("max_pool2d", "stride", kernel if stride is None else stride, at_least=1)
     paddings = pair("max_pool2d", "padding", padding, at_least=0)
     dilations = pair("max_pool2d", "dilation", dilation, at_least=1)
-    oh, ow, taps, overlap = _geometry(x.shape, kernel, strides, paddings, dilations, bool(ceil_mode))
+    oh, ow, taps, whole, overlap, tiled = _geometry(x.shape, kernel, strides, paddings, dilations, bool(ceil_mode))
     x = batch_last(x)  # every tap of all windows is then one slice, of runs as long as the batch
-    # Picked out once, for both directions: what lies side by side is compared several times as fast.
-    met = [(out, into, x[into].copy()) for out, into in taps]
-    shape = x.shape
-    y = np.full((len(x), oh, ow, x.shape[3]), -np.inf, dtype=x.dtype)
-    for out, _, inputs in met:
-        np.maximum(y[out], inputs, out=y[out])  # NaN, once there, stays
-    if (y == 0).any() and np.signbit(x).any():
-        for out, _, inputs in reversed(met):  # np.maximum may answer −0.0 or 0.0; the first one has the say
-            np.copyto(y[out], inputs, where=(y[out] == 0) & (inputs == 0))
+    # The largest so far, after each tap. They are kept: on the way back they tell at which tap y was reached.
+    met: list[tuple[Index, Index, Array]] = []
+    if not whole:
+        y = np.full((len(x), oh, ow, x.shape[3]), -np.inf, dtype=x.dtype)
+    for out, into in taps:
+        best = np.maximum(y[out], x[into]) if met else x[into].copy()  # NaN, once there, stays
+        met.append((out, into, best))
+        if whole:
+            y = best
+        else:
+            y[out] = best
+    if np.count_nonzero(np.signbit(x)) and np.count_nonzero(y == 0):  # behind a ReLU nothing has a sign
+        for out, into in reversed(taps):  # np.maximum may answer −0.0 or 0.0; the first one has the say
+            np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
 
     def pullback(dy: Array) -> tuple[Array]:
         u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
-        dx = np.zeros(shape, dtype=y.dtype)
-        waiting = np.ones(y.shape, dtype=bool)  # the windows whose winner is yet to come
-        for out, into, inputs in met:
-            still, won = waiting[out], inputs == y[out]
-            won &= still  # of those that tie the first wins: the others come to a window that waits no longer
-            still ^= won
+        # Where windows tile the image each pixel is written to once, and zeros to begin with would be for nothing.
+        dx = np.empty(x.shape, dtype=y.dtype) if tiled else np.zeros(x.shape, dtype=y.dtype)
+        reached = np.zeros(y.shape, dtype=bool)
+        for out, into, best in met:
+            now = best == y[out]
+            won = now ^ reached[out]  # once reached y stays so: of those that tie the first wins
+            if whole:
+                reached = now
+            else:
+                reached[out] = now
             if overlap:
                 dx[into] += keep(u[out], won)
             else:  # nobody else wrote there
-                dx[into] = keep(u[out], won)
-        if waiting.any():  # NaN equals nothing
-            for out, into, inputs in reversed(met):  # its last one wins, so the first met from behind
-                still = waiting[out]
-                won = still & np.isnan(inputs)
-                still ^= won
+                keep(u[out], won, out=dx[into])
+        if np.count_nonzero(reached) < y.size:  # NaN equals nothing
+            waiting = ~reached
+            for out, into in reversed(taps):  # its last one wins, so the first met from behind
+                won = waiting[out] & np.isnan(x[into])
+                waiting[out] ^= won
                 dx[into] += keep(u[out], won)
         return (batch_first(dx),)
 
@@ -96,10 +105,11 @@ def _geometry(
     paddings: tuple[int, int],
     dilations: tuple[int, int],
     ceil_mode: bool,
-) -> tuple[int, int, tuple[tuple[Index, Index], ...], bool]:
-    """oh, ow, every tap as (outputs, inputs), and whether windows overlap; once everything is known to fit.
+) -> tuple[int, int, tuple[tuple[Index, Index], ...], bool, bool, bool]:
+    """(oh, ow, taps, whole, overlap, tiled), once everything is known to fit.
 
-    It is the same in every step of a training, and so kept.
+    A tap is (outputs, inputs). `whole` says that each tap meets every window, `overlap` that a pixel may lie in
+    several windows, `tiled` that each lies in just one. All is the same in every step of a training, and so kept.
     """
     if len(shape) != 4 or min(shape[1:]) < 1:
         raise ValueError(f"max_pool2d: expected (N, C, H, W) with C, H and W at least 1, got {shape}")
@@ -132,4 +142,8 @@ def _geometry(
         for _, out_rows, in_rows in rows.taps()
         for _, out_columns, in_columns in columns.taps()
     )  # row-major
-    return rows.windows, columns.windows, taps, rows.overlap or columns.overlap
+    oh, ow = rows.windows, columns.windows
+    whole = all(out == (slice(None), slice(0, oh), slice(0, ow)) for out, _ in taps)
+    overlap = rows.overlap or columns.overlap
+    tiled = whole and not overlap and len(taps) * oh * ow == shape[2] * shape[3]
+    return oh, ow, taps, whole, overlap, tiled

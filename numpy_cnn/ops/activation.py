@@ -26,7 +26,7 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     y = keep(x, ~(x < 0))
 
     def pullback(dy: Array) -> tuple[Array]:
-        # y ≤ 0 exactly where x ≤ 0, and y is kept anyway.
-        return (keep(cotangent("relu", dy, y), ~(y <= 0)),)
+        # y is 0, of either sign, exactly where x ≤ 0; and y is kept anyway.
+        return (keep(cotangent("relu", dy, y), y != 0),)
 
     return y, pullback

@@ -1,5 +1,6 @@
 """From scores to probabilities, and from predictions to one number."""
 
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -29,7 +30,8 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("softmax", "dim", dim, x.ndim)
-    y = np.exp(_shifted(x, dim))
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is torch's NaN and no reason to warn
+        y = np.exp(_shifted(x, dim))
     y /= y.sum(axis=dim, keepdims=True)
 
     def pullback(dy: Array) -> tuple[Array]:
@@ -61,8 +63,8 @@ def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y, row_pullback = log_softmax(x[None], axis("log_softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("log_softmax", "dim", dim, x.ndim)
-    z = _shifted(x, dim)
-    with np.errstate(divide="ignore"):  # the sum over an axis of no entries
+    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the sum over an axis of no entries
+        z = _shifted(x, dim)
         y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
 
     def pullback(dy: Array) -> tuple[Array]:
@@ -102,24 +104,27 @@ def nll_loss(
     check_floats("nll_loss", input=input, weight=weight)
     x = input
     _check_reduction("nll_loss", reduction)
-    kept = _kept_targets(x, target, weight, ignore_index)
-    # An ignored target may be no index at all: any valid one does in its place, for its factor is 0.
-    classes = np.where(kept, target, 0)
-    factor = kept.astype(x.dtype) if weight is None else np.where(kept, weight[classes], 0)
+    ignored = _ignored(x, target, weight, ignore_index)
+
+    def taken(numbers: Array) -> Array:
+        """0 where the sample is ignored: no factor, for 0·∞ is NaN."""
+        return numbers if ignored is None else np.where(ignored, x.dtype.type(0), numbers)
+
+    # An ignored target may be no index at all: any valid one does in its place.
+    classes = target if ignored is None else np.where(ignored, 0, target)
+    v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
     # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
-    grids = np.ix_(*map(np.arange, target.shape))
+    grids = _grids(target.shape)
     chosen = (*grids[:1], classes, *grids[1:])
-    with np.errstate(invalid="ignore"):  # 0·x of an ignored −∞ is NaN, and not taken
-        losses = np.where(kept, -factor * x[chosen], x.dtype.type(0))
-    total = factor.sum(dtype=x.dtype)
-    y = _reduced(losses, reduction, total)
+    total = v.sum(dtype=x.dtype)
+    with np.errstate(invalid="ignore"):  # 0·∞ of an ignored sample, and the mean of none
+        y = _reduced(taken(-v * x[chosen]), reduction, total)
 
     def pullback(dy: Array) -> tuple[Array, None]:
         dy = cotangent("nll_loss", dy, y)
-        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
-            each = -factor * (dy / total if reduction == "mean" else dy)
         dx = np.zeros(x.shape, dtype=x.dtype)
-        dx[chosen] = np.where(kept, each, x.dtype.type(0))
+        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
+            dx[chosen] = taken(-v * (dy / total if reduction == "mean" else dy))
         return dx, None
 
     return y, pullback
@@ -179,7 +184,8 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
         raise ValueError(f"mse_loss: x and target must have one shape, got {x.shape} and {target.shape}")
     difference = np.asarray(x - target)
     size = x.dtype.type(x.size)
-    y = _reduced(difference * difference, reduction, size)
+    with np.errstate(invalid="ignore"):  # the mean of nothing is 0/0
+        y = _reduced(difference * difference, reduction, size)
 
     def pullback(dy: Array) -> tuple[Array, Array]:
         dy = cotangent("mse_loss", dy, y)
@@ -191,19 +197,15 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
 
 
 def _shifted(x: Array, dim: int) -> Array:
-    """x less its maximum along `dim`; ∞ − ∞ is torch's NaN and no reason to warn."""
-    if x.size == 0:
-        return x.copy()
-    with np.errstate(invalid="ignore"):
-        return np.asarray(x - x.max(axis=dim, keepdims=True))
+    """x less its maximum along `dim`."""
+    return np.asarray(x - x.max(axis=dim, keepdims=True)) if x.size else x.copy()
 
 
 def _reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
     if reduction == "none":
         return np.asarray(losses)
     summed = losses.sum()
-    with np.errstate(invalid="ignore"):  # of no weight it is 0/0
-        return np.asarray(summed / total if reduction == "mean" else summed)
+    return np.asarray(summed / total if reduction == "mean" else summed)
 
 
 def _check_reduction(op: str, reduction: str) -> None:
@@ -211,8 +213,17 @@ def _check_reduction(op: str, reduction: str) -> None:
         raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
 
-def _kept_targets(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
-    """Where the target is not to be ignored, once each of those is known to be a class."""
+@lru_cache(maxsize=16)
+def _grids(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """0, 1, 2, … along each axis of the shape. Batches are mostly of one size, and so it is kept."""
+    grids = np.ix_(*map(np.arange, shape))
+    for grid in grids:
+        grid.flags.writeable = False
+    return grids
+
+
+def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array | None:
+    """Where the target is to be ignored, or None for nowhere, once all others are known to be classes."""
     if x.ndim == 0:
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
@@ -224,11 +235,14 @@ def _kept_targets(x: Array, target: Array, weight: Array | None, ignore_index: i
         raise ValueError(f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}")
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
-    kept = np.asarray(target != ignore_index)
-    wrong = kept & (target.view(np.uint64) >= classes)  # without their sign, the negative ones are huge
+    wrong = target.view(np.uint64) >= classes  # without their sign, the negative ones are huge
+    if not 0 <= ignore_index < classes and not np.count_nonzero(wrong):
+        return None  # as it mostly is: all are classes, and none is ignored
+    ignored = np.asarray(target == ignore_index)
+    wrong = wrong & ~ignored
     if np.count_nonzero(wrong):
         raise ValueError(
             f"nll_loss: target {np.asarray(target)[wrong][0]} is neither a class in [0, {classes}) "
             f"nor ignore_index {ignore_index}"
         )
-    return kept
+    return ignored

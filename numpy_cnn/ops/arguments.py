@@ -11,6 +11,9 @@ Pullback: TypeAlias = Callable[..., tuple[Any, ...]]
 
 IntPair: TypeAlias = int | tuple[int, int]
 
+ARRAYS = np.ndarray, np.generic
+USUAL = {np.dtype(np.float32), np.dtype(np.float64)}  # found in a set sooner than asked for their kind and size
+
 
 def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int]:
     """Read `value` as (height, width): an int stands for both.
@@ -38,10 +41,10 @@ def check_floats(op: str, **arrays: Array | None) -> None:
     for name, array in arrays.items():
         if array is None:
             continue
-        if not isinstance(array, (np.ndarray, np.generic)):
+        if not isinstance(array, ARRAYS):
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
         dtypes.add(array.dtype)
-    if len(dtypes) > 1 or not all(d.kind == "f" and d.itemsize <= 8 for d in dtypes):
+    if len(dtypes) > 1 or not (dtypes <= USUAL or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
         told = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
         raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {told}")
 

@@ -144,10 +144,9 @@ class Adam:
                 np.multiply(g, 1 - beta1, out=part)
             m *= beta1
             m += scratch
-            # v ← β₂·v + (1−β₂)·g²
-            for part, g in zip(parts, gs, strict=True):
-                np.multiply(g, g, out=part)
-            scratch *= 1 - beta2
+            # v ← β₂·v + (1−β₂)·g², of the (1−β₁)·g that lie in the scratch array: their squares are (1−β₁)²·g².
+            scratch *= scratch
+            scratch *= (1 - beta2) / (1 - beta1) ** 2
             v *= beta2
             v += scratch
             if self.amsgrad:

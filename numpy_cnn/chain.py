@@ -25,15 +25,18 @@ def chain(
     pullbacks = []
     for name, op in layers:
         own = [p for p in (f"{name}.weight", f"{name}.bias") if p in parameters]
-        x, layer_pullback = op(x, *(parameters[p] for p in own))
+        x, layer_pullback = op(x, *[parameters[p] for p in own])
         pullbacks.append((own, layer_pullback))
 
     def pullback(dy: Array, input_gradient: bool = True) -> tuple[Array | None, dict[str, Array]]:
         gradients: dict[str, Array] = {}
         dx: Array | None = dy
-        for depth, (own, layer_pullback) in reversed(list(enumerate(pullbacks))):
-            needs = {} if input_gradient or depth or not own else {"needs_input_grad": (False, True, True)}
-            dx, *of_parameters = layer_pullback(dx, **needs)
+        for depth in reversed(range(len(pullbacks))):
+            own, layer_pullback = pullbacks[depth]
+            if depth or input_gradient or not own:
+                dx, *of_parameters = layer_pullback(dx)
+            else:
+                dx, *of_parameters = layer_pullback(dx, needs_input_grad=(False, True, True))
             gradients.update(zip(own, of_parameters, strict=False))  # no bias: its gradient is None and unnamed
         return dx if input_gradient else None, gradients
 

@@ -112,11 +112,14 @@ def nll_loss(
 
     # An ignored target may be no index at all: any valid one does in its place.
     classes = target if ignored is None else np.where(ignored, 0, target)
-    v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
+    if weight is None and ignored is None:  # as it mostly is: one number stands for all of them
+        v, total = x.dtype.type(1), x.dtype.type(target.size)
+    else:
+        v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
+        total = v.sum(dtype=x.dtype)
     # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
     grids = _grids(target.shape)
     chosen = (*grids[:1], classes, *grids[1:])
-    total = v.sum(dtype=x.dtype)
     with np.errstate(invalid="ignore"):  # 0·∞ of an ignored sample, and the mean of none
         y = _reduced(taken(-v * x[chosen]), reduction, total)
 

@@ -195,6 +195,23 @@ def test_of_zeros_of_both_signs_pooling_returns_the_first(zeros: tuple[float, fl
     assert np.signbit(y[0, 0, 0, 0]) == np.signbit(zeros[0])
 
 
+def test_of_a_window_of_minus_infinities_the_first_pixel_takes_the_gradient_and_not_the_padding() -> None:
+    x = np.full((1, 1, 2, 2), -np.inf)
+    y, pullback = ops.max_pool2d(x, 2, stride=1, padding=1)
+    np.testing.assert_array_equal(pullback(np.ones_like(y))[0][0, 0], [[4, 2], [2, 1]])
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_weights_of_one_change_nothing(reduction: Any) -> None:
+    x, targets = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), np.array([2, 0, 1, 1, 2])
+    (y, pullback), (weighted, weighted_pullback) = (
+        ops.cross_entropy(x, targets, weight, reduction=reduction) for weight in (None, np.ones(3, np.float32))
+    )
+    np.testing.assert_array_equal(y, weighted)
+    dy = np.full_like(y, 0.5)
+    np.testing.assert_array_equal(pullback(dy)[0], weighted_pullback(dy)[0])
+
+
 def test_an_upstream_number_takes_the_outputs_dtype() -> None:
     x = np.ones((2, 3), np.float32)
     for gradient in ops.mse_loss(x, 0 * x)[1](0.5):  # type: ignore[arg-type]  # a loss's upstream may be a number

@@ -66,7 +66,7 @@ def max_pool2d(
             y = best
         else:
             y[out] = best
-    if np.count_nonzero(np.signbit(x)) and np.count_nonzero(y == 0):  # behind a ReLU nothing has a sign
+    if np.count_nonzero(y == 0) and np.count_nonzero(np.signbit(x)):
         for out, into in reversed(taps):  # np.maximum may answer −0.0 or 0.0; the first one has the say
             np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array
 
-# Multiplications of one product at most: OpenBLAS takes so small a one straight from memory. A larger one it would
-# rearrange first, which costs a third of the time unless the matrices are large on all sides.
+# Multiplications of one product at most: with AVX-512 OpenBLAS takes so small a one straight from memory. A larger
+# one it would rearrange first, which costs a third of the time unless the matrices are large on all sides. Without
+# it all are rearranged, and pieces cost nothing.
 SMALL = 1_000_000
 
 # The numbers of the result at most, if one of the two is to be turned on the way.

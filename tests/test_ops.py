@@ -217,3 +217,11 @@ def test_an_upstream_number_takes_the_outputs_dtype() -> None:
     for gradient in ops.mse_loss(x, 0 * x)[1](0.5):  # type: ignore[arg-type]  # a loss's upstream may be a number
         assert gradient is not None
         assert gradient.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
+def test_floats_of_at_most_64_bits_are_taken_as_they_are(dtype: str) -> None:
+    y, pullback = ops.relu(np.array([-1.0, 0.0, 2.0], dtype))
+    (dx,) = pullback(np.array([3.0, 4.0, 5.0], dtype))
+    assert (y.dtype, dx.dtype) == (np.dtype(dtype),) * 2
+    assert (y.tolist(), dx.tolist()) == ([0, 0, 2], [0, 0, 5])

@@ -72,7 +72,7 @@ def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int
 def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int, kernels: int) -> Iterator[tuple[int, slice, Array]]:
     """The first line, the output columns, and lines (line, group, k, positions), which hold until the next ones.
 
-    Blocks are of a size that stays in the second-level cache, together with their products.
+    Blocks are of a size that stays in the cache, together with their products.
     """
     windows = sliding(x, rows.each(), columns)[:, 0]
     windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(3, 0, 1, 2, 4, 5)  # (h, g, c, j, q, n)

@@ -1,7 +1,7 @@
 """Patches: what each window sees as a column, so that a convolution is a product of matrices.
 
 They are kernel-size times as large as the image. So they are made block after block, of a size that stays in the
-second-level cache between being written and being multiplied.
+cache between being written and being multiplied.
 """
 
 import math

@@ -75,6 +75,8 @@ def test_no_images(tmp_path):
         (b"\x89PNG\r\n", "this is no MNIST file"),
         (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is no MNIST file"),
     ],
+    # Names of their own: one made of gzip's bytes would hold the second at which they were compressed.
+    ids=["labels", "web page", "gzip", "PNG", "floats"],
 )
 def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
     assert cause in message_of(tmp_path / "images", content)

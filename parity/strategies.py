@@ -18,7 +18,8 @@ SEEDS = integers(0, 2**32 - 1)
 KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has fast ways of its own: one case in ten
 RARELY = sampled([False] * 7 + [True])
 MANY, MOST_NUMBERS = 16, 50_000
-TIMES, DEEP = sampled([1] * (MANY - 1) + [MANY]), sampled([1, MANY])
+TIMES = sampled([1] * 11 + [MANY])
+DEEP = sampled(((1, 1), (MANY, 1), (1, MANY), (MANY, 1), (1, MANY)))  # times as many channels, and kernels
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 
 
@@ -97,9 +98,10 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
     few, times, pixels = draw(batch(lane)), draw(TIMES), groups * rows.size * columns.size
-    if times > 1:  # then half of the time so many more channels, too, and kernels: other ways are fast with them
-        channels = _at_most(channels, draw(DEEP), pixels * max(1, few))
-        kernels = _at_most(kernels, draw(DEEP), groups * channels * rows.kernel * columns.kernel)
+    if times > 1:  # then mostly so many more channels, too, or kernels: other ways are fast with them, loops slow
+        more_channels, more_kernels = draw(DEEP)
+        channels = _at_most(channels, more_channels, pixels * max(1, few))
+        kernels = _at_most(kernels, more_kernels, groups * channels * rows.kernel * columns.kernel)
     images = _at_most(few, times, channels * pixels)
     arrays = (
         ArraySpec("input", (images, channels * groups, rows.size, columns.size)),

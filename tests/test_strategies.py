@@ -60,6 +60,8 @@ CONV_FACETS: dict[str, Callable[..., bool]] = {
     "groups": lambda x, w, b, o: o["groups"] > 1 and w[1] > 1,
     "depthwise": lambda x, w, b, o: o["groups"] > 1 and w[1] == 1,
     "no bias": lambda x, w, b, o: b is None,
+    "many channels in many images": lambda x, w, b, o: w[1] * w[3] >= 32 and x[0] * x[3] >= 128,
+    "many kernels on many images": lambda x, w, b, o: w[0] // o["groups"] * w[3] >= 32 and x[0] * x[3] >= 128,
     "batch of one": lambda x, w, b, o: x[0] == 1,
     "a remainder that the floor drops": lambda x, w, b, o: (
         isinstance(o["padding"], tuple)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.ops.arguments import Array
+from numpy_cnn.ops.room import aligned
 
 State = dict[str, dict[str, Array]]  # {parameter's name: {torch's name of the state: array}}
 
@@ -210,11 +211,17 @@ class _Group:
         self.vectors: dict[str, Array] = {}
         for key in state[names[0]]:
             arrays = [state[name][key] for name in names]
-            self.vectors[key] = np.concatenate([array.reshape(-1) for array in arrays])
+            self.vectors[key] = _joined(arrays)
             for name, part in zip(names, _parts(self.vectors[key], arrays), strict=True):
                 state[name][key] = part
-        self.scratch = np.empty_like(self.vectors["exp_avg"])
+        self.scratch = aligned(self.vectors["exp_avg"].size, self.vectors["exp_avg"].dtype)
         self.parts = _parts(self.scratch, [state[name]["exp_avg"] for name in names])
+
+
+def _joined(arrays: list[Array]) -> Array:
+    """All numbers of these arrays, one after another."""
+    vector = aligned(sum(array.size for array in arrays), arrays[0].dtype)
+    return np.concatenate([array.reshape(-1) for array in arrays], out=vector)
 
 
 def _parts(vector: Array, like: list[Array]) -> list[Array]:

@@ -189,10 +189,11 @@ def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
     pullback(np.full_like(y, dy))
 
 
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])
-def test_of_zeros_of_both_signs_pooling_returns_the_first(zeros: tuple[float, float]) -> None:
-    y, _ = ops.max_pool2d(np.array(zeros).reshape(1, 1, 1, 2), (1, 2))
-    assert np.signbit(y[0, 0, 0, 0]) == np.signbit(zeros[0])
+def test_of_zeros_of_both_signs_pooling_returns_the_first(zeros: tuple[float, float], dtype: str) -> None:
+    y, _ = ops.max_pool2d(np.array([*zeros, -1.0, 2.0], dtype).reshape(1, 1, 1, 4), (1, 2))
+    assert [*np.signbit(y[0, 0, 0])] == [np.signbit(zeros[0]), False]
 
 
 def test_of_a_window_of_minus_infinities_the_first_pixel_takes_the_gradient_and_not_the_padding() -> None:

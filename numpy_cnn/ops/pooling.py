@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
 from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.masks import keep
+from numpy_cnn.ops.masks import has_negative_zero, keep
 from numpy_cnn.ops.windows import Axis
 
 Index: TypeAlias = tuple[slice, slice, slice]
@@ -66,8 +66,8 @@ def max_pool2d(
             y = best
         else:
             y[out] = best
-    if np.count_nonzero(y == 0) and np.count_nonzero(np.signbit(x)):
-        for out, into in reversed(taps):  # np.maximum may answer −0.0 or 0.0; the first one has the say
+    if has_negative_zero(x):  # of −0.0 and 0.0 np.maximum may answer either; the first one has the say
+        for out, into in reversed(taps):
             np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
 
     def pullback(dy: Array) -> tuple[Array]:

@@ -13,10 +13,14 @@ from numpy_cnn.common.backend import Array, one_hot
 from numpy_cnn.common.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
 from numpy_cnn.ops.arguments import Pullback
+from numpy_cnn.ops.cuts import cut
 
-# Images that go through the whole network together. What 64 of them need stays in the cache and, once freed,
-# serves the next 64. A gradient is a sum over images, so it may be taken slice by slice.
-SLICE = 64
+# Images that go through the whole network together, at most. What they need stays in the cache and, once freed,
+# serves the next ones. A gradient is a sum over images, so it may be taken slice by slice.
+SLICE = 128
+
+# Images of a thread, at least. With fewer it waits for the interpreter longer than it computes.
+SHARE = 64
 
 Result = TypeVar("Result")
 Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # of a batch: its loss, scores and gradients
@@ -83,8 +87,7 @@ class Backend:
 
         The calling thread takes the first part. So Ctrl-C finds it at work, as it does without helpers.
         """
-        # A thread with less than a slice waits for the interpreter longer than it computes.
-        size = max(SLICE, -(-images // self.threads))
+        size = max(SHARE, -(-images // self.threads))
         first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
         begun = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
         yield work(first)
@@ -115,5 +118,6 @@ def _total(shares: Iterable[Share]) -> Share:
 
 
 def _slices(part: slice) -> Iterator[slice]:
-    starts = range(part.start, max(part.start + 1, part.stop), SLICE)
-    return (slice(start, min(start + SLICE, part.stop)) for start in starts)
+    images = part.stop - part.start
+    within = cut(images, SLICE) if images else (slice(0, 0),)
+    return (slice(part.start + piece.start, part.start + piece.stop) for piece in within)

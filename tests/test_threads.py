@@ -32,6 +32,7 @@ def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
 def test_a_step_does_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, size: int) -> None:
     # Integers, halves and a power of two for the batch and the step size: every sum is exact in whatever order.
     monkeypatch.setattr(backend, "SLICE", size)
+    monkeypatch.setattr(backend, "SHARE", size)
     images = integers((8, TINY.in_channels, *TINY.image_size), 0)
     labels = np.arange(8) % TINY.classes
     start = {name: integers(shape, i) for i, (name, shape) in enumerate(TINY.parameter_shapes().items())}
@@ -63,7 +64,7 @@ def test_a_run_ends_in_the_same_bits_each_time(threads: int) -> None:
 def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of three threads at work waits for the others: with fewer this would never end."""
     together = threading.Barrier(3, timeout=60)
-    monkeypatch.setattr(backend, "SLICE", 3)  # a thread gets a slice at least
+    monkeypatch.setattr(backend, "SHARE", 3)
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=3)
     model, seen = network.model, []
 
@@ -80,7 +81,7 @@ def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bad", [0, 7])  # of the calling thread's part, and of the other's
 def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
-    monkeypatch.setattr(backend, "SLICE", 1)
+    monkeypatch.setattr(backend, "SHARE", 1)
     network = backend.Backend(
         preset("hidden"), initial_parameters(preset("hidden"), 0), OptimizerConfig(), threads=2
     )
@@ -92,7 +93,7 @@ def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: in
 
 @pytest.mark.parametrize("setting", ["ignore", "raise"])
 def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr(backend, "SLICE", 1)
+    monkeypatch.setattr(backend, "SHARE", 1)
     images = np.zeros((2, TINY.in_channels, *TINY.image_size), np.float32)
     images[1] = 1e38  # in the part of the other thread; its own setting would be a warning
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=2)

@@ -71,7 +71,7 @@ def conv2d(
         if needs_dw:
             dw = correlate_weight(framed, rows, columns, u.inside, groups)
         if needs_db and bias is not None:
-            db = u.inside.sum(axis=1).sum(axis=(1, 2))  # rows are added as wholes, faster than the numbers in a row
+            db = u.inside.sum(axis=1).sum(axis=(1, 2))  # whole rows are added faster than the numbers in one
         if needs_dx:
             # Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps
             # that meet it: nothing is scattered, and every input is written once.

@@ -16,8 +16,9 @@ from numpy_cnn.ops.arguments import Pullback
 from numpy_cnn.ops.cuts import cut
 
 # Images that go through the whole network together, at most. What they need stays in the cache and, once freed,
-# serves the next ones. A gradient is a sum over images, so it may be taken slice by slice.
-SLICE = 128
+# serves the next ones. A gradient is a sum over images, so it may be taken slice by slice: of more than for scores
+# alone, for threads wait for the interpreter less often.
+SCORED, TRAINED = 64, 128
 
 # Images of a thread, at least. With fewer it waits for the interpreter longer than it computes.
 SHARE = 64
@@ -57,7 +58,7 @@ class Backend:
             return share * float(loss), [scores], gradients
 
         loss, scores, gradients = _total(
-            self._in_threads(lambda part: _total(map(of_slice, _slices(part))), len(images))
+            self._in_threads(lambda part: _total(map(of_slice, _slices(part, TRAINED))), len(images))
         )
         self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
@@ -65,7 +66,7 @@ class Backend:
 
     def logits(self, images: Array) -> Array:
         def scores(part: slice) -> list[Array]:
-            return [self.model(images[piece])[0] for piece in _slices(part)]
+            return [self.model(images[piece])[0] for piece in _slices(part, SCORED)]
 
         return np.concatenate([*chain.from_iterable(self._in_threads(scores, len(images)))])
 
@@ -117,7 +118,7 @@ def _total(shares: Iterable[Share]) -> Share:
     return loss, scores, gradients
 
 
-def _slices(part: slice) -> Iterator[slice]:
+def _slices(part: slice, most: int) -> Iterator[slice]:
     images = part.stop - part.start
-    within = cut(images, SLICE) if images else (slice(0, 0),)
+    within = cut(images, most) if images else (slice(0, 0),)
     return (slice(part.start + piece.start, part.start + piece.stop) for piece in within)

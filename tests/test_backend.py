@@ -24,7 +24,8 @@ def test_a_step_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch, s
     start = {name: integers(shape, i) for i, (name, shape) in enumerate(TINY.parameter_shapes().items())}
     found = []
     for slices in (8, size):
-        monkeypatch.setattr(backend, "SLICE", slices)
+        monkeypatch.setattr(backend, "SCORED", slices)
+        monkeypatch.setattr(backend, "TRAINED", slices)
         network = backend.Backend(TINY, start, OptimizerConfig(optimizer="sgd"))
         loss, scores = network.train_step(images, labels, lr=0.5)
         found.append((loss, scores, network.logits(images), network.parameters()))

@@ -31,8 +31,8 @@ def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [1, 2, 64])
 def test_a_step_does_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, size: int) -> None:
     # Integers, halves and a power of two for the batch and the step size: every sum is exact in whatever order.
-    monkeypatch.setattr(backend, "SLICE", size)
-    monkeypatch.setattr(backend, "SHARE", size)
+    for name in ("SCORED", "TRAINED", "SHARE"):
+        monkeypatch.setattr(backend, name, size)
     images = integers((8, TINY.in_channels, *TINY.image_size), 0)
     labels = np.arange(8) % TINY.classes
     start = {name: integers(shape, i) for i, (name, shape) in enumerate(TINY.parameter_shapes().items())}

@@ -121,3 +121,11 @@ def test_parameters_together_are_moved_as_each_alone(kind: Any, settings: dict[s
             np.testing.assert_array_equal(together[name], array)
             for key, state in alone[name].state.get(name, {}).items():
                 np.testing.assert_array_equal(optimizer.state[name][key], state)
+
+
+@pytest.mark.parametrize("kernels", range(1, 9))
+def test_the_moments_begin_where_a_line_of_the_cache_does(kernels: int) -> None:
+    w = np.ones((kernels, 9 * kernels), np.float32)
+    optimizer = optim.Adam({"w": w})
+    optimizer.step({"w": w})
+    assert {array.ctypes.data % 64 for name, array in optimizer.state["w"].items() if name != "step"} == {0}

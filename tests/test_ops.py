@@ -105,6 +105,11 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     ),
     (
         "conv2d",
+        (ArraySpec("input", (64, 2, 6, 32)), ArraySpec("weight", (160, 1, 3, 3)), ArraySpec("bias", (160,))),
+        {"groups": 2},  # a row of patches is multiplied in pieces
+    ),
+    (
+        "conv2d",
         (ArraySpec("input", (20, 1, 16, 16)), ArraySpec("weight", (2, 1, 3, 3)), ArraySpec("bias", (2,))),
         {},  # 1 kB an image, or 2: `numpy_cnn.ops.layout` turns fewer of them at a time
     ),

@@ -18,7 +18,6 @@ from parity.values import inputs_of
 ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize(("name", "lane"), ROW_LANES)
 def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
     row = ROWS[name]

@@ -6,10 +6,10 @@ from cases import Case, arrays, images, options
 
 from numpy_cnn import ops
 from numpy_cnn.backend import Backend
-from numpy_cnn.common.architecture import preset
-from numpy_cnn.common.config import OptimizerConfig
-from numpy_cnn.common.initial import initial_parameters
-from numpy_cnn.ops.layout import batch_first, batch_last
+from numpy_cnn.common.spec.architecture import preset
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.ops.fast.layout import batch_first, batch_last
 
 
 def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> Callable[[], object]:

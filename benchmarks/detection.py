@@ -27,12 +27,12 @@ import numpy as np
 import tables
 import torch
 
-from numpy_cnn.common.architecture import Architecture
-from parity.containment import contained
-from parity.oracle import oracle
-from parity.planted import CORRECT, PLANTED, Correct, Planted
-from parity.planted.exam import hold
-from parity.registry import ROWS, Row
+from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.torch_op import oracle
+from parity.exam import CORRECT, PLANTED, Correct, Planted
+from parity.exam.exam import hold
+from parity.rows.registry import ROWS, Row
+from parity.running.sandbox import contained
 
 Called = tuple[tuple[Any, ...], dict[str, Any]]  # arrays and options
 

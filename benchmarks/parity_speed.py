@@ -15,10 +15,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import time
 from collections.abc import Callable
 
-from parity.adapters import adapt
-from parity.registry import ROWS
 from parity.report import RowReport
-from parity.runner import run_row
+from parity.rows.registry import ROWS
+from parity.running.row import run_row
+from parity.subjects import adapt
 
 
 def main() -> None:

@@ -113,12 +113,12 @@ def mistake(name: str) -> Shown:
     Raises:
         Missing: the catalogue has no such mistake, or the exam does not find it.
     """
-    from parity.adapters import adapt
-    from parity.containment import contained
-    from parity.explanations import explain
-    from parity.planted import PLANTED
-    from parity.planted.exam import SPEAK_FOR_THEMSELVES, first_failure
-    from parity.registry import ROWS
+    from parity.exam import PLANTED
+    from parity.exam.exam import SPEAK_FOR_THEMSELVES, first_failure
+    from parity.naming import explain
+    from parity.rows.registry import ROWS
+    from parity.running.sandbox import contained
+    from parity.subjects import adapt
 
     entry = next((entry for entry in PLANTED if entry.name == name), None)
     if entry is None:

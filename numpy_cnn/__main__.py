@@ -7,11 +7,12 @@ import sys
 # and where none is, waiting for it makes a step ten times as long. --threads shares the batch instead.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from numpy_cnn.common.backend import Backend
-from numpy_cnn.common.command import Program, main
+from numpy_cnn.common.cli.main import main
+from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.data import mnist
-from numpy_cnn.common.shift_study.dense import MakeDense
-from numpy_cnn.common.walkthrough.trace import Tracer
+from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
+from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
+from numpy_cnn.common.spec.backend import Backend
 
 
 def backend() -> type[Backend]:
@@ -23,14 +24,14 @@ def backend() -> type[Backend]:
 
 def tracer() -> Tracer:
     """What follows one picture through the network."""
-    from numpy_cnn.trace import trace
+    from numpy_cnn.views.trace import trace
 
     return trace
 
 
 def dense() -> MakeDense:
     """The NumPy network without a convolution."""
-    from numpy_cnn.dense import Dense
+    from numpy_cnn.views.dense import Dense
 
     return Dense
 

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from numpy_cnn import ops, optim
-from numpy_cnn.common.architecture import Architecture
-from numpy_cnn.common.backend import Array, one_hot
-from numpy_cnn.common.config import OptimizerConfig
+from numpy_cnn.arguments import Pullback
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.backend import Array, one_hot
+from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
-from numpy_cnn.ops.arguments import Pullback
-from numpy_cnn.ops.cuts import cut
+from numpy_cnn.ops.fast.blocking import cut
 
 # Images that go through the whole network together, at most. What they need stays in the cache and, once freed,
 # serves the next ones. A gradient is a sum over images, so it may be taken slice by slice: of more than for scores
@@ -28,7 +28,7 @@ Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # of a batch: it
 
 
 class Backend:
-    """`numpy_cnn.common.backend.Backend` in NumPy."""
+    """`numpy_cnn.common.spec.backend.Backend` in NumPy."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from numpy_cnn.ops.arguments import Array, Pullback
+from numpy_cnn.arguments import Array, Pullback
 
 Layer: TypeAlias = tuple[str, Callable[..., tuple[Array, Pullback]]]
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from numpy_cnn import ops
+from numpy_cnn.arguments import Array, Pullback
 from numpy_cnn.chain import Layer, chain
-from numpy_cnn.common.architecture import Architecture, Preset, preset
-from numpy_cnn.common.initial import initial_parameters
-from numpy_cnn.ops.arguments import Array, Pullback
+from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.initial import initial_parameters
 
 
 class SimpleCNN:

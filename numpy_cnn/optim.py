@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array
-from numpy_cnn.ops.room import aligned
+from numpy_cnn.arguments import Array
+from numpy_cnn.ops.fast.scratch import aligned
 
 State = dict[str, dict[str, Array]]  # {parameter's name: {torch's name of the state: array}}
 

@@ -9,16 +9,16 @@ test_conv2d = parity.case("conv2d", my_conv2d)      # a pytest test
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from parity.testing import case
+from parity.api.case import case
 
 if TYPE_CHECKING:
-    from parity.checking import check
-    from parity.gradients import check_gradients
+    from parity.api.check import check
+    from parity.api.gradients import check_gradients
     from parity.report import Failure, Report
 
 __all__ = ["Failure", "Report", "case", "check", "check_gradients"]
 
-_HOMES = {"check": "checking", "check_gradients": "gradients", "Failure": "report", "Report": "report"}
+_HOMES = {"check": "api.check", "check_gradients": "api.gradients", "Failure": "report", "Report": "report"}
 
 
 # Imported when first asked for: `python -m parity --help` answers without the second that torch takes.

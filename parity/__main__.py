@@ -7,7 +7,7 @@ from collections.abc import Sequence
 # Before NumPy is loaded, whose threads would fight PyTorch's for the cores; the cases are small.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from numpy_cnn.common import flags
+from numpy_cnn.common.cli import flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ Imported by every run of pytest where parity is installed, so it imports neither
 
 import pytest
 
-from parity.defaults import Chosen
+from parity.api.defaults import Chosen
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

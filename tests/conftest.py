@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training draws nothing, which takes longer than training does."""
-    monkeypatch.setattr("numpy_cnn.common.commands.train.draw_pictures", lambda *_: [])
+    monkeypatch.setattr("numpy_cnn.common.cli.train.draw_pictures", lambda *_: [])
 
 
 @pytest.fixture(scope="session")

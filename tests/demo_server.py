@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from programs import start
 
-from numpy_cnn.common.demo.drawing import GRID
+from numpy_cnn.common.exhibits.demo.drawing import GRID
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import numpy as np
 
 import numpy_cnn.__main__
 import torch_cnn.__main__
-from numpy_cnn.common.checkpoint import Checkpoint, load_checkpoint
-from numpy_cnn.common.command import main
-from numpy_cnn.common.run import RunFolder
+from numpy_cnn.common.cli.main import main
+from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
+from numpy_cnn.common.training.run_folder import RunFolder
 
 PROGRAMS = {"numpy_cnn": numpy_cnn.__main__.PROGRAM, "torch_cnn": torch_cnn.__main__.PROGRAM}
 OTHER = {"numpy_cnn": "torch_cnn", "torch_cnn": "numpy_cnn"}

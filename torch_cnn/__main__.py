@@ -4,12 +4,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from numpy_cnn.common.backend import Backend
-from numpy_cnn.common.command import Program, main
+from numpy_cnn.common.cli.main import main
+from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.data import Dataset
-from numpy_cnn.common.errors import UserError
-from numpy_cnn.common.shift_study.dense import MakeDense
-from numpy_cnn.common.walkthrough.trace import Tracer
+from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
+from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
+from numpy_cnn.common.spec.backend import Backend
+from numpy_cnn.common.spec.errors import UserError
 
 
 def backend() -> type[Backend]:
@@ -36,7 +37,7 @@ def load_mnist(folder: Path) -> Dataset:
 def tracer() -> Tracer:
     """What follows one picture through the network."""
     backend()  # tells first that torch is missing
-    from torch_cnn.trace import trace
+    from torch_cnn.views.trace import trace
 
     return trace
 
@@ -44,7 +45,7 @@ def tracer() -> Tracer:
 def dense() -> MakeDense:
     """The PyTorch network without a convolution."""
     backend()  # tells first that torch is missing
-    from torch_cnn.dense import Dense
+    from torch_cnn.views.dense import Dense
 
     return Dense
 

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
-from numpy_cnn.common.architecture import Architecture
-from numpy_cnn.common.backend import Array, one_hot
-from numpy_cnn.common.config import OptimizerConfig
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.backend import Array, one_hot
+from numpy_cnn.common.spec.config import OptimizerConfig
 from torch_cnn.model import SimpleCNN
 
 
 class Backend:
-    """`numpy_cnn.common.backend.Backend` in PyTorch."""
+    """`numpy_cnn.common.spec.backend.Backend` in PyTorch."""
 
     def __init__(
         self,

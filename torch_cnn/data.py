@@ -12,7 +12,7 @@ import torch
 
 from numpy_cnn.common.data import idx, mnist
 from numpy_cnn.common.data.dataset import Dataset, Split
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 from torch_cnn.torchvision_import import torchvision_module
 
 

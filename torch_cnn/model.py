@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from numpy_cnn.common.architecture import Architecture, Preset, preset
-from numpy_cnn.common.initial import initial_parameters
+from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.initial import initial_parameters
 
 
 class SimpleCNN(nn.Sequential):

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch.library
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LANES = ("exact", "bound", "structure", "special")
-FEW, MANY = 20, 200  # cases of a lane; tests/test_parity_suite.py has as many as the latter
+FEW, MANY = 20, 200  # cases of a lane; tests/parity/rows/test_parity_suite.py has as many as the latter
 SECONDS = 30  # of processor time, for one test; the longest of the right code takes two
 MEMORY = 12 << 30  # bytes of address space: a mutant may ask for any size
 

@@ -9,12 +9,12 @@ from contextlib import nullcontext
 import pytest
 
 from benchmarks.mutation.judge import FEW, MANY
-from parity.cases import Lane
-from parity.containment import contained
-from parity.drawing import draw_plainly
-from parity.oracle import own_kernels
-from parity.registry import ROWS
-from parity.search import differences_of
+from parity.cases.case import Lane
+from parity.cases.primitives import draw_plainly
+from parity.cases.torch_op import own_kernels
+from parity.rows.registry import ROWS
+from parity.running.lane import differences_of
+from parity.running.sandbox import contained
 
 LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 

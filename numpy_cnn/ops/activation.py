@@ -1,7 +1,7 @@
 """Element-wise activations."""
 
-from numpy_cnn.ops.arguments import Array, Pullback, check_floats, cotangent
-from numpy_cnn.ops.masks import keep
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.ops.fast.bits import keep
 
 
 def relu(input: Array) -> tuple[Array, Pullback]:

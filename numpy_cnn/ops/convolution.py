@@ -5,11 +5,11 @@ from itertools import product
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.correlation import correlate, correlate_weight
-from numpy_cnn.ops.layout import batch_first
-from numpy_cnn.ops.pixels import conv2d_of_pixels
-from numpy_cnn.ops.windows import Axis, frame
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.fast.conv_1x1 import conv2d_of_pixels
+from numpy_cnn.ops.fast.correlation import correlate, correlate_weight
+from numpy_cnn.ops.fast.geometry import Axis, frame
+from numpy_cnn.ops.fast.layout import batch_first
 
 
 def conv2d(

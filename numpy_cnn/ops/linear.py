@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
+from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
 
 
 def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array, Pullback, axis, check_floats, cotangent
+from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
 
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 

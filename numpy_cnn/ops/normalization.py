@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
 
 
 def batch_norm(

@@ -5,10 +5,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from numpy_cnn.ops.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.layout import batch_first, batch_last
-from numpy_cnn.ops.masks import has_negative_zero, keep
-from numpy_cnn.ops.windows import Axis
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.fast.bits import has_negative_zero, keep
+from numpy_cnn.ops.fast.geometry import Axis
+from numpy_cnn.ops.fast.layout import batch_first, batch_last
 
 Index: TypeAlias = tuple[slice, slice, slice]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
+from parity.commands.implementation_flags import Subject, check_flags, row_of
 from parity.commands.placeholders import named
-from parity.commands.subject import Subject, check_flags, row_of
 
 if TYPE_CHECKING:
-    from parity.oracle import Op
+    from parity.cases.torch_op import Op
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class Check(Subject):
 
         from rich.console import Console
 
-        from parity.adapters import Unrecognised
-        from parity.checking import row_named
+        from parity.api.check import row_named
         from parity.commands.loading import implementation_from
         from parity.commands.progress import checking_progress
-        from parity.failures.saved import save
-        from parity.registry import ROWS
         from parity.report import Report
+        from parity.report.saved import save
         from parity.report.terminal import notes_of
-        from parity.runner import run_row
+        from parity.rows.registry import ROWS
+        from parity.running.row import run_row
+        from parity.subjects import Unrecognised
 
         how = self.invocation()
         if how.impl is None and (how.like or how.shapes):

@@ -15,9 +15,9 @@ class List:
         from rich.console import Console
         from rich.table import Table
 
-        from parity.registry import ROWS
+        from parity.commands.stub import has_stub
         from parity.report.terminal import LANES
-        from parity.stubs import has_stub
+        from parity.rows.registry import ROWS
 
         table = Table("row", "lanes", "what it is", "compared with", box=box.SIMPLE)
         for row in ROWS.values():

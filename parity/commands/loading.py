@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from numpy_cnn.common.errors import UserError
-from parity.adapters import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
-from parity.adapters.blame import Blamed
-from parity.containment import contained
+from numpy_cnn.common.spec.errors import UserError
+from parity.running.sandbox import contained
+from parity.subjects import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
+from parity.subjects.attribute_errors import Blamed
 
 
 def implementation_from(place: str) -> Implementation:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 from parity.commands.placeholders import named
 
 
@@ -18,8 +18,8 @@ class New:
 
     def run(self) -> int:
         """Print the stub; the exit code."""
-        from parity.registry import ROWS
-        from parity.stubs import has_stub, stub
+        from parity.commands.stub import has_stub, stub
+        from parity.rows.registry import ROWS
 
         try:
             print(stub(self.op), end="")

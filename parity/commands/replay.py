@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
+from parity.commands.implementation_flags import Subject, row_of
 from parity.commands.placeholders import named
-from parity.commands.subject import Subject, row_of
 
 if TYPE_CHECKING:
-    from parity.failures.saved import Saved
+    from parity.report.saved import Saved
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Replay(Subject):
 
     def run(self) -> int:
         """Print what becomes of each case; 0 all fixed, 1 some still fail, 2 none fails but some cannot be run."""
-        from parity.failures.saved import saved_in
+        from parity.report.saved import saved_in
 
         verdicts = []
         if self.case == "all":
@@ -55,7 +55,7 @@ class Replay(Subject):
         return 1 if STILL in verdicts else 2 if ERROR in verdicts else 0
 
     def _file(self, file: Path) -> str:
-        from parity.failures.saved import read
+        from parity.report.saved import read
 
         try:
             saved = read(file)
@@ -68,9 +68,9 @@ class Replay(Subject):
         return verdict
 
     def _typed(self) -> "Saved":
-        from parity.cases import LANES, Case
-        from parity.failures.saved import Saved
-        from parity.registry import ROWS
+        from parity.cases.case import LANES, Case
+        from parity.report.saved import Saved
+        from parity.rows.registry import ROWS
 
         lane, _, text = self.case.partition(":")
         try:
@@ -113,10 +113,10 @@ def replayed(saved: "Saved") -> tuple[str, list[str]]:
 
 
 def _differences(saved: "Saved") -> Iterator[str]:
-    from parity.adapters import adapt
     from parity.commands.loading import implementation_from
-    from parity.registry import ROWS
-    from parity.runner import run_case
+    from parity.rows.registry import ROWS
+    from parity.running.row import run_case
+    from parity.subjects import adapt
 
     how = saved.invocation
     if how.like is None and saved.row not in ROWS:

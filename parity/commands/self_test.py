@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from parity.planted.exam import Outcome
+    from parity.exam.exam import Outcome
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class SelfTest:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
         from rich.console import Console
 
-        from parity.planted.exam import hold
-        from parity.registry import ROWS
+        from parity.exam.exam import hold
+        from parity.rows.registry import ROWS
 
         for name in self.row:
             if name not in ROWS:
@@ -81,7 +81,7 @@ def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from parity.cases import LANES
+    from parity.cases.case import LANES
 
     shown = Table("row", box=box.SIMPLE, show_footer=True)
     shown.columns[0].footer = "all"
@@ -120,7 +120,7 @@ class _Progress:
     """How far it is: a bar on a terminal, a line a complete row elsewhere; on standard error."""
 
     def __init__(self, rows: Sequence[str]) -> None:
-        from parity.planted import CORRECT, PLANTED
+        from parity.exam import CORRECT, PLANTED
 
         self.left = {name: [entry.row for entry in PLANTED].count(name) for name in rows}
         for entry in CORRECT:

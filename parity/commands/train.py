@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from numpy_cnn.common.config import ArchitectureConfig, DataConfig, OptimizerConfig
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, OptimizerConfig
+from numpy_cnn.common.spec.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Train:
                 f"{self.batch_size} and {self.seed}"
             )
         from numpy_cnn.common.data import IMAGE_SIZES, fit, load
-        from parity.training import Step, compare_training
+        from parity.api.training import Step, compare_training
 
         architecture = self.network.architecture(IMAGE_SIZES[self.dataset.data])
         dataset = load(self.dataset.data, self.dataset.data_dir, download=self.dataset.download)

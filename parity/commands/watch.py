@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
+from parity.commands.implementation_flags import Subject, check_flags
 from parity.commands.placeholders import named
-from parity.commands.subject import Subject, check_flags
 
 if TYPE_CHECKING:
-    from parity.comparison import Difference
-    from parity.invocation import Invocation
-    from parity.registry import Row
+    from parity.lanes.comparison import Difference
+    from parity.report.rerun import Invocation
+    from parity.rows.registry import Row
 
 POLL = 0.05  # seconds; the time of a file is asked for
 AT_ONCE = 0.4  # seconds of cases before the verdict
@@ -53,7 +53,7 @@ class Watch(Subject):
         return 0 if good else 1
 
     def _row(self) -> "Row":
-        from parity.registry import ROWS
+        from parity.rows.registry import ROWS
 
         name = self.impl.rpartition(":")[2].lower()
         fits = [known for known in ROWS if known.lower() in name]
@@ -65,7 +65,7 @@ class Watch(Subject):
 
     def _round(self, row: "Row", how: "Invocation", seed: int, saved_at: float) -> bool:
         from parity.commands.loading import implementation_from
-        from parity.failures.saved import save
+        from parity.report.saved import save
 
         try:
             op = implementation_from(self.impl)
@@ -74,7 +74,7 @@ class Watch(Subject):
             return False
         op.timeout = how.timeout
         failing = self._saved(row, how)
-        from parity.runner import run_row
+        from parity.running.row import run_row
 
         told = _Verdict(saved_at)
         if failing:
@@ -103,7 +103,7 @@ class Watch(Subject):
     def _saved(self, row: "Row", how: "Invocation") -> int:
         """Run the saved failures of this implementation, as it is checked now; how many still fail."""
         from parity.commands.replay import STILL, replayed
-        from parity.failures.saved import read, saved_in
+        from parity.report.saved import read, saved_in
 
         failing = 0
         for file in saved_in(self.failures):

@@ -4,13 +4,13 @@ from collections.abc import Collection
 
 import numpy as np
 
-from parity.bounds import Setting
-from parity.cases import Case
-from parity.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
-from parity.expectation import expect
-from parity.oracle import Array, Op, oracle
-from parity.registry import Row
-from parity.values import Inputs
+from parity.bounds.derived import Setting
+from parity.cases.case import Case
+from parity.cases.inputs import Inputs
+from parity.cases.torch_op import Array, Op, oracle
+from parity.lanes.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
+from parity.lanes.reference import expect
+from parity.rows.registry import Row
 
 
 def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from parity.cases import Case
-from parity.comparison import Difference, asked, comparable, quantities, same_form, same_values
-from parity.expectation import expect
-from parity.oracle import Array, Op
-from parity.registry import Row
-from parity.values import Inputs
+from parity.cases.case import Case
+from parity.cases.inputs import Inputs
+from parity.cases.torch_op import Array, Op
+from parity.lanes.comparison import Difference, asked, comparable, quantities, same_form, same_values
+from parity.lanes.reference import expect
+from parity.rows.registry import Row
 
 
 def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:

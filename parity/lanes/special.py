@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from parity.cases import Case
-from parity.comparison import Difference, Quantities, asked, comparable, quantities, same_form, same_values
-from parity.expectation import expect
-from parity.oracle import Op
-from parity.registry import Row
+from parity.cases.case import Case
+from parity.cases.torch_op import Op
+from parity.lanes.comparison import Difference, Quantities, asked, comparable, quantities, same_form, same_values
+from parity.lanes.reference import expect
+from parity.rows.registry import Row
 
 
 def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from parity.adapters import ImplementationError
-from parity.cases import Case
-from parity.comparison import Difference, Quantities, asked, quantities, same_form, same_values
-from parity.expectation import expect
+from parity.cases.case import Case
+from parity.cases.inputs import Inputs, inputs_of
+from parity.cases.torch_op import Array, Op
 from parity.lanes import bound
-from parity.oracle import Array, Op
-from parity.registry import Row
-from parity.values import Inputs, inputs_of
+from parity.lanes.comparison import Difference, Quantities, asked, quantities, same_form, same_values
+from parity.lanes.reference import expect
+from parity.rows.registry import Row
+from parity.subjects import ImplementationError
 
 
 def _transposed(array: Array) -> Array:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from parity.cases import Case
+from parity.cases.case import Case
 
 # Names of the axes where an array of that name and rank has them.
 AXES = {

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parity.diagnosis.evidence import Array
 from parity.report import pictures, terminal
-from parity.report.evidence import Array
 from parity.report.tables import MOST_ENTRIES, number
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from parity.cases import Case, Lane
-from parity.comparison import Aspect, Side, Verdict
-from parity.explanations.formulas import formula
-from parity.invocation import Invocation
+from parity.cases.case import Case, Lane
+from parity.diagnosis.evidence import Evidence
+from parity.lanes.comparison import Aspect, Side, Verdict
+from parity.lanes.trust import WEIGHED, too_few
+from parity.naming.formulas import formula
 from parity.report import terminal
 from parity.report.coverage import Coverage
-from parity.report.evidence import Evidence
-from parity.trust import WEIGHED, too_few
+from parity.report.rerun import Invocation
 
 SCHEMA = 1
 FORMULAS = ("values", "form", "ties", "special")  # what of a quantity its formula says
@@ -86,7 +86,7 @@ class RowReport:
     accepted: list[Failure] = field(default_factory=list)  # found, and named in `accept=[…]`
     notes: list[str] = field(default_factory=list)  # what was done or left out, a sentence each
     trusted: dict[Lane, int] = field(default_factory=dict)  # cases that are evidence, in the lanes exact and bound
-    mistrusted: dict[Lane, int] = field(default_factory=dict)  # agreement that proves nothing: see parity.trust
+    mistrusted: dict[Lane, int] = field(default_factory=dict)  # proves nothing: see parity.lanes.trust
     coverage: Coverage = field(default_factory=Coverage)
 
     @property

@@ -4,8 +4,8 @@ from html import escape
 
 import numpy as np
 
+from parity.diagnosis.evidence import Array, Comparison
 from parity.report.coverage import DECADES
-from parity.report.evidence import Array, Comparison
 from parity.report.tables import number
 
 CELL, MOST_TILES = 14, 24

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.report.evidence import Array
+from parity.diagnosis.evidence import Array
 
 MOST_ENTRIES, MOST_WIDTH = 72, 108
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from parity.report.evidence import Array, Comparison, Evidence
+from parity.diagnosis.evidence import Array, Comparison, Evidence
 from parity.report.tables import beside, grid, map_of, number
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def told(failure: "Failure") -> str:
 
 def again(failure: "Failure") -> str:
     """The command that runs the case again, or what to do where there is none."""
-    from parity.registry import ROWS
+    from parity.rows.registry import ROWS
 
     if failure.invocation is not None:
         return f"{_replay(failure)}{failure.invocation.flags}"

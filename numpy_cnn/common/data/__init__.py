@@ -8,7 +8,7 @@ from pathlib import Path
 from numpy_cnn.common.data import digits, mnist
 from numpy_cnn.common.data.dataset import Dataset, PixelScale, Split, hold_out, limit
 from numpy_cnn.common.data.fit import fit
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 __all__ = ["IMAGE_SIZES", "PIXELS", "Dataset", "PixelScale", "Split", "fit", "hold_out", "limit", "load"]
 

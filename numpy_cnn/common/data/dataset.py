@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numpy_cnn.common.data.dataset import Dataset, Split
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 
 def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Dataset, str | None]:

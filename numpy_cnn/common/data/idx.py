@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAGIC = {1: 0x0801, 3: 0x0803}

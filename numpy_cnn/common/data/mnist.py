@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from numpy_cnn.common.data import idx
 from numpy_cnn.common.data.dataset import Dataset, PixelScale, Split
-from numpy_cnn.common.errors import UserError
+from numpy_cnn.common.spec.errors import UserError
 
 IMAGE_SIZE = (28, 28)
 DEFAULT_DIR = Path("data")

@@ -1,0 +1,64 @@
+"""`evaluate`: a checkpoint on the test images."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from numpy_cnn.common.cli.loading import load_data, load_network
+from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
+from numpy_cnn.common.data import IMAGE_SIZES, fit
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.loop import evaluate
+
+if TYPE_CHECKING:
+    from numpy_cnn.common.cli.program import Program
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a checkpoint of either backend on the test images."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional]
+    """A best.safetensors or last.safetensors."""
+    data: Literal["digits", "mnist"] | None = None
+    """The images; those that it was trained on if left out."""
+    data_dir: Path | None = None
+    """Folder of MNIST's files; the one used in training if left out."""
+    json: Path | None = None
+    """File for the result as JSON; - for standard output, which then carries nothing else."""
+
+    def run(self, program: "Program") -> int:
+        """Print the accuracy and the loss; the exit code."""
+        check_writable(self.json)
+        checkpoint = load_checkpoint(self.checkpoint)
+        trained = checkpoint.config.dataset
+        name = self.data or trained.data
+        if IMAGE_SIZES[name] != checkpoint.data_size:
+            height, width = checkpoint.data_size
+            raise UserError(
+                f"{self.checkpoint} reads images of {height}x{width} ({trained.data}), not those of {name}"
+            )
+        dataset = load_data(replace(trained, data=name, data_dir=self.data_dir or trained.data_dir), program)
+        dataset, note = fit(dataset, checkpoint.architecture.image_size, checkpoint.architecture.classes)
+        loss, accuracy, answers = evaluate(load_network(checkpoint, program), dataset.test)
+        right, images = int((answers == dataset.test.labels).sum()), len(dataset.test)
+        if self.json is not None:
+            report = {
+                "schema": 1,
+                "checkpoint": str(self.checkpoint),
+                "backend": program.name,
+                "correct": right,
+                "images": images,
+                "accuracy": accuracy,
+                "loss": loss,
+            }
+            write_json(report, self.json)
+        if self.json == STDOUT:
+            return 0
+        if note:
+            print(note)
+        print(f"{self.checkpoint}: accuracy {accuracy:.2%} ({right} of {images} test images), loss {loss:.6f}")
+        return 0

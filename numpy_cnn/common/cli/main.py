@@ -1,0 +1,50 @@
+"""The command line that both backends share: `python -m numpy_cnn …` and `python -m torch_cnn …`."""
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from numpy_cnn.common.cli import flags
+from numpy_cnn.common.cli.program import Program
+
+INTERRUPTED = 130
+
+
+def main(program: Program, arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 for done, 2 for a mistake of the user's, 130 for Ctrl-C."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    code = flags.run(program.name, lambda: _run(program, typed))
+    if arguments is None and code == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved: a second Ctrl-C must not disturb the exit
+    return code
+
+
+def _run(program: Program, arguments: list[str]) -> int:
+    from numpy_cnn.common.cli.demo import Demo
+    from numpy_cnn.common.cli.evaluate import Evaluate
+    from numpy_cnn.common.cli.plot import Plot
+    from numpy_cnn.common.cli.predict import Predict
+    from numpy_cnn.common.cli.shift_study import ShiftStudy
+    from numpy_cnn.common.cli.summary import Summary
+    from numpy_cnn.common.cli.train import Train
+    from numpy_cnn.common.cli.walkthrough import Walkthrough
+
+    command, parse_again = flags.parse(
+        f"python -m {program.name}",
+        "Train a SimpleCNN and use it. Without a command, train is meant; train --help lists its flags.",
+        {
+            "train": Train,
+            "evaluate": Evaluate,
+            "predict": Predict,
+            "summary": Summary,
+            "plot": Plot,
+            "demo": Demo,
+            "shift-study": ShiftStudy,
+            "walkthrough": Walkthrough,
+        },
+        "train",
+        arguments,
+    )
+    if isinstance(command, Train) and command.resume is not None:
+        command = command.resumed(parse_again)
+    return int(command.run(program))

@@ -1,0 +1,63 @@
+"""`plot`: the pictures of a run, made again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from numpy_cnn.common.cli.loading import load_data, load_network
+from numpy_cnn.common.data import fit
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.loop import evaluate
+from numpy_cnn.common.training.pictures import draw_pictures
+from numpy_cnn.common.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from numpy_cnn.common.cli.program import Program
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the pictures of a run again: curves, filters, predictions; with several runs, compare their curves."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of runs."""
+    data_dir: Path | None = None
+    """Folder of MNIST's files; the one used in training if left out."""
+    compare: Path | None = None
+    """PNG for the curves of all these runs in one figure; nothing else is drawn."""
+
+    def run(self, program: "Program") -> int:
+        """Write the pictures and print their names; the exit code."""
+        if not self.runs:
+            raise UserError("plot: name at least one run folder")
+        if self.compare is not None:
+            from numpy_cnn.common.training.plots import compare_curves
+
+            names = [run.name for run in self.runs]
+            if len({*names}) < len(names) or "" in names:
+                names = [str(run) for run in self.runs]
+            histories = [_existing(run).history() for run in self.runs]
+            compare_curves(dict(zip(names, histories, strict=True)), self.compare)
+            print(self.compare)
+            return 0
+        for path in self.runs:
+            run = _existing(path)
+            best = load_checkpoint(run.best)
+            trained = best.config.dataset
+            dataset = load_data(replace(trained, data_dir=self.data_dir or trained.data_dir), program)
+            dataset, _ = fit(dataset, best.architecture.image_size, best.architecture.classes)
+            _, _, answers = evaluate(load_network(best, program), dataset.test)
+            for picture in draw_pictures(run, best, run.history(), dataset.test, answers):
+                print(picture)
+        return 0
+
+
+def _existing(path: Path) -> RunFolder:
+    """The run in this folder, once an epoch of it is complete."""
+    run = RunFolder.existing(path)
+    if not run.history() or not run.best.is_file():
+        raise UserError(f"{path}: no epoch is complete, so there is nothing to draw; go on with --resume {path}")
+    return run

@@ -1,0 +1,22 @@
+"""What the two programs, `python -m numpy_cnn` and `python -m torch_cnn`, hand to the commands they share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy_cnn.common.data.dataset import Dataset
+from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
+from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
+from numpy_cnn.common.spec.backend import Backend
+
+
+@dataclass(frozen=True)
+class Program:
+    """What differs between the two programs. The backend is loaded when needed: --help does without torch."""
+
+    name: str
+    backend: Callable[[], type[Backend]]
+    load_mnist: Callable[[Path], Dataset]
+    dense: Callable[[], MakeDense]
+    tracer: Callable[[], Tracer]
+    other: str  # the program that has the same commands, and the other backend

@@ -1,0 +1,45 @@
+"""Results as JSON, in a file or on standard output."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from numpy_cnn.common.spec.errors import UserError
+
+STDOUT = Path("-")
+
+
+def check_writable(path: Path | None) -> None:
+    """See before hours of training whether `--json` can be written after them.
+
+    Raises:
+        UserError: its folder does not exist, or is not to be written to, or the path is a folder itself.
+    """
+    if path is None or path == STDOUT:
+        return
+    if path.is_dir():
+        raise UserError(f"--json {path}: that is a folder, not a file")
+    if not path.parent.is_dir():
+        raise UserError(f"--json {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"--json {path}: no permission to write it")
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    """Write the report; `-` stands for standard output. A number that is not finite becomes null."""
+    text = json.dumps(_finite(report), indent=2, allow_nan=False)
+    if path == STDOUT:
+        print(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

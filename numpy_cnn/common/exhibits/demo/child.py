@@ -1,0 +1,32 @@
+"""The process of one backend: a checkpoint's network that answers until nobody asks any more."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from numpy_cnn.common.exhibits.demo.inspector import Inspector, receive, send
+from numpy_cnn.common.training.checkpoint import load_checkpoint
+
+
+def serve(inspector: type[Inspector]) -> None:
+    """`python -m <package>.inspection CKPT`: images come by standard input, what was seen goes to standard output.
+
+    A request is {"image": (1, C, H, W), "digit": (1,)}, with -1 for the highest score; an answer is what
+    `Inspector.look` returns. The first answer, empty of meaning, says that the network is there.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; the end of the input is ours
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not disturb them
+    checkpoint = load_checkpoint(Path(sys.argv[1]))
+    network = inspector(checkpoint.architecture, checkpoint.parameters)
+    try:
+        send(answers, {"ready": np.ones(1)})
+        while (request := receive(sys.stdin.buffer)) is not None:
+            digit = int(request["digit"][0])
+            seen = network.look(request["image"], None if digit < 0 else digit)
+            send(answers, {name: np.ascontiguousarray(array) for name, array in seen.items()})
+    except BrokenPipeError:  # the server is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())

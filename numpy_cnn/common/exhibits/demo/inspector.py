@@ -1,0 +1,48 @@
+"""What the page asks of a backend, and how the two processes hand it to and fro."""
+
+import struct
+from typing import IO, Protocol
+
+from safetensors.numpy import load, save
+
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.backend import Array
+
+MAPS = ("conv1", "relu1", "pool1")
+_LENGTH = struct.Struct("<Q")
+
+
+class Inspector(Protocol):
+    """A trained network that shows what happens inside of it."""
+
+    def __init__(self, architecture: Architecture, parameters: dict[str, Array]) -> None:
+        """Take these parameters under torch's names."""
+
+    def look(self, image: Array, digit: int | None = None) -> dict[str, Array]:
+        """One image (1, C, H, W) forward, and one score back.
+
+        Args:
+            image: the network's input, float32.
+            digit: whose score; the one with the highest where None.
+
+        Returns:
+            `scores` and `probabilities` (classes,); `conv1`, `relu1` and `pool1` (filters, h, w); `digit` (1,);
+            and `saliency` (C, H, W), the gradient of that digit's score with respect to the image.
+        """
+
+
+def send(stream: IO[bytes], arrays: dict[str, Array]) -> None:
+    """Write named arrays: eight bytes of length, then safetensors' bytes."""
+    content = save(arrays)
+    stream.write(_LENGTH.pack(len(content)) + content)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> dict[str, Array] | None:
+    """The arrays that the other side sent; None where it has closed the stream or broken off."""
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(header)
+    content = stream.read(length)
+    return load(content) if len(content) == length else None

@@ -1,0 +1,91 @@
+"""What the page sends: a drawing, checked before anything is made of it."""
+
+import asyncio
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from numpy_cnn.common.exhibits.demo.drawing import GRID
+from numpy_cnn.common.spec.backend import Array
+
+LARGEST = 32_768  # bytes of a body; a drawing is 16,728 in base64 and a few more around it
+PATIENCE = 10.0  # seconds for the body to arrive
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Ink uint8 (GRID, GRID), whether to centre it, and whose score to explain (None: the highest)."""
+
+    ink: Array
+    centre: bool
+    digit: int | None
+
+
+async def read_drawing(request: Request, classes: int) -> Drawing:
+    """The drawing in the body, JSON: {"ink": base64 of GRID·GRID bytes, "centre": true, "digit": 3 or null}.
+
+    Raises:
+        HTTPException: 415, 413, 408 or 400, with what is wrong in words.
+    """
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, f"a drawing is sent as application/json, not as {kind[:80] or 'nothing'!r}")
+    try:
+        body = await asyncio.wait_for(_body(request), PATIENCE)
+    except TimeoutError:
+        raise HTTPException(408, f"the drawing did not arrive within {PATIENCE:g} seconds") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection was broken off") from None
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "the body is not JSON") from None
+    if not isinstance(sent, dict):
+        raise HTTPException(400, "the body is JSON, but not an object")
+    return Drawing(_ink(sent.get("ink")), _centre(sent.get("centre", True)), _digit(sent.get("digit"), classes))
+
+
+async def _body(request: Request) -> bytes:
+    """All of the body, read no further than `LARGEST`."""
+    told = request.headers.get("content-length", "0")
+    parts, size = [], int(told) if told.isascii() and told.isdigit() else 0
+    if size <= LARGEST:
+        size = 0
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST:
+                break
+    if size > LARGEST:
+        raise HTTPException(413, f"a drawing has at most {LARGEST} bytes")
+    return b"".join(parts)
+
+
+def _ink(value: object) -> Array:
+    expected = f'"ink" must be the base64 of {GRID}x{GRID} = {GRID * GRID} bytes'
+    if not isinstance(value, str):
+        raise HTTPException(400, f"{expected}, not {type(value).__name__}")
+    try:
+        content = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise HTTPException(400, f"{expected}, which this is not") from None
+    if len(content) != GRID * GRID:
+        raise HTTPException(400, f"{expected}, not of {len(content)}")
+    return np.frombuffer(content, np.uint8).reshape(GRID, GRID)
+
+
+def _centre(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise HTTPException(400, '"centre" must be true or false')
+    return value
+
+
+def _digit(value: object, classes: int) -> int | None:
+    if value is not None and (type(value) is not int or not 0 <= value < classes):
+        raise HTTPException(400, f'"digit" must be null or an integer from 0 to {classes - 1}')
+    return value

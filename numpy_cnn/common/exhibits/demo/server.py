@@ -1,0 +1,142 @@
+"""The local server: one page, and one question that it asks again and again while somebody draws."""
+
+import asyncio
+import base64
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
+from numpy_cnn.common.exhibits.demo.guard import Guard
+from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.page import build
+from numpy_cnn.common.exhibits.demo.request import read_drawing
+from numpy_cnn.common.exhibits.demo.shares import shares
+from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
+from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.checkpoint import Checkpoint
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on the loopback address alone; port 0 takes any that is free.
+
+    Raises:
+        UserError: the port is taken, or not for ordinary users.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise UserError(
+            f"--port {port}: cannot be listened on ({error.strerror}); --port 0 takes a free one"
+        ) from error
+
+
+def serve(app: Starlette, listening: socket.socket) -> None:
+    """Answer until Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: it was pressed.
+    """
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=64,
+        h11_max_incomplete_event_size=16_384,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def application(
+    checkpoint: Checkpoint, workers: Sequence[Worker], name: str, note: str | None, port: int
+) -> Starlette:
+    """The page at `/` and, at `/look`, what every backend sees in a drawing.
+
+    Args:
+        checkpoint: the network that all workers have loaded.
+        workers: the backends, in the order in which they are shown.
+        name: of the network, for the page's head.
+        note: what the page is to say besides, such as that a backend is missing.
+        port: the server's, for nobody else's Host and Origin are answered.
+    """
+    architecture = checkpoint.architecture
+    setup = {
+        "grid": GRID,
+        "classes": architecture.classes,
+        "imageSize": list(architecture.image_size),
+        "loss": architecture.loss,
+        "name": name,
+        "note": note,
+        "parameters": sum(array.size for array in checkpoint.parameters.values()),
+        "backends": [{"package": worker.package, "label": worker.label} for worker in workers],
+        "maps": list(MAPS),
+        "shapes": {stage: list(shape) for stage, shape in architecture.stages()},
+        "kernels": _packed(checkpoint.parameters["conv1.weight"].mean(axis=1)),
+    }
+    page = build(setup, "Draw a digit")
+
+    async def show(request: Request) -> Response:  # noqa: ARG001  # what an endpoint is called with
+        return HTMLResponse(page.html)
+
+    async def look(request: Request) -> Response:
+        drawing = await read_drawing(request, architecture.classes)
+        read = centred if drawing.centre else as_drawn
+        try:
+            image = await run_in_threadpool(read, drawing.ink, checkpoint)
+        except UserError:
+            raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
+        asked = (run_in_threadpool(worker.look, image, drawing.digit) for worker in workers)
+        try:
+            seen = await asyncio.gather(*asked)
+        except WorkerEnded as ended:
+            raise HTTPException(503, f"{ended}; start the demo again") from None
+        answers = {
+            worker.package: _answer(one, architecture.loss) for worker, one in zip(workers, seen, strict=True)
+        }
+        return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})
+
+    return Starlette(
+        routes=[Route("/", show), Route("/look", look, methods=["POST"])],
+        middleware=[Middleware(Guard, port=port, policy=page.policy)],
+        exception_handlers={HTTPException: _refuse},
+    )
+
+
+def _answer(seen: dict[str, Array], loss: str) -> dict[str, Any]:
+    probabilities = shares(seen["scores"]) if loss == "mse" else seen["probabilities"]
+    return {
+        "digit": int(seen["digit"][0]),
+        "scores": seen["scores"].tolist(),
+        "probabilities": probabilities.tolist(),
+        "saliency": _packed(seen["saliency"]),
+        "maps": {stage: _packed(seen[stage]) for stage in MAPS},
+    }
+
+
+def _packed(planes: Array) -> dict[str, Any]:
+    """Planes (N, h, w) as the page reads them: bit for bit, little-endian float32."""
+    little = np.ascontiguousarray(planes, "<f4")
+    return {"shape": list(little.shape), "data": base64.b64encode(little.tobytes()).decode()}
+
+
+async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  # what a handler is called with
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(f"{error.detail}\n", status_code=error.status_code, headers=error.headers)

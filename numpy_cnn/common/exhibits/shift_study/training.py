@@ -1,0 +1,48 @@
+"""The experiment's training: the same images in the same order for every network."""
+
+import time
+
+import numpy as np
+
+from numpy_cnn.common.data.dataset import Split
+from numpy_cnn.common.exhibits.shift_study.dense import Learner
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.progress import training_progress
+
+
+def train(
+    learner: Learner, images: Split, optimization: OptimizerConfig, epochs: int, batch_size: int, seed: int
+) -> float:
+    """Train for so many epochs and tell how it goes; the seconds that it took.
+
+    Raises:
+        UserError: the loss is no longer finite.
+    """
+    batches = -(-len(images) // batch_size)
+    began = time.perf_counter()
+    with training_progress(epochs, batches) as progress:
+        for epoch in range(epochs):
+            order = np.random.default_rng([seed, 1, epoch]).permutation(len(images))
+            loss_sum, right, seen = 0.0, 0, 0
+            for number in range(batches):
+                part = images[order[number * batch_size : (number + 1) * batch_size]]
+                lr = optimization.step_size((epoch * batches + number) / (epochs * batches))
+                loss, scores = learner.train_step(part.images, part.labels, lr)
+                if not np.isfinite(loss):
+                    raise UserError(f"training diverged in epoch {epoch + 1}: the loss is {loss}")
+                loss_sum += loss * len(part)
+                right += int((scores.argmax(axis=1) == part.labels).sum())
+                seen += len(part)
+                progress.batch(epoch + 1, number + 1, loss_sum / seen)
+            progress.epoch(
+                {
+                    "epoch": epoch + 1,
+                    "train_loss": loss_sum / seen,
+                    "train_accuracy": right / seen,
+                    "validation_loss": float("nan"),
+                    "validation_accuracy": float("nan"),
+                    "seconds": time.perf_counter() - began,
+                }
+            )
+    return time.perf_counter() - began

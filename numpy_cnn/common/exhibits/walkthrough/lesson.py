@@ -1,0 +1,110 @@
+"""Where a walkthrough begins: the network, its numbers, the picture and the right answer."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from numpy_cnn.common.data.fit import average_pixels
+from numpy_cnn.common.exhibits.walkthrough.kernels import KERNELS
+from numpy_cnn.common.exhibits.walkthrough.picture import read_grey
+from numpy_cnn.common.exhibits.walkthrough.trace import Array
+from numpy_cnn.common.spec.architecture import PRESETS, Architecture
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.checkpoint import load_checkpoint
+
+# Both networks must find the same maxima in flat parts of a picture, where all sums are equal but for their last
+# bits. On a grid of 2^-40 pixels times kernels of sixteenths add up exactly in float64, so the order of summation
+# does not matter; learned kernels have bits of their own, and 2^-24, the last of a float32, for both does it.
+PIXEL_BITS, LEARNED_BITS = 40, 24
+_MOST_CLASSES = 100  # each is a bar in the drawing
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is walked through, in float64.
+
+    Args:
+        kernel: one of `kernels.KERNELS`, or `learned`.
+        pixels: (H, W), 0 for black to 1 for white: what is drawn.
+        inputs: (1, 1, H, W): what the network sees, the same but for a learned network's own scale.
+        label: the right class; None where the network is to be taken at its word.
+    """
+
+    kernel: str
+    architecture: Architecture
+    parameters: dict[str, Array]
+    pixels: Array
+    inputs: Array
+    label: int | None
+
+
+def fixed(path: Path, kernel: str, label: int, classes: int, seed: int) -> Lesson:
+    """A fixed kernel and a dense layer of random weights, N(0, 0.01²), before they have learnt anything.
+
+    The weights are those that `np.random.seed(seed)` and `np.random.randn` give.
+
+    Raises:
+        UserError: the picture cannot be read, or the label is none of the classes.
+    """
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise UserError(f"--classes {classes}: there must be from 2 to {_MOST_CLASSES} to choose from")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: a seed lies from 0 to {2**32 - 1}")
+    _check_label(label, classes, f"; --classes {label + 1} makes room for it" if label < _MOST_CLASSES else "")
+    architecture = replace(PRESETS["edge"], classes=classes)
+    features = dict(architecture.stages())["flatten"][0]
+    parameters = {
+        "conv1.weight": KERNELS[kernel][None, None].copy(),
+        "fc1.weight": np.random.RandomState(seed).randn(classes, features) * 0.01,
+        "fc1.bias": np.zeros(classes),
+    }
+    pixels = _on_grid(read_grey(path, architecture.image_size), PIXEL_BITS)
+    return Lesson(kernel, architecture, parameters, pixels, pixels[None, None], label)
+
+
+def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
+    """A trained network, all of it; the digit on the picture is cropped, centred and scaled as in `predict`.
+
+    Raises:
+        UserError: the checkpoint or the picture cannot be read, the network does not end in softmax and
+            cross-entropy, or the label is none of its classes.
+    """
+    from numpy_cnn.common.photo.image import read_digit
+
+    checkpoint = load_checkpoint(checkpoint_path)
+    architecture = checkpoint.architecture
+    if architecture.loss != "cross_entropy":
+        raise UserError(
+            f"{checkpoint_path}: trained on squared errors; a walkthrough follows softmax and cross-entropy, "
+            "which the other presets of --arch are trained on"
+        )
+    if architecture.in_channels != 1:
+        raise UserError(f"{checkpoint_path}: reads {architecture.in_channels} channels, a walkthrough shows one")
+    if label is not None:
+        _check_label(label, architecture.classes)
+    read = read_digit(path, checkpoint.data_size, checkpoint.pixel)
+    inputs = average_pixels(read, architecture.image_size)
+    parameters = {name: np.asarray(array, dtype=np.float64) for name, array in checkpoint.parameters.items()}
+    for name in ("conv1.weight", "conv1.bias"):
+        if name in parameters:
+            parameters[name] = _on_grid(parameters[name], LEARNED_BITS)
+    return Lesson(
+        "learned",
+        architecture,
+        parameters,
+        checkpoint.pixel.fraction(inputs)[0, 0].astype(np.float64).clip(0, 1),
+        _on_grid(inputs.astype(np.float64), LEARNED_BITS),
+        label,
+    )
+
+
+def _check_label(label: int, classes: int, advice: str = "") -> None:
+    if not 0 <= label < classes:
+        raise UserError(f"--label {label}: the classes are 0 to {classes - 1}{advice if label > 0 else ''}")
+
+
+def _on_grid(array: Array, bits: int) -> Array:
+    """The array rounded to multiples of 2^-bits."""
+    rounded: Array = np.rint(array * 2.0**bits) / 2.0**bits
+    return rounded

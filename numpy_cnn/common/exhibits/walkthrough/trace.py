@@ -1,0 +1,54 @@
+"""Everything that happens to one picture on its way through a network and back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn.common.spec.architecture import Architecture
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One pass forward and back. A stage bears the name of the layer behind which it lies; the first is `input`.
+
+    Args:
+        values: the output of each stage, (1, …), in order; the last one holds the scores (1, classes).
+        gradients: dloss/dvalue of each stage, in the stage's shape.
+        parameters: dloss/dparameter under torch's names, those included that are not trained.
+        routes: in the shape of `relu1`, 1 where pooling took its maximum from and 0 elsewhere.
+        probabilities: the softmax of the scores, (1, classes).
+        loss: the cross-entropy of the right class.
+    """
+
+    values: dict[str, Array]
+    gradients: dict[str, Array]
+    parameters: dict[str, Array]
+    routes: Array
+    probabilities: Array
+    loss: float
+
+    @property
+    def scores(self) -> str:
+        """The name of the last stage."""
+        return list(self.values)[-1]
+
+    @property
+    def answer(self) -> int:
+        """The class of the highest probability."""
+        return int(self.probabilities[0].argmax())
+
+    def arrays(self) -> dict[str, Array]:
+        """All of it by name: `input`, …, `probabilities`, `loss`, then `gradient of …`, the last stage first."""
+        forward = {**self.values, "routes": self.routes, "probabilities": self.probabilities}
+        backward = {f"gradient of {name}": array for name, array in reversed(self.gradients.items())}
+        backward |= {f"gradient of {name}": array for name, array in self.parameters.items()}
+        return {**forward, "loss": np.array(self.loss), **backward}
+
+
+# tracer(architecture, parameters, image (1, C, H, W), label (1,)) → Trace, all in the dtype of the image.
+Tracer: TypeAlias = Callable[[Architecture, dict[str, Array], Array, Array], Trace]

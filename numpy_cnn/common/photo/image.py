@@ -1,0 +1,152 @@
+"""A user's own picture of a digit, made into the input that the data set would have made of it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numpy_cnn.common.data import IMAGE_SIZES, PixelScale
+from numpy_cnn.common.data.fit import average_pixels
+from numpy_cnn.common.photo.ink import Grey, crop, ink_of, without_specks
+from numpy_cnn.common.spec.errors import UserError
+
+_MOST_PIXELS = 100_000_000
+_TOO_MANY = "are too many for a picture of one digit; crop it or scale it down"
+_WORKING_SIDE = 512  # pixels; a larger picture is averaged down to this before anything is measured
+
+
+def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> NDArray[np.float32]:
+    """The input ``(1, 1, H, W)`` for a PNG, JPEG or other picture of one digit, dark on light or light on dark.
+
+    Transparency is laid on white, the camera's rotation undone, the picture made grey, ink told from paper
+    by Otsu's threshold, specks are dropped and the rest cropped. Then it goes the way of the data set whose
+    ``pixel`` scale is given:
+
+    - MNIST (``maximum`` 255): scaled into 20x20 with the aspect kept, and moved by whole pixels so that
+      the centre of mass is at the centre of the 28x28 field;
+    - UCI digits (``maximum`` 16): made upright, stretched to 20 wide and 32 high in a 32x32 bitmap, strokes
+      grown or thinned until 30 % of it is ink, and the inked points of each 4x4 block counted.
+
+    A smaller ``image_size`` that divides the data set's own is averaged down as ``data.fit`` does it; any
+    other is drawn the MNIST way with its proportion of 20/28.
+
+    Raises UserError where the file is missing, no picture, absurdly large, or has no ink.
+
+    Sources: N. Otsu, A threshold selection method from gray-level histograms, 1979; LeCun, Cortes and Burges,
+    The MNIST database; Garris et al., NIST Form-Based Handprint Recognition System, 1994.
+    """
+    ink = crop(without_specks(crop(ink_of(_read_grey(path), path))))
+    own = IMAGE_SIZES["digits" if pixel.maximum == 16 else "mnist"]
+    averaged = all(have % want == 0 for have, want in zip(own, image_size, strict=True))
+    field = own if averaged else image_size
+    share = _draw_as_uci(ink) if field == IMAGE_SIZES["digits"] else _draw_as_mnist(ink, field)
+    inputs = pixel.inputs(np.rint(share * pixel.maximum))[None, None]
+    return average_pixels(inputs, image_size) if averaged else inputs
+
+
+def _read_grey(path: Path) -> Grey:
+    """Grey levels 0 to 255, ``(H, W)``, the longer side at most ``_WORKING_SIDE``."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow's, about large images or odd metadata
+            with Image.open(path) as image:
+                width, height = image.size
+                if width * height > _MOST_PIXELS:
+                    raise UserError(f"{path}: {width}x{height} pixels {_TOO_MANY}")
+                image.draft("L", (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG is decoded at a smaller size
+                upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):
+            # 16 and 32 bits a pixel: converting to 8 would clip instead of scaling.
+            wide = np.nan_to_num(np.asarray(upright, dtype=np.float64))
+            low, high = wide.min(), wide.max()
+            upright = Image.fromarray(np.uint8(255 * (wide - low) / max(high - low, 1)))
+        if upright.mode not in ("P", "PA", "LA", "La", "RGBa"):
+            upright = upright.convert("RGBA" if upright.mode == "RGBA" else "RGB")
+        coloured = upright.convert("RGBA")
+        paper = Image.new("RGBA", coloured.size, "white")
+        grey = Image.alpha_composite(paper, coloured).convert("L")
+    except UserError:
+        raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot read the image {path}: {error.strerror}") from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is not an image that can be read: a PNG or JPEG is expected") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: its pixels {_TOO_MANY}") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: the image is damaged ({error})") from error
+    factor = math.ceil(max(grey.size) / _WORKING_SIDE)
+    return np.asarray(grey.reduce(factor), dtype=np.float64)
+
+
+def _resize(ink: Grey, height: int, width: int) -> Grey:
+    """Each new pixel the mean of the area that it covers."""
+    from PIL import Image
+
+    resized = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(resized, dtype=np.float64).clip(0, 1)
+
+
+def _draw_as_mnist(ink: Grey, field: tuple[int, int]) -> Grey:
+    """Ink in 20/28 of the field, its centre of mass on the field's centre, the pixel (H/2, W/2)."""
+    scale = min(max(1, round(have * 20 / 28)) / side for have, side in zip(field, ink.shape, strict=True))
+    drawn = _resize(ink, *(max(1, round(side * scale)) for side in ink.shape))
+    canvas = np.zeros(field)
+    corner = []
+    for axis in (0, 1):
+        mass = drawn.sum(axis=1 - axis)
+        centre = (mass * np.arange(len(mass))).sum() / mass.sum()
+        corner.append(min(max(0, round(field[axis] / 2 - centre)), field[axis] - len(mass)))
+    top, left = corner
+    canvas[top : top + drawn.shape[0], left : left + drawn.shape[1]] = drawn
+    return canvas
+
+
+def _draw_as_uci(ink: Grey) -> Grey:
+    """Share of inked points in each 4x4 block of a 32x32 bitmap.
+
+    The data set's own images show what was done to them: nearly all ink lies in 20 of 32 columns and in all
+    rows, ones included, and 30 % of the points are inked for every digit.
+    """
+    ink = _upright(ink)
+    # A bare vertical line, stretched like the others, would be a full box with no strokes left to thin.
+    width = 10 if ink.shape[1] < 0.35 * ink.shape[0] else 20
+    left = (32 - width) // 2
+    bitmap = np.zeros((32, 32))
+    bitmap[:, left : left + width] = _resize(ink, 32, width)
+    # A binomial filter, about a Gaussian of one pixel, gives the threshold edges to move.
+    taps = np.array([1, 4, 6, 4, 1]) / 16
+    padded = np.pad(bitmap, 2, mode="edge")
+    padded = sum(tap * padded[at : at + 32] for at, tap in enumerate(taps))
+    bitmap = sum(tap * padded[:, at : at + 32] for at, tap in enumerate(taps))
+    inked = (bitmap > 0) & (bitmap >= np.quantile(bitmap, 1 - 0.3))
+    share: Grey = inked.reshape(8, 4, 8, 4).mean(axis=(1, 3))
+    return share
+
+
+def _upright(ink: Grey) -> Grey:
+    """The ink sheared by moments until its mass leans neither left nor right."""
+    from PIL import Image
+
+    height, width = ink.shape
+    down, right = np.arange(height)[:, None] - height / 2, np.arange(width) - width / 2
+    down = down - (ink * down).sum() / ink.sum()
+    spread = (ink * down**2).sum()
+    slant = float(np.clip((ink * down * right).sum() / spread, -1, 1)) if spread > 0 else 0.0
+
+    margin = math.ceil(abs(slant) * height)
+    wide = Image.fromarray(np.pad(ink, ((0, 0), (margin, margin))).astype(np.float32))
+    sheared = wide.transform(
+        wide.size,
+        Image.Transform.AFFINE,
+        (1, slant, -slant * height / 2, 0, 1, 0),
+        Image.Resampling.BILINEAR,
+    )
+    upright = np.asarray(sheared, dtype=np.float64)
+    return crop(np.where(upright < 0.05, 0, upright))

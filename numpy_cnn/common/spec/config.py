@@ -1,0 +1,167 @@
+"""What a training run is made of: the flags of the command line, and what checkpoints remember."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.errors import UserError
+
+LARGEST = 1e30  # of a step size and the like: not far above begin the numbers that float32 does not hold
+
+
+@dataclass(frozen=True)
+class ArchitectureConfig:
+    """Which network. A size that is left out is that of the preset named by --arch."""
+
+    arch: Preset = "hidden"
+    """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
+    squared error. edge: one fixed edge kernel, two classes."""
+    image_size: tuple[int, int] | None = None
+    """Height and width in pixels that images are averaged down to; the data's own if left out."""
+    channels: int | None = None
+    """Channels of the images; those of digits and mnist have 1."""
+    filters: int | None = None
+    """Filters of the convolution."""
+    kernel_size: int | None = None
+    """Height and width of a filter."""
+    stride: int | None = None
+    """Pixels that a filter moves by."""
+    padding: int | None = None
+    """Zeros added on each side of the image."""
+    hidden: int | None = None
+    """Width of the dense layer before the last; 0 for none."""
+    classes: int | None = None
+    """Number of outputs; images of digits beyond them are left out."""
+
+    def architecture(self, data_size: tuple[int, int]) -> Architecture:
+        """The sizes, for images of `data_size`.
+
+        Raises:
+            UserError: they do not fit together.
+        """
+        own_size = None if self.arch == "tiny" else data_size
+        sizes = {
+            "image_size": self.image_size or own_size,
+            "in_channels": self.channels,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "padding": self.padding,
+            "hidden": self.hidden,
+            "classes": self.classes,
+        }
+        return preset(self.arch, **sizes)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the parameters move; the names and formulas are torch.optim's."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Adam, or stochastic gradient descent."""
+    lr: float | None = None
+    """Step size; 0.002 for adam and 0.1 for sgd if left out."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it stays."""
+    momentum: float = 0.0
+    """Momentum of sgd."""
+    dampening: float = 0.0
+    """Dampening of sgd's momentum."""
+    nesterov: bool = False
+    """Nesterov's form of sgd's momentum."""
+    weight_decay: float = 0.0
+    """Weight of the squared norm of the parameters, halved, in the loss."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "momentum", "dampening", "weight_decay"):
+            value = getattr(self, name)
+            least = -LARGEST if name == "dampening" else 0
+            if value is not None and not least <= value <= LARGEST:
+                raise UserError(
+                    f"--{name.replace('_', '-')} must lie between {least:g} and {LARGEST:g}, got {value}"
+                )
+        if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
+            raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
+        if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
+            raise UserError(
+                f"--nesterov needs --momentum above 0 and --dampening 0, got {self.momentum} and {self.dampening}"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of the optimizer chosen."""
+        names = ["weight_decay"]
+        if self.optimizer == "sgd":
+            names += ["momentum", "dampening", "nesterov"]
+        return {"lr": self.step_size(0.0)} | {name: getattr(self, name) for name in names}
+
+    def step_size(self, progress: float) -> float:
+        """The step size when a share `progress` of all steps, from 0 to 1, is done.
+
+        Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017),
+        without the restarts.
+        """
+        first = {"adam": 0.002, "sgd": 0.1}[self.optimizer] if self.lr is None else self.lr
+        return first if self.schedule == "constant" else first * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images."""
+
+    data: Literal["digits", "mnist"] = "digits"
+    """digits: 1,797 images of 8x8, part of this package. mnist: 70,000 of 28x28, from --data-dir."""
+    data_dir: Path = Path("data")
+    """Folder of MNIST's four files (or of MNIST/raw with them)."""
+    download: bool = False
+    """Fetch MNIST into --data-dir first, with torchvision."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides the outcome of a training run."""
+
+    dataset: DataConfig = field(default_factory=DataConfig)
+    network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
+    optimization: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 10
+    """Passes over the training images."""
+    batch_size: int = 32
+    """Images in one step."""
+    seed: int = 0
+    """Decides the initial parameters, the order of the images and the validation split."""
+    validation: float = 0.1
+    """Share of the training images held out to choose the best epoch; 0 for none."""
+    limit: int | None = None
+    """Train on this many images only, the first ones; on all of them if left out."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, got {self.seed}")
+        if not 0 <= self.validation < 1:
+            raise UserError(f"--validation must lie in [0, 1), got {self.validation}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in the groups of the flags."""
+        values = {field.name: asdict(self)[field.name] for field in fields(TrainConfig)}
+        values["dataset"]["data_dir"] = str(self.dataset.data_dir)
+        del values["dataset"]["download"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
+        """The inverse of `to_json`."""
+        dataset, network = dict(values["dataset"]), dict(values["network"])
+        dataset["data_dir"] = Path(dataset["data_dir"])
+        if network["image_size"] is not None:
+            network["image_size"] = tuple(network["image_size"])
+        groups = {
+            "dataset": DataConfig(**dataset),
+            "network": ArchitectureConfig(**network),
+            "optimization": OptimizerConfig(**values["optimization"]),
+        }
+        return cls(**{**values, **groups})

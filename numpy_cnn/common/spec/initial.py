@@ -1,0 +1,36 @@
+"""Initial parameters: drawn once, with NumPy, so that both backends start from the same numbers."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn.common.spec.architecture import Architecture
+
+# Bright on the left and dark on the right answers with a positive number, the reverse with a negative one.
+VERTICAL_EDGE = [[1.0, 0.0, -1.0]] * 3
+
+
+def initial_parameters(
+    architecture: Architecture, seed: int, dtype: npt.DTypeLike = np.float32
+) -> dict[str, npt.NDArray[Any]]:
+    """Draw every parameter as torch's layers do: uniform in ±1/√fan_in, for weights and biases alike.
+
+    fan_in is the number of inputs that one output sums: I·kh·kw for a convolution, `in` for a dense layer.
+
+    Source: the defaults of torch.nn.Conv2d and torch.nn.Linear, after K. He et al., Delving deep into
+    rectifiers (2015), with a = √5.
+    """
+    generator = np.random.default_rng([seed, 0])
+    parameters: dict[str, npt.NDArray[Any]] = {}
+    fan_in = 1
+    for name, shape in architecture.parameter_shapes().items():
+        if name.endswith(".weight"):  # its bias follows it and shares its fan_in
+            fan_in = math.prod(shape[1:])
+        bound = 1 / math.sqrt(fan_in)
+        # Drawn in float64 whatever the dtype, so that a float64 run starts where the float32 run does.
+        parameters[name] = generator.uniform(-bound, bound, shape).astype(np.float32).astype(dtype)
+    if architecture.fixed_edges:
+        parameters["conv1.weight"] = np.array([[VERTICAL_EDGE]], dtype=dtype)
+    return parameters

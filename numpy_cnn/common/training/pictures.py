@@ -1,0 +1,43 @@
+"""The three pictures of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn.common.data.dataset import Split
+from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.common.training.checkpoint import Checkpoint
+from numpy_cnn.common.training.run_folder import Row, RunFolder
+
+SAMPLES = 24
+
+
+def draw_pictures(
+    run: RunFolder, best: Checkpoint, history: Sequence[Row], test: Split, answers: npt.NDArray[Any]
+) -> list[Path]:
+    """Draw training_curves, learned_filters and sample_predictions into the run's folder.
+
+    Args:
+        run: the folder.
+        best: the checkpoint whose filters are drawn, and whose answers are shown.
+        history: one row an epoch.
+        test: the test images.
+        answers: the network's answer to each of them.
+
+    Returns:
+        The files written.
+    """
+    from numpy_cnn.common.training import plots
+
+    curves, filters, samples = (
+        run.path / f"{name}.png" for name in ("training_curves", "learned_filters", "sample_predictions")
+    )
+    plots.training_curves(history, curves)
+    before = initial_parameters(best.architecture, best.config.seed)["conv1.weight"]
+    plots.learned_filters(before, best.parameters["conv1.weight"], filters)
+    chosen = np.random.default_rng([best.config.seed, 2]).permutation(len(test))[:SAMPLES]
+    plots.sample_predictions(test.images[chosen], test.labels[chosen], answers[chosen], samples)
+    return [curves, filters, samples]

@@ -1,0 +1,71 @@
+"""How far training is: a live bar on a terminal, one plain line an epoch elsewhere; on standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from numpy_cnn.common.training.run_folder import Row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+
+class Progress(Protocol):
+    """What the loop tells."""
+
+    def batch(self, epoch: int, done: int, loss: float) -> None:
+        """`done` batches of the epoch are through, and `loss` is the mean over its images so far."""
+
+    def epoch(self, row: Row) -> None:
+        """An epoch is complete."""
+
+
+@contextmanager
+def training_progress(epochs: int, batches: int) -> Iterator[Progress]:
+    """Show a run of so many epochs of so many batches each."""
+    if not sys.stderr.isatty():
+        yield _Lines(epochs)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        yield _Bar(bar, epochs, batches)
+
+
+class _Lines:
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def batch(self, epoch: int, done: int, loss: float) -> None:
+        pass
+
+    def epoch(self, row: Row) -> None:
+        print(_told(row, self.epochs), file=sys.stderr, flush=True)
+
+
+class _Bar:
+    def __init__(self, bar: "Bar", epochs: int, batches: int) -> None:
+        self.bar, self.epochs, self.batches = bar, epochs, batches
+        self.task = bar.add_task("", total=batches, told="")
+
+    def batch(self, epoch: int, done: int, loss: float) -> None:
+        self.bar.update(
+            self.task, completed=done, description=f"epoch {epoch}/{self.epochs}", told=f"loss {loss:.4f}"
+        )
+
+    def epoch(self, row: Row) -> None:
+        self.bar.console.print(_told(row, self.epochs), highlight=False)
+
+
+def _told(row: Row, epochs: int) -> str:
+    told = f"epoch {row['epoch']:.0f}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
+    if row["validation_loss"] == row["validation_loss"]:  # NaN without a validation split
+        told += f"  validation {row['validation_loss']:.4f}  {row['validation_accuracy']:.2%}"
+    return f"{told}  {row['seconds']:.1f} s"

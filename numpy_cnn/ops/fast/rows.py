@@ -1,0 +1,86 @@
+"""Correlation line by line: a row of the image meets all rows of the kernel in one product.
+
+A row of the image is copied once for each tap column, as a matrix (channel, tap column) × positions. Times all
+rows of all kernels, (tap row, kernel) × (channel, tap column), it gives what this row adds to each of the kh
+output rows that see it. So a number is copied kw times and not kh·kw times, and the matrices are kh times as tall,
+as BLAS likes them. The price are kh sums over the output: they are cheap where a product has many terms.
+
+In what is made here all channels of a row lie together: what is summed is one long run of numbers, and rows below
+each other are one matrix.
+
+Source: A. Vasudevan, A. Anderson and D. Gregg, Parallel multi channel convolution using general matrix
+multiplication (2017), who leave the tap columns to the sums as well.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from numpy_cnn.arguments import Array
+from numpy_cnn.ops.fast.blocking import BYTES, SHORT, cut
+from numpy_cnn.ops.fast.geometry import Axis, Framed, sliding
+from numpy_cnn.ops.fast.scratch import Room
+
+DEEP = 32  # terms of a product, at least: with fewer the sums over the output cost more than they save
+
+
+def pay(x: Framed, rows: Axis, columns: Axis, channels: int) -> bool:
+    """Whether lines are faster than patches, for so many channels of a group."""
+    wide = columns.windows * x.numbers.shape[3] >= SHORT
+    met = 4 * rows.size <= 5 * rows.windows  # most rows of the image are seen by every row of the kernel
+    return rows.stride == 1 and wide and met and channels * columns.kernel >= DEEP
+
+
+def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
+    """y[o,p] = b[o] + Σ_i w[o,i] · line[p − pad + i·d]: every line h is added to the rows p = h + pad − i·d."""
+    kernels = len(weight) // groups
+    w = weight.reshape(groups, kernels, *weight.shape[1:]).transpose(0, 3, 1, 2, 4)  # (group, i, kernel, k)
+    w = np.ascontiguousarray(w).reshape(groups, rows.kernel * kernels, -1)
+    y = np.empty((rows.windows, groups, kernels, columns.windows, x.numbers.shape[3]), weight.dtype)
+    y[...] = 0 if bias is None else bias.reshape(groups, kernels, 1, 1)
+    for h, q, lines in _blocks(x, rows, columns, groups, kernels):
+        each = (w @ lines).reshape(len(lines), groups, rows.kernel, kernels, *y[0, 0, 0, q].shape)
+        for i in range(rows.kernel):
+            first = h + rows.padding - i * rows.dilation  # the output row of the first line
+            p = range(max(0, first), min(rows.windows, first + len(lines)))
+            if p:
+                y[p.start : p.stop, :, :, q] += each[p.start - first : p.stop - first, :, i]
+    return y.reshape(rows.windows, len(weight), *y.shape[3:]).swapaxes(0, 1)
+
+
+def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
+    """dw[o,i,k] = Σ_h u[o, h + pad − i·d] · line[h,k], for all taps i of a line h in one product.
+
+    Seen from line h, the rows of u that it met lie below each other in memory, those of the last tap first.
+    """
+    kernels, span = len(u) // groups, rows.dilation * (rows.kernel - 1)
+    above = span - rows.padding  # zeros before the first row of u, so that row h + i·d is met by tap kh − 1 − i
+    met = np.zeros((groups, rows.size + span, kernels, *u.shape[2:]), u.dtype)
+    p = slice(max(0, -above), min(rows.windows, rows.size + rows.padding))
+    met[:, p.start + above : p.stop + above] = u.reshape(groups, kernels, *u.shape[1:])[:, :, p].swapaxes(1, 2)
+    group, row, *inside = met.strides
+    shape = rows.size, groups, rows.kernel, kernels, *u.shape[2:]
+    met = np.ndarray(shape, u.dtype, met, 0, (row, group, rows.dilation * row, *inside))
+    dw = np.zeros((groups, rows.kernel * kernels, len(x.numbers) // groups * columns.kernel), u.dtype)
+    for h, q, lines in _blocks(x, rows, columns, groups, kernels):
+        below = met[h : h + len(lines), ..., q, :].reshape(len(lines), *dw.shape[:2], lines.shape[3])
+        dw += (below @ lines.swapaxes(2, 3)).sum(axis=0)
+    dw = dw.reshape(groups, rows.kernel, kernels, -1, columns.kernel)
+    return dw[:, ::-1].transpose(0, 2, 3, 1, 4).reshape(len(u), -1, rows.kernel, columns.kernel)
+
+
+def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int, kernels: int) -> Iterator[tuple[int, slice, Array]]:
+    """The first line, the output columns, and lines (line, group, k, positions), which hold until the next ones.
+
+    Blocks are of a size that stays in the cache, together with their products.
+    """
+    windows = sliding(x, rows.each(), columns)[:, 0]
+    windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(3, 0, 1, 2, 4, 5)  # (h, g, c, j, q, n)
+    height, _, channels, taps, width, images = windows.shape
+    of_position = groups * (channels * taps + rows.kernel * kernels) * windows.itemsize
+    fit = BYTES // of_position // max(1, images)  # columns of all images
+    room = Room()
+    for h in cut(height, fit // width):
+        for q in cut(width, fit):
+            lines = room.copy(windows[h, ..., q, :])
+            yield h.start, q, lines.reshape(*lines.shape[:2], channels * taps, -1)

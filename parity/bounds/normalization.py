@@ -1,0 +1,103 @@
+"""How far a normalization may be from the exact result.
+
+Nothing is assumed about the order of operations but this: μ is a sum and a division; σ² comes from deviations
+(two passes) or from Welford's updates, and not from Σ x² − m·μ²; what is cancelled afterwards may be x − μ, or
+x·α and μ·α with α = w/√(σ² + ε), as torch has it: y = x·α + (b − μ·α). The second rounds numbers as large as
+|μ|/√(σ² + ε), and so does the rounding of μ itself, so every bound carries that factor.
+
+Source: T. Chan, G. Golub and R. LeVeque, Algorithms for Computing the Sample Variance (1983), for σ²; N. Higham,
+Accuracy and Stability of Numerical Algorithms (2nd ed., 2002), chapters 1 and 3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from parity.bounds.derived import SQRT_ERROR, Allowed, Setting, copies, gamma
+from parity.cases.torch_op import Array
+
+# Roundings of x̂, of y and of dx beyond those of the sums: subtractions, products, and α folded or taken apart.
+STEPS = 6
+
+
+class _Normalized(NamedTuple):
+    """x̂ = (x − μ)·r with r = 1/√(σ² + ε), and the errors of what it is made of, in absolute values."""
+
+    xhat: Array
+    of_xhat: Array
+    r: Array
+    rho: Array  # relative error of r
+    of_mean: Array  # of the deviations' mean, which is 0 on paper, as a multiple of √(σ² + ε)
+
+
+def batch_norm(s: Setting) -> Allowed:
+    """y = w·x̂ + b; in training dx = w·r·(dy − mean dy − x̂·mean(dy·x̂)), each part with its error."""
+    x, _, _, weight, bias = s.arrays
+    assert x is not None
+    if x.size == 0:
+        return copies(s)  # nothing is summed
+    axes, count = (0, *range(2, x.ndim)), x[:, 0].size
+    xhat, of_xhat, r, rho, of_mean = _normalized(s, x, axes, count)
+    w = np.ones(()) if weight is None else _along(np.abs(weight), x)
+    b = np.zeros(()) if bias is None else _along(np.abs(bias), x)
+    of_y = w * of_xhat + gamma(STEPS, s.u) * b
+
+    size, hat = np.abs(s.dy), np.abs(xhat)
+    db, dw = (np.abs(part.sum(axis=axes, keepdims=True)) for part in (s.dy, s.dy * xhat))
+    of_db = gamma(count, s.u) * size.sum(axis=axes, keepdims=True)
+    of_dw = (size * (of_xhat + gamma(count + 2, s.u) * (hat + of_xhat))).sum(axis=axes, keepdims=True)
+    part, of_part = size, gamma(STEPS, s.u) * size
+    if s.options["training"]:
+        part = np.abs(
+            s.dy
+            - s.dy.sum(axis=axes, keepdims=True) / count
+            - xhat * (s.dy * xhat).sum(axis=axes, keepdims=True) / count
+        )
+        # Whoever goes back through σ² and μ one by one meets Σ (x − μ), which is 0 on paper: `of_mean`.
+        carried = of_db + hat * of_dw + (of_xhat + of_mean) * (dw + of_dw)
+        of_part = (
+            of_part + carried / count + gamma(STEPS, s.u) * (db + of_db + (hat + of_xhat) * (dw + of_dw)) / count
+        )
+    dx = w * r * ((1 + rho) * of_part + (rho + gamma(STEPS, s.u)) * part)
+    return np.broadcast_to(of_y, x.shape), (
+        np.broadcast_to(dx, x.shape),
+        None,
+        None,
+        None if weight is None else of_dw.reshape(weight.shape),
+        None if bias is None else of_db.reshape(bias.shape),
+    )
+
+
+def _normalized(s: Setting, x: Array, axes: tuple[int, ...], count: int) -> _Normalized:
+    """Errors of μ, σ² and r, each from the one before."""
+    eps = s.options["eps"]
+    if s.options["training"]:
+        mean = x.mean(axis=axes, keepdims=True)
+        deviation = x - mean
+        var = (deviation**2).mean(axis=axes, keepdims=True)
+        of_mean = gamma(count + 1, s.u) * np.abs(x).mean(axis=axes, keepdims=True)
+        # Deviations from a mean that is off by e add e² to σ², for their sum is 0. Welford's updates lose
+        # m·u·max|x|/σ of it.
+        largest = np.abs(x).max(axis=axes, keepdims=True)
+        of_var = of_mean**2 + gamma(count + 4, s.u) * (var + of_mean**2 + largest * np.sqrt(var))
+    else:
+        running_mean, running_var = s.arrays[1:3]
+        assert running_mean is not None
+        assert running_var is not None
+        mean, var = _along(running_mean, x), _along(running_var, x)
+        deviation = x - mean
+        of_mean = of_var = np.zeros_like(var)
+    total = var + eps
+    of_total = of_var + gamma(3, s.u) * (total + of_var)
+    least = np.maximum(total - of_total, eps * (1 - gamma(3, s.u)))  # a sum of squares is not negative
+    rho = np.sqrt(total / least) * (1 + gamma(SQRT_ERROR + 2, s.u)) - 1
+    r = 1 / np.sqrt(total)
+    rounded = of_mean + gamma(STEPS, s.u) * (np.abs(x) + np.abs(mean) + of_mean)
+    of_xhat = r * (rho * np.abs(deviation) + (1 + rho) * rounded)
+    of_sum = of_mean + gamma(2, s.u) * np.abs(deviation).mean(axis=axes, keepdims=True)
+    return _Normalized(deviation * r, of_xhat, r, rho, (1 + rho) * r * of_sum)
+
+
+def _along(channels: Array, x: Array) -> Array:
+    """One number a channel, to be broadcast against x (N, C, …)."""
+    return channels.reshape(-1, *(1,) * (x.ndim - 2))

@@ -1,0 +1,112 @@
+"""The numbers of a case, from its seed: small integers, normal reals, or special values."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.torch_op import Array
+
+# Few values, so that ties are common; zeros of both signs; what arithmetic may not survive.
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
+
+SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]² is lost in float32
+
+
+class Inputs(NamedTuple):
+    """What an op is called with, and the generator that draws the cotangent once the output's shape is known."""
+
+    names: tuple[str, ...]  # of the positional arrays
+    arrays: tuple[Array | None, ...]
+    options: dict[str, Any]
+    generator: np.random.Generator
+    magnitude: int
+    integer: bool
+    zeros: bool = True  # whether the cotangent may have some
+    dy: Array | None = None  # where the case itself gives the cotangent
+
+    def cotangent(self, y: Array) -> Array:
+        """dy in y's shape and dtype: random, never ones, which half of all mistakes look right to."""
+        if self.dy is not None:
+            return self.dy.reshape(np.shape(y)).astype(y.dtype)
+        return _numbers(self.generator, np.shape(y), self.magnitude, self.integer, self.zeros).astype(y.dtype)
+
+    def private(self) -> "Inputs":
+        """The same with arrays of its own, for someone who may write to them."""
+        return self._replace(
+            arrays=tuple(None if array is None else array.copy() for array in self.arrays),
+            options={k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.options.items()},
+        )
+
+    def in_float64(self) -> "tuple[tuple[Array | None, ...], dict[str, Any]]":
+        """The same values in double precision, for the referee."""
+        return tuple(_wide(array) for array in self.arrays), {k: _wide(v) for k, v in self.options.items()}
+
+
+def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
+    """Draw the case's arrays: integers or normal reals; the special lane mixes its own in.
+
+    Numbers that the case itself gives stand in the place of those drawn.
+    """
+    generator = np.random.default_rng(case.seed)
+    drawn = {
+        spec.name: _array(spec, case, generator, integer, lane, first=place == 0)
+        for place, spec in enumerate(case.arrays)
+    }
+    given = case.values or {}
+    for spec in case.arrays:
+        if spec.name in given and spec.shape is not None:
+            kind = np.int64 if spec.kind == "classes" else case.dtype
+            drawn[spec.name] = np.array(given[spec.name], dtype=kind).reshape(spec.shape)
+    positional = tuple(spec.name for spec in case.arrays if not spec.keyword)
+    keywords = {spec.name: drawn[spec.name] for spec in case.arrays if spec.keyword}
+    return Inputs(
+        positional,
+        tuple(drawn[name] for name in positional),
+        case.options | keywords,
+        generator,
+        case.magnitude,
+        integer,
+        lane != "special",
+        np.array(given["dy"], dtype=case.dtype) if "dy" in given else None,
+    )
+
+
+def _array(
+    spec: ArraySpec, case: Case, generator: np.random.Generator, integer: bool, lane: Lane, first: bool
+) -> Array | None:
+    if spec.shape is None:
+        return None
+    if spec.kind == "classes":
+        target = generator.integers(0, spec.classes, spec.shape, dtype=np.int64)
+        if spec.ignored is not None:
+            target = np.where(generator.random(spec.shape) < 0.25, spec.ignored, target)
+        return np.asarray(target)
+    if spec.kind == "weights":
+        return generator.integers(1, 5, spec.shape).astype(case.dtype)
+    # The special values stand in the input alone, and meet no zero: 0·∞ is NaN in one library's product of
+    # matrices, and 0 in another's, which leaves a zero factor out.
+    numbers = _numbers(generator, spec.shape, case.magnitude, integer, zeros=first or lane != "special")
+    if first and lane == "special":
+        # Half of the entries, so that a tie or a NaN has ordinary neighbours.
+        numbers = np.where(generator.random(spec.shape) < 0.5, generator.choice(SPECIAL, spec.shape), numbers)
+    if spec.kind == "log":
+        numbers = -np.abs(numbers)
+    if spec.kind == "shifted":
+        numbers = numbers + SHIFT * case.magnitude
+    return np.asarray(numbers.astype(case.dtype))
+
+
+def _numbers(
+    generator: np.random.Generator, shape: tuple[int, ...], magnitude: int, integer: bool, zeros: bool
+) -> Array:
+    if integer:
+        numbers = generator.integers(-magnitude, magnitude + 1, shape).astype(np.float64)
+        return numbers if zeros else np.where(numbers == 0, 1.0, numbers)
+    return np.asarray(generator.standard_normal(shape) * magnitude)
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
+        return value.astype(np.float64)
+    return value

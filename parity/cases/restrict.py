@@ -1,0 +1,293 @@
+"""Narrow a row's cases to what an implementation supports: rebuilt to fit, so that none is thrown away.
+
+    parity.check("conv2d", my_conv2d, supports={"groups": 1, "stride": 1, "padding": 0, "square": True})
+
+    square: True       image, kernel, stride, padding and dilation are square
+    pairs: False       one number for each option, and a square kernel; the image may be any
+    batch: 1           so many samples
+    rank: 2            so many axes of the input; of a set, one of them
+    input: (1, 28, 28) the input without its batch axis
+    bias: True|False   always, or never
+    an option          has that value alone; of a set, one of them
+
+A predicate over the Case does as well, and filters.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from hypothesis import strategies as st
+
+from parity.cases import primitives as drawing
+from parity.cases.case import ArraySpec, Case
+
+Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
+
+_WINDOW = ("kernel_size", "stride", "padding", "dilation")
+_WORDS = frozenset({"kernel_size", "square", "pairs", "batch", "rank", "input", "bias", "upstream"})
+
+
+def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.SearchStrategy[Case]:
+    """The strategy with every case rebuilt to fit, and those that cannot be left out.
+
+    Raises:
+        TypeError: `supports` is neither a mapping nor a predicate.
+    """
+    if supports is None or supports == {}:
+        return strategy
+    if isinstance(supports, Mapping):
+        wanted = dict(supports)
+        return drawing.narrowed(strategy, lambda case: fits(case, wanted), lambda case: narrowed(case, wanted))
+    if callable(supports):
+        return drawing.narrowed(strategy, supports)
+    raise TypeError(f"supports must be a dict or a function of a case, got {type(supports).__name__}")
+
+
+def known_words(case: Case) -> frozenset[str]:
+    """What a dict may narrow in cases of this row."""
+    return _WORDS | frozenset(case.options) | frozenset(spec.name for spec in case.arrays if spec.keyword)
+
+
+def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
+    """The case nearest to this one that fits, where it can be built."""
+    arrays = {spec.name: spec for spec in case.arrays}
+    options = dict(case.options)
+    for name, value in wanted.items():
+        if name in options:
+            options[name] = _one_of(value, options[name])
+        elif name in arrays and arrays[name].keyword and value is None:
+            arrays[name] = replace(arrays[name], shape=None)
+    target = arrays.get("target")
+    if target is not None and target.ignored is not None:  # what marks a sample is the option
+        arrays["target"] = replace(target, ignored=options["ignore_index"])
+    one = _first if wanted.get("square") or wanted.get("pairs") is False else _same
+    for name in _WINDOW:
+        if name in options:
+            options[name] = one(options[name])
+    first = case.arrays[0].name
+    weight, bias = arrays.get("weight"), arrays.get("bias")
+    if weight is not None and weight.shape is not None and len(weight.shape) == 4:
+        kernel = one(weight.shape[2:])
+        if "kernel_size" in wanted:
+            kernel = _one_of(wanted["kernel_size"], kernel)
+        weight = replace(weight, shape=(*weight.shape[:2], *_pair(kernel)))
+        arrays["weight"] = weight
+        if "input" in wanted and "groups" not in wanted:
+            options["groups"] = 1
+    if bias is not None and "bias" in wanted and not bias.keyword:
+        outputs = None if weight is None or weight.shape is None else (weight.shape[0],)
+        arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
+    shape = arrays[first].shape
+    # The axes that matter stand in front, in a loss of classes and in a normalization of channels: (N, C, …).
+    classes = "running_mean" in arrays or ("target" in arrays and arrays["target"].kind == "classes")
+    if shape is not None:
+        arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
+        arrays = _following(arrays, first, shape, wanted)
+        if "running_mean" in arrays:
+            arrays = _normalized(arrays, first, options, wanted)
+        if "target" in arrays and options.get("reduction") == "mean" != case.options["reduction"]:
+            arrays = _dyadic(arrays, first)
+        _clamp_axes(options, len(arrays[first].shape or ()))
+        if "kernel_size" in options and "padding" in options and "padding" not in wanted:
+            options["padding"] = _allowed_padding(options, arrays[first].shape or ())
+    values = {"dy": 1.0} if wanted.get("upstream") == 1 else case.values
+    return replace(case, arrays=tuple(arrays.values()), options=options, values=values)
+
+
+def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
+    """Whether the case is as wanted, and one that torch takes."""
+    shape = case.arrays[0].shape
+    if shape is None:
+        return False
+    specs = {spec.name: spec.shape for spec in case.arrays}
+    checks: dict[str, Callable[[Any], bool]] = {
+        "batch": lambda v: bool(shape) and shape[0] == v,
+        "rank": lambda v: len(shape) == _one_of(v, len(shape)),
+        "input": lambda v: shape[1:] == tuple(v),
+        "bias": lambda v: "bias" not in specs or (specs["bias"] is not None) == v,
+    }
+    for name, value in wanted.items():
+        if name in checks and not checks[name](value):
+            return False
+        if name in case.options and case.options[name] != _one_of(value, case.options[name]):
+            return False
+    if case.options.get("training") and "running_mean" in specs and _count(shape) == 1:
+        return False  # no variance
+    return _windows_fit(case, shape)
+
+
+def _input(
+    shape: tuple[int, ...],
+    wanted: Mapping[str, Any],
+    options: Mapping[str, Any],
+    weight: ArraySpec | None,
+    classes: bool,
+) -> tuple[int, ...]:
+    """The input's shape as wanted, with room for a window."""
+    if "rank" in wanted:
+        shape = _of_rank(shape, _one_of(wanted["rank"], len(shape)), classes)
+    if "input" in wanted:
+        shape = (*(shape[:1] or (1,)), *wanted["input"])
+    if "batch" in wanted and shape:
+        shape = (wanted["batch"], *shape[1:])
+    if len(shape) != 4:
+        return shape
+    if weight is not None and weight.shape is not None and len(weight.shape) == 4 and "input" not in wanted:
+        shape = (shape[0], weight.shape[1] * options.get("groups", 1), *shape[2:])
+    if wanted.get("square"):
+        shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
+    kernel = weight.shape[2:] if weight is not None and weight.shape is not None else options.get("kernel_size")
+    if kernel and "input" not in wanted:
+        least = [_least(options, kernel, axis) for axis in (0, 1)]
+        shape = (*shape[:2], *(max(size, n) for size, n in zip(shape[2:], least, strict=True)))
+        if wanted.get("square"):
+            shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
+    return shape
+
+
+def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...]:
+    """So many axes: those at the end, where features are; for classes those at the front, (N, C, …)."""
+    if not classes:
+        return shape[len(shape) - rank :] if len(shape) >= rank else (*(1,) * (rank - len(shape)), *shape)
+    if len(shape) == 1 and rank > 1:
+        shape = (1, *shape)
+    return (*shape[:rank], *(1,) * (rank - len(shape)))
+
+
+def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
+    """As many samples as a power of two, all of weight 1: a mean that nobody meant is then exact, too."""
+    target, x = arrays["target"], arrays[first]
+    assert target.shape is not None
+    assert x.shape is not None
+
+    def least(size: int) -> int:
+        return 1 << size.bit_length() - 1 if size else 0
+
+    around = tuple(map(least, target.shape))
+    if target.kind != "classes":
+        return arrays | {first: replace(x, shape=around), "target": replace(target, shape=around)}
+    shape = (*around[:1], target.classes, *around[1:])
+    found = {first: replace(x, shape=shape), "target": replace(target, shape=around, ignored=None)}
+    return arrays | found | ({"weight": replace(arrays["weight"], shape=None)} if "weight" in arrays else {})
+
+
+def _following(
+    arrays: dict[str, ArraySpec], first: str, before: tuple[int, ...], wanted: Mapping[str, Any]
+) -> dict[str, ArraySpec]:
+    """The shapes that depend on the input's: a target's batch, a weight's channels."""
+    shape = arrays[first].shape
+    assert shape is not None
+    if shape == before:
+        return arrays
+    target, weight = arrays.get("target"), arrays.get("weight")
+    if target is not None and target.shape is not None:
+        classes = target.kind == "classes"
+        arrays["target"] = replace(target, shape=(*shape[:1], *shape[2:]) if classes and len(shape) > 1 else shape)
+        if classes and len(shape) == 1:
+            arrays["target"] = replace(target, shape=())
+    if weight is not None and weight.shape is not None and "input" in wanted:
+        if len(weight.shape) == 4 and len(shape) == 4:
+            channels = shape[1] // wanted.get("groups", 1)
+            arrays["weight"] = replace(weight, shape=(weight.shape[0], channels, *weight.shape[2:]))
+        elif len(weight.shape) == 2:
+            arrays["weight"] = replace(weight, shape=(weight.shape[0], shape[-1]))
+    return arrays
+
+
+def _normalized(
+    arrays: dict[str, ArraySpec], first: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, ArraySpec]:
+    """One number a channel; in training a second number to a lone one; otherwise statistics in any case."""
+    shape = arrays[first].shape
+    assert shape is not None
+    if options["training"] and _count(shape) == 1 and "batch" not in wanted:
+        shape = (2, *shape[1:])
+    there = {name for name, spec in arrays.items() if spec.shape is not None}
+    there |= set() if options["training"] else {"running_mean", "running_var"}
+    there = (there | {"bias"} if wanted["bias"] else there - {"bias"}) if "bias" in wanted else there
+    return {
+        name: replace(spec, shape=shape if name == first else shape[1:2] if name in there else None)
+        for name, spec in arrays.items()
+    }
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    """The numbers of a channel."""
+    return math.prod(shape) // shape[1] if shape[1] else 0
+
+
+def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
+    """Whether channels match, a window fits into the padded image, and the padding is one that a pool allows."""
+    specs = {spec.name: spec.shape for spec in case.arrays}
+    weight = specs.get("weight")
+    kernel: Any = case.options.get("kernel_size")
+    if weight is not None and len(weight) == 4 and len(shape) == 4:
+        groups = case.options.get("groups", 1)
+        if shape[1] != weight[1] * groups or weight[0] % groups:
+            return False
+        kernel = weight[2:]
+    elif weight is not None and len(weight) == 2 and case.row == "linear":
+        return bool(shape) and shape[-1] == weight[1]
+    if kernel is None or len(shape) != 4:
+        return True
+    if case.options.get("padding") == "same":
+        return bool(_pair(case.options.get("stride", 1)) == (1, 1))
+    if any(shape[2 + axis] < _least(case.options, kernel, axis) for axis in (0, 1)):
+        return False
+    if "kernel_size" in case.options and "padding" in case.options:
+        padding = _pair(case.options["padding"])
+        return bool(_pair(_allowed_padding(case.options, shape)) == padding)
+    return True
+
+
+def _clamp_axes(options: dict[str, Any], rank: int) -> None:
+    """Keep dim, start_dim and end_dim within so many axes, and in order."""
+    rank = max(rank, 1)
+    for name in ("dim", "start_dim", "end_dim"):
+        if isinstance(options.get(name), int):
+            options[name] = min(max(options[name], -rank), rank - 1)
+    if "start_dim" in options and options["start_dim"] % rank > options["end_dim"] % rank:
+        options["end_dim"] = -1
+
+
+def _allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+    """A pool's padding: at most half of the kernel, and none where a window could step over the whole image."""
+    if len(shape) != 4:
+        return options["padding"]
+    dilation, kernel, padding = options.get("dilation", 1), options["kernel_size"], options["padding"]
+    sides = [min(_at(padding, i), _at(kernel, i) // 2) if _at(dilation, i) <= shape[2 + i] else 0 for i in (0, 1)]
+    return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
+
+
+def _least(options: Mapping[str, Any], kernel: Any, axis: int) -> int:
+    """The smallest image that a window fits into."""
+    if options.get("padding") == "same":
+        return 1
+    padding = 0 if isinstance(options.get("padding"), str) else _at(options.get("padding", 0), axis)
+    return max(1, _at(options.get("dilation", 1), axis) * (_at(kernel, axis) - 1) + 1 - 2 * padding)
+
+
+def _pair(value: Any) -> Any:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _at(value: Any, axis: int) -> int:
+    return int(_pair(value)[axis])
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _first(value: Any) -> Any:
+    """One number for both axes: the larger kernel, the first of anything else."""
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _one_of(wanted: Any, value: Any) -> Any:
+    """What is wanted: the value itself if a set allows it, or the least that the set has."""
+    if isinstance(wanted, (set, frozenset)):
+        return value if value in wanted else min(wanted, key=str)
+    return wanted

@@ -1,0 +1,197 @@
+"""Everything that can be known of a failure by running the case again, and others like it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from parity.cases.case import Case, Lane
+from parity.cases.inputs import inputs_of
+from parity.cases.torch_op import Array, Op
+from parity.diagnosis.conditions import SECONDS, Dependence, Kind, Sample, dependence, sample
+from parity.diagnosis.evidence import Comparison, Evidence
+from parity.diagnosis.facets import facets
+from parity.diagnosis.script import script
+from parity.diagnosis.variations import varied
+from parity.lanes.bound import referee_and_bounds
+from parity.lanes.comparison import Difference, Quantities, quantities
+from parity.lanes.reference import Expected, expect
+from parity.lanes.structure import LAYOUTS
+from parity.rows.registry import Row
+
+LEAST_TO_SEE, MOST_TO_SEE = 9, 400  # entries of a tensor on which a pattern is looked for
+
+
+def explain(
+    row: Row,
+    op: Op,
+    lane: Lane,
+    case: Case,
+    differences: list[Difference],
+    run: Callable[[Case], list[Difference]],
+    seconds: float | None = None,
+) -> dict[str, Evidence]:
+    """The evidence for each quantity that differs on a case.
+
+    Args:
+        row: what is compared.
+        op: the implementation, as an op.
+        lane: the lane that found it.
+        case: the smallest case.
+        differences: what differs on it.
+        run: what differs on any case of the lane, known or not.
+        seconds: how long to look for what a failure depends on; 0 for not at all.
+
+    Raises:
+        RuntimeError, ValueError: torch takes no such case.
+    """
+    expected = expect(row, case, lane)
+    ours = _ours(op, expected, layout=_by_layout(differences))
+    names = [difference.quantity for difference in differences]
+    sampled = _sample(row, lane, run, seconds)
+    found = {}
+    for difference in differences:
+        name = difference.quantity
+        learnt = dependence(sampled, _kind(difference))
+        largest, wider = _largest(row, lane, sampled, difference), None
+        if largest is not None:
+            larger = expect(row, largest, lane)
+            wider = _comparison(row, lane, larger, _ours(op, larger, _by_layout([difference])), name)
+        comparison = _comparison(row, lane, expected, ours, name)
+        found[name] = Evidence(
+            differs=tuple(names),
+            agrees=tuple(other for other in expected.theirs if other not in names and other in ours),
+            arrays=_arrays(case, expected),
+            comparison=comparison,
+            needed=tuple(_sentences(learnt)),
+            varied=tuple(_varied(case, difference, run) if seconds != 0 else ()),
+            alike=tuple(learnt.alike),
+            script=script(row, op, expected, difference, ours),
+            wider=wider,
+            wider_case="" if largest is None else str(largest),
+        )
+    return found
+
+
+def _arrays(case: Case, expected: Expected) -> dict[str, Array]:
+    inputs = expected.inputs
+    named = {name: array for name, array in zip(inputs.names, inputs.arrays, strict=True) if array is not None}
+    for spec in case.arrays:
+        if spec.keyword and spec.shape is not None:
+            named[spec.name] = inputs.options[spec.name]
+    has_gradients = len(expected.theirs) > 1
+    return named | ({"dy": expected.dy} if has_gradients else {})
+
+
+def _by_layout(differences: list[Difference]) -> str | None:
+    for difference in differences:
+        for name in LAYOUTS:
+            if difference.message.startswith(f"with {name} arrays"):
+                return name
+    return None
+
+
+def _ours(op: Op, expected: Expected, layout: str | None) -> Quantities:
+    """What the implementation gives; of what it cannot give there is no entry."""
+    inputs, dy = expected.inputs.private(), expected.dy.copy()
+    if layout is not None:
+        lay = LAYOUTS[layout]
+        arrays = tuple(None if array is None else lay(array) for array in expected.inputs.arrays)
+        inputs, dy = inputs._replace(arrays=arrays), lay(expected.dy)
+    try:
+        return {name: np.asarray(array) for name, array in quantities(op, inputs, dy).items()}
+    except Exception:  # the diagnosis tells of it
+        pass
+    try:
+        return {"output": np.asarray(op(*expected.inputs.private().arrays, **expected.inputs.options)[0])}
+    except Exception:
+        return {}
+
+
+def _comparison(row: Row, lane: Lane, expected: Expected, ours: Quantities, name: str) -> Comparison | None:
+    yours, torchs = ours.get(name), expected.theirs.get(name)
+    if yours is None or torchs is None or yours.shape != torchs.shape or yours.dtype.kind not in "fiu":
+        return None
+    with np.errstate(all="ignore"):
+        error = np.abs(yours.astype(np.float64) - torchs.astype(np.float64))
+        same = (yours == torchs) | (np.isnan(yours) & np.isnan(torchs))
+        if lane == "special" and row.selects and name == "output":
+            same &= (np.signbit(yours) == np.signbit(torchs)) | (torchs != 0)
+        finite = all(a is None or a.dtype.kind != "f" or np.isfinite(a).all() for a in expected.inputs.arrays)
+        referee = allowed = None
+        if finite:
+            truth, bounds = referee_and_bounds(row, expected.inputs, expected.dy, expected.theirs)
+            referee, allowed = truth[name], bounds.get(name)
+        wrong = ~same
+        if (lane == "bound" or "exact" not in row.lanes) and referee is not None and allowed is not None:
+            wrong &= ~(np.abs(yours - referee) <= allowed) | ~(np.abs(torchs - referee) <= allowed)
+        if not wrong.any():
+            return None
+        worst = tuple(
+            int(i)
+            for i in np.unravel_index(
+                np.argmax(np.where(wrong, np.where(np.isnan(error), np.inf, error), -1.0)), error.shape
+            )
+        )
+        exact = lane != "bound" and "exact" in row.lanes
+        return Comparison(
+            yours,
+            torchs,
+            wrong,
+            worst,
+            0.0 if exact or allowed is None else float(allowed[worst]),
+            float(torchs[worst] if referee is None else referee[worst]),
+        )
+
+
+def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]], seconds: float | None) -> Sample:
+    def fails(case: Case) -> set[Kind] | None:
+        try:
+            return {_kind(difference) for difference in run(case)}
+        except Exception:  # declined, or rejected by torch
+            return None
+
+    def of(case: Case) -> dict[str, bool]:
+        return facets(case, inputs_of(case, lane, integer=lane != "bound"))
+
+    return sample(row.strategy(lane=lane), fails, of, SECONDS if seconds is None else seconds)
+
+
+def _varied(case: Case, difference: Difference, run: Callable[[Case], list[Difference]]) -> list[str]:
+    def fails(changed: Case) -> bool | None:
+        try:
+            return any(_kind(found) == _kind(difference) for found in run(changed))
+        except Exception:  # no valid case
+            return None
+
+    return varied(case, fails)
+
+
+def _kind(difference: Difference) -> Kind:
+    """Ties and special values are values; what was not computed is as good as raised."""
+    values = difference.aspect in ("values", "ties", "special", "layout")
+    return difference.quantity, "values" if values else difference.aspect.replace("time", "raised")
+
+
+def _largest(row: Row, lane: Lane, sampled: Sample, difference: Difference) -> Case | None:
+    """The failing case with the most entries to see a pattern on."""
+    quantity = difference.quantity
+    most, largest = 0, None
+    for case, failing in zip(sampled.cases, sampled.failing, strict=True):
+        if _kind(difference) in failing:
+            array = expect(row, case, lane).theirs.get(quantity)
+            size = 0 if array is None or array.ndim < 2 else array.size
+            if LEAST_TO_SEE <= size <= MOST_TO_SEE and size > most:
+                most, largest = size, case
+    return largest
+
+
+def _sentences(learnt: Dependence) -> list[str]:
+    if not learnt.cases:
+        return []
+    if learnt.failing == learnt.cases:
+        return [f"in every one of {learnt.cases} random cases"]
+    if not learnt.failing:
+        return [f"rarely: in none of {learnt.cases} random cases"]
+    if not learnt.needed:
+        return [f"in {learnt.failing} of {learnt.cases} random cases, and no simple property tells them apart"]
+    return learnt.needed

@@ -1,0 +1,211 @@
+"""A failure as a script of its own: NumPy, torch and the user's file, twenty lines at most."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+
+from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.torch_op import Array, Op
+from parity.diagnosis import torch_lines
+from parity.diagnosis.breaches import breach_lines
+from parity.diagnosis.call_forms import Way, Written, taken, ways, written_of
+from parity.diagnosis.literals import keywords, literal
+from parity.lanes.comparison import Difference, Quantities
+from parity.lanes.reference import Expected
+from parity.lanes.structure import LAYOUTS
+from parity.rows.registry import Row
+
+MOST_LINES = 20
+MOST_NUMBERS = 64  # more would be no script to read
+SHORT = {"input": "x", "weight": "w", "bias": "b"}
+USED = frozenset({"x", "w", "b", "y", "dy", "p", "t", "h", "np", "torch", "F", "sys", "yours", "theirs", "before"})
+# How a script lays an array out as the structure lane does.
+LAID = {
+    "Fortran-ordered": "{} = (np.asfortranarray(a) for a in ({}))",
+    "negatively strided": "{} = (np.flip(np.flip(a).copy()) for a in ({}))",
+    "non-contiguous": "{} = (np.repeat(a, 2, -1)[..., ::2] if a.ndim else a for a in ({}))",
+    "read-only": "for a in ({1}): a.flags.writeable = False",
+}
+
+
+def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Quantities) -> str | None:
+    """The script that shows one difference of a case; None where it would not be short.
+
+    An implementation that is a function of the op law, a pair of functions or a class, at the top level of a file,
+    is called as it is; for others the script holds what they gave, where that shows anything.
+    """
+    inputs = expected.inputs
+    drawn = [a for a in (*inputs.arrays, *inputs.options.values()) if isinstance(a, np.ndarray)]
+    if sum(a.size for a in drawn) > MOST_NUMBERS:
+        return None
+    arrays = {SHORT.get(name, name): array for name, array in zip(inputs.names, inputs.arrays, strict=True)}
+    written = written_of(op, USED | set(arrays) | set(inputs.options))
+    if hasattr(torch.optim, row.name):
+        lines = _of_optimizer(row, written, expected, ours)
+    elif row.name == "SimpleCNN":
+        lines = _of_network(written, expected, difference, ours)
+    elif difference.aspect == "purity":
+        lines = None if written is None else _of_breach(written, expected, difference, arrays)
+    else:
+        lines = _of_values(row, written, expected, difference, ours, arrays)
+    return None if lines is None or len(lines) > MOST_LINES else "\n".join(lines) + "\n"
+
+
+def _of_values(
+    row: Row,
+    written: Written | None,
+    expected: Expected,
+    difference: Difference,
+    ours: Quantities,
+    arrays: dict[str, Array | None],
+) -> list[str] | None:
+    options, quantity = expected.inputs.options, difference.quantity
+    of = quantity.removeprefix("grad_")
+    leaves = [
+        n for name, n in zip(expected.inputs.names, arrays, strict=True) if f"grad_{name}" in expected.theirs
+    ]
+    torchs = torch_lines.of_function(row, arrays, leaves, options, quantity, SHORT.get(of, of))
+    if torchs is None:
+        return None
+    literals = _literals(arrays | _arrays_of(options), expected)
+    layout = next((name for name in LAYOUTS if difference.message.startswith(f"with {name} arrays")), None)
+    comma = ", ".join([*(name for name, array in arrays.items() if array is not None), "dy"])
+    # torch copies what it is given, and takes no negative strides: its half comes before the arrays are laid out.
+    before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
+    place = expected.inputs.names.index(of) if quantity != "output" else None
+    candidates = [] if written is None else _yours(ways(written, [*arrays], options), place)
+    refused = layout is not None and difference.verdict == "manners"  # it gave something for other layouts alone
+    got = None if refused else ours.get(quantity)
+    return _whole(written, before, candidates, [] if layout else torchs, got, difference)
+
+
+def _of_optimizer(row: Row, written: Written | None, expected: Expected, ours: Quantities) -> list[str] | None:
+    w, *gradients = expected.inputs.arrays
+    settings = expected.inputs.options
+    kept = f"[{', '.join(map(literal, gradients))}]"
+    before = [f"w = {literal(w)}", f"gradients = {kept}", f"settings = {settings!r}"]
+    torchs = [
+        "t = torch.tensor(w, requires_grad=True)",
+        f"optimizer = torch.optim.{row.name}([t], **settings)",
+        "theirs = []",
+        "for g in gradients:",
+        "    t.grad = None if g is None else torch.tensor(g)",
+        "    optimizer.step()",
+        "    theirs.append(t.detach().numpy().copy())",
+        "theirs = np.array(theirs)",
+    ]
+    candidates = []
+    if written is not None and inspect.isclass(written.parts[0]):
+        steps = "yours = np.array([(mine.step({'w': g}), own['w'].copy())[1] for g in gradients])"
+        has = taken(written.parts[0], settings)
+        given = ", **settings" if len(has) == len(settings) else keywords(has)
+        candidates = [["own = {'w': w.copy()}", f"mine = {written.names[0]}(own{given})", steps]]
+    elif written is not None:
+        candidates = [[f"yours, _ = {written.names[0]}(w, *gradients, **settings)"]]
+    return _whole(written, before, candidates, torchs, ours.get("output"), Difference("output", ""))
+
+
+def _of_network(
+    written: Written | None, expected: Expected, difference: Difference, ours: Quantities
+) -> list[str] | None:
+    inputs, quantity = expected.inputs, difference.quantity
+    options = inputs.options
+    x, *parameters = inputs.arrays
+    place = 0 if quantity == "output" else inputs.names.index(quantity.removeprefix("grad_"))
+    before = [
+        f"x, target = {literal(x)}, {literal(options['target'])}",
+        f"parameters = [{', '.join(map(literal, parameters))}]",
+        f"dy = {literal(expected.dy)}",
+    ]
+    torchs = torch_lines.of_network(Architecture.from_json(options["architecture"]), quantity, place)
+    candidates = []
+    if written is not None:
+        call = f"{written.names[0]}(x, *parameters, architecture=architecture, target=target)"
+        before.append(f"architecture = {options['architecture']!r}")
+        way = Way((f"y, pullback = {call}",), "pullback(dy)")
+        candidates = _yours([way], None if quantity == "output" else place)
+    lines = _whole(written, before, candidates, torchs, ours.get(quantity), difference)
+    if lines is not None:
+        lines.insert(lines.index("import torch") + 1, "import torch.nn.functional as F")
+    return lines
+
+
+def _of_breach(
+    written: Written, expected: Expected, difference: Difference, arrays: dict[str, Array | None]
+) -> list[str] | None:
+    options = expected.inputs.options
+    of = difference.quantity.removeprefix("grad_")
+    place = expected.inputs.names.index(of) if of in expected.inputs.names else 0
+    short = dict(zip(expected.inputs.names, arrays, strict=True)) | {name: name for name in _arrays_of(options)}
+    literals = _literals(arrays | _arrays_of(options), expected)
+    for way in ways(written, [*arrays], options):
+        for gradient in way.gradients(place):
+            lines = breach_lines(difference.message, way, gradient, short)
+            if lines is not None and _shows(written, [*literals, *lines]):
+                told = ['print("before:", before, "after:", after, sep="\\n")']
+                return ["import sys", "import numpy as np", *written.imports, *literals, *lines, *told]
+    return None
+
+
+def _whole(
+    written: Written | None,
+    before: list[str],
+    candidates: list[list[str]],
+    torchs: list[str],
+    got: Array | None,
+    difference: Difference,
+) -> list[str] | None:
+    """The script with the first of the candidates that does what the implementation did."""
+    told = f'print("{difference.quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")'
+    if difference.aspect == "dtype":
+        told = 'print("yours:", yours.dtype, "torch\'s:", theirs.dtype)'
+    heads = ["import numpy as np", "import torch"]
+    for lines in candidates:
+        if written is not None and _gives(written, [*before, *lines], got):
+            return ["import sys", *heads, *written.imports, *before, *lines, *torchs, told]
+    if got is None:
+        return None
+    return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, told]
+
+
+def _yours(called: list[Way], place: int | None) -> list[list[str]]:
+    """Lines that set `yours`, for each way to call it; a place is the gradient's, None means the output."""
+    if place is None:
+        return [[*way.forward, "yours = y"] for way in called]
+    picked = [[*way.forward, f"yours = {gradient}"] for way in called for gradient in way.gradients(place)]
+    return [*picked, *([*way.forward, f"yours = {way.backward}"] for way in called)]
+
+
+def _gives(written: Written, lines: list[str], got: Array | None) -> bool:
+    """Whether the lines set `yours` to what was given; where nothing was, whether they raise or give no array."""
+    scope: dict[str, Any] = {"np": np, "torch": torch} | written.scope
+    try:
+        exec("\n".join(lines), scope)
+    except (Exception, SystemExit):
+        return got is None
+    yours = scope["yours"]
+    if got is None:
+        return not isinstance(yours, (np.ndarray, np.generic))
+    return isinstance(yours, (np.ndarray, np.generic)) and bool(
+        np.array_equal(yours, got, equal_nan=yours.dtype.kind == "f")
+    )
+
+
+def _shows(written: Written, lines: list[str]) -> bool:
+    scope: dict[str, Any] = {"np": np} | written.scope
+    try:
+        exec("\n".join(lines), scope)
+    except (Exception, SystemExit):
+        return "before" in scope  # the second call raised
+    return not np.array_equal(scope["before"], scope["after"])
+
+
+def _literals(arrays: dict[str, Array | None], expected: Expected) -> list[str]:
+    dy = [f"dy = {literal(expected.dy)}"] if len(expected.theirs) > 1 else []
+    return [*(f"{name} = {literal(array)}" for name, array in arrays.items()), *dy]
+
+
+def _arrays_of(options: dict[str, Any]) -> dict[str, Array | None]:
+    return {name: value for name, value in options.items() if isinstance(value, np.ndarray)}

@@ -1,0 +1,155 @@
+"""The exam: each planted bug is to be found, and given no wrong name; what is right is to be left alone.
+
+Cases are drawn plainly, without Hypothesis, and a failure is not shrunk: the first one ends a search. The same
+seed draws the same cases, so an exam has one outcome.
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from parity.cases.case import Case, Lane
+from parity.cases.primitives import draw_plainly
+from parity.cases.torch_op import Op
+from parity.exam import CORRECT, PLANTED, Correct, Planted
+from parity.lanes.comparison import Difference
+from parity.naming import explain
+from parity.rows.registry import ROWS, Row
+from parity.running.lane import differences_of
+from parity.running.sandbox import contained
+from parity.subjects import Declined, adapt
+
+Naming = Literal["rightly", "wrongly", "by its lane", "not"]
+SPEAK_FOR_THEMSELVES = {"dtype", "purity"}  # aspects whose message says all there is to say
+
+
+@dataclass(frozen=True)
+class Caught:
+    """The first case that fails."""
+
+    lane: Lane
+    case: Case
+    differences: list[Difference]
+    cases: int  # compared until then, in all lanes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one implementation."""
+
+    row: str
+    name: str
+    says: str
+    wrong: bool  # whether it is a planted bug
+    source: str = ""
+    expected: tuple[str, ...] = ()
+    lane: Lane | None = None  # the first that found a difference
+    quantities: tuple[str, ...] = ()
+    aspects: tuple[str, ...] = ()
+    message: str = ""
+    case: str = ""
+    cases: int = 0
+    names: dict[str, str] = field(default_factory=dict)  # quantity → the explanation given
+    seconds: float = 0.0  # that the search for names took, once the bug was found
+
+    @property
+    def caught(self) -> bool:
+        """Whether it was found to differ from torch."""
+        return self.lane is not None
+
+    @property
+    def named(self) -> Naming:
+        """Rightly where every part of every explanation given is among those expected."""
+        if not self.names:
+            return "by its lane" if self.aspects and {*self.aspects} <= SPEAK_FOR_THEMSELVES else "not"
+        parts = {part for name in self.names.values() for part in name.split("+")}
+        return "rightly" if parts <= {*self.expected} else "wrongly"
+
+    @property
+    def passed(self) -> bool:
+        """A bug found and not misnamed, or a right implementation left alone."""
+        return (self.caught and self.named != "wrongly") if self.wrong else not self.caught
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the seconds are left out, so that the same exam gives the same file."""
+        values = asdict(self) | {"named": self.named, "passed": self.passed}
+        del values["seconds"]
+        return values
+
+
+def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None, int]:
+    """The first failing case, lane by lane as the row has them, and how many cases were compared."""
+    op, compared = adapt(op), 0
+    with contained():
+        for lane in row.lanes:
+            strategy = row.strategy(lane=lane)
+            generator = random.Random(f"{seed} {lane}")  # each lane has cases of its own
+            for _ in range(examples):
+                case, _ = draw_plainly(strategy, generator)
+                try:
+                    _, differences = differences_of(row, op, lane, case)
+                except Declined:
+                    continue
+                compared += 1
+                if differences:
+                    return Caught(lane, case, differences, compared), compared
+    return None, compared
+
+
+def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
+    """Search for one implementation's mistake, and ask for its name."""
+    row, seconds = ROWS[entry.row], 0.0
+    caught, compared = first_failure(row, entry.op, examples, seed)
+    told: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
+    if isinstance(entry, Planted):
+        told |= {"source": entry.source, "expected": tuple(sorted(entry.explanations))}
+    if caught is not None:
+        quantities = tuple(dict.fromkeys(difference.quantity for difference in caught.differences))
+        told |= {
+            "lane": caught.lane,
+            "quantities": quantities,
+            "aspects": tuple(dict.fromkeys(difference.aspect for difference in caught.differences)),
+            "message": caught.differences[0].message,
+            "case": str(caught.case),
+        }
+        if naming and told["wrong"]:
+            begun = time.perf_counter()
+            told["names"] = _names(row, entry.op, caught.lane, quantities)
+            seconds = time.perf_counter() - begun
+    return Outcome(entry.row, entry.name, entry.says, **told, seconds=seconds)
+
+
+def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
+    with contained():
+        found = {quantity: explain(row, adapt(op), lane, quantity) for quantity in quantities}
+    return {quantity: explanation.name for quantity, explanation in found.items() if explanation is not None}
+
+
+def hold(rows: Sequence[str], examples: int, seed: int, naming: bool = True) -> Iterator[Outcome]:
+    """The outcomes of everything in the catalogue for these rows, as they come in, from one process a core."""
+    entries = [(False, i) for i, entry in enumerate(CORRECT) if entry.row in rows]
+    entries += [(True, i) for i, entry in enumerate(PLANTED) if entry.row in rows]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    spawning = multiprocessing.get_context("spawn")  # a fork of a process that has loaded torch may hang
+    with ProcessPoolExecutor(cores, mp_context=spawning, initializer=_leave_interrupts_to_the_parent) as pool:
+        running = [pool.submit(_sit, planted, place, examples, seed, naming) for planted, place in entries]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _sit(planted: bool, place: int, examples: int, seed: int, naming: bool) -> Outcome:
+    return sit((PLANTED if planted else CORRECT)[place], examples, seed, naming)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

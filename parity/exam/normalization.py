@@ -1,0 +1,169 @@
+"""Batch normalization with one mistake."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numpy_cnn import ops
+from numpy_cnn.arguments import Array
+from parity.exam.bug import planted
+from parity.exam.edits import Called, edited, forward_of
+
+
+def _along(channels: Array | None, x: Array, absent: float) -> Array:
+    """(C,) to be broadcast against x."""
+    if channels is None:
+        return np.asarray(absent, np.float64)
+    return channels.astype(np.float64).reshape(-1, *[1] * (x.ndim - 2))
+
+
+def _textbook(
+    x: Array,
+    mean: Array | None,
+    var: Array | None,
+    w: Array | None = None,
+    b: Array | None = None,
+    training: bool = False,
+    momentum: float = 0.1,  # noqa: ARG001  # torch's running statistics need it
+    eps: float = 1e-5,
+    *,
+    variance: Callable[[Array, tuple[int, ...]], Array] = lambda x, axes: x.var(axis=axes, keepdims=True),
+    root: Callable[[Array, float], Array] = lambda v, eps: np.sqrt(v + eps),
+    through_mean: bool = True,
+    through_variance: bool = True,
+    of_dw: Callable[[Array, Array], Array] = lambda xhat, x: xhat,  # noqa: ARG005
+    scaled: bool = True,
+    dtype: Any = np.float64,
+) -> Called:
+    """The formulas in double precision; each bug changes one of them."""
+    axes = (0, *range(2, x.ndim))
+    wide = x.astype(dtype)
+    batch = training and x.size > 0
+    mu = wide.mean(axis=axes, keepdims=True) if batch else _along(mean, x, 0.0)
+    deviation = root(variance(wide, axes) if batch else _along(var, x, 1.0), eps)
+    xhat = (wide - mu) / deviation
+    y = xhat * _along(w, x, 1.0) + _along(b, x, 0.0)
+
+    def pullback(dy: Array) -> tuple[Any, ...]:
+        u = dy.astype(dtype)
+        g = u * _along(w, x, 1.0) if scaled else u
+        dx = g
+        if batch:
+            if through_mean:
+                dx = dx - g.mean(axis=axes, keepdims=True)
+            if through_variance:
+                dx = dx - xhat * (g * xhat).mean(axis=axes, keepdims=True)
+        dw, db = (u * of_dw(xhat, wide)).sum(axis=axes), u.sum(axis=axes)
+        return (
+            (dx / deviation).astype(x.dtype),
+            None,
+            None,
+            None if w is None else dw.astype(x.dtype),
+            None if b is None else db.astype(x.dtype),
+        )
+
+    return y.astype(x.dtype), pullback
+
+
+@planted("batch_norm", explained=("unbiased-variance",))
+def norm_unbiased_variance(*arrays: Any, **options: Any) -> Called:
+    """The batch is normalized by the variance over m - 1, which belongs to the running statistics alone."""
+
+    def variance(x: Array, axes: tuple[int, ...]) -> Array:
+        m = x.size // x.shape[1]
+        return np.asarray(x.var(axis=axes, keepdims=True) * m / (m - 1))
+
+    return _textbook(*arrays, **options, variance=variance)
+
+
+@planted("batch_norm", explained=("epsilon-outside-root",))
+def norm_epsilon_outside_root(*arrays: Any, **options: Any) -> Called:
+    """Epsilon is added to the standard deviation instead of the variance."""
+    return _textbook(*arrays, **options, root=lambda v, eps: np.sqrt(v) + eps)
+
+
+@planted("batch_norm", explained=("variance-constant", "statistics-constant"))
+def norm_variance_taken_for_constant(*arrays: Any, **options: Any) -> Called:
+    """The gradient does not pass through the variance."""
+    return _textbook(*arrays, **options, through_variance=False)
+
+
+@planted("batch_norm", explained=("mean-constant", "statistics-constant"))
+def norm_mean_taken_for_constant(*arrays: Any, **options: Any) -> Called:
+    """The gradient does not pass through the mean."""
+    return _textbook(*arrays, **options, through_mean=False)
+
+
+@planted("batch_norm", explained=("statistics-constant",))
+def norm_statistics_taken_for_constant(*arrays: Any, **options: Any) -> Called:
+    """In training the gradient is that of evaluation: neither mean nor variance is differentiated."""
+    return _textbook(*arrays, **options, through_mean=False, through_variance=False)
+
+
+@planted("batch_norm", explained=("weight-ignored",), source="denizyuret/Knet.jl#288")
+def norm_dx_without_weight(*arrays: Any, **options: Any) -> Called:
+    """dx leaves the scale out."""
+    return _textbook(*arrays, **options, scaled=False)
+
+
+@planted("batch_norm", explained=("not-normalized", "multiplies-by-input"))
+def norm_dw_of_the_input(*arrays: Any, **options: Any) -> Called:
+    """dw multiplies dy by the input where it should be the normalized input."""
+    return _textbook(*arrays, **options, of_dw=lambda _, x: x)
+
+
+@planted("batch_norm")
+def norm_variance_by_squares(*arrays: Any, **options: Any) -> Called:
+    """E[x²] - E[x]² cancels far from 0."""
+
+    def variance(x: Array, axes: tuple[int, ...]) -> Array:
+        squares = (x * x).mean(axis=axes, keepdims=True)
+        return np.asarray(np.maximum(squares - np.square(x.mean(axis=axes, keepdims=True)), 0))
+
+    x = arrays[0]
+    return forward_of(
+        _textbook(*arrays, **options, variance=variance, dtype=x.dtype), ops.batch_norm(*arrays, **options)
+    )
+
+
+@planted("batch_norm", explained=("statistics-of-each-image",))
+def norm_statistics_of_each_image(*arrays: Any, **options: Any) -> Called:
+    """In training mean and variance are those of each image, as in instance normalization."""
+    x = arrays[0]
+    right = ops.batch_norm(*arrays, **options)
+    if not options["training"] or x.ndim < 3 or not x.size:
+        return right
+    axes = tuple(range(2, x.ndim))
+    wide = x.astype(np.float64)
+    xhat = (wide - wide.mean(axis=axes, keepdims=True)) / np.sqrt(
+        wide.var(axis=axes, keepdims=True) + options["eps"]
+    )
+    y = xhat * _along(arrays[3], x, 1.0) + _along(arrays[4], x, 0.0)
+    return y.astype(x.dtype), right[1]
+
+
+@planted("batch_norm", explained=("training-ignored",))
+def norm_training_ignored(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Called:
+    """The running statistics normalize in training as well, where there are some."""
+    return ops.batch_norm(x, mean, var, *parameters, **(options | {"training": mean is None}))
+
+
+@planted("batch_norm", explained=("mutates-input",))
+def norm_input_centred_in_place(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Called:
+    """The input is centred in place."""
+    called = ops.batch_norm(x.copy(), mean, var, *parameters, **options)
+    if x.flags.writeable and x.size:
+        x -= x.mean(axis=(0, *range(2, x.ndim)), keepdims=True)
+    return called
+
+
+@planted("batch_norm")
+def norm_bias_not_scaled_out(*arrays: Any, **options: Any) -> Called:
+    """The bias is added before the weight multiplies."""
+    x, _, _, w, b = arrays
+    called = ops.batch_norm(*arrays, **options)
+    if w is None or b is None:
+        return called
+    extra = (b * w - b).reshape(-1, *[1] * (x.ndim - 2))
+    return edited(called, y=lambda y: y + extra)

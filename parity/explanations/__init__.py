@@ -1,5 +1,0 @@
-"""What a wrong result is, in a sentence: found by reproducing it, never guessed."""
-
-from parity.explanations.search import Explained, explain
-
-__all__ = ["Explained", "explain"]

@@ -1,0 +1,65 @@
+"""Which cases are evidence: agreement on zeros, or on what no input can change, proves nothing.
+
+A case is MISTRUSTED where the oracle's output or one of its gradients
+
+- is zero throughout, or has no entry: a gradient of zero also says that the input does not matter;
+- has fewer than half as many entries other than zero as the same geometry has on normal random numbers. Zeros of
+  the geometry (pixels that a stride steps over, classes that are not the target) are thus held against nobody;
+- for a row without gradients: stays the same when all arrays but the first are changed.
+
+Cases are weighed in the lanes that are about numbers, exact and bound. A lane of a row fails where fewer than an
+eighth of twenty or more cases can be trusted.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from parity.cases.case import Case, Lane
+from parity.cases.inputs import inputs_of
+
+if TYPE_CHECKING:  # the report needs the rule above, and not torch
+    from parity.lanes.reference import Expected
+
+WEIGHED: tuple[Lane, ...] = ("exact", "bound")
+LEAST_SHARE, LEAST_CASES = 1 / 8, 20
+
+
+def trustworthy(case: Case, expected: "Expected") -> bool:
+    """Whether agreement on this case, of which the oracle expects so much, is evidence."""
+    theirs = expected.theirs
+    filled = {name: int(np.count_nonzero(array)) for name, array in theirs.items()}
+    if not all(filled.values()):
+        return False
+    if len(theirs) == 1 and _insensitive(expected):
+        return False
+    sparse = [name for name, count in filled.items() if 2 * count < theirs[name].size]
+    if not sparse:
+        return True
+    typical = _on_normal_numbers(case, expected)
+    return all(2 * filled[name] >= typical[name] for name in sparse)
+
+
+def too_few(trusted: int, cases: int) -> bool:
+    """Whether a lane with so many trusted cases among so many has proven too little."""
+    return cases >= LEAST_CASES and trusted < LEAST_SHARE * cases
+
+
+def _on_normal_numbers(case: Case, expected: "Expected") -> dict[str, int]:
+    """How many entries of each quantity are not zero where the numbers are no small integers."""
+    inputs = inputs_of(replace(case, values=None), "bound", integer=False)
+    y, pullback = expected.like(*inputs.arrays, **inputs.options)
+    found = {"output": int(np.count_nonzero(y))}
+    for name, gradient in zip(inputs.names, pullback(inputs.cotangent(y)), strict=True):
+        if gradient is not None:
+            found[f"grad_{name}"] = int(np.count_nonzero(gradient))
+    return found
+
+
+def _insensitive(expected: "Expected") -> bool:
+    first, *others = expected.inputs.arrays
+    # −g − 1 differs from g for every integer g, in its sign too.
+    changed = [array if array is None or array.dtype.kind != "f" else -array - 1 for array in others]
+    y, _ = expected.like(first, *changed, **expected.inputs.options)
+    return bool(others) and np.array_equal(y, expected.theirs["output"], equal_nan=True)

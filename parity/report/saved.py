@@ -1,0 +1,105 @@
+"""Failures kept in files of our own, one each, so that they can be run again after the next change.
+
+Nothing of Hypothesis is in them: a case is its geometry and its numbers, and stays what it is across versions.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parity.cases.case import LANES, Case, Lane
+from parity.report import Failure
+from parity.report.rerun import Invocation
+
+SCHEMA = 1
+FOLDER = Path(".parity")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A case that has failed once."""
+
+    row: str
+    lane: Lane
+    quantity: str
+    case: Case
+    diagnosis: str
+    invocation: Invocation = field(default_factory=Invocation)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `from_json` takes."""
+        return {
+            "schema": SCHEMA,
+            "row": self.row,
+            "lane": self.lane,
+            "quantity": self.quantity,
+            "diagnosis": self.diagnosis,
+            **self.invocation.to_json(),
+            "case": self.case.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Saved":
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: it is none, or of another schema; the message says what is wrong.
+        """
+        if not isinstance(values, dict) or "schema" not in values:
+            raise ValueError("not a saved failure: it has no schema")
+        if values["schema"] != SCHEMA:
+            raise ValueError(f"saved by another version: schema {values['schema']}, this one reads {SCHEMA}")
+        try:
+            case = Case.from_json(values["case"])
+            lane = next(known for known in LANES if known == values["lane"])
+            how = Invocation.from_json(values)
+            return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], how)
+        except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
+            told = str(error) or "no such lane"
+            raise ValueError(f"not a saved failure: {type(error).__name__} {told}") from error
+
+    @property
+    def file_name(self) -> str:
+        """The same failure of the same implementation always has the same name."""
+        told = self.to_json() | {"diagnosis": None}
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:10]
+        return f"{self.row}-{self.quantity}-{self.lane}-{digest}.json"
+
+
+def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
+    """Write each failure to a file of its own; the files.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    files = []
+    for f in failures:
+        saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, f.invocation or Invocation())
+        folder.mkdir(parents=True, exist_ok=True)
+        files.append(folder / saved.file_name)
+        text = json.dumps(saved.to_json(), indent=1, allow_nan=False) + "\n"
+        part = files[-1].with_suffix(".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(files[-1])  # whole or not at all
+    return files
+
+
+def saved_in(folder: Path = FOLDER) -> list[Path]:
+    """The files of a folder; none if it is not there."""
+    return sorted(folder.glob("*.json"))
+
+
+def read(file: Path) -> Saved:
+    """A saved failure.
+
+    Raises:
+        ValueError: the file does not hold one; the message names it.
+        OSError: it cannot be read.
+    """
+    try:
+        return Saved.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:  # JSON's own errors and broken UTF-8 among them
+        raise ValueError(f"{file}: {error}") from error

@@ -1,0 +1,35 @@
+"""Implementations as their authors wrote them, brought into the form of the op law."""
+
+from parity.subjects.attribute_errors import TIME_LIMIT
+from parity.subjects.errors import Declined, ImplementationError, Unrecognised
+from parity.subjects.implementation import Implementation
+from parity.subjects.recognise import adapt
+from parity.subjects.wrappers import (
+    bias_shaped,
+    channels_last,
+    column_vectors,
+    forward_only,
+    loss_with_gradient,
+    one_hot_targets,
+    single_sample,
+    weights_in_out,
+    weights_laid,
+)
+
+__all__ = [
+    "TIME_LIMIT",
+    "Declined",
+    "Implementation",
+    "ImplementationError",
+    "Unrecognised",
+    "adapt",
+    "bias_shaped",
+    "channels_last",
+    "column_vectors",
+    "forward_only",
+    "loss_with_gradient",
+    "one_hot_targets",
+    "single_sample",
+    "weights_in_out",
+    "weights_laid",
+]

@@ -1,0 +1,103 @@
+"""Run someone else's function: within a time limit, and with whatever it raises told as its own mistake."""
+
+import inspect
+import signal
+import sysconfig
+import threading
+import traceback
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from parity.subjects.errors import Declined, ImplementationError, Unrecognised
+
+TIME_LIMIT = 30.0  # seconds a call; generous, for a compiler may run at the first one
+
+# Frames of these are not where the mistake is: it is where the user's own code called them.
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+class TimeUp(BaseException):
+    """The time limit has passed; no Exception, so that `except Exception` does not swallow it."""
+
+
+class Blamed:
+    """A context in which every exception is the implementation's, and which ends after so many seconds.
+
+    The limit rests on SIGALRM, so it holds in the main thread of a Unix process only, and a call into C ends
+    before it is noticed.
+    """
+
+    __slots__ = ("armed", "before", "seconds", "timer", "what")
+
+    def __init__(self, what: str, seconds: float | None = None) -> None:
+        self.what, self.seconds = what, seconds
+
+    def __enter__(self) -> None:
+        self.armed = bool(self.seconds) and _alarms()
+        if self.armed and self.seconds:
+            self.before = signal.signal(signal.SIGALRM, _time_up)
+            # Again and again, for a bare `except:` may have swallowed the first.
+            self.timer = signal.setitimer(signal.ITIMER_REAL, self.seconds, 0.2)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.armed:
+            signal.setitimer(signal.ITIMER_REAL, *self.timer)
+            signal.signal(signal.SIGALRM, self.before)
+        if error is None or isinstance(error, (ImplementationError, Declined, Unrecognised)):
+            return
+        where = culprit(trace)
+        if isinstance(error, NotImplementedError):
+            raise Declined(f"{error} ({where})".strip()) from error
+        if isinstance(error, TimeUp):
+            message = f"the {self.what} had not ended after {self.seconds:g} s ({where})"
+            raise ImplementationError(message, "time") from None
+        if isinstance(error, (Exception, SystemExit)):
+            told = " ".join(str(error).split())[:300] or "no message"
+            raise ImplementationError(
+                f"the {self.what} raised {type(error).__name__}: {told} ({where})"
+            ) from error
+
+
+def _alarms() -> bool:
+    return hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+
+
+def _time_up(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # as signal calls it
+    raise TimeUp
+
+
+def culprit(trace: TracebackType | None) -> str:
+    """file:line of the last frame that is neither a library's nor parity's."""
+    frames = traceback.extract_tb(trace)
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    frame = (own or frames)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
+def _is_library(file: str) -> bool:
+    return (
+        file.startswith((*_LIBRARIES, "<frozen", "<__array_function__"))
+        or "site-packages" in file
+        or str(Path(file)).startswith(_OURS)
+    )
+
+
+def place_of(function: Any) -> str | None:
+    """file:line where a function, or a class, is defined; None for what is not written in Python."""
+    function = inspect.unwrap(function)
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType):
+        return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    if inspect.isclass(function):
+        try:
+            return f"{Path(inspect.getfile(function)).name}:{inspect.getsourcelines(function)[1]}"
+        except (OSError, TypeError):  # a class made at a prompt, or a built-in one
+            return None
+    call = vars(type(function)).get("__call__")
+    return place_of(call) if inspect.isfunction(call) else None

@@ -1,0 +1,76 @@
+"""How a backward wants to be called: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from parity.cases.torch_op import Array
+from parity.subjects import names
+from parity.subjects.arguments import Arguments, parameters_of
+from parity.subjects.names import plain
+
+NO_CACHE = object()
+
+
+def takes_upstream(backward: Callable[..., Any], skip: int = 0) -> bool:
+    """Whether a backward takes an upstream gradient, after `skip` parameters (self); a loss's often does not."""
+    parameters = parameters_of(backward)
+    return parameters is None or any(
+        _is_upstream(p) or _is_unknown(p) or p.kind is p.VAR_POSITIONAL for p in parameters[skip:]
+    )
+
+
+def call(
+    backward: Callable[..., Any],
+    dy: Array,
+    cache: Any,
+    arrays: tuple[Array | None, ...],
+    y: Any,
+    arguments: Arguments,
+) -> Any:
+    """Call it with what its parameters are named for; what is named for nothing is dy, and then the cache."""
+    parameters = parameters_of(backward)
+    if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return backward(dy) if cache is NO_CACHE else backward(dy, cache)
+    known: dict[str, Any] = {}
+    required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    upstream = [p.name for p in parameters if _is_upstream(p)][:1]
+    unknown = [p.name for p in required if _is_unknown(p) and p.name not in upstream]
+    cached = [p.name for p in parameters if plain(p.name) in names.CACHES][:1]
+    if not upstream:
+        upstream, unknown = unknown[:1], unknown[1:]
+    if not cached and cache is not NO_CACHE:
+        cached, unknown = unknown[:1], unknown[1:]
+    if not cached and cache is not NO_CACHE and len(required) == 2 and len(upstream) == 1:
+        cached = [p.name for p in required if p.name not in upstream]
+    known |= dict.fromkeys(upstream, dy) | dict.fromkeys(cached, None if cache is NO_CACHE else cache)
+    given = {plain(name): value for name, value in known.items()}
+    for p in parameters:
+        short = plain(p.name)
+        if short in given:
+            continue
+        for place, stems in enumerate((names.INPUTS, names.WEIGHTS, names.BIASES)):
+            if short in stems and place < len(arrays):
+                given[short] = arrays[place]
+        if short in names.OUTPUTS:
+            given[short] = y
+        if short in names.TARGETS and len(arrays) > 1:
+            given[short] = arrays[1]
+    keywords = arguments.bind(backward, 0, given)
+    positional = [keywords.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in keywords]
+    return backward(*positional, **keywords)
+
+
+def _is_upstream(p: inspect.Parameter) -> bool:
+    short = plain(p.name)
+    if short in names.UPSTREAMS:
+        return True
+    looks = short.startswith(("grad", "dl", "upstream", "delta")) or short.endswith(("grad", "gradient"))
+    return looks and p.default is p.empty and not names.is_option(p.name)
+
+
+def _is_unknown(p: inspect.Parameter) -> bool:
+    short = plain(p.name)
+    known = names.CACHES | names.INPUTS | names.WEIGHTS | names.BIASES | names.OUTPUTS | names.TARGETS
+    positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    return positional and p.default is p.empty and short not in known and not names.is_option(p.name)

@@ -1,0 +1,151 @@
+"""What authors call the things that torch calls weight, bias, stride, padding, kernel_size, …
+
+Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from parity.cases.torch_op import Array
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta"})
+BIASES = frozenset({"bias", "biases", "b", "beta"})
+UPSTREAMS = words("""
+    dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
+    gradout outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad
+    upstreamgradient dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad
+    lossgradient nextgrad incominggradient backwardgradient topdiff outputerror""")
+CACHES = words("cache caches ctx context saved state store tape mem memory residuals")
+OUTPUTS = words("y out output outputs yhat pred preds prediction predictions")
+INPUTS = words("x input inputs xs data aprev a image images img batch features inp")
+TARGETS = words("target targets t label labels ytrue true truth gt groundtruth onehot")
+RATES = frozenset({"lr", "learningrate"})
+FLAGS = words("training train istraining mode verbose debug test istest trainable")
+DICTS = (
+    "param",
+    "params",
+    "config",
+    "cfg",
+    "conf",
+    "hparameters",
+    "hparams",
+    "hyperparameters",
+    "options",
+    "opts",
+)
+
+# Where torch's own function has this default; an implementation without the option is checked at it alone.
+DEFAULTS: dict[str, Any] = {
+    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False, "reduction": "mean",
+    "ignore_index": -100, "weight": None, "label_smoothing": 0.0, "dim": -1, "start_dim": 1, "end_dim": -1,
+    "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
+    "training": True,  # torch's is False; but a normalization that knows one mode knows the batch's statistics
+}  # fmt: skip
+
+_OPTIONS = {
+    "stride": "stride strides s step",
+    "padding": "padding pad paddings pads p zeropadding paddingsize",
+    "dilation": "dilation dilations dilationrate",
+    "groups": "groups group ngroups",
+    "kernel_size": "kernelsize poolsize filtersize size ksize kernel windowsize pool k f poolingsize poolshape "
+    "kernelshape filtershape window kernelsizes filterdim kerneldim f",
+    "ceil_mode": "ceilmode",
+    "reduction": "reduction",
+    "dim": "dim axis",
+    "ignore_index": "ignoreindex",
+    "training": "training train istraining istrain trainflg trainflag trainmode mode phase",
+    "momentum": "momentum decay",
+    "eps": "eps epsilon",
+    "running_mean": "runningmean runmean movingmean meanrunning",
+    "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance",
+}
+# In torch's batch_norm these are arguments without a gradient; in training nothing depends on them.
+STATISTICS = ("running_mean", "running_var")
+# An option by this name is said in a word.
+MODES = frozenset({"mode", "phase"})
+_HEIGHTS = {
+    "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hh ph",
+    "stride": "strideheight strideh sh",
+    "padding": "padheight padh paddingh",
+}
+_WIDTHS = {
+    "kernel_size": "poolwidth kernelwidth kernelw poolw kw filterwidth ww pw",
+    "stride": "stridewidth stridew sw",
+    "padding": "padwidth padw paddingw",
+}
+_SIZES = {
+    "in_channels": """inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels inputdepth
+    depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin ninput
+    numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
+    "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
+    filters nkernels numkernels kernels outfeatures outputfeatures outdim outputdim dimout noutputs numoutputs
+    outputsize
+    outsize outputs units neurons nneurons numneurons fanout noutput filternum filternumber outputunits dout hidden
+    numunits nunits outplanes filtercount nclasses numclasses""",
+    "input_shape": "inputshape inshape shape imageshape",
+    "height": "inputheight height inh imageheight h",
+    "width": "inputwidth width inw imagewidth",
+    "batch_size": "batchsize nbatch",
+}
+# In a constructor these are a size when it asks for other sizes, and else the array itself.
+AMBIGUOUS = frozenset({"filters", "kernels", "kernel", "filter"})
+
+
+def _inverted(table: Mapping[str, str]) -> dict[str, str]:
+    return {alias: name for name, aliases in table.items() for alias in aliases.split()}
+
+
+OPTIONS, HEIGHTS, WIDTHS, SIZES = map(_inverted, (_OPTIONS, _HEIGHTS, _WIDTHS, _SIZES))
+
+
+def plain(name: str) -> str:
+    """The name as it is compared."""
+    return name.replace("_", "").lower()
+
+
+def is_option(name: str) -> bool:
+    """Whether a parameter of this name is an option rather than an array."""
+    return plain(name) in OPTIONS | HEIGHTS | WIDTHS or plain(name) in FLAGS | RATES or is_dict(name)
+
+
+def is_dict(name: str) -> bool:
+    """Whether a parameter of this name takes a dict of options, as `conv_param` does."""
+    return name.lower().replace("_", "").endswith(DICTS)
+
+
+def gradient_names(stems: frozenset[str]) -> frozenset[str]:
+    """What the gradient of an array so called may be called."""
+    shapes = ("d{}", "grad{}", "gradient{}", "gradients{}", "{}grad", "{}grads", "{}gradient", "{}gradients",
+              "delta{}", "{}delta", "dl{}", "dld{}", "dlossd{}", "g{}")  # fmt: skip
+    return frozenset(shape.format(stem) for stem in stems for shape in shapes)
+
+
+def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a constructor may ask for: channels or features, the kernel, the image; from torch's layout."""
+    x = arrays[0]
+    assert x is not None
+    found: dict[str, Any] = {"batch_size": x.shape[0] if x.ndim else 1, "input_shape": x.shape[1:]}
+    if x.ndim >= 2:
+        found["in_channels"] = x.shape[1]
+    if x.ndim == 4:
+        found["height"], found["width"] = x.shape[2:]
+    weight = arrays[1] if len(arrays) > 1 else None
+    if weight is not None and weight.ndim >= 2:
+        found["out_channels"] = weight.shape[0]
+        found["in_channels"] = weight.shape[1] * options.get("groups", 1)
+        if weight.ndim > 2:
+            found["kernel_size"] = one_number(weight.shape[2:])
+    elif weight is not None and weight.ndim == 1:
+        found["in_channels"] = weight.size
+    return found
+
+
+def one_number(value: Any) -> Any:
+    """(a, a) as a: most hand-written layers take one number."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value

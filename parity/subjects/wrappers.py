@@ -1,0 +1,173 @@
+"""Adapters of one line, for what parity cannot know: layouts, shapes of biases, single samples.
+
+They take an implementation in any form and can be put around one another:
+
+    parity.check("conv2d", channels_last(bias_shaped((forward, backward), 1, 1, 1, -1)))
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity.cases.torch_op import Array
+from parity.subjects.errors import Declined
+from parity.subjects.implementation import Implementation
+from parity.subjects.recognise import adapt
+
+Change = Callable[[Array], Array]
+
+
+def _around(
+    implementation: Any,
+    arrays_in: dict[int, Change],
+    gradients_out: dict[int, Change],
+    y_out: Change | None = None,
+    dy_in: Change | None = None,
+) -> Implementation:
+    """The implementation with changes on the way in and out, by the position of the array."""
+    inner = adapt(implementation)
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        changed = [arrays_in[i](a) if i in arrays_in and a is not None else a for i, a in enumerate(arrays)]
+        y, pullback = inner(*changed, **options)
+        made.takes_upstream, made.lenient = inner.takes_upstream, inner.lenient
+
+        def back(dy: Array) -> Any:
+            assert pullback is not None
+            gradients = pullback(dy if dy_in is None else dy_in(dy))
+            return tuple(
+                gradients_out[i](g) if i in gradients_out and g is not None else g for i, g in enumerate(gradients)
+            )
+
+        return (y if y_out is None else y_out(y)), None if pullback is None else back
+
+    made = Implementation(op).take_over(inner)
+    return made
+
+
+def _to_last(x: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x
+
+
+def _to_first(x: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim > 2 else x
+
+
+def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
+    """Images and gradients (N, H, W, C) instead of (N, C, H, W).
+
+    Args:
+        implementation: in any form.
+        weights: the order in which it has the axes of the weights: a permutation of "OIHW".
+    """
+    order = _axes("OIHW", weights)
+    back = [order.index(axis) for axis in range(4)]
+    return _around(
+        implementation,
+        {0: _to_last, 1: lambda w: np.ascontiguousarray(w.transpose(order)) if w.ndim == 4 else w},
+        {0: _to_first, 1: lambda w: np.ascontiguousarray(w.transpose(back)) if w.ndim == 4 else w},
+        _to_first,
+        _to_last,
+    )
+
+
+def weights_laid(implementation: Any, weights: str) -> Implementation:
+    """Weights of a convolution with their axes in another order than "OIHW", such as "HWIO"."""
+    order = _axes("OIHW", weights)
+    back = [order.index(axis) for axis in range(4)]
+    return _around(
+        implementation,
+        {1: lambda w: np.ascontiguousarray(w.transpose(order))},
+        {1: lambda w: np.ascontiguousarray(w.transpose(back))},
+    )
+
+
+def weights_in_out(implementation: Any) -> Implementation:
+    """Weights of a dense layer as (in, out) instead of (out, in)."""
+    return _around(implementation, {1: lambda w: w.T.copy()}, {1: lambda g: g.T})
+
+
+def bias_shaped(implementation: Any, *shape: int) -> Implementation:
+    """A bias of another shape than (F,): `bias_shaped(f, -1, 1)` for (F, 1), `bias_shaped(f, 1, 1, 1, -1)`."""
+    return _around(implementation, {2: lambda b: b.reshape(shape)}, {2: lambda g: _flattened(g, shape)})
+
+
+def _flattened(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """(F,) if the gradient has the shape of the bias; else as it is, and found wrong."""
+    fits = gradient.ndim == len(shape) and gradient.reshape(-1).reshape(shape).shape == gradient.shape
+    return gradient.reshape(-1) if fits else gradient
+
+
+def single_sample(implementation: Any) -> Implementation:
+    """One image or vector without a batch axis; batches of another size than one are declined."""
+
+    def first(x: Array) -> Array:
+        if x.ndim < 2 or len(x) != 1:
+            raise Declined("it takes a single sample", {"batch": 1})
+        return np.asarray(x[0])
+
+    def batched(x: Array) -> Array:
+        return x[None]
+
+    return _around(implementation, {0: first}, {0: batched}, batched, lambda dy: dy[0])
+
+
+def column_vectors(implementation: Any) -> Implementation:
+    """Samples in columns: (features, N) instead of (N, features), the output and the gradients too."""
+
+    def turned(x: Array) -> Array:
+        if x.ndim != 2:
+            raise Declined("it takes columns", {"rank": 2})
+        return x.T.copy()
+
+    return _around(implementation, {0: turned}, {0: turned}, turned, turned)
+
+
+def loss_with_gradient(function: Callable[..., Any]) -> Implementation:
+    """A loss that returns (loss, dx) and takes no upstream gradient; checked with an upstream of 1.
+
+    Recognised by itself where the loss is one number and dx has the shape of the input; say so for other shapes.
+    """
+    made = adapt(function)
+    original = made.op
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        loss, *gradients = original(*arrays, **options)
+        return loss, lambda dy: tuple(np.array(g) for g in gradients)  # noqa: ARG005
+
+    made.op = op
+    made.takes_upstream, made.lenient = False, True
+    made.note("it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1")
+    return made
+
+
+def one_hot_targets(implementation: Any) -> Implementation:
+    """A loss whose targets are one-hot rows instead of class indices; for scores (N, C)."""
+    inner = adapt(implementation)
+
+    def op(x: Array, target: Array, **options: Any) -> Any:
+        if x.ndim != 2:
+            raise Declined("it takes scores (N, C)", {"rank": 2})
+        if target.size and (target.min() < 0 or target.max() >= x.shape[1]):
+            raise Declined("it ignores no targets", {"ignore_index": -100})
+        y, pullback = inner(x, np.eye(x.shape[1], dtype=x.dtype)[target], **options)
+        made.takes_upstream = inner.takes_upstream
+        return y, None if pullback is None else lambda dy: (pullback(dy)[0], None)
+
+    made = Implementation(op).take_over(inner)
+    return made
+
+
+def forward_only(function: Callable[..., Any]) -> Implementation:
+    """A layer without a backward: the output alone is compared. No gradient is not a gradient of zero."""
+    made = adapt(function)
+    made.forward_only = True
+    made.note("forward only: no gradient was checked")
+    return made
+
+
+def _axes(own: str, theirs: str) -> list[int]:
+    if sorted(theirs) != sorted(own):
+        raise ValueError(f"weights must name each of {own} once, got {theirs!r}")
+    return [own.index(axis) for axis in theirs]

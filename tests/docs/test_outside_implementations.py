@@ -1,0 +1,50 @@
+"""The page on outside implementations tells the truth: each command is run, and prints what the page shows."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import ROOT
+
+PAGE = (ROOT / "docs" / "outside-implementations.md").read_text(encoding="utf-8")
+SHOWN = [
+    (command, lines.splitlines())
+    for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    for command, lines in re.findall(r"^\$ python -m (parity .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+]
+
+
+def test_the_page_shows_five_implementations_and_three_mistakes() -> None:
+    assert len(SHOWN) == 8
+    assert sum("all agree" in line for _, lines in SHOWN for line in lines) == 5
+
+
+@pytest.mark.parametrize(("command", "lines"), SHOWN, ids=[command.split()[4] for command, _ in SHOWN])
+def test_the_command_prints_what_is_shown(command: str, lines: list[str], tmp_path: Path) -> None:
+    if "c_relu" in command and shutil.which("cc") is None:
+        pytest.skip("there is no C compiler, cc")
+    if "scipy" in command:
+        pytest.importorskip("scipy")
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command), "--failures", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT / "docs" / "examples",
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    agrees = any("all agree" in line for line in lines)
+    assert done.returncode == (0 if agrees else 1), f"{done.stdout}\n{done.stderr}"
+    printed = map(uncounted, done.stdout.splitlines())
+    for line in map(uncounted, lines):  # in this order, others between them
+        assert line.strip() in ("…", "") or any(line == other for other in printed), f"{line!r}\n{done.stdout}"
+
+
+def uncounted(line: str) -> str:
+    """Without the number of random cases, which is a question of time."""
+    return re.sub(r"which reproduces all \d+", "which reproduces all", line)

@@ -1,0 +1,108 @@
+"""The IDX reader: what it reads, and one clear line for each kind of damage."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mnist_files import idx_bytes
+
+from numpy_cnn.common.data import idx
+from numpy_cnn.common.spec.errors import UserError
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+LABELS = np.array([7, 2, 1], dtype=np.uint8)
+
+
+def message_of(path, content: bytes, read=idx.read_images) -> str:
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        read(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_reads_images_and_labels(tmp_path, gzipped):
+    for array, read in ((IMAGES, idx.read_images), (LABELS, idx.read_labels)):
+        path = tmp_path / ("file.gz" if gzipped else "file")
+        path.write_bytes(gzip.compress(idx_bytes(array)) if gzipped else idx_bytes(array))
+
+        assert read(path).dtype == np.uint8
+        assert np.array_equal(read(path), array)
+
+
+def test_truncated(tmp_path):
+    message = message_of(tmp_path / "images", idx_bytes(IMAGES)[:-1])
+    assert "expected 2x3x4 = 24 bytes after the header, found 23: the file is cut short" in message
+
+
+def test_trailing_bytes(tmp_path):
+    message = message_of(tmp_path / "images", idx_bytes(IMAGES) + b"!")
+    assert "expected 2x3x4 = 24 bytes after the header, found 25" in message
+    assert "do not belong to it" in message
+
+
+def test_a_size_that_no_memory_holds_is_just_a_truncated_file(tmp_path):
+    header = b"".join(number.to_bytes(4, "big") for number in (0x0803, 2**32 - 1, 2**32 - 1, 2**32 - 1))
+    assert "cut short" in message_of(tmp_path / "images", header)
+
+
+def test_truncated_header(tmp_path):
+    assert "expected a header of 16 bytes, found 9" in message_of(tmp_path / "images", idx_bytes(IMAGES)[:9])
+    assert "found only 3 bytes" in message_of(tmp_path / "images", b"\0\0\x08")
+
+
+def test_no_images(tmp_path):
+    assert "the header says 0x28x28" in message_of(tmp_path / "images", idx_bytes(np.zeros((0, 28, 28), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (
+            idx_bytes(LABELS),
+            "expected magic number 0x00000803 (IDX, unsigned bytes, images), found 0x00000801: "
+            "this is a file of labels",
+        ),
+        (b"<!DOCTYPE html>", "found 0x3C21444F: this looks like a web page"),
+        (gzip.compress(idx_bytes(IMAGES)), "give the file a name that ends in .gz"),
+        (b"\x89PNG\r\n", "this is no MNIST file"),
+        (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is no MNIST file"),
+    ],
+    # Names of their own: one made of gzip's bytes would hold the second at which they were compressed.
+    ids=["labels", "web page", "gzip", "PNG", "floats"],
+)
+def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
+    assert cause in message_of(tmp_path / "images", content)
+
+
+def test_swapped_files_are_seen_from_the_labels_too(tmp_path):
+    assert "this is a file of images" in message_of(tmp_path / "labels", idx_bytes(IMAGES), idx.read_labels)
+
+
+def test_damaged_gzip(tmp_path):
+    compressed = gzip.compress(idx_bytes(IMAGES))
+    flipped = compressed[:-6] + bytes([compressed[-6] ^ 1]) + compressed[-5:]
+    for content in (compressed[:-5], flipped, b"no gzip", compressed[:12] + b"\xff" * 8):
+        assert "expected gzip data, found damaged ones" in message_of(tmp_path / "images.gz", content)
+
+
+def test_a_path_that_cannot_be_read(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*absent: No such file"):
+        idx.read_images(tmp_path / "absent")
+    with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
+        idx.read_labels(tmp_path)
+
+
+@given(content=st.binary(max_size=64), prefix=st.sampled_from([b"", b"\0\0\x08\x03", b"\0\0\x08\x03\0\0\0\x01"]))
+def test_any_other_bytes_give_one_line(tmp_path_factory, content, prefix):
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(prefix + content)
+    with contextlib.suppress(UserError):
+        assert idx.read_images(path).ndim == 3

@@ -1,0 +1,338 @@
+"""The demo's answers: the backends' own numbers for those who may ask, and a clear word for all others."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import http.client
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from demo_server import Served, serving, seven, unpack, zero
+from PIL import Image
+from programs import error_of, start, succeed
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+import numpy_cnn.backend
+import numpy_cnn.views.inspection
+import torch_cnn.backend
+import torch_cnn.views.inspection
+from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
+from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.request import LARGEST, read_drawing
+from numpy_cnn.common.exhibits.demo.shares import shares
+from numpy_cnn.common.exhibits.demo.training import train_on_digits
+from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
+from numpy_cnn.common.photo.image import read_digit
+from numpy_cnn.common.spec.architecture import Architecture, preset
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
+
+BACKENDS = {"numpy_cnn": numpy_cnn.backend.Backend, "torch_cnn": torch_cnn.backend.Backend}
+INSPECTORS = {"numpy_cnn": numpy_cnn.views.inspection.Inspector, "torch_cnn": torch_cnn.views.inspection.Inspector}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_on_digits("numpy_cnn", numpy_cnn.backend.Backend, tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(path: Path) -> Checkpoint:
+    return load_checkpoint(path)
+
+
+@pytest.fixture(scope="module")
+def served(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(path, tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+# ---- what is seen ----
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("digit", [None, 4])
+def test_the_numbers_are_the_backends_own(
+    served: Served, checkpoint: Checkpoint, centre: bool, digit: int | None
+) -> None:
+    answer = served.look(seven(), centre=centre, digit=digit)
+    image = (centred if centre else as_drawn)(seven(), checkpoint)
+    assert np.array_equal(unpack(answer["input"]), checkpoint.pixel.fraction(image)[0])
+    assert [*answer["backends"]] == ["numpy_cnn", "torch_cnn"]
+    for package, seen in answer["backends"].items():
+        backend = BACKENDS[package](checkpoint.architecture, checkpoint.parameters, checkpoint.config.optimization)
+        scores = backend.logits(image)
+        assert seen["scores"] == scores[0].tolist()
+        assert seen["probabilities"] == backend.probabilities(scores)[0].tolist()
+        assert seen["digit"] == (scores[0].argmax() if digit is None else digit)
+        own = INSPECTORS[package](checkpoint.architecture, checkpoint.parameters).look(image, digit)
+        assert np.array_equal(unpack(seen["saliency"]), own["saliency"])
+        for stage in MAPS:
+            assert np.array_equal(unpack(seen["maps"][stage]), own[stage])
+            assert own[stage].shape == dict(checkpoint.architecture.stages())[stage]
+
+
+def test_a_drawn_zero_is_read(served: Served) -> None:
+    for seen in served.look(zero())["backends"].values():
+        assert np.argmax(seen["probabilities"]) == 0
+
+
+def test_a_centred_drawing_is_read_as_predict_reads_its_picture(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    Image.fromarray(255 - seven()).save(tmp_path / "seven.png")
+    expected = read_digit(tmp_path / "seven.png", checkpoint.data_size, checkpoint.pixel)
+    assert np.array_equal(centred(seven(), checkpoint), expected)
+
+
+def test_a_drawing_stays_where_it_was_drawn(checkpoint: Checkpoint) -> None:
+    step = GRID // 8
+    ink = np.zeros((GRID, GRID), np.uint8)
+    ink[2 * step : 3 * step, 5 * step : 6 * step] = 255
+    pixels = checkpoint.pixel.fraction(as_drawn(ink, checkpoint))[0, 0]
+    expected = np.zeros((8, 8))
+    expected[2, 5] = 1
+    assert np.array_equal(pixels.round(6), expected)
+
+
+@pytest.mark.parametrize("architecture", [preset("simple"), preset("hidden", filters=3), preset("tiny")])
+def test_both_backends_see_the_same_to_the_bit_where_sums_are_exact(architecture: Architecture) -> None:
+    """Small integers in float64: no sum is rounded, whatever its order."""
+    rng = np.random.default_rng(0)
+    shapes = architecture.parameter_shapes()
+    parameters = {name: rng.integers(-3, 4, shape).astype(np.float64) for name, shape in shapes.items()}
+    image = rng.integers(-3, 4, (1, 1, *architecture.image_size)).astype(np.float64)
+    for digit in (None, 1):
+        first, second = (kind(architecture, parameters).look(image, digit) for kind in INSPECTORS.values())
+        assert first.keys() == second.keys()
+        for name in first.keys() - {"probabilities"}:
+            assert np.array_equal(first[name], second[name]), name
+        assert first["saliency"].any()
+
+
+@pytest.mark.parametrize("package", sorted(INSPECTORS))
+def test_the_gradient_tells_how_the_score_moves(package: str) -> None:
+    """The network is linear between its kinks, so that a small step changes the score by the gradient times it.
+
+    In float64, and the step a power of two: the rest is some 1e-16 of the score, divided by the step.
+    """
+    architecture, rng = preset("simple", image_size=(8, 8)), np.random.default_rng(1)
+    parameters = {name: rng.standard_normal(shape) for name, shape in architecture.parameter_shapes().items()}
+    inspector = INSPECTORS[package](architecture, parameters)
+    image, step = rng.standard_normal((1, 1, 8, 8)), 2.0**-20
+    seen = inspector.look(image, 6)
+    for row, column in [(0, 0), (3, 4), (7, 2)]:
+        moved = image.copy()
+        moved[0, 0, row, column] += step
+        change = (inspector.look(moved, 6)["scores"][6] - seen["scores"][6]) / step
+        rounding = 2 * np.finfo(np.float64).eps * 1000 / step  # of two scores below 1000
+        assert abs(change - seen["saliency"][0, row, column]) <= rounding
+
+
+def test_scores_of_squared_errors_are_shares() -> None:
+    assert np.array_equal(shares(np.array([-1.0, 0.25, 0.75])).round(5), [0, 0.25, 0.75])
+
+
+# ---- the page ----
+
+
+def test_the_page_allows_itself_and_nothing_else(served: Served) -> None:
+    status, headers, body = served.ask("GET", "/")
+    page = body.decode()
+    assert status == 200
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    for element in ("style", "script"):
+        (text,) = re.findall(f"<{element}>(.*?)</{element}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy[f"{element}-src"] == f"'sha256-{digest}'"
+    assert not re.search(r"https?://|src=|@import|url\(", page), "something is fetched from outside"
+    assert "{{" not in page
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+
+
+# ---- who and what is refused ----
+
+
+def body(**changes: object) -> bytes:
+    ink = base64.b64encode(seven().tobytes()).decode()
+    return json.dumps({"ink": ink, "centre": True, "digit": None, **changes}).encode()
+
+
+REFUSED = {
+    "not JSON": (400, b"{", {}, "the body is not JSON"),
+    "not UTF-8": (400, b"\xff\xfe\xfa", {}, "the body is not JSON"),
+    "empty": (400, b"", {}, "the body is not JSON"),
+    "nested": (400, b"[" * 30_000, {}, "the body is not JSON"),
+    "a list": (400, b"[]", {}, "not an object"),
+    "no ink": (400, b"{}", {}, "12544 bytes, not NoneType"),
+    "not base64": (400, body(ink="÷"), {}, "12544 bytes, which this is not"),
+    "too little ink": (400, body(ink="AAAA"), {}, "not of 3"),
+    "centre": (400, body(centre=1), {}, "must be true or false"),
+    "digit beyond": (400, body(digit=10), {}, "from 0 to 9"),
+    "digit below": (400, body(digit=-1), {}, "from 0 to 9"),
+    "digit true": (400, body(digit=True), {}, "from 0 to 9"),
+    "digit NaN": (400, body(digit=float("nan")), {}, "from 0 to 9"),
+    "form": (415, body(), {"Content-Type": "text/plain"}, "application/json, not as 'text/plain'"),
+    "too large": (413, b" " * (LARGEST + 1), {}, f"at most {LARGEST} bytes"),
+    "a lie": (413, b"{}", {"Content-Length": "99999999999"}, f"at most {LARGEST} bytes"),
+    "blank": (422, body(ink=base64.b64encode(bytes(GRID * GRID)).decode()), {}, "no digit"),
+    "all ink": (422, body(ink=base64.b64encode(b"\xff" * GRID * GRID).decode()), {}, "no digit"),
+    "other host": (403, body(), {"Host": "evil.example"}, "the request is for 'evil.example'"),
+    "other port": (403, body(), {"Host": "127.0.0.1:1"}, "the request is for '127.0.0.1:1'"),
+    "other origin": (403, body(), {"Origin": "https://evil.example"}, "from a page of 'https://evil.example'"),
+    "null origin": (403, body(), {"Origin": "null"}, "from a page of 'null'"),
+    "other site": (403, body(), {"Sec-Fetch-Site": "cross-site"}, "another site"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refusals_are_told_in_words(served: Served, what: str) -> None:
+    status, content, headers, told = REFUSED[what]
+    got, sent, text = served.ask("POST", "/look", content, JSON | headers)
+    assert got == status, text
+    assert told in text.decode()
+    assert text.decode().count("\n") == 1
+    assert "Traceback" not in text.decode()
+    assert sent["content-type"] == "text/plain; charset=utf-8"
+    assert "content-security-policy" in sent
+
+
+def test_a_body_without_a_length_is_read_no_further_than_allowed(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    parts = (b" " * 4096 for _ in range(LARGEST // 4096 + 2))
+    connection.request("POST", "/look", parts, JSON, encode_chunked=True)
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (413, f"a drawing has at most {LARGEST} bytes\n".encode())
+    connection.close()
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> dict:
+        await asyncio.sleep(60)
+        return {}
+
+    monkeypatch.setattr("numpy_cnn.common.exhibits.demo.request.PATIENCE", 0.05)
+    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    with pytest.raises(HTTPException, match="did not arrive within") as refused:
+        asyncio.run(read_drawing(Request(scope, receive), classes=10))
+    assert refused.value.status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"), [("GET", "/look", 405), ("POST", "/", 405), ("GET", "/../etc/passwd", 404)]
+)
+def test_there_is_nothing_else(served: Served, method: str, address: str, status: int) -> None:
+    assert served.ask(method, address)[0] == status
+
+
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"])
+def test_what_is_no_request_is_answered_all_the_same(served: Served, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(sent)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert served.ask("GET", "/")[0] == 200
+
+
+def test_it_is_the_own_page_that_may_ask(served: Served) -> None:
+    for host in (f"127.0.0.1:{served.port}", f"localhost:{served.port}"):
+        headers = JSON | {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        assert served.ask("POST", "/look", body(), headers)[0] == 200
+
+
+def test_the_socket_is_on_the_loopback_address_alone(served: Served) -> None:
+    """Another address of this machine, such as 127.0.0.2, is not listened on."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", served.port), timeout=5)
+
+
+# ---- the command ----
+
+
+def test_without_a_checkpoint_it_trains_first_and_ctrl_c_ends_that(tmp_path: Path) -> None:
+    process = start("-m", "numpy_cnn", "demo", "--port", 0, cwd=tmp_path)
+    try:
+        assert process.stderr.readline().startswith("no checkpoint is named: training on the embedded digits")
+        process.stderr.readline()  # of the first epoch
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert told.endswith("numpy_cnn: interrupted\n")
+    assert "Traceback" not in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_torch_numpy_is_shown_alone_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, path: Path, program: str
+) -> None:
+    import numpy_cnn.common.cli.demo as command
+    from numpy_cnn.common.exhibits.demo import server
+
+    find, applications = command.find_spec, []
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "torch" else find(name))
+    monkeypatch.setattr("torch_cnn.__main__.find_spec", lambda name: None)
+    monkeypatch.setattr(server, "application", lambda *arguments: applications.append(arguments))
+    monkeypatch.setattr(server, "serve", lambda *_: None)
+    if program == "torch_cnn":
+        assert error_of(program, "demo", path).startswith("PyTorch is not installed")
+        return
+    told = succeed(program, "demo", path, "--port", 0).out
+    assert told.startswith("PyTorch is not installed, so only NumPy is shown: pip install ")
+    ((_, workers, _, note, _),) = applications
+    assert [worker.label for worker in workers] == ["NumPy"]
+    assert note == told.splitlines()[0]
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
+def test_without_the_server_library_one_line_tells_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, program: str, library: str
+) -> None:
+    import numpy_cnn.common.cli.demo as command
+
+    find = command.find_spec
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == library else find(name))
+    assert error_of(program, "demo") == f"demo needs {library}: pip install 'cnn-parity[demo]'"
+
+
+def test_mistakes_are_told_before_anything_starts(path: Path, tmp_path: Path, program: str) -> None:
+    assert "no such checkpoint" in error_of(program, "demo", tmp_path / "none.safetensors")
+    assert error_of(program, "demo", path, "--port", 99999) == "--port must lie between 0 and 65535, got 99999"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert error_of(program, "demo", path, "--port", port).startswith(
+            f"--port {port}: cannot be listened on ("
+        )
+
+
+def test_a_backend_that_ends_says_its_last_words(tmp_path: Path) -> None:
+    with Worker("numpy_cnn", tmp_path / "none.safetensors") as worker, pytest.raises(WorkerEnded) as ended:
+        worker.wait()
+    assert "the process of NumPy has ended: " in str(ended.value)
+    assert "no such checkpoint" in str(ended.value)
+    with pytest.raises(WorkerEnded, match="has been stopped"):
+        worker.look(np.zeros((1, 1, 8, 8), np.float32), None)
+
+
+def test_a_network_that_no_drawing_fits_is_refused(checkpoint: Checkpoint) -> None:
+    from dataclasses import replace
+
+    from numpy_cnn.common.exhibits.demo.drawing import check_fits
+
+    check_fits(checkpoint, None)
+    coloured = replace(checkpoint, architecture=preset("hidden", in_channels=3))
+    with pytest.raises(UserError, match="reads 3x28x28 pixels"):
+        check_fits(coloured, Path("x"))

@@ -1,0 +1,369 @@
+"""One picture through the network and back: numbers, by hand and by both backends, and what is told of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mnist_files import real_mnist_dir
+from PIL import Image
+from programs import PROGRAMS, ROOT, Result, error_of, spawn, succeed
+
+from numpy_cnn.common.exhibits.walkthrough import comparing, lesson
+from numpy_cnn.common.exhibits.walkthrough.focus import loudest
+from numpy_cnn.common.exhibits.walkthrough.kernels import KERNELS
+from numpy_cnn.common.exhibits.walkthrough.learning import learn
+from numpy_cnn.common.exhibits.walkthrough.picture import read_grey
+from numpy_cnn.common.exhibits.walkthrough.trace import Trace
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.training.run_folder import RunFolder
+from parity.bounds.derived import gamma
+
+U = 2.0**-53  # the roundoff of float64
+PHOTO = ROOT / "docs" / "images" / "walkthrough_lighthouse.jpg"
+
+
+@pytest.fixture
+def drawn_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the words matter: matplotlib takes longer than all the rest."""
+    monkeypatch.setattr("numpy_cnn.common.cli.walkthrough.Walkthrough._draw", lambda *_: None)
+
+
+def traced(program: str, start: lesson.Lesson, epochs: int = 0, lr: float = 0.1) -> list[Trace]:
+    return learn(PROGRAMS[program].tracer(), start, epochs, lr)[1]
+
+
+# Small enough for paper: a 4x4 picture, bright on the left, whose edge the kernel finds in both columns.
+PICTURE = np.array([[1.0, 1, 0, 0]] * 3 + [[1.0, 0, 0, 0]])
+PAPER = lesson.Lesson(
+    "vertical-edge",
+    Architecture(image_size=(4, 4), filters=1, hidden=None, classes=2, fixed_edges=True),
+    {
+        "conv1.weight": KERNELS["vertical-edge"][None, None],
+        "fc1.weight": np.array([[0.0], [math.log(3) / 3]]),
+        "fc1.bias": np.zeros(2),
+    },
+    PICTURE,
+    PICTURE[None, None],
+    0,
+)
+
+
+def near(got: object, paper: object) -> None:
+    """Equal but for the last digits: 4 units in the last place are what the bounds allow for one exp or log.
+
+    A few products follow, each worth half a unit.
+    """
+    np.testing.assert_array_max_ulp(
+        np.asarray(got), np.broadcast_to(np.asarray(paper, float), np.shape(got)), maxulp=8
+    )
+
+
+def within(roundings: int, got: Any, expected: Any, size: Any) -> None:
+    """Apart by no more than γₙ · size, where both sides add up terms whose absolute values sum to `size`."""
+    assert (np.abs(np.asarray(got) - expected) <= 2 * gamma(roundings, U) * size).all()
+
+
+def test_the_numbers_are_those_worked_out_on_paper(program: str) -> None:
+    (trace,) = traced(program, PAPER)
+    np.testing.assert_array_equal(trace.values["conv1"][0, 0], [[3, 3], [3, 2]])
+    np.testing.assert_array_equal(trace.values["relu1"], trace.values["conv1"])
+    np.testing.assert_array_equal(trace.values["pool1"], [[[[3]]]])
+    np.testing.assert_array_equal(trace.routes[0, 0], [[1, 0], [0, 0]])  # of three threes the first
+    # Logits 0 and log 3: probabilities 1/4 and 3/4, and the right class is 0.
+    near(trace.probabilities, [[0.25, 0.75]])
+    near(trace.loss, math.log(4))
+    assert (trace.scores, trace.answer) == ("fc1", 1)
+    near(trace.gradients["fc1"], [[-0.75, 0.75]])
+    # Back through the weights (0, log 3 / 3), then to the one place that pooling chose, and on through the kernel.
+    u = 0.75 * math.log(3) / 3
+    near(trace.gradients["pool1"], [[[[u]]]])
+    near(trace.gradients["conv1"][0, 0], [[u, 0], [0, 0]])
+    kernel = np.pad(KERNELS["vertical-edge"], (0, 1))
+    near(trace.gradients["input"][0, 0], u * kernel)
+    near(trace.parameters["conv1.weight"][0, 0], u * PICTURE[:3, :3])
+    near(trace.parameters["fc1.weight"], [[-2.25], [2.25]])
+
+
+def test_only_the_dense_layer_learns_from_a_fixed_kernel(program: str) -> None:
+    """A step of 0.1 against (−2.25, 2.25) and (−0.75, 0.75) moves the logits by 0.1 · (9 · 0.75 + 0.75) each."""
+    before, after = traced(program, PAPER, epochs=1)
+    np.testing.assert_array_equal(after.values["conv1"], before.values["conv1"])
+    near(after.values["fc1"], [[0.75, math.log(3) - 0.75]])
+    assert after.loss < before.loss
+    assert after.answer == 0
+
+
+def test_a_trace_begins_with_the_numbers_it_was_given_and_leaves_them_alone(program: str) -> None:
+    kept = {name: array.copy() for name, array in PAPER.parameters.items()}
+    traces = traced(program, PAPER, epochs=3)
+    for name, array in kept.items():
+        np.testing.assert_array_equal(PAPER.parameters[name], array)
+    np.testing.assert_array_equal(traces[0].values["input"], PAPER.inputs)
+    assert all(value.dtype == np.float64 for value in traces[0].arrays().values())
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_both_backends_find_the_same_maxima_in_a_photograph(kernel: str) -> None:
+    """Bit for bit, for the convolution is exact; another maximum would send the gradient elsewhere."""
+    start = lesson.fixed(PHOTO, kernel, 1, 2, 42)
+    ours, theirs = (traced(name, start, epochs=2) for name in ("numpy_cnn", "torch_cnn"))
+    for stage in ("conv1", "relu1", "pool1"):
+        np.testing.assert_array_equal(ours[0].values[stage], theirs[0].values[stage])
+    np.testing.assert_array_equal(ours[0].routes, theirs[0].routes)
+    for (name, a), b in zip(comparing.arrays_of(ours).items(), comparing.arrays_of(theirs).values(), strict=True):
+        # What follows sums 169 products; 1000 roundings of the largest are room for twice three such sums.
+        assert np.abs(a - b).max() <= 1000 * np.finfo(float).eps * max(1, np.abs(a).max()), name
+
+
+@pytest.mark.parametrize("kernel", ["sobel", "horizontal-edge"])
+def test_flat_parts_do_not_send_the_gradient_elsewhere(tmp_path: Path, kernel: str) -> None:
+    """A grey of 77/255 is no binary number, and three of it minus three of it are 0 all the same, in any order.
+
+    Without the grid 7 maxima of this picture were found elsewhere, and gradients differed by 0.025.
+    """
+    picture = np.full((28, 28), 77, np.uint8)
+    picture[5:20, 8:14], picture[:, 20:] = 200, 90
+    Image.fromarray(picture).save(tmp_path / "flat.png")
+    start = lesson.fixed(tmp_path / "flat.png", kernel, 1, 2, 42)
+    ours, theirs = (traced(name, start)[0] for name in PROGRAMS)
+    np.testing.assert_array_equal(ours.values["conv1"], theirs.values["conv1"])
+    np.testing.assert_array_equal(ours.routes, theirs.routes)
+    assert not ours.values["conv1"][0, 0, 20:, :6].any()
+    within(200, ours.gradients["input"], theirs.gradients["input"], np.abs(theirs.gradients["input"]).max())
+
+
+@pytest.mark.parametrize("stage", ["input", "conv1", "flatten"])
+def test_the_gradients_are_those_that_differences_give(stage: str) -> None:
+    """Of the pixels by moving one, of other stages by how the loss depends on the pixels."""
+    start = lesson.fixed(PHOTO, "blur", 0, 3, 7)
+    trace = traced("numpy_cnn", start)[0]
+    if stage == "input":
+        at, step = (0, 0, 8, 15), 1e-6
+        moved = []
+        for sign in (1, -1):
+            inputs = start.inputs.copy()
+            inputs[at] += sign * step
+            moved.append(traced("numpy_cnn", replace(start, inputs=inputs))[0].loss)
+        # The losses are rounded, which the step magnifies; what the curvature adds is of the step's square.
+        slope = (moved[0] - moved[1]) / (2 * step)
+        assert abs(slope - trace.gradients["input"][at]) <= gamma(8, U) * trace.loss / step + step**2
+    elif stage == "conv1":  # sum of dy · y is the directional derivative along y, the same behind any linear layer
+        routed = trace.gradients["conv1"] * trace.values["conv1"]
+        within(2000, routed.sum(), np.sum(trace.gradients["input"] * start.inputs), np.abs(routed).sum())
+    else:
+        weights = start.parameters["fc1.weight"]
+        upstream = trace.gradients["fc1"]
+        within(6, trace.gradients["flatten"], upstream @ weights, np.abs(upstream) @ np.abs(weights))
+
+
+# The notebook that the project began from: its picture's corner, kernel, seed and format.
+
+
+def test_the_dense_layer_starts_from_numpys_old_generator_as_notebooks_do() -> None:
+    np.random.seed(42)
+    expected = np.random.randn(2, 169) * 0.01
+    np.testing.assert_array_equal(lesson.fixed(PHOTO, "blur", 1, 2, 42).parameters["fc1.weight"], expected)
+
+
+def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing: None, program: str) -> None:
+    """Rows of a picture whose edges were worked out with loops: (67 − 67) / 255 and so on down the columns."""
+    greys = np.array([[67, 68, 67, 67, 68], [69, 70, 71, 71, 73], [74, 74, 74, 75, 76], [78, 78, 77, 78, 79]])
+    picture = np.full((28, 28), 80, np.uint8)
+    picture[:4, :5] = greys
+    Image.fromarray(picture).save(tmp_path / "corner.png")
+    out = succeed(program, "walkthrough", tmp_path / "corner.png", "--epochs", 1).out
+    assert out.startswith(
+        "Input Image shape: (28, 28)\nInput Image sample data (5x5):\n"
+        "[[0.2627451  0.26666667 0.2627451  0.2627451  0.26666667]\n"
+        " [0.27058824 0.2745098  0.27843137 0.27843137 0.28627451]\n"
+    )
+    assert "\nConvolution Kernel:\n[[ 1.  0. -1.]\n [ 1.  0. -1.]\n [ 1.  0. -1.]]\n" in out
+    assert (
+        "\nAfter Convolution (shape (26, 26)): sample 5x5 values:\n[[-0.00784314 -0.00392157 -0.01960784 " in out
+    )
+    assert "\nAfter ReLU (shape (26, 26)): sample 5x5 values:\n[[0. " in out
+    assert "\nAfter Max Pooling (shape (13, 13)): sample 5x5 values:\n" in out
+    assert "\nAfter Flattening: shape (169,)\nFlattened vector sample (first 10 values): [" in out
+    told = re.search(
+        r"===== Epoch 0 =====\nFlattened input size: \(169,\)\nLogits before softmax: \[(.+) (.+)\]\n\n"
+        r"Softmax probabilities: \[(.+) (.+)\]\nCross-Entropy Loss: (.+)\n"
+        r"Predicted class: ([01]) \| Correct: (\w+)\n",
+        out,
+    )
+    assert told is not None, out
+    logits, (p0, p1) = np.array([float(x) for x in told.groups()[:2]]), map(float, told.groups()[2:4])
+    # Eight decimals are printed, of what goes in as of what comes out.
+    assert np.abs(np.array([p0, p1]) - np.exp(logits) / np.exp(logits).sum()).max() <= 2e-8
+    assert abs(float(told[5]) + math.log(p1)) <= 2e-8 / p1
+    assert told[7] == str(told[6] == "1")
+    for words in ("After 1 epochs", "Gradient at the logits", "Pooling routed the gradient to 169 of 676 places"):
+        assert words in out
+
+
+def test_a_picture_is_read_as_pillow_makes_it_grey_and_small() -> None:
+    with Image.open(PHOTO) as picture:
+        expected = np.asarray(picture.convert("L").resize((28, 28)), dtype=float) / 255
+    np.testing.assert_array_equal(read_grey(PHOTO, (28, 28)), expected)
+
+
+def test_transparency_is_white_and_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert read_grey(tmp_path / "clear.png", (28, 28)).min() == 1
+    Image.fromarray(np.full((30, 30), 65535, np.uint16)).save(tmp_path / "deep.png")
+    assert read_grey(tmp_path / "deep.png", (28, 28)).min() == 1
+
+
+def test_the_place_from_near_adds_up(program: str) -> None:
+    start = lesson.fixed(PHOTO, "vertical-edge", 1, 2, 42)
+    trace = traced(program, start)[0]
+    focus = loudest(start, trace)
+    assert (focus.patch * focus.kernel).sum() + focus.bias == focus.answer == trace.values["conv1"].max()
+    assert focus.answer == focus.window.max() == trace.values["pool1"][0, 0][focus.pool]
+    assert focus.routed.sum() == focus.gradient == trace.gradients["pool1"][0, 0][focus.pool]
+
+
+# A trained network
+
+
+def test_a_learned_network_is_walked_through_whole(
+    tmp_path: Path, drawn_nothing: None, trained: dict[str, Path], program: str
+) -> None:
+    from test_command import draw
+
+    digit = draw(tmp_path / "digit.png", 0)
+    checkpoint = RunFolder(trained["torch_cnn"]).best
+    out = succeed(
+        program, "walkthrough", tmp_path / "digit.png", "--kernel", "learned", "--checkpoint", checkpoint
+    ).out
+    assert "Input Image shape: (8, 8)" in out
+    assert "the first of 8" in out
+    assert "After the Hidden Layer: shape (128,)" in out
+    predicted = succeed(program, "predict", checkpoint, tmp_path / "digit.png").out
+    assert predicted.splitlines()[0].endswith(f": {digit}")
+    assert f"the network's own answer, {digit}, is taken for the right one" in out
+    share = float(re.search(rf" {digit}: +([\d.]+)%", predicted)[1])
+    start = lesson.learned(tmp_path / "digit.png", checkpoint, None)
+    probabilities = traced(program, start)[0].probabilities
+    assert f"{probabilities[0, digit]:.2%}" == f"{share / 100:.2%}"
+
+
+def test_everything_of_a_learned_network_learns(tmp_path: Path, trained: dict[str, Path]) -> None:
+    from test_command import draw
+
+    draw(tmp_path / "digit.png", 1)
+    start = lesson.learned(tmp_path / "digit.png", RunFolder(trained["numpy_cnn"]).best, 3)
+    ours, theirs = (traced(name, start, epochs=2, lr=0.01) for name in PROGRAMS)
+    assert ours[-1].loss < ours[0].loss
+    assert not np.array_equal(ours[-1].values["conv1"], ours[0].values["conv1"])
+    np.testing.assert_array_equal(ours[0].routes, theirs[0].routes)
+    for one, other in zip(ours, theirs, strict=True):
+        within(10_000, one.loss, other.loss, other.loss)  # fewer roundings than that in two steps of any one sum
+
+
+def test_the_seven_of_the_documentation_is_one_of_mnists() -> None:
+    from numpy_cnn.common.data import mnist
+
+    dataset = mnist.load(real_mnist_dir())
+    pixels = (dataset.pixel.fraction(dataset.test.images[124, 0]) * 255).round()
+    with Image.open(ROOT / "docs" / "images" / "walkthrough_seven.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+    assert dataset.test.labels[124] == 7
+
+
+# Side by side
+
+
+def test_the_other_backend_is_run_and_laid_beside(tmp_path: Path) -> None:
+    result = spawn("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", "--epochs", 1, cwd=tmp_path)
+    assert result.code == 0, result.err
+    table = result.out.partition("===== numpy_cnn and torch_cnn =====\n")[2]
+    for stage in ("conv1", "pool1", "routes"):
+        assert re.search(rf"^{stage} .* none, bit for bit$", table, re.MULTILINE), table
+    largest = float(re.search(r"The largest difference of all is ([\d.e+-]+);", table)[1])
+    assert largest < 1e-14
+    for row in ("probabilities", "loss", "gradient of input", "gradient of fc1.weight", "losses by epoch"):
+        assert f"\n{row} " in table
+
+
+def test_a_missing_torch_is_told_in_one_line(tmp_path: Path) -> None:
+    hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'torch' else f(n)"
+    (tmp_path / "sitecustomize.py").write_text(hide)
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    result = spawn("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", cwd=tmp_path, PYTHONPATH=path)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("numpy_cnn: error: --compare: torch_cnn: error: PyTorch is not installed; ")
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "walkthrough.png").exists()
+
+
+def test_differences_are_told_where_they_are_largest() -> None:
+    ours = {"a": np.array([[1.0, 2.0]]), "b": np.array(3.0)}
+    theirs = {"a": np.array([[1.0, 2.5]]), "b": np.array(3.0)}
+    _, first, second, last = comparing.side_by_side(ours, theirs, ("one", "two"))
+    assert re.fullmatch(r"a +1x2  0,1 +2 +2\.5  5\.0e-01", first)
+    assert re.fullmatch(r"b +one number  - +3 +3  none, bit for bit", second)
+    assert "5.0e-01" in last
+
+
+def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None:
+    result = succeed(program, "walkthrough", PHOTO, "--arrays", tmp_path / "all.npz", "--epochs", 3)
+    assert result == Result(0, "", "")
+    with np.load(tmp_path / "all.npz") as arrays:
+        assert arrays["losses by epoch"].shape == (4,)
+        assert arrays["gradient of input"].shape == (1, 1, 28, 28)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("none.png",), "cannot read the image none.png: No such file"),
+        ((PHOTO, "--label", "2"), "--label 2: the classes are 0 to 1; --classes 3 makes room for it"),
+        ((PHOTO, "--label", "-1"), "--label -1: the classes are 0 to 1"),
+        ((PHOTO, "--classes", "1", "--label", "0"), "--classes 1: there must be from 2 to 100 to choose from"),
+        ((PHOTO, "--classes", "101"), "--classes 101: there must be from 2 to 100 to choose from"),
+        ((PHOTO, "--epochs", "-1"), "--epochs -1"),
+        ((PHOTO, "--lr", "0"), "--lr 0.0"),
+        ((PHOTO, "--lr", "nan"), "--lr nan"),
+        ((PHOTO, "--seed", "-4"), "--seed -4"),
+        ((PHOTO, "--kernel", "learned"), "name the trained network by --checkpoint"),
+        ((PHOTO, "--checkpoint", "x.safetensors"), "only --kernel learned reads one, not vertical-edge"),
+        ((PHOTO, "--kernel", "learned", "--checkpoint", "x"), "x: no such checkpoint"),
+        ((PHOTO, "--kernel", "learned", "--checkpoint", "x", "--classes", "3"), "has its own"),
+        ((PHOTO, "--out", "no/such/folder.png"), "--out no/such/folder.png: there is no folder no/such"),
+        ((PHOTO, "--html", "no/such/page.html"), "--html no/such/page.html: there is no folder no/such"),
+        ((PHOTO, "--arrays", "no/such/a.npz"), "no/such/a.npz"),
+        ((__file__,), "is not an image that can be read"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[object, ...], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert told in error_of("numpy_cnn", "walkthrough", *typed)
+
+
+def test_a_step_beyond_all_numbers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = error_of(program, "walkthrough", PHOTO, "--lr", "1e308", "--label", "0", "--epochs", 9)
+    assert "--lr 1e+308 is too large a step" in told
+
+
+def test_help_needs_neither_torch_nor_matplotlib(tmp_path: Path, program: str) -> None:
+    code = (
+        f"import atexit, sys, {program}.__main__ as m\n"
+        "atexit.register(lambda: print('loaded', sorted({'torch', 'matplotlib', 'PIL'} & {*sys.modules})))\n"
+        "m.main(m.PROGRAM, ['walkthrough', '--help'])"
+    )
+    result = spawn("-c", code, cwd=tmp_path)
+    assert "--kernel" in result.out
+    assert result.out.endswith("loaded []\n"), result.out[-200:]

@@ -1,0 +1,275 @@
+"""A user's picture becomes what the data set would have made of it.
+
+The pictures here are drawn so that the answer is known exactly: a bitmap whose longer side is 20 points,
+enlarged by a whole factor, is what the MNIST way must give back bit for bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mnist_files import real_mnist_dir
+from PIL import Image
+
+from numpy_cnn.common.data import PIXELS
+from numpy_cnn.common.data.fit import average_pixels
+from numpy_cnn.common.photo.image import read_digit
+from numpy_cnn.common.spec.errors import UserError
+
+MNIST, UCI = PIXELS["mnist"], PIXELS["digits"]
+
+
+def stroke(seed: int) -> np.ndarray:
+    """A random connected stroke as a boolean bitmap, 20 rows high and at most 20 columns wide."""
+    rng = np.random.default_rng(seed)
+    bitmap = np.zeros((20, 20), dtype=np.bool_)
+    column = 10
+    for row in range(20):
+        turn = min(max(0, column + int(rng.integers(-6, 7))), 19)
+        bitmap[row, min(column, turn) : max(column, turn) + 1] = True
+        column = turn
+    return bitmap[:, bitmap.any(axis=0)]
+
+
+def picture(bitmap, factor=4, top=9, left=5, bottom=3, right=8, paper=255, ink=0) -> np.ndarray:
+    large = bitmap.repeat(factor, axis=0).repeat(factor, axis=1)
+    large = np.pad(large, ((top, bottom), (left, right)))
+    return np.where(large, ink, paper).astype(np.uint8)
+
+
+def read(tmp_path, array, image_size=(28, 28), pixel=MNIST) -> np.ndarray:
+    path = tmp_path / "digit.png"
+    Image.fromarray(array).save(path)
+    return read_digit(path, image_size, pixel)
+
+
+def raw(inputs, pixel=MNIST) -> np.ndarray:
+    return np.rint(pixel.fraction(inputs[0, 0]) * pixel.maximum)
+
+
+def ink_box(pixels) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def distance_from_centre(pixels) -> list[float]:
+    """How far the centre of mass is from the pixel (H/2, W/2), row and column."""
+    indices = np.indices(pixels.shape)
+    return [abs((axis * pixels).sum() / pixels.sum() - len(pixels) / 2) for axis in indices]
+
+
+margins = st.integers(1, 60)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    factor=st.integers(1, 12),
+    top=margins,
+    left=margins,
+    bottom=margins,
+    right=margins,
+    paper_and_ink=st.sampled_from([(255, 0), (0, 255), (200, 60), (90, 250), (100, 0)]),
+)
+def test_place_scale_contrast_and_inversion_leave_the_mnist_digit_the_same(
+    tmp_path_factory, seed, factor, top, left, bottom, right, paper_and_ink
+):
+    bitmap = stroke(seed)
+    paper, ink = paper_and_ink
+    shown = picture(bitmap, factor, top, left, bottom, right, paper, ink)
+    pixels = raw(read(tmp_path_factory.getbasetemp(), shown))
+
+    assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
+    assert max(distance_from_centre(pixels)) <= 0.5
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), top=margins, left=margins, inverted=st.booleans())
+def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed, top, left, inverted):
+    bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
+    shown = picture(bitmap, top=top, left=left)
+
+    plain = read(folder, picture(bitmap), (8, 8), UCI)
+    assert np.array_equal(read(folder, 255 - shown if inverted else shown, (8, 8), UCI), plain)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_noise_and_uneven_light_are_taken_for_paper(tmp_path_factory, seed):
+    bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
+    shown = picture(bitmap, 6, paper=220, ink=40).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    shaded = shown - np.linspace(0, 30, shown.shape[1]) + rng.uniform(-8, 8, shown.shape)
+
+    pixels = raw(read(folder, shaded.astype(np.uint8)))
+    assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
+
+
+def test_specks_are_dropped_and_second_strokes_kept(tmp_path):
+    bitmap = stroke(1)
+    shown = picture(bitmap, factor=4, top=20, left=40)
+    speckled = shown.copy()
+    speckled[2:5, 2:5] = 0
+    assert np.array_equal(read(tmp_path, speckled), read(tmp_path, shown))
+
+    apart = shown.copy()
+    apart[30:60, 4:12] = 0
+    assert not np.array_equal(read(tmp_path, apart), read(tmp_path, shown))
+
+
+def test_a_picture_of_uci_size_is_upright_fills_the_height_and_is_three_tenths_ink(tmp_path):
+    leaning = np.zeros((200, 200), dtype=np.bool_)
+    for row in range(20, 180):
+        leaning[row, 130 - row // 2 : 145 - row // 2] = True
+    counts = raw(read(tmp_path, np.where(leaning, 0, 255).astype(np.uint8), (8, 8), UCI), UCI)
+
+    assert counts.shape == (8, 8)
+    assert counts.min() == 0
+    assert counts.max() == 16
+    assert counts.any(axis=1).all()
+    assert counts[:, [0, 7]].sum() == 0
+    assert 300 <= counts.sum() <= 320  # 30 % of 1,024 points, in whole columns of 32
+    centres = (counts * np.arange(8)).sum(axis=1) / counts.sum(axis=1)
+    assert np.ptp(centres) < 1  # it leaned over by 80 of its 160 rows, which is 4 of 8 columns
+
+
+@pytest.mark.parametrize(
+    ("image_size", "pixel", "own"), [((4, 4), UCI, (8, 8)), ((14, 14), MNIST, (28, 28)), ((4, 7), MNIST, (28, 28))]
+)
+def test_smaller_sizes_are_averaged_as_the_data_set_is(tmp_path, image_size, pixel, own):
+    shown = picture(stroke(2))
+    small = read(tmp_path, shown, image_size, pixel)
+
+    assert small.shape == (1, 1, *image_size)
+    assert np.array_equal(small, average_pixels(read(tmp_path, shown, own, pixel), image_size))
+
+
+def test_other_sizes_keep_the_proportion_of_mnist(tmp_path):
+    pixels = raw(read(tmp_path, picture(stroke(3)), (42, 42)))
+
+    rows, _ = ink_box(pixels)
+    assert rows.stop - rows.start == 30
+    assert max(distance_from_centre(pixels)) <= 1
+
+
+def test_a_thin_line_across_and_one_down(tmp_path):
+    for bitmap in (np.ones((1, 20), np.bool_), np.ones((20, 1), np.bool_)):
+        pixels = raw(read(tmp_path, picture(bitmap)))
+        assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
+        assert raw(read(tmp_path, picture(bitmap), (8, 8), UCI), UCI).max() == 16
+
+
+def test_a_tight_crop_is_still_dark_on_light(tmp_path):
+    bitmap = np.zeros((20, 12), np.bool_)
+    bitmap[:3], bitmap[:, -3:] = True, True
+    shown = picture(bitmap, 5, top=0, left=0, bottom=0, right=2)
+    pixels = raw(read(tmp_path, shown))
+    assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "I;16", "F"])
+def test_every_mode_of_a_picture_reads_the_same(tmp_path, mode):
+    shown = picture(stroke(4))
+    if mode == "I;16":
+        image = Image.fromarray(shown.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(shown).convert(mode)
+    path = tmp_path / "digit.tif"
+    image.save(path)
+
+    assert image.mode == mode
+    assert np.array_equal(read_digit(path, (28, 28), MNIST), read(tmp_path, shown))
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    shown = picture(stroke(5))
+    black = np.zeros((*shown.shape, 4), np.uint8)
+    black[..., 3] = 255 - shown
+    palette = Image.fromarray(np.where(shown == 0, 1, 0).astype(np.uint8)).convert("P")
+    palette.putpalette([0, 0, 0, 0, 0, 0])
+    palette.save(tmp_path / "palette.png", transparency=0)
+
+    assert np.array_equal(read(tmp_path, black), read(tmp_path, shown))
+    assert np.array_equal(read_digit(tmp_path / "palette.png", (28, 28), MNIST), read(tmp_path, shown))
+
+
+def test_the_rotation_of_the_camera_is_undone(tmp_path):
+    shown = picture(stroke(6))
+    turned = Image.fromarray(shown).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    turned.save(tmp_path / "turned.png", exif=exif)
+
+    assert np.array_equal(read_digit(tmp_path / "turned.png", (28, 28), MNIST), read(tmp_path, shown))
+
+
+def test_a_large_photo_as_jpeg(tmp_path):
+    shown = picture(stroke(7), factor=80, top=400, left=300, bottom=300, right=500, paper=230, ink=30)
+    Image.fromarray(shown).convert("RGB").save(tmp_path / "photo.jpg")
+    pixels = raw(read_digit(tmp_path / "photo.jpg", (28, 28), MNIST))
+
+    rows, columns = ink_box(pixels)
+    assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
+    assert max(distance_from_centre(pixels)) <= 1
+
+
+def message_of(path) -> str:
+    with pytest.raises(UserError) as error:
+        read_digit(path, (28, 28), MNIST)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+def test_what_is_no_picture_of_a_digit_gives_one_line(tmp_path):
+    assert "No such file" in message_of(tmp_path / "absent.png")
+    assert "Is a directory" in message_of(tmp_path)
+
+    text = tmp_path / "text.png"
+    text.write_text("seven")
+    assert "is not an image" in message_of(text)
+
+    cut = tmp_path / "cut.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-500])
+    assert "the image is damaged" in message_of(cut)
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_blank_picture_has_no_digit(tmp_path, grey):
+    path = tmp_path / "blank.png"
+    noise = np.random.default_rng(0).integers(-4, 5, (80, 60))
+    for blank in (np.full((80, 60), grey), (grey + noise).clip(0, 255)):
+        Image.fromarray(blank.astype(np.uint8)).save(path)
+        assert "no digit found: the image is blank" in message_of(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((12_000, 9_000), "12000x9000 pixels"), ((20_000, 20_000), "its pixels")]
+)
+def test_an_absurd_size_is_refused_before_it_is_unpacked(tmp_path, size, told):
+    path = tmp_path / "bomb.png"
+    Image.new("1", size).save(path)
+    assert f"{told} are too many" in message_of(path)
+
+
+def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path):
+    from numpy_cnn.common.data import mnist
+
+    _, test = mnist.read(mnist.find(real_mnist_dir()))
+    rng = np.random.default_rng(0)
+    for digit in test.images[:40]:
+        large = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC)
+        sheet = Image.new("L", (430, 390))
+        sheet.paste(large, tuple(int(at) for at in rng.integers(0, 110, 2)))
+        pixels = raw(read(tmp_path, 255 - np.asarray(sheet)))
+
+        rows, columns = ink_box(pixels)
+        assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
+        assert max(distance_from_centre(pixels)) <= 1
+        # It is the same digit in the same place: moving the original by more than a pixel shares less ink.
+        steps = range(-3, 4)
+        shared = {(i, j): (pixels * np.roll(digit, (i, j), (0, 1))).sum() for i in steps for j in steps}
+        assert max(map(abs, max(shared, key=shared.get))) <= 1

@@ -1,0 +1,125 @@
+"""Ctrl-C in a process of its own: what is done is saved, and the run can go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from programs import environment, history, last, start, succeed
+
+from numpy_cnn.common.training.interrupt import PATIENCE, Interrupt
+
+# Steps of one image: an epoch of 1,294 takes a good while, and there are more of them than anybody waits for.
+ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
+
+
+def interrupt_in_the_second_epoch(process: subprocess.Popen[str], presses: int) -> tuple[int, str]:
+    """Wait for the end of the first epoch, press Ctrl-C; the exit code and what was told since."""
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("epoch 1/10000  loss "), line + process.stderr.read()
+        time.sleep(0.05)
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.005)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    return process.returncode, told
+
+
+@pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 1), ("numpy_cnn", 40), ("torch_cnn", 40)])
+@pytest.mark.usefixtures("no_pictures")
+def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses: int) -> None:
+    process = start("-m", program, *ENDLESS, "--out", "run", cwd=tmp_path)
+    code, told = interrupt_in_the_second_epoch(process, presses)
+
+    assert code == 130, told
+    assert "Traceback" not in told
+    *_, saved, resume = told.splitlines()
+    assert saved == f"{program}: interrupted; saved run/last.safetensors"
+    assert resume == f"go on with: python -m {program} --resume run"
+
+    position = last(tmp_path / "run").position
+    assert position.epoch == len(history(tmp_path / "run")) >= 1
+    assert 0 < position.batch < 1294
+    assert position.seen == position.batch
+    steps = last(tmp_path / "run").optimizer_state["fc1.weight.step"]
+    assert float(steps) == 1294 * position.epoch + position.batch
+
+    succeed(program, "train", "--resume", tmp_path / "run", "--epochs", position.epoch + 1)
+    assert last(tmp_path / "run").position.epoch == len(history(tmp_path / "run")) == position.epoch + 1
+
+
+def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
+    process = start("-m", "numpy_cnn", *ENDLESS, "--out", "a run", cwd=tmp_path)
+    _, told = interrupt_in_the_second_epoch(process, 1)
+    command = told.splitlines()[-1].removeprefix("go on with: ")
+    done = last(tmp_path / "a run").position.epoch
+    resumed = subprocess.run(
+        f"{command} --epochs {done + 1}",
+        shell=True,
+        cwd=tmp_path,
+        env=environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"of {done + 1}," in resumed.stdout
+
+
+def test_ctrl_c_before_training_is_one_line(tmp_path: Path) -> None:
+    """Pressed while a picture is drawn, for one: nothing to save."""
+    process = start("-c", _SLOW, cwd=tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (130, "numpy_cnn: interrupted\n")
+
+
+_SLOW = """
+import sys, time
+from numpy_cnn.common import flags
+
+def command():
+    print("ready", flush=True)
+    time.sleep(30)
+
+sys.exit(flags.run("numpy_cnn", command))
+"""
+
+
+def test_only_the_first_press_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("numpy_cnn.common.training.interrupt.time.monotonic", lambda: now[0])
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupt() as interrupt:
+        assert not interrupt.requested
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+            assert interrupt.requested
+        now[0] += PATIENCE
+        signal.raise_signal(signal.SIGINT)
+        now[0] += 0.1
+        with pytest.raises(KeyboardInterrupt):  # a batch that does not end
+            signal.raise_signal(signal.SIGINT)
+        now[0] = 100.0
+    try:
+        signal.raise_signal(signal.SIGINT)  # while the message is printed
+        now[0] += PATIENCE + 0.1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    with Interrupt():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before

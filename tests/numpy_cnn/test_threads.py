@@ -1,0 +1,147 @@
+"""--threads: the same bits in each run, the numbers of one thread, and mistakes and Ctrl-C as without them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from programs import bits, error_of, last, succeed
+
+from numpy_cnn import backend
+from numpy_cnn.common.spec.architecture import Architecture, preset
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.initial import initial_parameters
+
+TINY: Architecture = preset("tiny")
+SMALL = ("--limit", 400, "--batch-size", 130, "--filters", 2, "--hidden", 6, "--epochs", 2)
+
+
+def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.float64)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8, 9])
+@pytest.mark.parametrize("size", [1, 2, 64])
+def test_a_step_does_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, size: int) -> None:
+    # Integers, halves and a power of two for the batch and the step size: every sum is exact in whatever order.
+    for name in ("SCORED", "TRAINED", "SHARE"):
+        monkeypatch.setattr(backend, name, size)
+    images = integers((8, TINY.in_channels, *TINY.image_size), 0)
+    labels = np.arange(8) % TINY.classes
+    start = {name: integers(shape, i) for i, (name, shape) in enumerate(TINY.parameter_shapes().items())}
+    found = []
+    for count in (None, threads):
+        network = backend.Backend(TINY, start, OptimizerConfig(optimizer="sgd"), threads=count)
+        loss, scores = network.train_step(images, labels, lr=0.5)
+        found.append([loss, scores, network.logits(images), *network.parameters().values()])
+    for alone, shared in zip(*found, strict=True):
+        assert np.array_equal(alone, shared)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_run_ends_in_the_same_bits_each_time(threads: int) -> None:
+    architecture = preset("hidden")
+    generator = np.random.default_rng(0)
+    images = generator.random((150, 1, 28, 28), dtype=np.float32)
+    labels = generator.integers(0, 10, len(images))
+    ends = []
+    for _ in range(2):
+        network = backend.Backend(
+            architecture, initial_parameters(architecture, 0), OptimizerConfig(), threads=threads
+        )
+        losses = [network.train_step(images, labels, 1e-3)[0] for _ in range(5)]
+        ends.append((losses, bits(network.parameters()), network.logits(images).tobytes()))
+    assert ends[0] == ends[1]
+
+
+def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of three threads at work waits for the others: with fewer this would never end."""
+    together = threading.Barrier(3, timeout=60)
+    monkeypatch.setattr(backend, "SHARE", 3)
+    network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=3)
+    model, seen = network.model, []
+
+    def meeting(x: np.ndarray):
+        seen.append((threading.get_ident(), len(x)))
+        together.wait()
+        return model(x)
+
+    monkeypatch.setattr(network, "model", meeting)
+    network.logits(np.zeros((8, TINY.in_channels, *TINY.image_size), np.float32))
+    assert len({thread for thread, _ in seen}) == 3
+    assert sorted(images for _, images in seen) == [2, 3, 3]
+
+
+@pytest.mark.parametrize("bad", [0, 7])  # of the calling thread's part, and of the other's
+def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+    monkeypatch.setattr(backend, "SHARE", 1)
+    network = backend.Backend(
+        preset("hidden"), initial_parameters(preset("hidden"), 0), OptimizerConfig(), threads=2
+    )
+    labels = np.zeros(8, np.int64)
+    labels[bad] = 99
+    with pytest.raises(ValueError, match="target 99 is neither a class"):
+        network.train_step(np.zeros((8, 1, 28, 28), np.float32), labels, 1e-3)
+
+
+@pytest.mark.parametrize("setting", ["ignore", "raise"])
+def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr(backend, "SHARE", 1)
+    images = np.zeros((2, TINY.in_channels, *TINY.image_size), np.float32)
+    images[1] = 1e38  # in the part of the other thread; its own setting would be a warning
+    network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=2)
+    with np.errstate(all="ignore", over=setting):
+        if setting == "ignore":
+            assert network.train_step(images, np.zeros(2, np.int64), 1e-3)[0] == np.inf
+        else:
+            with pytest.raises(FloatingPointError):
+                network.train_step(images, np.zeros(2, np.int64), 1e-3)
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "257"])
+def test_a_count_that_cannot_be(program: str, threads: str) -> None:
+    message = error_of(program, "train", "--threads", threads)
+    assert message == f"--threads must lie between 1 and 256, got {threads}"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_both_programs_train_on_two_threads(tmp_path: Path, program: str) -> None:
+    runs = []
+    for out in (tmp_path / "one", tmp_path / "again"):
+        succeed(program, "train", *SMALL, "--threads", 2, "--out", out)
+        runs.append(bits(last(out).parameters))
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal as a terminal sends it")
+def test_ctrl_c_is_met_as_without_threads(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "numpy_cnn",
+        "train",
+        "--epochs",
+        "100000",
+        "--batch-size",
+        "256",
+        "--threads",
+        "2",
+    ]
+    out = tmp_path / "run"
+    with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (out / "last.safetensors").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; saved" in told
+    assert "Traceback" not in told

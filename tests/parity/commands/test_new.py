@@ -1,0 +1,57 @@
+"""A stub for each op: it says what to write, and passes once both bodies are there."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from numpy_cnn import ops
+from parity.__main__ import main
+from parity.commands.stub import FORWARD, PULLBACK, has_stub, stub
+from parity.rows.registry import ROWS
+
+OPS = [name for name, row in ROWS.items() if has_stub(row)]
+
+
+def test_every_op_has_one() -> None:
+    assert set(OPS) == set(ops.__all__)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_filled_in_it_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ", ".join(inspect.signature(getattr(ops, name)).parameters)
+    text = stub(name)
+    assert f"def {name}(" in text
+    filled = text.replace(
+        f'raise NotImplementedError("{FORWARD}")', f"y, inner = __import__('numpy_cnn').ops.{name}({names})"
+    ).replace(f'raise NotImplementedError("{PULLBACK}")', "return inner(dy)")
+    assert filled.count("NotImplementedError") == 0
+    file = tmp_path / f"my_{name}.py"
+    file.write_text(filled)
+    assert main(["check", name, "--impl", f"{file}:{name}", "--examples", "15"]) == 0
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_it_is_python_and_says_that_it_is_not_written(name: str) -> None:
+    text = stub(name)
+    compile(text, name, "exec")
+    assert max(map(len, text.splitlines())) <= 115
+    assert FORWARD in text
+    assert PULLBACK in text
+    assert "needs_input_grad" not in text
+
+
+def test_as_it_stands_it_fails_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "relu"]) == 0
+    Path("my_relu.py").write_text(capsys.readouterr().out)
+    assert main(["check", "relu", "--impl", "my_relu.py:relu", "--examples", "10"]) == 2  # not one case ran
+    assert FORWARD in capsys.readouterr().out
+
+
+def test_no_stub_for_what_is_no_op(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "Adam"]) == 2
+    assert "no stub for 'Adam'; there are conv2d, " in capsys.readouterr().err

@@ -1,0 +1,214 @@
+"""`python -m parity`, as it is typed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import hypothesis  # noqa: F401  # loaded, as in a run of pytest that uses it
+import pytest
+from programs import ROOT
+
+from parity.__main__ import main
+from parity.commands.storage import nothing_left_behind
+
+WRONG = """
+import numpy as np
+from numpy_cnn import ops
+
+def flipped(x, w, b=None, **options):
+    y, pullback = ops.conv2d(x, w, b, **options)
+    def wrong(dy):
+        dx, dw, db = pullback(dy)
+        return dx, dw[:, :, ::-1, ::-1], db
+    return y, wrong
+
+def right(x, w, b=None, **options):
+    return ops.conv2d(x, w, b, **options)
+
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are saved where the command runs."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Path:
+    file = tmp_path / "my_layers.py"
+    file.write_text(WRONG)
+    return file
+
+
+def test_rows_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "relu", "linear", "--examples", "20"]) == 0
+    out, err = capsys.readouterr()
+    assert "relu" in out
+    assert "linear" in out
+    assert "conv2d" not in out
+    assert "160 cases, seed 0: all agree" in out
+    assert "relu: 80 cases, agrees" in err
+
+
+def test_the_command_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--examples", "1"]) == 0
+    from parity.rows.registry import ROWS
+
+    out = capsys.readouterr().out
+    assert all(name in out for name in ROWS)
+
+
+def test_an_implementation_and_its_replay(layers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    impl = f"{layers}:flipped"
+    assert main(["check", "conv2d", "--impl", impl, "--examples", "60"]) == 1
+    out = capsys.readouterr().out
+    assert "grad_weight in the exact lane" in out
+    case = out.split("replay '")[1].split("'")[0]
+    assert main(["replay", case, "--impl", impl]) == 1
+    assert "STILL FAILING" in capsys.readouterr().out
+    assert main(["replay", case, "--impl", f"{layers}:right"]) == 0
+    assert "FIXED" in capsys.readouterr().out
+
+
+def test_json_to_a_file_and_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "report.json"
+    assert main(["check", "mse_loss", "--examples", "5", "--json", str(file)]) == 0
+    assert main(["check", "mse_loss", "--examples", "5", "--json", "-"]) == 0
+    out = capsys.readouterr().out
+    told = json.loads(file.read_text())
+    assert json.loads(out[out.index("{\n") :]) == told
+    assert told["schema"] == 1
+    assert told["ok"] is True
+    assert told["rows"][0]["lanes"]["exact"] == {"cases": 5, "ok": True}
+
+
+def test_one_precision_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "SGD", "--examples", "10", "--dtype", "float32", "--json", "-"]) == 0
+    out = capsys.readouterr().out
+    lanes = json.loads(out[out.index("{\n") :])["rows"][0]["lanes"]
+    assert set(lanes) == {"bound"}  # the others need float64 to be exact
+
+
+def test_training_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--steps", "8", "--batch-size", "16"]) == 0
+    out = capsys.readouterr().out
+    assert "the runs agree" in out
+    assert "fc2.weight" in out
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    from parity.rows.registry import ROWS
+
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chekc"], "did you mean check?"),
+        (["check", "conv3d"], "conv2d"),
+        (["check", "--exmples", "3"], "did you mean --examples?"),
+        (["check", "--examples", "0"], "got 0"),
+        (["check", "--seed", "-1"], "got -1"),
+        (["check", "--impl", "x.py:f"], "takes one row"),
+        (["check", "conv2d", "--impl", "nowhere.py:f"], "no such file nowhere.py"),
+        (["check", "conv2d", "--impl", "nowhere"], "expected FILE.py:NAME"),
+        (["check", "conv2d", "--impl", "{layers}:other"], "defines no other"),
+        (["check", "conv2d", "--impl", "{layers}:number"], "got int"),
+        (["check", "conv2d", "--impl", "{broken}:f"], "broken.py:2: "),
+        (["check", "conv2d", "--impl", "{raising}:f"], "raising.py:1 raised ZeroDivisionError"),
+        (["check", "conv2d", "--impl", "{layers}:flippd"], "defines no flippd; did you mean flipped?"),
+        (["check", "conv2d", "--impl", "{layers}:number"], "my_layers.py:15: number is no layer"),
+        (["check", "conv2d", "--impl", "{layers}"], "my_layers.py:number, or FILE.py:FORWARD,BACKWARD"),
+        (["check", "conv2d", "--impl", "{folder}/my_layer.py:f"], "did you mean my_layers.py?"),
+        (["check", "conv2d", "--impl", "{folder}:f"], "is a folder"),
+        (["check", "conv2d", "--impl", "{leaving}:f"], "leaving.py:2 raised SystemExit: bye"),
+        (["check", "conv2d", "--impl", "{lacking}:f"], "lacking.py:1 raised ModuleNotFoundError"),
+        (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "No such file"),
+        (["replay", "exact:{}"], "not a case"),
+        (["replay", "exakt:1"], "not a case"),
+        (["train", "--steps", "0"], "must be at least 1"),
+        (["train", "--data", "mnist", "--data-dir", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str], message: str, layers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")
+    (tmp_path / "raising.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
+    (tmp_path / "lacking.py").write_text("import no_such_module\n")
+    places = {
+        "layers": layers,
+        "broken": tmp_path / "broken.py",
+        "raising": tmp_path / "raising.py",
+        "leaving": tmp_path / "leaving.py",
+        "lacking": tmp_path / "lacking.py",
+        "folder": tmp_path,
+    }
+    filled = [a if a.startswith("exact:") else a.format(**places) for a in arguments]
+    assert main(filled) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert message in err[-1]
+    assert err[-1].startswith("parity: error: ")
+    assert not any("Traceback" in line for line in err)
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python -m parity …` as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "parity", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+    )
+
+
+def test_a_check_leaves_nothing_where_it_is_typed(tmp_path: Path) -> None:
+    here, notes = tmp_path / "here", tmp_path / "notes"
+    here.mkdir()
+    assert run(here, "check", "linear", "--examples", "40").returncode == 0
+    assert [*here.iterdir()] == []
+    # Who has named a folder for Hypothesis' notes finds them there.
+    assert (
+        run(here, "check", "linear", "--examples", "40", HYPOTHESIS_STORAGE_DIRECTORY=str(notes)).returncode == 0
+    )
+    assert [*here.iterdir()] == []
+    assert notes.is_dir()
+
+
+def test_where_hypothesis_runs_already_its_folder_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "hypothesis" in sys.modules
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    with nothing_left_behind():
+        assert "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ
+
+
+def test_help_is_readable() -> None:
+    for command in ("check", "replay", "new", "watch"):
+        done = run(Path(), command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert not re.search(r"None|STR|PATH|\(default: \)", done.stdout), done.stdout
+
+
+def test_help_is_quick_to_come() -> None:
+    code = (
+        "import sys, runpy\n"
+        "sys.argv = ['parity', '--help']\n"
+        "try: runpy.run_module('parity', run_name='__main__')\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "slow = {'torch', 'hypothesis', 'matplotlib'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "replay" in done.stdout

@@ -1,0 +1,105 @@
+"""A layer is checked again at every save."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from programs import ROOT
+
+from parity.__main__ import main
+from parity.report.saved import saved_in
+
+RIGHT = """
+from numpy_cnn import ops
+
+def my_linear(x, w, b=None):
+    return ops.linear(x, w, b)
+"""
+WRONG = (
+    RIGHT
+    + """
+right = my_linear
+
+def my_linear(x, w, b=None):
+    y, pullback = right(x, w, b)
+    return y, lambda dy: (-pullback(dy)[0], *pullback(dy)[1:])
+"""
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "my_layers.py"
+    file.write_text(RIGHT)
+    return file
+
+
+def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 0
+    assert re.search(r"agrees on \d+ cases \(\d\.\d\d s\)", capsys.readouterr().out)
+    file.write_text(WRONG)
+    assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "DISAGREES: grad_input wrong" in out
+    assert "linear: grad_input in the exact lane" in out
+    assert len(saved_in()) == 1
+    assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("still failing: exact linear(")  # the saved failure comes first
+    assert "1 saved failure still failing" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.py:my_linear"], "no such file gone.py"),
+        (["my_layers.py:layer"], "does not say which row it is"),
+        (["my_layers.py:my_linear", "--op", "conv9d"], "no row 'conv9d'"),
+    ],
+)
+def test_mistakes(arguments: list[str], message: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def watching(file: Path) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "parity", "watch", "my_layers.py:my_linear"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+    yield process
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_saves_a_syntax_error_and_ctrl_c(file: Path, watching: subprocess.Popen[str]) -> None:
+    assert watching.stdout is not None
+
+    def line_with(text: str) -> float:
+        began = time.monotonic()
+        assert watching.stdout is not None
+        for line in watching.stdout:
+            if text in line:
+                return time.monotonic() - began
+        pytest.fail(f"the output ended without {text!r}")
+
+    line_with("agrees on")
+    file.write_text(RIGHT + "def broken(:\n")
+    line_with("my_layers.py:6: ")
+    file.write_text(WRONG)
+    assert line_with("DISAGREES: grad_input wrong") < 5  # within a second where the machine is idle
+    file.write_text(RIGHT)
+    line_with("agrees on")
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=10) == 130

@@ -1,0 +1,140 @@
+"""The catalogue of planted bugs: each is found, what is right is left alone, and the commands tell it so."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from programs import ROOT
+
+from parity.__main__ import main
+from parity.exam import CORRECT, PLANTED, Correct, Planted, exam
+from parity.exam.exam import Outcome, first_failure, sit
+from parity.rows.registry import ROWS
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import detection
+
+BUGS = {bug.name: bug for bug in PLANTED}
+RIGHT = {one.name: one for one in CORRECT}
+
+
+def test_the_catalogue() -> None:
+    assert len(PLANTED) >= 130
+    assert len(CORRECT) >= 18
+    assert len({*BUGS, *RIGHT}) == len(PLANTED) + len(CORRECT), "names are unique"
+    assert {bug.row for bug in PLANTED} == {*ROWS} == {one.row for one in CORRECT}
+    assert sum(bool(bug.source) for bug in PLANTED) >= 10
+    for one in (*PLANTED, *CORRECT):
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", one.name), one.name
+        assert re.fullmatch(r"[^\n]{10,}\.", one.says), f"{one.name} says {one.says!r}"
+    for bug in PLANTED:
+        assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in bug.explanations), bug.name
+        assert re.fullmatch(r"([\w.-]+/[\w.-]+#\d+)?", bug.source), bug.source
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_is_found(name: str) -> None:
+    caught, cases = first_failure(ROWS[BUGS[name].row], BUGS[name].op, examples=200, seed=0)
+    assert caught is not None, f"{cases} cases and no difference: {BUGS[name].says}"
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_right_is_left_alone(name: str) -> None:
+    caught, _ = first_failure(ROWS[RIGHT[name].row], RIGHT[name].op, examples=30, seed=1)
+    assert caught is None, f"{caught}"
+
+
+def test_the_same_seed_has_the_same_outcome() -> None:
+    first, second = (sit(BUGS["linear-bias-missing"], 50, 3, naming=False) for _ in range(2))
+    assert first.to_json() == second.to_json()
+    assert (first.caught, first.lane, first.quantities) == (True, "exact", ("output",))
+
+
+OUTCOME = Outcome("relu", "relu-leaky", "Leaks.", wrong=True, expected=("leaky", "half"), lane="exact")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "named", "passed"),
+    [
+        (replace(OUTCOME, names={"output": "leaky", "grad_input": "half+leaky"}), "rightly", True),
+        (replace(OUTCOME, names={"output": "leaky", "grad_input": "zero"}), "wrongly", False),
+        (replace(OUTCOME, names={"output": "leaky+zero"}), "wrongly", False),
+        (replace(OUTCOME, aspects=("dtype", "purity")), "by its lane", True),
+        (replace(OUTCOME, aspects=("values", "purity")), "not", True),
+        (replace(OUTCOME, lane=None), "not", False),
+        (replace(OUTCOME, wrong=False), "not", False),
+        (replace(OUTCOME, wrong=False, lane=None), "not", True),
+    ],
+)
+def test_what_passes(outcome: Outcome, named: str, passed: bool) -> None:
+    assert (outcome.named, outcome.passed) == (named, passed)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.json"
+    code = main(["self-test", "--row", "flatten", "--examples", "20", "--json", str(file)])
+    told = json.loads(file.read_text())
+    assert code == (0 if told["ok"] else 1)
+    bugs = [bug for bug in PLANTED if bug.row == "flatten"]
+    assert [o["name"] for o in told["outcomes"] if o["wrong"]] == sorted(bug.name for bug in bugs)
+    assert all((o["lane"] is not None) == o["wrong"] for o in told["outcomes"])
+    captured = capsys.readouterr()
+    assert f"{len(bugs)} of {len(bugs)} bugs found; 0 of 1 right implementations flagged" in captured.out
+    assert "flatten: complete" in captured.err
+
+
+def test_the_command_tells_what_did_not_pass(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(rows: Any, examples: int, seed: int) -> Any:
+        yield replace(OUTCOME, lane=None, cases=7)
+        yield replace(OUTCOME, names={"output": "zero"})
+        yield replace(OUTCOME, wrong=False, quantities=("output",), message="1 of 1 wrong", case="relu()")
+
+    monkeypatch.setattr(exam, "hold", held)
+    assert main(["self-test", "--row", "relu", "--json", "-"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["ok"] is False
+    assert "NOT FOUND  relu  relu-leaky: Leaks. (7 cases)" in captured.err
+    assert "Told as output 'zero'; right: leaky, half" in captured.err
+    assert "FLAGGED    relu  relu-leaky: Leaks. exact lane, output: 1 of 1 wrong; relu()" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--row", "conv3d"], "knows no 'conv3d'"), (["--examples", "0"], "must be at least 1, got 0")],
+)
+def test_mistakes_of_the_user(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["self-test", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_benchmark_rejects_nothing_of_our_own(name: str) -> None:
+    own, cases = Correct(name, name, "", ROWS[name].op), detection.fixed_cases()
+    assert [name in rows for rows in detection.FAMILIES.values()].count(True) == 1
+    assert not any(detection.by_allclose(ROWS[name], own, case) for case in cases[name])
+    if name in ("relu", "linear", "cross_entropy", "batch_norm"):
+        assert not any(detection.by_gradcheck(ROWS[name], own, case) for case in cases[name])
+
+
+def test_the_benchmark_rejects_what_shows_in_its_cases() -> None:
+    cases = detection.fixed_cases()
+
+    def who(name: str) -> tuple[bool, bool]:
+        bug: Planted = BUGS[name]
+        return detection.rejected(detection.by_allclose, bug, cases), detection.rejected(
+            detection.by_gradcheck, bug, cases
+        )
+
+    assert who("relu-times-output") == (True, True)
+    assert who("mse-with-a-half") == (True, False)  # output and gradient agree with each other
+    assert who("mse-upstream-ignored") == (False, True)  # the cotangent is all ones
+    assert who("conv-dx-groups-interleaved") == (False, False)

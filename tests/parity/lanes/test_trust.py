@@ -1,0 +1,98 @@
+"""Agreement on zeros, or on what no input can change, is no evidence."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from parity.cases.case import ArraySpec, Case
+from parity.cases.primitives import composite, integers
+from parity.lanes.reference import expect
+from parity.lanes.trust import LEAST_CASES, LEAST_SHARE, WEIGHED, too_few, trustworthy
+from parity.report import RowReport
+from parity.rows.registry import ROWS, Row
+from parity.running.row import run_row
+from parity.subjects import adapt
+
+
+def trusted(case: Case) -> bool:
+    return trustworthy(case, expect(ROWS[case.row], case, "exact"))
+
+
+def relu(*numbers: float) -> Case:
+    return Case(
+        "relu", (ArraySpec("input", (len(numbers),)),), values={"input": numbers, "dy": (1.0,) * len(numbers)}
+    )
+
+
+def test_zeros_are_no_evidence() -> None:
+    assert trusted(relu(1, -1, 2, -2))  # half of the entries, as normal numbers have it
+    assert not trusted(relu(-1, -1, -2, -2))  # zero throughout, and the gradient too
+    assert not trusted(Case("relu", (ArraySpec("input", (0, 3)),)))  # nothing at all
+    mostly = (*[-1.0] * 15, 1.0)
+    assert not trusted(relu(*mostly))
+
+
+def test_zeros_of_the_geometry_are_held_against_nobody() -> None:
+    # A stride of 4 steps over 15 of 16 pixels: their gradient is zero whatever the numbers are.
+    arrays = (ArraySpec("input", (1, 1, 8, 8)), ArraySpec("weight", (1, 1, 1, 1)), ArraySpec("bias", None))
+    options = {"stride": 4, "padding": 0, "dilation": 1, "groups": 1}
+    case = Case("conv2d", arrays, options, seed=1)
+    assert np.count_nonzero(expect(ROWS["conv2d"], case, "exact").theirs["grad_input"]) <= 4
+    assert trusted(case)
+
+
+def test_what_no_input_can_change_is_no_evidence() -> None:
+    one_class = Case("softmax", (ArraySpec("input", (3, 1)),), {"dim": 1})
+    assert not trusted(one_class)
+    no_step = (ArraySpec("parameter", (2,)), ArraySpec("gradient0", None))
+    options = {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False, "dampening": 0.0}
+    assert not trusted(Case("SGD", no_step, options, "float64", seed=3))
+    step = (ArraySpec("parameter", (2,)), ArraySpec("gradient0", (2,)))
+    assert trusted(Case("SGD", step, options, "float64", seed=3))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_suites_own_rows_are_evidence(name: str) -> None:
+    row = ROWS[name]
+    report = run_row(row, adapt(row.op), examples=40, seed=2, lanes=WEIGHED)
+    assert report.ok
+    for lane in report.lanes:
+        assert report.trusted[lane] >= report.lanes[lane] / 4
+
+
+@composite
+def _many_dead(draw: Any, lane: str) -> Case:
+    """ReLU of nothing but negative numbers."""
+    return relu(*[-1.0] * draw(integers(1, 300)))
+
+
+def test_a_row_of_vacuous_cases_fails() -> None:
+    row: Row = replace(ROWS["relu"], strategy=_many_dead)
+    report = run_row(row, adapt(lambda x: (x * 0, lambda dy: (dy * 0,))), examples=60, seed=0, lanes=["exact"])
+    assert not report.failures
+    assert report.vacuous == ["exact"]
+    assert not report.ok
+    assert report.mistrusted["exact"] >= LEAST_CASES
+    assert report.to_json()["ok"] is False
+    from parity.report import Report
+
+    whole = Report([report], 0, 60)
+    assert not whole.ok
+    assert "too few cases prove anything: relu (exact)" in str(whole)
+
+
+def test_a_few_cases_are_not_judged() -> None:
+    assert not too_few(0, LEAST_CASES - 1)
+    assert too_few(0, LEAST_CASES)
+    assert not too_few(int(LEAST_SHARE * 80), 80)
+    assert too_few(int(LEAST_SHARE * 80) - 1, 80)
+    assert RowReport("relu", {"special": 99}).ok
+
+
+def test_torch_is_not_touched_by_the_weighing() -> None:
+    before = torch.random.get_rng_state()
+    trusted(relu(1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())

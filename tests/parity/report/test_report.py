@@ -1,0 +1,160 @@
+"""What a failure looks like: small numbers, drawn out, with what it depends on and a script of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from programs import ROOT
+
+import parity
+from numpy_cnn import ops
+from parity.report import Failure
+from parity.report.tables import beside, grid, map_of, number
+
+LAYERS = """
+from numpy_cnn import ops
+
+def flipped(x, w, b=None, **options):
+    y, pullback = ops.conv2d(x, w, b, **options)
+    def wrong(dy):
+        dx, dw, db = pullback(dy)
+        return dx, dw[:, :, ::-1, ::-1], db
+    return y, wrong
+
+class Linear:
+    def __init__(self, w, b=None):
+        self.w, self.b = w, b
+    def forward(self, x):
+        y, self.pullback = ops.linear(x, self.w, self.b)
+        return y
+    def backward(self, dy):
+        dx, dw, db = self.pullback(dy)
+        return -dx, dw, db
+
+def forward(x, w, b=None):
+    return ops.linear(x, w, b)
+def backward(dy, cache):
+    dx, dw, db = cache(dy)
+    return dx, dw * 2, db
+"""
+
+
+def doubled_in_groups(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    y, pullback = ops.conv2d(x, w, b, **options)
+    factor = 2 if options["groups"] > 1 else 1
+    return y, lambda dy: (pullback(dy)[0] * factor, *pullback(dy)[1:])
+
+
+@pytest.fixture(scope="module")
+def failure() -> Failure:
+    report = parity.check("conv2d", doubled_in_groups, examples=60, lanes=["exact"])
+    (failure,) = report.failures
+    return failure
+
+
+def test_the_numbers_are_zeros_and_ones(failure: Failure) -> None:
+    assert failure.evidence is not None
+    for array in failure.evidence.arrays.values():
+        assert set(np.unique(array)) <= {0, 1}
+    assert sum(int(np.count_nonzero(a)) for a in failure.evidence.arrays.values()) == 2
+
+
+def test_what_differs_what_agrees_and_what_it_depends_on(failure: Failure) -> None:
+    evidence = failure.evidence
+    assert evidence is not None
+    assert evidence.differs == ("grad_input",)
+    assert set(evidence.agrees) == {"output", "grad_weight"}
+    assert evidence.needed[0].startswith("only with groups > 1: ")
+    assert "stride > 1" in evidence.alike
+    assert "groups > 1" not in evidence.alike
+    c = evidence.comparison
+    assert c is not None
+    assert (c.yours[c.worst], c.torchs[c.worst], c.referee, c.allowed) == (2, 1, 1, 0)
+
+
+def test_the_whole_is_printed(failure: Failure) -> None:
+    text = str(failure)
+    for part in (
+        "grad_input in the exact lane",
+        "differs: grad_input; agrees: output",
+        "who is wrong: yours; the right value there is 1",
+        "grad_input, yours",
+        "yours − torch's",
+        "2*",
+        "fails only with groups > 1",
+        "python -m parity replay 'exact:{",
+    ):
+        assert part in text, f"{part!r} is not in\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("row", "names", "quantity"),
+    [("conv2d", ["flipped"], "grad_weight"), ("linear", ["Linear"], "grad_input"),
+     ("linear", ["forward", "backward"], "grad_weight")],
+)  # fmt: skip
+def test_the_script_shows_the_failure_by_itself(
+    row: str, names: list[str], quantity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "their_layers.py"
+    file.write_text(LAYERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("their_layers", None)
+    module = __import__("their_layers")
+    found = [getattr(module, name) for name in names]
+    report = parity.check(row, found[0] if len(found) == 1 else tuple(found), examples=40, lanes=["exact"])
+    failure = next(f for f in report.failures if f.quantity == quantity)
+    assert failure.evidence is not None
+    script = failure.evidence.script
+    assert script is not None
+    assert len(script.splitlines()) <= 20
+    assert "parity" not in script
+    assert f"from their_layers import {', '.join(names)}" in script
+    environment = {"PYTHONPATH": str(ROOT)}  # where the layers themselves find numpy_cnn
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    yours, _, torchs = done.stdout.partition("torch's:")
+    assert yours.partition("yours:")[2].strip() != torchs.strip()
+
+
+def test_an_implementation_within_a_function_is_recorded() -> None:
+    report = parity.check("relu", lambda x: (x, lambda dy: (dy,)), examples=20, lanes=["exact"])
+    script = report.failures[0].evidence.script  # type: ignore[union-attr]
+    assert script is not None
+    assert "as your implementation gave it" in script
+
+
+def test_as_json(failure: Failure) -> None:
+    told = json.loads(json.dumps(failure.to_json(), allow_nan=False))
+    assert told["agrees"]
+    assert told["fails"]
+    assert told["script"]
+    assert told["case"]["values"]["dy"]
+
+
+def test_tables() -> None:
+    assert [number(v) for v in (1.0, -0.0, 0.5, float("nan"), -np.inf)] == ["1", "-0", "0.5", "NaN", "-inf"]
+    lines = grid(np.array([[1.0, -2.0], [0.0, 10.0]]), "x")
+    assert [line.rstrip() for line in lines] == ["x", "(2×2)", " 1  -2", " 0  10"]
+    assert "too large" in grid(np.zeros((9, 9)), "x")[2]
+    assert "empty" in grid(np.zeros((0, 9)), "x")[2]
+    assert grid(np.array(3.0), "x", signed=True)[-1].strip() == "+3"
+    assert grid(np.zeros((2, 1, 1)), "x")[2].strip() == "[0]"
+    assert beside([["a", "b"], ["c"]], gap=1) == ["a c", "b"]
+    assert beside([["aaa"], ["bbb"]], width=5) == ["aaa", "", "bbb"]
+    assert map_of(np.array([[True, False]])) == ["#·"]
+
+
+def test_float64_leaves_open_who_is_wrong() -> None:
+    def off(x: Any, w: Any, b: Any = None) -> Any:
+        y, pullback = ops.linear(x, w, b)
+        return y * (1 + 1e-9), pullback
+
+    report = parity.check("linear", off, examples=30, lanes=["bound"], dtype="float64")
+    assert report.failures[0].wrong_side == "undecided"
+    assert "who is wrong: open" in str(report)

@@ -1,0 +1,402 @@
+"""Bugs, conventions and bad manners are kept apart; what is declined, slow or endless is told as such."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import parity
+from numpy_cnn import ops
+from parity.__main__ import main
+from parity.cases.case import Case
+from parity.cases.restrict import fits, narrow
+from parity.lanes.reference import expect
+from parity.report import Failure
+from parity.rows.registry import ROWS
+
+EXAMPLES = 50
+
+
+def by_quantity(name: str, implementation: Any, **how: Any) -> dict[str, Failure]:
+    report = parity.check(name, implementation, examples=EXAMPLES, **how)
+    return {f"{failure.quantity} {failure.aspect}": failure for failure in report.failures}
+
+
+def in_double(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    wide = [None if a is None else a.astype(np.float64) for a in (x, w, b)]
+    y, pullback = ops.conv2d(*wide, **options)
+    return y, lambda dy: pullback(dy.astype(np.float64))
+
+
+def in_double_and_negated(*arrays: Any, **options: Any) -> Any:
+    y, pullback = in_double(*arrays, **options)
+
+    def back(dy: Any) -> Any:
+        dx, dw, db = pullback(dy)
+        return dx, -dw, db
+
+    return y, back
+
+
+# ---- manners
+
+
+def test_a_changed_dtype_is_bad_manners_and_hides_no_bug() -> None:
+    found = by_quantity("conv2d", in_double, lanes=["exact"])
+    assert {(f.verdict, f.aspect) for f in found.values()} == {("manners", "dtype")}
+    found = by_quantity("conv2d", in_double_and_negated, accept=["dtype"])
+    assert {(key, f.verdict) for key, f in found.items()} == {("grad_weight values", "bug")}
+
+
+def relu_that_writes(x: Any) -> Any:
+    mask = x > 0
+    x[~mask] = 0
+    return x.copy(), lambda dy: (np.where(mask, dy, 0),)
+
+
+def relu_that_writes_to_dy(x: Any) -> Any:
+    mask = x > 0
+
+    def back(dy: Any) -> Any:
+        dy[~mask] = 0
+        return (dy,)
+
+    return np.maximum(x, 0), back
+
+
+def relu_of_contiguous(x: Any) -> Any:
+    if not x.flags.c_contiguous:
+        raise ValueError("contiguous arrays, please")
+    return np.maximum(x, 0), lambda dy: (np.where(x > 0, dy, 0),)
+
+
+def relu_of_something(x: Any) -> Any:
+    y = np.maximum(x, 0)
+    y.max()
+    return y, lambda dy: (np.where(x > 0, dy, 0),)
+
+
+class ReluThatAccumulates:
+    def forward(self, x: Any) -> Any:
+        self.mask, self.dx = x > 0, np.zeros_like(x)
+        return np.maximum(x, 0)
+
+    def backward(self, dy: Any) -> Any:
+        self.dx += np.where(self.mask, dy, 0)
+        return self.dx.copy()
+
+
+@pytest.mark.parametrize(
+    ("implementation", "aspect", "words"),
+    [
+        (relu_that_writes, "purity", "the forward wrote to the input"),
+        (relu_that_writes_to_dy, "purity", "the pullback wrote to its cotangent"),
+        (relu_of_contiguous, "layout", "contiguous arrays, please (test_verdicts.py:"),
+        (relu_of_something, "empty", "refuses an empty array"),
+        (ReluThatAccumulates, "purity", "accumulates"),
+    ],
+)
+def test_bad_manners_are_no_bugs(implementation: Any, aspect: str, words: str) -> None:
+    report = parity.check("relu", implementation, examples=EXAMPLES, lanes=["exact", "bound", "structure"])
+    assert {(f.verdict, f.aspect) for f in report.failures if f.aspect != "layout" or aspect == "layout"} == {
+        ("manners", aspect)
+    }, f"\n{report}"
+    assert any(words in f.diagnosis for f in report.failures), f"\n{report}"
+    assert all("test_verdicts.py" in (f.place or "") for f in report.failures)
+
+
+# ---- conventions
+
+
+def batch_mean(x: Any, w: Any, b: Any = None) -> Any:
+    y, pullback = ops.linear(x, w, b)
+    n = np.asarray(max(len(x), 1), x.dtype) if x.ndim else 1
+
+    def back(dy: Any) -> Any:
+        dx, dw, db = pullback(dy)
+        return dx, dw / n, None if db is None else db / n
+
+    return y, back
+
+
+def scaled_mse(factor: Any) -> Any:
+    def loss(x: Any, t: Any) -> Any:
+        y, pullback = ops.mse_loss(x, t, "mean")
+        c = x.dtype.type(factor(x))
+        return y * c, lambda dy: tuple(g * c for g in pullback(dy))
+
+    return loss
+
+
+def softmax_that_passes(x: Any, dim: int) -> Any:
+    return ops.softmax(x, dim)[0], lambda dy: (dy.copy(),)
+
+
+@pytest.mark.parametrize(
+    ("name", "implementation", "convention", "quantities"),
+    [
+        ("linear", batch_mean, "batch-mean", {"grad_weight", "grad_bias"}),
+        ("softmax", softmax_that_passes, "softmax-passes-dy", {"grad_input"}),
+        ("mse_loss", scaled_mse(lambda x: x.size), "sum", {"output", "grad_input", "grad_target"}),
+        ("mse_loss", scaled_mse(lambda x: 0.5), "half", {"output", "grad_input", "grad_target"}),
+    ],
+)
+def test_conventions_are_named_and_accepted(
+    name: str, implementation: Any, convention: str, quantities: set[str]
+) -> None:
+    lanes: Any = [lane for lane in ROWS[name].lanes if lane in ("exact", "bound")]
+    how = {"examples": EXAMPLES, "lanes": lanes, "supports": {"rank": 2}}
+    report = parity.check(name, implementation, **how)
+    assert {(f.quantity, f.verdict, f.convention) for f in report.failures} == {
+        (q, "convention", convention) for q in quantities
+    }, f"\n{report}"
+    assert not report.ok
+    assert all("a convention: " in f.diagnosis for f in report.failures)
+    accepted = parity.check(name, implementation, accept=[convention], **how)
+    assert accepted.ok
+    assert {f.quantity for f in accepted.rows[0].accepted} == quantities
+
+
+@pytest.mark.parametrize("factor", [0.75, -1.0, 3.0])
+def test_a_wrong_factor_is_no_convention(factor: float) -> None:
+    found = by_quantity("mse_loss", scaled_mse(lambda x: factor), supports={"rank": 2}, lanes=["exact"])
+    assert {f.verdict for f in found.values()} == {"bug"}
+
+
+def test_names_that_nothing_has() -> None:
+    with pytest.raises(ValueError, match=r"'batchmean'; there are .*batch-mean"):
+        parity.check("relu", accept=["batchmean"])
+    with pytest.raises(ValueError, match="no 'stryde'; it has"):
+        parity.check("conv2d", supports={"stryde": 1})
+
+
+# ---- ties
+
+
+def pool_that_shares(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+    """All the winners of a window get its gradient."""
+    y, _ = ops.max_pool2d(x, kernel_size, stride)
+    k = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
+    s = k if stride is None else stride if isinstance(stride, tuple) else (stride, stride)
+
+    def back(dy: Any) -> Any:
+        dx = np.zeros_like(x)
+        for i, j in np.ndindex(y.shape[2:]):
+            rows, columns = slice(i * s[0], i * s[0] + k[0]), slice(j * s[1], j * s[1] + k[1])
+            window = x[:, :, rows, columns]
+            dx[:, :, rows, columns] += (window == y[:, :, i, j, None, None]) * dy[:, :, i, j, None, None]
+        return (dx,)
+
+    return y, back
+
+
+def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
+    lanes = ["exact", "bound", "structure"]
+    found = by_quantity("relu", lambda x: (np.maximum(x, 0), lambda dy: (np.where(x >= 0, dy, 0),)), lanes=lanes)
+    assert [*found] == ["grad_input ties"], found
+    assert "this geometry agrees on distinct values" in found["grad_input ties"].diagnosis
+
+    supports = {"padding": 0, "dilation": 1, "ceil_mode": False}
+    found = by_quantity("max_pool2d", pool_that_shares, supports=supports, lanes=lanes)
+    assert [*found] == ["grad_input ties"], found
+
+    def wrong_too(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+        y, pullback = pool_that_shares(x, kernel_size, stride)
+        return y, lambda dy: (pullback(dy)[0] * (1 if x.shape[1] == 1 else 2),)
+
+    found = by_quantity("max_pool2d", wrong_too, supports=supports, lanes=["exact"])
+    assert "grad_input values" in found, found
+
+
+# ---- declining
+
+
+def test_declined_cases_are_counted_apart() -> None:
+    def of_batches(x: Any) -> Any:
+        if x.ndim < 2:
+            raise NotImplementedError("vectors")
+        return ops.relu(x)
+
+    report = parity.check("relu", of_batches, examples=EXAMPLES)
+    assert report.ok, f"\n{report}"
+    assert min(report.rows[0].declined.values()) > 0
+    assert min(report.rows[0].lanes.values()) >= EXAMPLES
+
+
+def test_to_accept_nothing_is_a_failure() -> None:
+    def nothing(x: Any) -> Any:
+        raise NotImplementedError("not yet")
+
+    report = parity.check("relu", nothing, examples=10, lanes=["exact", "bound"])
+    assert not report.ok
+    assert "accepted none of" in report.failures[0].diagnosis
+    assert "not yet" in report.failures[0].diagnosis
+    report = parity.check("relu", supports=lambda case: False, examples=10, lanes=["exact"])
+    assert not report.ok
+    assert "leaves no case" in report.failures[0].diagnosis
+
+
+WANTED: list[tuple[str, dict[str, Any]]] = [
+    ("conv2d", {"groups": 1, "stride": 1, "padding": 0, "dilation": 1, "square": True}),
+    ("conv2d", {"pairs": False, "bias": True}),
+    ("conv2d", {"input": (1, 28, 28), "batch": 1}),
+    ("conv2d", {"kernel_size": 3, "padding": {0, 1}}),
+    ("max_pool2d", {"kernel_size": 2, "stride": None, "square": True}),
+    ("linear", {"rank": 2, "bias": False, "batch": 3}),
+    ("cross_entropy", {"rank": 2, "weight": None, "reduction": "mean"}),
+    ("mse_loss", {"rank": 2, "upstream": 1, "reduction": "sum"}),
+]
+
+
+@given(st.sampled_from(WANTED), st.sampled_from(["bound", "structure"]), st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_narrowed_cases_are_as_wanted_and_torch_takes_them(
+    wanted: tuple[str, dict[str, Any]], lane: Any, data: st.DataObject
+) -> None:
+    name, supports = wanted
+    case: Case = data.draw(narrow(ROWS[name].strategy(lane=lane), supports))
+    assert fits(case, supports)
+    theirs = expect(ROWS[name], case, lane).theirs
+    shapes = {spec.name: spec.shape for spec in case.arrays}
+    if supports.get("square"):
+        assert theirs["output"].shape[2] == theirs["output"].shape[3]
+    if "bias" in supports:
+        assert (shapes["bias"] is not None) == supports["bias"]
+    if "input" in supports:
+        assert shapes["input"] == (1, 1, 28, 28)
+
+
+# ---- time, and other trouble
+
+
+def test_an_endless_loop_ends_at_the_limit_and_is_named() -> None:
+    def endless(x: Any) -> Any:
+        while True:
+            with suppress(Exception):  # an implementation that swallows whatever comes
+                time.sleep(0.01)
+
+    began = time.monotonic()
+    report = parity.check("relu", endless, examples=20, timeout=0.2)
+    assert time.monotonic() - began < 10
+    (failure,) = report.failures
+    assert failure.aspect == "time"
+    assert "had not ended after 0.2 s (test_verdicts.py:" in failure.diagnosis
+    assert any("stopped at the time limit" in note for note in report.rows[0].notes)
+
+
+def test_a_slow_implementation_gets_fewer_cases_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.lane.SECONDS", 0.1)
+    monkeypatch.setattr("parity.running.lane.SECONDS_A_CASE", 0.0)
+
+    def slow(x: Any) -> Any:
+        until = time.process_time() + 0.02
+        while time.process_time() < until:
+            pass
+        return ops.relu(x)
+
+    report = parity.check("relu", slow, examples=100, lanes=["exact", "bound"])
+    assert report.ok, f"\n{report}"
+    assert 1 <= report.rows[0].lanes["exact"] < 30
+    assert any("slow: " in note for note in report.rows[0].notes)
+
+
+def test_another_result_each_time_is_told() -> None:
+    generator = np.random.default_rng()
+    report = parity.check("relu", lambda x: (x + generator.random(), None), examples=20, lanes=["exact"])
+    assert not report.ok
+
+
+TROUBLE = """
+import sys, time
+import numpy as np
+
+def raises(x):
+    raise KeyError("lost")
+
+def leaves(x):
+    sys.exit(3)
+
+def lists(x):
+    return [x], None
+
+def one_too_many(x):
+    print("hello")
+    return np.maximum(x, 0), lambda dy: (dy, dy)
+
+def endless(x):
+    while True:
+        time.sleep(0.01)
+
+def forward(x):
+    return np.where(x <= 0, 0 * x, x), x
+
+def backward(dout, cache):
+    return np.where(cache <= 0, 0, dout)
+
+class Asks:
+    def __init__(self, mystery): pass
+    def forward(self, x): return x
+    def backward(self, dy): return dy
+"""
+
+
+@pytest.fixture
+def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("raises", "the forward raised KeyError: 'lost' (trouble.py:6)"),
+        ("leaves", "the forward raised SystemExit: 3 (trouble.py:9)"),
+        ("lists", "returned a list as the output, expected a NumPy array (trouble.py:11)"),
+        ("one_too_many", "the pullback returned 2 gradients for 1 array (trouble.py:14)"),
+        ("endless", "had not ended after 0.3 s (trouble.py:20)"),
+    ],
+)
+def test_trouble_is_one_line_with_its_place(
+    name: str, words: str, trouble: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "relu", "--impl", f"trouble.py:{name}", "--examples", "5", "--timeout", "0.3"]) == 1
+    out, err = capsys.readouterr()
+    assert words in out
+    assert "hello\n" not in out
+    assert "Traceback" not in out + err
+
+
+def test_flags_of_the_command(trouble: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = ["check", "relu", "--impl", "trouble.py:forward,backward", "--examples", "10"]
+    assert main([*pair, "--accept", "special"]) == 0
+    assert main([*pair, "--supports", "rank=2", "batch=1", "--accept", "dtype", "special"]) == 0
+    for arguments, words in (
+        ([*pair, "--supports", "rank"], "expected NAME=VALUE"),
+        ([*pair, "--supports", "stride=1"], "relu has no 'stride'"),
+        ([*pair, "--accept", "everything"], "there is no 'everything'"),
+        ([*pair, "--timeout", "0"], "must be more than 0"),
+        (["check", "relu", "--impl", "trouble.py:Asks"], "'mystery'"),
+        (["check", "relu", "--impl", "trouble.py:a,b,c"], "FORWARD,BACKWARD"),
+    ):
+        assert main(arguments) == 2
+        assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_loss_narrowed_to_its_mean_stays_exact() -> None:
+    def mse(x: Any, target: Any) -> Any:
+        error = x - target
+        return np.asarray(np.mean(error**2, dtype=x.dtype)), lambda dy: (
+            dy * (2 / error.size) * error,  # another order of the divisions, which a size of 3 would show
+            -dy * (2 / error.size) * error,
+        )
+
+    report = parity.check(
+        "mse_loss", mse, examples=200, lanes=["exact"], supports={"reduction": "mean"}, accept=["dtype"]
+    )
+    assert report.ok, f"\n{report}"

@@ -1,0 +1,50 @@
+"""A dense network in PyTorch, what SimpleCNN is measured against. Lay it beside numpy_cnn/views/dense.py."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+from torch import nn
+
+from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.config import OptimizerConfig
+
+
+class Dense:
+    """A shift-study `Learner`: flatten → dense → ReLU → dense, without a convolution.
+
+    Args:
+        parameters: {torch's name: array} to begin with; copied.
+        optimizer: how they move.
+    """
+
+    def __init__(self, parameters: dict[str, Array], optimizer: OptimizerConfig) -> None:
+        hidden, pixels = parameters["fc1.weight"].shape
+        classes = len(parameters["fc2.bias"])
+        self.model = nn.Sequential(
+            OrderedDict(
+                flatten=nn.Flatten(start_dim=1),
+                fc1=nn.Linear(pixels, hidden),
+                relu1=nn.ReLU(),
+                fc2=nn.Linear(hidden, classes),
+            )
+        )
+        for name, parameter in self.model.named_parameters():
+            parameter.data = torch.from_numpy(np.array(parameters[name], order="C"))
+        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
+        self.optimizer: torch.optim.Optimizer = kind(self.model.parameters(), **optimizer.settings())
+
+    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
+        scores = self.model(torch.from_numpy(images))
+        loss = F.cross_entropy(scores, torch.from_numpy(labels))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.optimizer.step()
+        return loss.item(), scores.detach().numpy()
+
+    @torch.no_grad()
+    def logits(self, images: Array) -> Array:
+        scores: Array = self.model(torch.from_numpy(images)).numpy()
+        return scores

@@ -37,7 +37,7 @@ class Worker:
         self._lock = threading.Lock()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{package}.inspection", str(checkpoint)],
+            [sys.executable, "-m", f"{package}.views.inspection", str(checkpoint)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, float]
 
 # Blue, orange, green, red, purple of Okabe and Ito's palette, told apart by colour-blind eyes too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_RIGHT, _WRONG = "#00704A", "#C0261C"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+RIGHT, WRONG = "#00704A", "#C0261C"
 _MOST_FILTERS = 32
 _SPLITS = (("train", "training", "-"), ("validation", "validation", "--"))
 
@@ -36,20 +36,20 @@ def training_curves(history: Sequence[Row], path: Path, title: str = "") -> None
     values leave a gap, and a panel with none is left out.
     """
     panels = [panel for panel in ("loss", "accuracy") if any(_has(history, f"{s}_{panel}") for s, *_ in _SPLITS)]
-    figure = _figure(width=5.2 * max(1, len(panels)), height=3.8)
+    figure = new_figure(width=5.2 * max(1, len(panels)), height=3.8)
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), index + 1)
-        for (split, label, style), colour in zip(_SPLITS, _COLOURS, strict=False):
+        for (split, label, style), colour in zip(_SPLITS, COLOURS, strict=False):
             if _has(history, key := f"{split}_{panel}"):
                 _line(axes, history, key, label, colour, style)
         _finish_curve(axes, panel)
     figure.suptitle(title)
-    _save(figure, path)
+    save(figure, path)
 
 
 def compare_curves(histories: Mapping[str, Sequence[Row]], path: Path, title: str = "") -> None:
     """The losses of several runs in one figure: ``histories`` maps each run's name to its history."""
-    figure = _figure(width=7.2, height=4.4)
+    figure = new_figure(width=7.2, height=4.4)
     axes = figure.add_subplot()
     for index, (name, history) in enumerate(histories.items()):
         for split, label, style in _SPLITS:
@@ -60,13 +60,13 @@ def compare_curves(histories: Mapping[str, Sequence[Row]], path: Path, title: st
                     history,
                     key,
                     f"{name}, {label}",
-                    _COLOURS[index % len(_COLOURS)],
+                    COLOURS[index % len(COLOURS)],
                     style,
                     4 - 2.5 * min(index, 1),
                 )
     _finish_curve(axes, "loss")
     figure.suptitle(title)
-    _save(figure, path)
+    save(figure, path)
 
 
 def learned_filters(before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]], path: Path) -> None:
@@ -80,10 +80,10 @@ def learned_filters(before: NDArray[np.floating[Any]], after: NDArray[np.floatin
     rows = 2 * math.ceil(shown / columns)
     largest = max(float(np.abs(kernels).max()) for kernels in pictures) or 1.0
 
-    figure = _figure(width=max(0.9 * columns + 1.2, 3.4), height=0.96 * rows + 0.6)
+    figure = new_figure(width=max(0.9 * columns + 1.2, 3.4), height=0.96 * rows + 0.6)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
-        _hide_frame(axes)
+        hide_frame(axes)
     for row in range(rows):
         grid[row, 0].set_ylabel(("before", "after")[row % 2])
     for number in range(shown):
@@ -93,7 +93,7 @@ def learned_filters(before: NDArray[np.floating[Any]], after: NDArray[np.floatin
             image = axes.imshow(kernels[number], cmap="RdBu_r", vmin=-largest, vmax=largest)
     figure.colorbar(image, ax=grid, label="weight", shrink=min(1.0, 3 / rows), aspect=16)
     figure.suptitle("Filters before and after training", fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def sample_predictions(
@@ -108,13 +108,13 @@ def sample_predictions(
     """
     columns = min(8, max(1, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
-    figure = _figure(width=1.3 * max(columns, 3), height=1.5 * rows + 0.5)
+    figure = new_figure(width=1.3 * max(columns, 3), height=1.5 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
-        _hide_frame(axes)
+        hide_frame(axes)
     for axes, image, label, prediction in zip(grid.flat, images, labels, predictions, strict=False):
         right = label == prediction
-        colour = _RIGHT if right else _WRONG
+        colour = RIGHT if right else WRONG
         axes.imshow(image.mean(axis=0), cmap="gray_r")
         axes.spines[:].set(visible=True, color=colour, linewidth=1 if right else 2.5)
         axes.set_title(
@@ -122,16 +122,21 @@ def sample_predictions(
         )
     count = int((np.asarray(labels) == predictions).sum())
     figure.suptitle(f"What the network said: {count} of {len(images)} right", fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _hide_frame(axes: Axes) -> None:
+def hide_frame(axes: Axes) -> None:
+    """Remove the ticks and the frame of `axes`."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure, size in inches, drawn in memory: no window, no global state."""
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, size in inches, drawn in memory: no window, no global state.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -144,7 +149,12 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as a PNG.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     try:
         figure.savefig(path, format="png")
     except OSError as error:

@@ -12,7 +12,7 @@ from numpy_cnn.common.training.checkpoint import load_checkpoint
 
 
 def serve(inspector: type[Inspector]) -> None:
-    """`python -m <package>.views.inspection CKPT`: images come by standard input, what was seen goes to standard output.
+    """`python -m <package>.views.inspection CKPT`: images from standard input, activations to standard output.
 
     A request is {"image": (1, C, H, W), "digit": (1,)}, with -1 for the highest score; an answer is what
     `Inspector.look` returns. The first answer, empty of meaning, says that the network is there.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numpy_cnn.common.exhibits.shift_study.shifts import DIRECTIONS, Accuracies
 from numpy_cnn.common.spec.backend import Array
-from numpy_cnn.common.training.plots import _COLOURS, _RIGHT, _WRONG, _figure, _hide_frame, _save
+from numpy_cnn.common.training.plots import COLOURS, RIGHT, WRONG, hide_frame, new_figure, save
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    colours = dict(zip(results, _COLOURS, strict=False))
+    colours = dict(zip(results, COLOURS, strict=False))
     head = 1.85 + 0.2 * len(results)  # inches: the pictures, and a line for each network
-    figure = _figure(width=8.4, height=head + 3.9)
+    figure = new_figure(width=8.4, height=head + 3.9)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[head, 3.9])[:, 0]
 
     strip = top.subplots(1, len(walk.images), squeeze=False)[0]
@@ -37,7 +37,7 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
     )
     for shift, axes in enumerate(strip):
         axes.set_anchor("N")
-        _hide_frame(axes)
+        hide_frame(axes)
         axes.imshow(walk.images[shift], cmap="gray_r", vmin=0, vmax=1)
         axes.spines[:].set(visible=True, color="0.7", linewidth=1)
         axes.set_title(_pixels(shift), fontsize=9, pad=4)
@@ -47,7 +47,7 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
                 0.5,
                 -0.08 - 0.17 * line,
                 f"{name}: {said[shift]} {'✓' if right else '✗'}",
-                color=_RIGHT if right else _WRONG,
+                color=RIGHT if right else WRONG,
                 fontsize=9,
                 ha="center",
                 va="top",
@@ -78,7 +78,7 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.14), fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:

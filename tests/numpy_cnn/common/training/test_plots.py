@@ -31,13 +31,13 @@ HISTORY = [
 def drawn(monkeypatch):
     """The figures that were written, in order."""
     figures = []
-    save = plots._save
+    save = plots.save
 
     def keep(figure, path):
         figures.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(plots, "_save", keep)
+    monkeypatch.setattr(plots, "save", keep)
     return figures
 
 
@@ -113,8 +113,8 @@ def test_sample_predictions_tell_right_from_wrong_with_and_without_colour(tmp_pa
 
     titles = {axes.get_title(): to_hex(axes.title.get_color()) for axes in drawn[0].axes if axes.images}
     assert len(titles) == 10
-    assert titles["✗ 7, not 9"] == plots._WRONG.lower()
-    assert {titles[f"✓ {digit}"] for digit in range(9)} == {plots._RIGHT.lower()}
+    assert titles["✗ 7, not 9"] == plots.WRONG.lower()
+    assert {titles[f"✓ {digit}"] for digit in range(9)} == {plots.RIGHT.lower()}
     assert "9 of 10 right" in drawn[0].get_suptitle()
 
 

@@ -32,7 +32,7 @@ from parity.cases.torch_op import oracle
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.exam.exam import hold
 from parity.rows.registry import ROWS, Row
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 
 Called = tuple[tuple[Any, ...], dict[str, Any]]  # arrays and options
 
@@ -170,7 +170,7 @@ def rejected(way: Callable[[Row, Planted | Correct, Called], bool], entry: Plant
     """Whether one of the cases fails or raises."""
     for case in cases[entry.row]:
         try:
-            with contained():
+            with sandboxed():
                 if way(ROWS[entry.row], entry, case):
                     return True
         except Exception:  # a crash is seen by everyone

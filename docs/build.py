@@ -117,7 +117,7 @@ def mistake(name: str) -> Shown:
     from parity.exam.exam import SPEAK_FOR_THEMSELVES, first_failure
     from parity.naming import explain
     from parity.rows.registry import ROWS
-    from parity.running.sandbox import contained
+    from parity.running.sandbox import sandboxed
     from parity.subjects import adapt
 
     entry = next((entry for entry in PLANTED if entry.name == name), None)
@@ -128,7 +128,7 @@ def mistake(name: str) -> Shown:
     if caught is None:
         raise Missing(f"{name} is not found in {cases} cases")
     quantities = list(dict.fromkeys(difference.quantity for difference in caught.differences))
-    with contained():
+    with sandboxed():
         explained = [explain(row, adapt(entry.op), caught.lane, quantity) for quantity in quantities]
     sentences = {
         quantity: f"{'' if found.always else 'where it fails, '}{found.explanation.sentence}"

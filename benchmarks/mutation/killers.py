@@ -14,7 +14,7 @@ from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import own_kernels
 from parity.rows.registry import ROWS
 from parity.running.lane import differences_of
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 
 LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 
@@ -23,7 +23,7 @@ LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 @pytest.mark.parametrize("cases", [FEW, MANY])
 def test_row(name: str, lane: Lane, cases: int) -> None:
     row, generator = ROWS[name], random.Random(f"{name} {lane}")
-    with contained(), nullcontext() if lane == "bound" else own_kernels():
+    with sandboxed(), nullcontext() if lane == "bound" else own_kernels():
         for _ in range(cases):
             case, _ = draw_plainly(row.strategy(lane=lane), generator)
             _, differences = differences_of(row, row.op, lane, case)

@@ -9,7 +9,7 @@ from parity.api.defaults import examples_for, seed_for
 from parity.cases.case import Dtype, Lane
 from parity.cases.restrict import Supports
 from parity.report import Report
-from parity.report.rerun import invocation_of
+from parity.report.rerun import rerun_flags_of
 from parity.rows.registry import ROWS, Row
 from parity.running.row import run_row
 from parity.subjects import TIME_LIMIT, adapt
@@ -98,6 +98,6 @@ def check(
     done = run_row(
         row, op, examples=count, seed=chosen, lanes=lanes, dtype=dtype, supports=supports, accept=accepted
     )
-    how = invocation_of(implementation, supports, accepted, timeout, like, shapes)
-    done.failures = [replace(failure, invocation=how) for failure in done.failures]
+    how = rerun_flags_of(implementation, supports, accepted, timeout, like, shapes)
+    done.failures = [replace(failure, rerun=how) for failure in done.failures]
     return Report([done], chosen, count)

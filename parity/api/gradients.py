@@ -18,7 +18,7 @@ from parity.cases.case import ArraySpec, Case
 from parity.cases.torch_op import Array
 from parity.lanes.comparison import Difference, same_form, told
 from parity.report import Failure, Report, RowReport
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 from parity.subjects import ImplementationError, adapt
 
 ROUNDOFF = 64 * 2.0**-53  # of f and of the sum with dy, relative to Σ|dy·y|
@@ -69,7 +69,7 @@ def check_gradients(
     row = RowReport(name)
     report = Report([row], seed, cotangents)
     generator = np.random.default_rng(seed)
-    with contained(implementation.note):
+    with sandboxed(implementation.note):
         try:
             y, pullback = implementation(*_copies(given), **case.options)
             if pullback is None:

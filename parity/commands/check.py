@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.commands.implementation_flags import Subject, check_flags, row_of
+from parity.commands.implementation_flags import ImplementationFlags, check_flags, row_of
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Check(Subject):
+class Check(ImplementationFlags):
     """Compare implementations with torch on generated cases: all rows, or those named."""
 
     ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
@@ -68,7 +68,7 @@ class Check(Subject):
         from parity.running.row import run_row
         from parity.subjects import Unrecognised
 
-        how = self.invocation()
+        how = self.rerun_flags()
         if how.impl is None and (how.like or how.shapes):
             raise UserError("--like and --shapes take one op and its --impl, to be compared with it")
         if how.impl is not None:
@@ -104,7 +104,7 @@ class Check(Subject):
                     )
                 except Unrecognised as error:
                     raise UserError(f"--impl {self.impl}: {error}") from None
-                done.failures = [replace(failure, invocation=how) for failure in done.failures]
+                done.failures = [replace(failure, rerun=how) for failure in done.failures]
                 report.rows.append(done)
                 seen.row(done)
 

@@ -7,13 +7,13 @@ from numpy_cnn.common.spec.errors import UserError
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
-    from parity.report.rerun import Invocation
+    from parity.report.rerun import RerunFlags
     from parity.rows.registry import Row
     from parity.subjects import Implementation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ImplementationFlags:
     """What is known of the implementation."""
 
     supports: Annotated[tuple[str, ...], named("NAME=VALUE ...")] = ()
@@ -23,13 +23,13 @@ class Subject:
     timeout: Annotated[float | None, named("SECONDS", "(default: 30)")] = None
     """Seconds that one call of it may take."""
 
-    def invocation(self, before: "Invocation | None" = None) -> "Invocation":
+    def rerun_flags(self, before: "RerunFlags | None" = None) -> "RerunFlags":
         """What was typed, on top of what was said `before`.
 
         Raises:
             UserError: a flag has no sense; the message carries it.
         """
-        from parity.report.rerun import Invocation, parsed_supports
+        from parity.report.rerun import RerunFlags, parsed_supports
         from parity.running.row import acceptable
 
         if self.timeout is not None and not self.timeout > 0:
@@ -40,10 +40,10 @@ class Subject:
         except ValueError as error:
             raise UserError(f"--{error}") from None
         typed |= {name: getattr(self, name, None) for name in ("impl", "like", "shapes", "timeout")}
-        return replace(before or Invocation(), **{name: value for name, value in typed.items() if value})
+        return replace(before or RerunFlags(), **{name: value for name, value in typed.items() if value})
 
 
-def row_of(name: str, implementation: "Implementation", how: "Invocation") -> "Row":
+def row_of(name: str, implementation: "Implementation", how: "RerunFlags") -> "Row":
     """The registry's row, or one that has `how.like` for its oracle.
 
     Raises:
@@ -66,7 +66,7 @@ def row_of(name: str, implementation: "Implementation", how: "Invocation") -> "R
     return row_like(name, implementation.written, oracle_from(how.like), shapes=how.shapes)
 
 
-def check_flags(row: "Row", how: "Invocation") -> None:
+def check_flags(row: "Row", how: "RerunFlags") -> None:
     """Raise UserError where `--supports` names what cases of the row do not have."""
     from parity.running.row import check_words
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 from parity.subjects import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
 from parity.subjects.attribute_errors import Blamed
 
@@ -78,7 +78,7 @@ def _module(flag: str, file: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))  # its own imports are its neighbours
     try:
-        with contained(), Blamed("file", TIME_LIMIT):
+        with sandboxed(), Blamed("file", TIME_LIMIT):
             spec.loader.exec_module(module)
     except (ImplementationError, Declined) as blamed:
         error = blamed.__cause__

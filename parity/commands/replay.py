@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.commands.implementation_flags import Subject, row_of
+from parity.commands.implementation_flags import ImplementationFlags, row_of
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Replay(Subject):
+class Replay(ImplementationFlags):
     """Run failures again: one case as a report prints it, a saved file, or all of those saved.
 
     A saved failure is run as it was checked; flags that are typed come before what was saved.
@@ -91,7 +91,7 @@ class Replay(Subject):
         return Saved(case.row, chosen, "", case, "")
 
     def _replayed(self, saved: "Saved") -> str:
-        verdict, lines = replayed(replace(saved, invocation=self.invocation(saved.invocation)))
+        verdict, lines = replayed(replace(saved, rerun=self.rerun_flags(saved.rerun)))
         print(f"{verdict}: {saved.lane} {saved.case}")
         for line in lines:
             print(f"  {line}")
@@ -118,7 +118,7 @@ def _differences(saved: "Saved") -> Iterator[str]:
     from parity.running.row import run_case
     from parity.subjects import adapt
 
-    how = saved.invocation
+    how = saved.rerun
     if how.like is None and saved.row not in ROWS:
         raise UserError(f"there is no row {saved.row!r} any more")
     if how.like is not None and how.impl is None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.commands.implementation_flags import Subject, check_flags
+from parity.commands.implementation_flags import ImplementationFlags, check_flags
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
     from parity.lanes.comparison import Difference
-    from parity.report.rerun import Invocation
+    from parity.report.rerun import RerunFlags
     from parity.rows.registry import Row
 
 POLL = 0.05  # seconds; the time of a file is asked for
@@ -23,7 +23,7 @@ AT_ONCE = 0.4  # seconds of cases before the verdict
 
 
 @dataclass(frozen=True)
-class Watch(Subject):
+class Watch(ImplementationFlags):
     """Check your own layer at every save: saved failures first, the verdict within a second."""
 
     impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
@@ -39,7 +39,7 @@ class Watch(Subject):
 
     def run(self) -> int:
         """Until Ctrl-C, which ends it with 130; with --rounds, 0 or 1 by the last verdict."""
-        row, how = self._row(), self.invocation()
+        row, how = self._row(), self.rerun_flags()
         check_flags(row, how)
         file = Path(self.impl.rpartition(":")[0])
         if not file.is_file():
@@ -63,7 +63,7 @@ class Watch(Subject):
             raise UserError(f"watch: {asked}; say --op with one of {', '.join(ROWS)}")
         return ROWS[op]
 
-    def _round(self, row: "Row", how: "Invocation", seed: int, saved_at: float) -> bool:
+    def _round(self, row: "Row", how: "RerunFlags", seed: int, saved_at: float) -> bool:
         from parity.commands.loading import implementation_from
         from parity.report.saved import save
 
@@ -93,14 +93,14 @@ class Watch(Subject):
             print(f"  {note}", flush=True)
         if report.failures:
             told("DISAGREES")
-            report.failures = [replace(failure, invocation=how) for failure in report.failures]
+            report.failures = [replace(failure, rerun=how) for failure in report.failures]
             save(report.failures, self.failures)
             for failure in report.failures:
                 print(f"{failure}\n", flush=True)
         told(f"agrees on {report.cases} cases" if report.ok else "PROVES TOO LITTLE: too few cases are evidence")
         return report.ok and not failing
 
-    def _saved(self, row: "Row", how: "Invocation") -> int:
+    def _saved(self, row: "Row", how: "RerunFlags") -> int:
         """Run the saved failures of this implementation, as it is checked now; how many still fail."""
         from parity.commands.replay import STILL, replayed
         from parity.report.saved import read, saved_in
@@ -111,8 +111,8 @@ class Watch(Subject):
                 saved = read(file)
             except (ValueError, OSError):
                 continue
-            if saved.row == row.name and saved.invocation.impl == self.impl:
-                verdict, lines = replayed(replace(saved, invocation=how))
+            if saved.row == row.name and saved.rerun.impl == self.impl:
+                verdict, lines = replayed(replace(saved, rerun=how))
                 if verdict == STILL:
                     failing += 1
                     print(f"still failing: {saved.lane} {saved.case}\n  {lines[0]}", flush=True)

@@ -22,7 +22,7 @@ from parity.lanes.comparison import Difference
 from parity.naming import explain
 from parity.rows.registry import ROWS, Row
 from parity.running.lane import differences_of
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt
 
 Naming = Literal["rightly", "wrongly", "by its lane", "not"]
@@ -86,7 +86,7 @@ class Outcome:
 def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None, int]:
     """The first failing case, lane by lane as the row has them, and how many cases were compared."""
     op, compared = adapt(op), 0
-    with contained():
+    with sandboxed():
         for lane in row.lanes:
             strategy = row.strategy(lane=lane)
             generator = random.Random(f"{seed} {lane}")  # each lane has cases of its own
@@ -126,7 +126,7 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
 
 
 def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
-    with contained():
+    with sandboxed():
         found = {quantity: explain(row, adapt(op), lane, quantity) for quantity in quantities}
     return {quantity: explanation.name for quantity, explanation in found.items() if explanation is not None}
 

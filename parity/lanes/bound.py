@@ -5,17 +5,15 @@ from collections.abc import Collection
 import numpy as np
 
 from parity.bounds.derived import Setting
-from parity.cases.case import Case
 from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
-from parity.lanes.reference import expect
+from parity.lanes.reference import Expected
 from parity.rows.registry import Row
 
 
-def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
     """The implementation's worst error in each quantity as a fraction of its bound, and the differences."""
-    expected = expect(row, case, "bound")
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     form = same_form(ours, asked(op, ours, theirs))

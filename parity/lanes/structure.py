@@ -11,7 +11,7 @@ from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.torch_op import Array, Op
 from parity.lanes import bound
 from parity.lanes.comparison import Difference, Quantities, asked, quantities, same_form, same_values
-from parity.lanes.reference import expect
+from parity.lanes.reference import Expected
 from parity.rows.registry import Row
 from parity.subjects import ImplementationError
 
@@ -42,13 +42,12 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def compare(row: Row, op: Op, case: Case) -> tuple[dict[str, float], list[Difference]]:
+def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
     """The quantities seen, and the differences.
 
     The numbers are small integers, so that equal means equal; a row without an exact lane is held to its bound.
     """
-    expected = expect(row, case, "structure")
-    inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
+    case, inputs, dy, theirs = expected.case, expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     full = theirs
     theirs = asked(op, ours, theirs)

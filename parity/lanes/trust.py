@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parity.cases.case import Case, Lane
+from parity.cases.case import Lane
 from parity.cases.inputs import inputs_of
 
 if TYPE_CHECKING:  # the report needs the rule above, and not torch
@@ -26,8 +26,8 @@ WEIGHED: tuple[Lane, ...] = ("exact", "bound")
 LEAST_SHARE, LEAST_CASES = 1 / 8, 20
 
 
-def trustworthy(case: Case, expected: "Expected") -> bool:
-    """Whether agreement on this case, of which the oracle expects so much, is evidence."""
+def trustworthy(expected: "Expected") -> bool:
+    """Whether agreement on this case is evidence."""
     theirs = expected.theirs
     filled = {name: int(np.count_nonzero(array)) for name, array in theirs.items()}
     if not all(filled.values()):
@@ -37,7 +37,7 @@ def trustworthy(case: Case, expected: "Expected") -> bool:
     sparse = [name for name, count in filled.items() if 2 * count < theirs[name].size]
     if not sparse:
         return True
-    typical = _on_normal_numbers(case, expected)
+    typical = _on_normal_numbers(expected)
     return all(2 * filled[name] >= typical[name] for name in sparse)
 
 
@@ -46,9 +46,9 @@ def too_few(trusted: int, cases: int) -> bool:
     return cases >= LEAST_CASES and trusted < LEAST_SHARE * cases
 
 
-def _on_normal_numbers(case: Case, expected: "Expected") -> dict[str, int]:
+def _on_normal_numbers(expected: "Expected") -> dict[str, int]:
     """How many entries of each quantity are not zero where the numbers are no small integers."""
-    inputs = inputs_of(replace(case, values=None), "bound", integer=False)
+    inputs = inputs_of(replace(expected.case, values=None), "bound", integer=False)
     y, pullback = expected.like(*inputs.arrays, **inputs.options)
     found = {"output": int(np.count_nonzero(y))}
     for name, gradient in zip(inputs.names, pullback(inputs.cotangent(y)), strict=True):

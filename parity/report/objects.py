@@ -12,7 +12,7 @@ from parity.lanes.trust import WEIGHED, too_few
 from parity.naming.formulas import formula
 from parity.report import terminal
 from parity.report.coverage import Coverage
-from parity.report.rerun import Invocation
+from parity.report.rerun import RerunFlags
 
 SCHEMA = 1
 FORMULAS = ("values", "form", "ties", "special")  # what of a quantity its formula says
@@ -32,7 +32,7 @@ class Failure:
     aspect: Aspect = "values"
     place: str | None = None  # file:line of the function at fault
     explanation: str | None = None  # its name, where the result was reproduced: kernel-flipped, doubled, …
-    invocation: Invocation | None = None  # how to check the same again; None where no command can say it
+    rerun: RerunFlags | None = None  # how to check the same again; None where no command can say it
     evidence: Evidence | None = field(default=None, compare=False)
 
     @property

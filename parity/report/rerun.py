@@ -13,7 +13,7 @@ from parity.subjects import TIME_LIMIT
 
 
 @dataclass(frozen=True)
-class Invocation:
+class RerunFlags:
     """The flags of `python -m parity check` that are about the implementation and not about the run."""
 
     impl: str | None = None  # FILE.py:NAME; None for numpy_cnn's own
@@ -50,7 +50,7 @@ class Invocation:
         return told | {name: value for name in ("like", "shapes") if (value := getattr(self, name)) is not None}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Invocation":
+    def from_json(cls, values: Mapping[str, Any]) -> "RerunFlags":
         """The inverse of `to_json`.
 
         Raises:
@@ -93,14 +93,14 @@ def parsed_supports(pairs: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def invocation_of(
+def rerun_flags_of(
     implementation: Any,
     supports: Any,
     accept: Iterable[str],
     timeout: float | None,
     like: Any = None,
     shapes: Any = None,
-) -> Invocation | None:
+) -> RerunFlags | None:
     """The command's flags for what `parity.check` was given; None where no command can say it.
 
     What can be said: functions and classes at the top level of a file that belongs to no package, a `supports`
@@ -112,7 +112,7 @@ def invocation_of(
         return None
     if not isinstance(supports, (Mapping, type(None))) or not isinstance(shapes, (str, type(None))):
         return None
-    return Invocation(impl, dict(supports or {}), tuple(accept), timeout, named, shapes)
+    return RerunFlags(impl, dict(supports or {}), tuple(accept), timeout, named, shapes)
 
 
 def _place(implementation: Any) -> str | None:

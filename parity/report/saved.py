@@ -12,7 +12,7 @@ from typing import Any
 
 from parity.cases.case import LANES, Case, Lane
 from parity.report import Failure
-from parity.report.rerun import Invocation
+from parity.report.rerun import RerunFlags
 
 SCHEMA = 1
 FOLDER = Path(".parity")
@@ -27,7 +27,7 @@ class Saved:
     quantity: str
     case: Case
     diagnosis: str
-    invocation: Invocation = field(default_factory=Invocation)
+    rerun: RerunFlags = field(default_factory=RerunFlags)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` takes."""
@@ -37,7 +37,7 @@ class Saved:
             "lane": self.lane,
             "quantity": self.quantity,
             "diagnosis": self.diagnosis,
-            **self.invocation.to_json(),
+            **self.rerun.to_json(),
             "case": self.case.to_json(),
         }
 
@@ -55,7 +55,7 @@ class Saved:
         try:
             case = Case.from_json(values["case"])
             lane = next(known for known in LANES if known == values["lane"])
-            how = Invocation.from_json(values)
+            how = RerunFlags.from_json(values)
             return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], how)
         except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
             told = str(error) or "no such lane"
@@ -77,7 +77,7 @@ def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
     """
     files = []
     for f in failures:
-        saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, f.invocation or Invocation())
+        saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, f.rerun or RerunFlags())
         folder.mkdir(parents=True, exist_ok=True)
         files.append(folder / saved.file_name)
         text = json.dumps(saved.to_json(), indent=1, allow_nan=False) + "\n"

@@ -102,8 +102,8 @@ def again(failure: "Failure") -> str:
     """The command that runs the case again, or what to do where there is none."""
     from parity.rows.registry import ROWS
 
-    if failure.invocation is not None:
-        return f"{_replay(failure)}{failure.invocation.flags}"
+    if failure.rerun is not None:
+        return f"{_replay(failure)}{failure.rerun.flags}"
     if failure.row in ROWS:
         return f"{_replay(failure)} --impl FILE.py:NAME (give it a name of its own in a file)"
     return "the same call in Python; the same seed draws the same cases"

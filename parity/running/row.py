@@ -19,14 +19,14 @@ from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport
 from parity.rows.registry import Row
 from parity.running.classify import classified, told
-from parity.running.lane import Known, Search, differences_of
-from parity.running.sandbox import contained
-from parity.running.soak import soak
+from parity.running.fuzz import fuzz
+from parity.running.lane import Known, LaneSearch, differences_of
+from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, Implementation, ImplementationError
 
-__all__ = ["acceptable", "check_words", "differences_of", "quietly", "run_case", "run_row"]
+__all__ = ["acceptable", "check_words", "differences_of", "run_case", "run_row"]
 
-quietly = contained  # its old name
+
 ASPECTS = ("dtype", "purity", "layout", "empty", "ties", "special")
 PROBES, PROBING_SECONDS = 6, 2.0
 
@@ -60,7 +60,7 @@ def run_row(
         dtype: cases of this precision alone.
         supports: what cases the implementation takes; see `parity.cases.restrict`.
         accept: what is no failure, by name; see `acceptable`.
-        seconds: soak each lane for this long, without Hypothesis; see `parity.running.soak`.
+        seconds: soak each lane for this long, without Hypothesis; see `parity.running.fuzz`.
         on_case: called after each case.
         on_found: called with the first differences of a lane, before they are shrunk.
 
@@ -74,7 +74,7 @@ def run_row(
     report = RowReport(row.name)
     implementation = op if isinstance(op, Implementation) else None
     note = None if implementation is None else implementation.note
-    with contained(note):
+    with sandboxed(note):
         fixed = dict(supports) if isinstance(supports, dict) else {}
         if implementation is not None:
             implementation.fix(fixed)
@@ -89,11 +89,11 @@ def run_row(
                     strategy = narrow(strategy, shown | fixed)
                 if dtype is not None:
                     strategy = narrowed(strategy, lambda case: case.dtype == dtype)
-                search = Search(row, op, lane, strategy, known, report, counting)
+                search = LaneSearch(row, op, lane, strategy, known, report, counting)
                 search.on_found = on_found
                 soaking = seconds is not None and counting is not None
                 own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would see the same geometry
-                found = soak(search, seconds or 0.0, own) if soaking else search.run(examples, own)
+                found = fuzz(search, seconds or 0.0, own) if soaking else search.run(examples, own)
                 declined = search.declined or declined
                 if found is None:
                     break
@@ -137,7 +137,7 @@ def run_case(
     accepted = acceptable(accept)
     if isinstance(op, Implementation) and isinstance(supports, dict):
         op.fix(supports)
-    with contained():
+    with sandboxed():
         found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
         if accepted and found.differences:
             found = classified(row, op, found, supports)
@@ -216,7 +216,7 @@ def _all_narrows(implementation: Implementation, fixed: dict[str, Any]) -> dict[
 
 
 def _followed(
-    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, search: Search
+    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, search: LaneSearch
 ) -> tuple[Mismatch, dict[str, Evidence]]:
     """The mismatch classified, on the simplest numbers, and what is known of it."""
     if any(difference.aspect == "time" for difference in found.differences):

@@ -13,7 +13,7 @@ from parity.cases.torch_op import one_thread
 
 
 @contextmanager
-def contained(note: Callable[[str], None] | None = None) -> Iterator[None]:
+def sandboxed(note: Callable[[str], None] | None = None) -> Iterator[None]:
     """One thread, no warnings, nothing printed, and the state of NumPy's and Python's generators as before.
 
     Overflow and NaN give no warnings either: where they belong is what is being compared. What C code writes to

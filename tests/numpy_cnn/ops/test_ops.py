@@ -21,9 +21,9 @@ from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import own_kernels
-from parity.lanes import exact, structure
 from parity.rows.registry import ROWS
-from parity.running.sandbox import contained
+from parity.running.lane import differences_of
+from parity.running.sandbox import sandboxed
 
 
 def drawn(name: str, lane: Lane, count: int = 60) -> Iterator[Case]:
@@ -38,9 +38,9 @@ def test_one_image_without_a_batch(name: str) -> None:
         image, *rest = case.arrays
         assert image.shape is not None
         alone = replace(case, arrays=(replace(image, shape=image.shape[1:]), *rest))
-        with contained(), own_kernels():
-            for lane in (exact, structure):
-                assert not lane.compare(ROWS[name], ROWS[name].op, alone)[1], alone
+        with sandboxed(), own_kernels():
+            for lane in ("exact", "structure"):
+                assert not differences_of(ROWS[name], ROWS[name].op, lane, alone)[1], alone
 
 
 NO_OPTIONS: dict[str, tuple[tuple[ArraySpec, ...], dict[str, Any]]] = {
@@ -55,7 +55,7 @@ NO_OPTIONS: dict[str, tuple[tuple[ArraySpec, ...], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", NO_OPTIONS)
 def test_defaults_are_torchs(name: str) -> None:
     row = ROWS[name]
-    assert not exact.compare(row, row.op, Case(name, *NO_OPTIONS[name]))[1]
+    assert not differences_of(row, row.op, "exact", Case(name, *NO_OPTIONS[name]))[1]
 
 
 def test_the_running_statistics_move_by_torchs_default() -> None:
@@ -68,7 +68,9 @@ def test_the_running_statistics_move_by_torchs_default() -> None:
 @pytest.mark.parametrize("option", ["stride", "padding", "dilation"])
 def test_a_tuple_of_one_stands_for_both(option: str) -> None:
     arrays, options = NO_OPTIONS["conv2d"]
-    assert not exact.compare(ROWS["conv2d"], ops.conv2d, Case("conv2d", arrays, options | {option: (2,)}))[1]
+    assert not differences_of(
+        ROWS["conv2d"], ops.conv2d, "exact", Case("conv2d", arrays, options | {option: (2,)})
+    )[1]
 
 
 MODULES = [
@@ -88,8 +90,8 @@ def test_how_the_work_is_cut_into_blocks_changes_no_number(name: str, monkeypatc
             monkeypatch.setattr(module, constant, generator.choice([1, 2, 3, 5, 50, 1000]))
         for function in KEPT:  # what was worked out with other sizes
             function.cache_clear()
-        with contained(), own_kernels():
-            assert not exact.compare(ROWS[name], ROWS[name].op, case)[1], case
+        with sandboxed(), own_kernels():
+            assert not differences_of(ROWS[name], ROWS[name].op, "exact", case)[1], case
 
 
 LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
@@ -123,8 +125,8 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
 def test_several_blocks_of_their_real_size(
     name: str, arrays: tuple[ArraySpec, ...], options: dict[str, Any], dtype: Dtype
 ) -> None:
-    with contained(), own_kernels():
-        assert not exact.compare(ROWS[name], ROWS[name].op, Case(name, arrays, options, dtype, 4))[1]
+    with sandboxed(), own_kernels():
+        assert not differences_of(ROWS[name], ROWS[name].op, "exact", Case(name, arrays, options, dtype, 4))[1]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))

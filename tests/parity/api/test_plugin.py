@@ -25,7 +25,7 @@ from numpy_cnn import ops
 test_relu = parity.case("relu", ops.relu)
 
 def test_what_was_chosen():
-    from parity.defaults import examples_for, seed_for
+    from parity.api.defaults import examples_for, seed_for
     assert (examples_for(None), seed_for(None)) == ({examples}, {seed})
 """
 

@@ -11,7 +11,7 @@ import torch
 import parity
 from parity.__main__ import main
 from parity.cases.case import ArraySpec, Case
-from parity.report.rerun import Invocation
+from parity.report.rerun import RerunFlags
 from parity.report.saved import Saved, read, saved_in
 
 RIGHT = """
@@ -119,12 +119,12 @@ def test_saved_cases_survive_the_trip(tmp_path: Path) -> None:
     case = Case(
         "relu", (ArraySpec("input", (2,)),), values={"input": (float("inf"), -0.0), "dy": (float("nan"), 0.5)}
     )
-    how = Invocation("layer.py:f", {"input": (2,), "padding": "same"}, ("dtype",), 2.5, "torch.relu", "n")
+    how = RerunFlags("layer.py:f", {"input": (2,), "padding": "same"}, ("dtype",), 2.5, "torch.relu", "n")
     saved = Saved("relu", "special", "output", case, "wrong", how)
     file = tmp_path / saved.file_name
     file.write_text(json.dumps(saved.to_json(), allow_nan=False))
     assert str(read(file)) == str(saved)
-    assert str(Saved.from_json(saved.to_json() | {"timeout": None}).invocation.timeout) == "None"
+    assert str(Saved.from_json(saved.to_json() | {"timeout": None}).rerun.timeout) == "None"
 
 
 NARROW = """
@@ -149,9 +149,7 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     out = capsys.readouterr().out
     assert out.count("who is wrong") == 1  # dx; nothing about dtypes
     (saved,) = saved_in()
-    assert read(saved).invocation == Invocation(
-        "layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), timeout=20.0
-    )
+    assert read(saved).rerun == RerunFlags("layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), timeout=20.0)
     again = next(line for line in out.splitlines() if line.startswith("  again: ")).partition("parity ")[2]
     assert again.endswith("--impl layer.py:layer --supports bias=true rank=2 --accept dtype --timeout 20")
     assert main(shlex.split(again)) == 1

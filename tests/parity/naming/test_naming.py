@@ -20,13 +20,13 @@ from parity.naming.explanation import Explanation, NoAnswer, Question
 from parity.naming.formulas import formula
 from parity.naming.observed import agree
 from parity.rows.registry import ROWS, Row
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 from parity.subjects import adapt
 
 
 def explained(name: str, implementation: Any, quantity: str, lane: Lane | None = None) -> Explained | None:
     row = ROWS[name]
-    with contained():
+    with sandboxed():
         return explain(row, adapt(implementation), lane or row.lanes[0], quantity)
 
 
@@ -172,7 +172,7 @@ def test_an_implementation_with_the_mistake_is_explained_by_it(
     row: Row, explanation: Explanation, quantity: str
 ) -> None:
     """By this explanation, or by an earlier one that is the same in all cases seen."""
-    with contained():  # torch warns of 'same' with even kernels
+    with sandboxed():  # torch warns of 'same' with even kernels
         shows = differing(row, explanation, quantity)
     if shows < 3:
         return

@@ -13,7 +13,7 @@ import pytest
 import parity
 from numpy_cnn import ops
 from parity.report import Report
-from parity.report.rerun import Invocation
+from parity.report.rerun import RerunFlags
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -75,7 +75,7 @@ def test_it_tells_what_was_covered_and_what_failed(report: Report) -> None:
 def test_text_is_escaped(report: Report) -> None:
     row = report.rows[1]
     told = "<script>alert(1)</script> & 'more'"
-    failure = replace(row.failures[0], diagnosis=told, invocation=Invocation("<b>.py:f"))
+    failure = replace(row.failures[0], diagnosis=told, rerun=RerunFlags("<b>.py:f"))
     text = Report([replace(row, failures=[failure], notes=["<i>"])], 0, 30).to_html()
     assert "<script>" not in text
     assert "&lt;script&gt;" in text

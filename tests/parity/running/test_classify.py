@@ -96,7 +96,7 @@ class ReluThatAccumulates:
     [
         (relu_that_writes, "purity", "the forward wrote to the input"),
         (relu_that_writes_to_dy, "purity", "the pullback wrote to its cotangent"),
-        (relu_of_contiguous, "layout", "contiguous arrays, please (test_verdicts.py:"),
+        (relu_of_contiguous, "layout", "contiguous arrays, please (test_classify.py:"),
         (relu_of_something, "empty", "refuses an empty array"),
         (ReluThatAccumulates, "purity", "accumulates"),
     ],
@@ -107,7 +107,7 @@ def test_bad_manners_are_no_bugs(implementation: Any, aspect: str, words: str) -
         ("manners", aspect)
     }, f"\n{report}"
     assert any(words in f.diagnosis for f in report.failures), f"\n{report}"
-    assert all("test_verdicts.py" in (f.place or "") for f in report.failures)
+    assert all("test_classify.py" in (f.place or "") for f in report.failures)
 
 
 # ---- conventions
@@ -285,7 +285,7 @@ def test_an_endless_loop_ends_at_the_limit_and_is_named() -> None:
     assert time.monotonic() - began < 10
     (failure,) = report.failures
     assert failure.aspect == "time"
-    assert "had not ended after 0.2 s (test_verdicts.py:" in failure.diagnosis
+    assert "had not ended after 0.2 s (test_classify.py:" in failure.diagnosis
     assert any("stopped at the time limit" in note for note in report.rows[0].notes)
 
 

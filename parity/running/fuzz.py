@@ -1,8 +1,8 @@
-"""Many cases without Hypothesis: a seeded loop, a thousand cases a second and more, that hands what fails to it.
+"""Fuzzing with a time budget: a seeded loop without Hypothesis, a thousand cases per second and more.
 
 Hypothesis takes longer to draw a case than both sides take to compute it. Here the same strategies draw from
-Python's own generator. The choices made on the way are kept: where a case fails, Hypothesis is started from just
-these choices and shrinks them.
+Python's own generator and record their choices. When a case fails, Hypothesis starts from these choices and
+shrinks them.
 """
 
 import random
@@ -19,23 +19,28 @@ from parity.cases.torch_op import own_kernels
 from parity.lanes.comparison import Mismatch
 
 if TYPE_CHECKING:
-    from parity.running.lane import Search
+    from parity.running.lane import LaneSearch
 
 
-def soak(search: "Search", seconds: float, seed: int, shrinking: int = 200) -> Mismatch | None:
-    """Compare cases for so many seconds, or until one fails; the smallest mismatch then, shrunk by Hypothesis.
+def fuzz(search: "LaneSearch", seconds: float, seed: int, shrinking: int = 200) -> Mismatch | None:
+    """Compare cases until the time is over or one fails; Hypothesis shrinks the failing one.
 
     Args:
         search: of one lane; its report counts the cases.
-        seconds: when to stop.
-        seed: the same seed draws the same cases, as many as fit.
-        shrinking: cases that Hypothesis may try besides the one handed to it.
+        seconds: the time budget.
+        seed: the same seed draws the same cases, as many as fit into the time.
+        shrinking: number of cases that Hypothesis may try.
+
+    Returns:
+        the smallest mismatch found, or None.
 
     Raises:
-        UserError: the strategy can be drawn by Hypothesis alone.
+        UserError: only Hypothesis can draw from the strategy.
     """
     if not draws_plainly(search.strategy):
-        raise UserError(f"{search.row.name}: its cases are drawn by Hypothesis alone, so there is no soak of them")
+        raise UserError(
+            f"{search.row.name}: --soak needs a strategy of the registry; Hypothesis alone draws this one"
+        )
     generator = random.Random(seed)
     until = time.monotonic() + seconds
     with own_kernels():
@@ -52,27 +57,27 @@ def soak(search: "Search", seconds: float, seed: int, shrinking: int = 200) -> M
                 break
         else:
             return None
-    return search.run(shrinking, seed, Handed(choices)) or found
+    return search.run(shrinking, seed, SingleExample(choices)) or found
 
 
-class Handed(ExampleDatabase):
-    """A database that holds one example, whatever test asks for it."""
+class SingleExample(ExampleDatabase):
+    """A database that holds one example, for any test."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         super().__init__()
         self.choices = choices
 
-    def fetch(self, key: bytes) -> Iterable[bytes]:  # noqa: ARG002  # there is but one
+    def fetch(self, key: bytes) -> Iterable[bytes]:  # noqa: ARG002  # there is only one
         """The example, in Hypothesis' encoding."""
         try:
             from hypothesis.database import choices_to_bytes
-        except ImportError:  # another version: Hypothesis then looks for a failure of its own
+        except ImportError:  # another version of Hypothesis: it searches for a failure of its own
             return
-        # One choice more than are needed: what fits exactly is taken for shrunk already, and left as it is.
+        # One choice more than needed: Hypothesis does not shrink an example that has exactly the choices it needs.
         yield choices_to_bytes((*self.choices, 0))
 
     def save(self, key: bytes, value: bytes) -> None:
-        """Nothing is kept: a failure is seen again by its case."""
+        """Ignore it: failures are replayed from parity's own JSON."""
 
     def delete(self, key: bytes, value: bytes) -> None:
-        """Nothing is kept."""
+        """Ignore it."""

@@ -111,9 +111,9 @@ else:
 import numpy as np
 from numpy_cnn import SimpleCNN, ops
 from numpy_cnn.backend import Backend
-from numpy_cnn.common.architecture import PRESETS
-from numpy_cnn.common.config import OptimizerConfig
-from numpy_cnn.common.initial import initial_parameters
+from numpy_cnn.common.spec.architecture import PRESETS
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.initial import initial_parameters
 
 for name, architecture in PRESETS.items():
     for kind in ("adam", "sgd"):
@@ -132,7 +132,7 @@ def test_training_by_hand_needs_numpy_and_the_standard_library_alone(tmp_path: P
 
 
 def test_the_oracle_does_not_load_what_it_judges(tmp_path: Path) -> None:
-    modules = ", ".join(f"torch_cnn.{path.stem}" for path in FILES["torch_cnn"])
+    modules = ", ".join(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES["torch_cnn"])
     assert "torch_cnn.backend" in modules
     told = f"import sys, {modules}; print(sorted(name for name in sys.modules if name.startswith('numpy_cnn')))"
     loaded = ast.literal_eval(spawn("-c", told, cwd=tmp_path).out)

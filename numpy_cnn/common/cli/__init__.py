@@ -1,0 +1,1 @@
+"""The command line that both programs share: one file per command."""

@@ -74,7 +74,7 @@ def test_a_tuple_of_one_stands_for_both(option: str) -> None:
 
 
 MODULES = [
-    importlib.import_module(f"numpy_cnn.ops.{module.name}") for module in pkgutil.iter_modules(ops.__path__)
+    importlib.import_module(module.name) for module in pkgutil.walk_packages(ops.__path__, "numpy_cnn.ops.")
 ]
 SIZES = [(m, name) for m in MODULES for name, value in vars(m).items() if name.isupper() and type(value) is int]
 KEPT = [value for m in MODULES for value in vars(m).values() if hasattr(value, "cache_clear")]

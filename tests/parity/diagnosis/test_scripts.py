@@ -15,7 +15,7 @@ from parity.report.saved import read, saved_in
 LAYERS = """
 import numpy as np
 from numpy_cnn import optim
-from parity.networks import by_hand
+from parity.rows.networks import by_hand
 
 class MySGD:
     def __init__(self, parameters, lr, momentum=0.0):

@@ -87,7 +87,7 @@ def test_ctrl_c_before_training_is_one_line(tmp_path: Path) -> None:
 
 _SLOW = """
 import sys, time
-from numpy_cnn.common import flags
+from numpy_cnn.common.cli import flags
 
 def command():
     print("ready", flush=True)

@@ -1,0 +1,1 @@
+"""Programs that show the network at work: demo, walkthrough, shift study."""

@@ -1,0 +1,1 @@
+"""A user's picture turned into an input of the network."""

@@ -1,0 +1,1 @@
+"""The contract between the backends: sizes, initial parameters, configuration, protocol, errors."""

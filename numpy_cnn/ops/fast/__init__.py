@@ -1,0 +1,1 @@
+"""How windows become matrix products: geometry, patches, rows, blocking, scratch buffers, bit masks."""

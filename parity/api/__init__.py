@@ -1,0 +1,1 @@
+"""The one door: what commands, pytest, notebooks and scripts call."""

@@ -1,0 +1,1 @@
+"""How far rounding can carry a result: derivations and running error analysis."""

@@ -1,0 +1,1 @@
+"""Cases: what one is, how it is drawn, restricted and filled with numbers."""

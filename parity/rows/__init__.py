@@ -1,0 +1,1 @@
+"""What is compared with what: one row per op, one file per family."""

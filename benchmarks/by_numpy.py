@@ -9,7 +9,7 @@ from numpy_cnn.backend import Backend
 from numpy_cnn.common.spec.architecture import preset
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.common.spec.initial import initial_parameters
-from numpy_cnn.ops.fast.layout import batch_first, batch_last
+from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 
 def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array, one_hot
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
-from numpy_cnn.ops.fast.blocking import cut
+from numpy_cnn.ops.fast.matmul import cut
 
 # Images that go through the whole network together, at most. What they need stays in the cache and, once freed,
 # serves the next ones. A gradient is a sum over images, so it may be taken slice by slice: of more than for scores

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from numpy_cnn.ops.fast.scratch import aligned
+from numpy_cnn.ops.fast.matmul import aligned
 
 State = dict[str, dict[str, Array]]  # {parameter's name: {torch's name of the state: array}}
 

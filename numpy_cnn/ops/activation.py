@@ -1,7 +1,7 @@
 """Element-wise activations."""
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
-from numpy_cnn.ops.fast.bits import keep
+from numpy_cnn.ops.fast.bits import select
 
 
 def relu(input: Array) -> tuple[Array, Pullback]:
@@ -23,10 +23,10 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     check_floats("relu", input=input)
     x = input
     # `not x < 0` and neither `x > 0` nor `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
-    y = keep(x, ~(x < 0))
+    y = select(x, ~(x < 0))
 
     def pullback(dy: Array) -> tuple[Array]:
         # y is 0, of either sign, exactly where x ≤ 0; and y is kept anyway.
-        return (keep(cotangent("relu", dy, y), y != 0),)
+        return (select(cotangent("relu", dy, y), y != 0),)
 
     return y, pullback

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 
 from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.fast.conv_1x1 import conv2d_of_pixels
-from numpy_cnn.ops.fast.correlation import correlate, correlate_weight
-from numpy_cnn.ops.fast.geometry import Axis, frame
-from numpy_cnn.ops.fast.layout import batch_first
+from numpy_cnn.ops.fast import patches
+from numpy_cnn.ops.fast import rows as by_rows
+from numpy_cnn.ops.fast.conv_1x1 import conv_1x1
+from numpy_cnn.ops.fast.windows import Axis, Framed, Phase, batch_first, frame
 
 
 def conv2d(
@@ -31,6 +31,12 @@ def conv2d(
         dw[o,c,i,j] = Σ_{n,p,q} u[n,o,p,q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d]
         db[o]       = Σ_{n,p,q} u[n,o,p,q]
 
+    NaN and ±∞ reach exactly the results whose formula contains them. The zeros outside the image are terms of the
+    formula, and 0 · ∞ is NaN: an infinite weight makes NaN of every output whose window has that tap on the
+    padding, and an infinite u[n,o,p,q] of every dw[o,c,i,j] whose tap (i,j) lies on the padding there. Outputs
+    that do not exist are not terms: an infinite weight makes no NaN in dx. Torch's own CPU kernels do the same;
+    those of oneDNN and NNPACK differ among themselves.
+
     Args:
         input: x, images (N, C, H, W), or one image (C, H, W).
         weight: kernels (O, C/groups, kh, kw).
@@ -39,11 +45,11 @@ def conv2d(
         padding: zeros on each side in pixels, one int or (height, width); "valid" for none, "same" for an output
             of the input's size (stride 1; an odd zero goes to the bottom and right).
         dilation: distance of neighbouring taps in pixels.
-        groups: the channels and the kernels fall into so many groups, and each group sees its own.
+        groups: number of groups that channels and kernels are divided into; each kernel reads only its own group.
 
     Returns:
         y (N, O, oh, ow) with oh = ⌊(H + 2·pad − d·(kh−1) − 1) / s⌋ + 1, and the pullback dy → (dx, dw, db).
-        `pullback(dy, needs_input_grad=(False, True, True))` leaves dx out and gives None in its place.
+        `pullback(dy, needs_input_grad=(False, True, True))` skips dx and returns None in its place.
 
     Raises:
         ValueError: shapes, dtypes or options do not fit, or the kernel is larger than the padded image.
@@ -56,23 +62,25 @@ def conv2d(
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
     rows, columns = _axes(x, weight, bias, stride, padding, dilation, groups)
-    if rows.apart and columns.apart:
-        return conv2d_of_pixels(x, weight, bias, groups)
+    if rows.pointwise and columns.pointwise:
+        return conv_1x1(x, weight, bias, groups)
     framed = frame(x, (rows, columns))
-    y = correlate(framed, rows, columns, weight, bias, groups)
+    y = _correlate(framed, rows, columns, weight, bias, groups)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
         needs_dx, needs_dw, needs_db = needs_input_grad
-        phases = list(product(rows.phases(), columns.phases())) if needs_dx else []
+        phases = _phases(rows, columns) if needs_dx else ()
         u = frame(cotangent("conv2d", dy, batch_first(y)), *((r, c) for (_, _, r), (_, _, c) in phases))
         dx = dw = db = None
         if needs_dw:
-            dw = correlate_weight(framed, rows, columns, u.inside, groups)
+            dw = _correlate_weight(framed, rows, columns, u.inside, groups)
         if needs_db and bias is not None:
             db = u.inside.sum(axis=1).sum(axis=(1, 2))  # whole rows are added faster than the numbers in one
-        if needs_dx:
+        if needs_dx and not _finite(weight):
+            dx = batch_first(patches.scatter(u.inside, rows, columns, weight, groups))
+        elif needs_dx:
             # Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps
             # that meet it: nothing is scattered, and every input is written once.
             back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
@@ -83,19 +91,50 @@ def conv2d(
                 if not taps.size:  # the stride is longer than the kernel: no window met these inputs
                     dx[:, in_rows, in_columns] = 0
                 elif len(phases) == 1:
-                    dx = correlate(u, r, c, taps, None, groups)
+                    dx = _correlate(u, r, c, taps, None, groups)
                 else:
-                    dx[:, in_rows, in_columns] = correlate(u, r, c, taps, None, groups)
+                    dx[:, in_rows, in_columns] = _correlate(u, r, c, taps, None, groups)
             dx = batch_first(dx)
         return dx, dw, db
 
     return batch_first(y), pullback
 
 
+@lru_cache(maxsize=1024)
+def _phases(rows: Axis, columns: Axis) -> tuple[tuple[Phase, Phase], ...]:
+    return tuple(product(rows.phases(), columns.phases()))
+
+
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+def _correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
+    """y by whichever way is faster. `by_rows` leaves out the rows of padding, which 0 · ∞ does not allow."""
+    if by_rows.is_faster(x, rows, columns, weight.shape[1]) and _finite(weight):
+        return by_rows.correlate(x, rows, columns, weight, bias, groups)
+    return patches.correlate(x, rows, columns, weight, bias, groups)
+
+
+@np.errstate(invalid="ignore")
+def _correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
+    """dw by whichever way is faster.
+
+    `by_rows` leaves out the rows of padding and multiplies rows of outputs that do not exist. Both matter only if
+    x or u is not finite, and then dw is not either: nothing large has to be searched.
+    """
+    if by_rows.is_faster(x, rows, columns, len(x.numbers) // groups) and rows.always_met:
+        dw = by_rows.correlate_weight(x, rows, columns, u, groups)
+        if _finite(dw):
+            return dw
+    return patches.correlate_weight(x, rows, columns, u, groups)
+
+
+def _finite(x: Array) -> bool:
+    return bool(np.isfinite(x).all())
+
+
 def _conv2d_of_one_image(
     x: Array, weight: Array, bias: Array | None, *options: IntPair | str
 ) -> tuple[Array, Pullback]:
-    y, batch_pullback = conv2d(x[None], weight, bias, *options)  # type: ignore[arg-type]  # passed through as given
+    y, batch_pullback = conv2d(x[None], weight, bias, *options)  # type: ignore[arg-type]  # checked there
 
     def pullback(dy: Array, **needs: tuple[bool, bool, bool]) -> tuple[Array | None, ...]:
         dx, dw, db = batch_pullback(cotangent("conv2d", dy, y[0])[None], **needs)
@@ -113,7 +152,7 @@ def _axes(
     dilation: IntPair,
     groups: int,
 ) -> tuple[Axis, Axis]:
-    """The windows along height and width, once everything is known to fit."""
+    """Check all arguments, and return the windows along height and width."""
     if not isinstance(groups, (int, np.integer)) or groups < 1:
         raise ValueError(f"conv2d: groups must be a positive int, got {groups!r}")
     strides = pair("conv2d", "stride", stride, at_least=1)
@@ -128,7 +167,7 @@ def _axes(
     return _axes_of(x.shape, weight.shape, of_bias, strides, padding, dilations, groups)
 
 
-@lru_cache(maxsize=1024)  # a training step asks the same again and again
+@lru_cache(maxsize=1024)  # the same in every step of a training
 def _axes_of(
     images: tuple[int, ...],
     weight: tuple[int, ...],
@@ -138,20 +177,20 @@ def _axes_of(
     dilation: tuple[int, int],
     groups: int,
 ) -> tuple[Axis, Axis]:
-    told = f"input {images}, weight {weight}, groups {groups}"
+    given = f"input {images}, weight {weight}, groups {groups}"
     if len(images) != 4 or len(weight) != 4:
-        raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {told}")
+        raise ValueError(f"conv2d: expected input (N, C, H, W) and weight (O, C/groups, kh, kw), got {given}")
     kernels, channels = weight[:2]
     if min(images[2:]) < 1:
-        raise ValueError(f"conv2d: the image has no pixels: {told}")
+        raise ValueError(f"conv2d: the image has no pixels: {given}")
     if min(weight) < 1:
-        raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {told}")
+        raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {given}")
     if images[1] != channels * groups:
         raise ValueError(
-            f"conv2d: the weight takes {channels}·{groups} channels, the input has {images[1]}: {told}"
+            f"conv2d: the weight takes {channels}·{groups} channels, the input has {images[1]}: {given}"
         )
     if kernels % groups:
-        raise ValueError(f"conv2d: {kernels} kernels do not fall into {groups} groups: {told}")
+        raise ValueError(f"conv2d: {kernels} kernels do not fall into {groups} groups: {given}")
     if bias is not None and bias != (kernels,):
         raise ValueError(f"conv2d: bias must have the shape ({kernels},), got {bias}")
     spans = [d * (k - 1) for d, k in zip(dilation, weight[2:], strict=True)]
@@ -166,7 +205,7 @@ def _axes_of(
         if size + total[i] <= span:
             raise ValueError(
                 f"conv2d: the kernel spans {span + 1} pixels along the {('height', 'width')[i]}, the padded input "
-                f"only {size + total[i]} (size {size}, padding {padding!r}, dilation {dilation!r}): {told}"
+                f"only {size + total[i]} (size {size}, padding {padding!r}, dilation {dilation!r}): {given}"
             )
         windows = (size + total[i] - span - 1) // stride[i] + 1
         return Axis(size, windows, weight[2 + i], stride[i], before[i], dilation[i])

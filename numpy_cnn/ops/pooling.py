@@ -6,9 +6,8 @@ from typing import TypeAlias
 import numpy as np
 
 from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.fast.bits import has_negative_zero, keep
-from numpy_cnn.ops.fast.geometry import Axis
-from numpy_cnn.ops.fast.layout import batch_first, batch_last
+from numpy_cnn.ops.fast.bits import has_negative_zero, select
+from numpy_cnn.ops.fast.windows import Axis, batch_first, batch_last
 
 Index: TypeAlias = tuple[slice, slice, slice]
 
@@ -83,15 +82,15 @@ def max_pool2d(
             else:
                 reached[out] = now
             if overlap:
-                dx[into] += keep(u[out], won)
+                dx[into] += select(u[out], won)
             else:  # nobody else wrote there
-                keep(u[out], won, out=dx[into])
+                select(u[out], won, out=dx[into])
         if np.count_nonzero(reached) < y.size:  # NaN equals nothing
             waiting = ~reached
             for out, into in reversed(taps):  # its last one wins, so the first met from behind
                 won = waiting[out] & np.isnan(x[into])
                 waiting[out] ^= won
-                dx[into] += keep(u[out], won)
+                dx[into] += select(u[out], won)
         return (batch_first(dx),)
 
     return batch_first(y), pullback

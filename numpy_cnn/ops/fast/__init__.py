@@ -1,1 +1,1 @@
-"""How windows become matrix products: geometry, patches, rows, blocking, scratch buffers, bit masks."""
+"""How windows become matrix products. Each file names its trick, the formula it rests on, and its source."""

@@ -1,63 +1,69 @@
-"""The convolution with kernels of one tap: a dense layer on every pixel."""
+"""The convolution with kernels of one tap: a dense layer on every pixel.
+
+    y = w · x + b        dx = wᵀ · u        dw = u · xᵀ        db = Σ u
+
+A pixel is its own patch. So no patch is made, and the pixels stay in the order in which they are stored: those of
+one image, or where the batch is innermost those of all images or of a row of all images, are the columns of a
+matrix.
+
+Source: M. Lin, Q. Chen and S. Yan, Network in network (2014), for the layer.
+"""
 
 import math
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, cotangent
-from numpy_cnn.ops.fast.products import add_products, multiply
+from numpy_cnn.ops.fast.matmul import add_products, multiply
+
+# Orders of the axes (N, C, H, W) in memory: those before the channels count matrices, those after them are the
+# columns of each. Images in any other order are copied into the first.
+ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (2, 1, 3, 0)]
 
 
-def conv2d_of_pixels(x: Array, weight: Array, bias: Array | None, groups: int) -> tuple[Array, Pullback]:
-    """`conv2d` with kernels of one tap, stride 1 and no padding.
-
-    A pixel is its own patch. So no patch is made, and the pixels stay in the order in which they lie: those of one
-    image, or where the batch is innermost of all images at once or of a row of them, are the columns of a matrix.
-
-        y = w · x + b        dx = wᵀ · u        dw = u · xᵀ        db = Σ u
-    """
-    # Axes of the images as they lie: what stands before the channels are matrices, what stands behind them is the
-    # columns of each. Images that lie in no such way are copied into the first one.
-    orders = [(0, 1, 2, 3), (1, 2, 3, 0), (2, 1, 3, 0)]
-    order = next((order for order in orders if x.transpose(order).flags.c_contiguous), orders[0])
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+def conv_1x1(x: Array, weight: Array, bias: Array | None, groups: int) -> tuple[Array, Pullback]:
+    """`conv2d` with kernels of one tap, stride 1 and no padding."""
+    order = next((order for order in ORDERS if x.transpose(order).flags.c_contiguous), ORDERS[0])
     before = order.index(1)
     kernels, channels = len(weight) // groups, weight.shape[1]
     w = np.ascontiguousarray(weight).reshape(groups, kernels, channels)
 
-    def pixels(a: Array) -> Array:
+    def as_columns(a: Array) -> Array:
         """(N, C, H, W) as (matrices, groups, channels of a group, pixels)."""
         a = np.ascontiguousarray(a.transpose(order))
         sizes = a.shape[:before], a.shape[before + 1 :]
         return a.reshape(math.prod(sizes[0]), groups, a.shape[before] // groups, math.prod(sizes[1]))
 
-    def images(a: Array) -> Array:
-        """The way back."""
+    def as_images(a: Array) -> Array:
+        """The inverse of `as_columns`."""
         sizes = [x.shape[axis] for axis in order]
         sizes[before] = a.shape[1] * a.shape[2]
         return a.reshape(sizes).transpose(np.argsort(order))
 
-    columns = pixels(x)
-    y = np.empty((len(columns), groups, kernels, columns.shape[3]), dtype=x.dtype)
-    multiply(w, columns, out=y)
+    pixels = as_columns(x)
+    y = np.empty((len(pixels), groups, kernels, pixels.shape[3]), dtype=x.dtype)
+    multiply(w, pixels, out=y)
     if bias is not None:
         y += bias.reshape(groups, kernels, 1)
 
+    @np.errstate(invalid="ignore")
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
-        u = pixels(cotangent("conv2d", dy, images(y)))
+        u = as_columns(cotangent("conv2d", dy, as_images(y)))
         needs_dx, needs_dw, needs_db = needs_input_grad
         dx = dw = db = None
         if needs_dw:
             turned = np.zeros((groups, channels, kernels), dtype=x.dtype)
-            add_products(columns.swapaxes(0, 1), u.swapaxes(0, 1), to=turned)
+            add_products(pixels.swapaxes(0, 1), u.swapaxes(0, 1), to=turned)
             dw = turned.swapaxes(1, 2).reshape(weight.shape)
         if needs_db and bias is not None:
             db = u.sum(axis=(0, 3)).reshape(-1)
         if needs_dx:
-            dx = np.empty(columns.shape, dtype=x.dtype)
+            dx = np.empty(pixels.shape, dtype=x.dtype)
             multiply(np.ascontiguousarray(w.swapaxes(1, 2)), u, out=dx)
-            dx = images(dx)
+            dx = as_images(dx)
         return dx, dw, db
 
-    return images(y), pullback
+    return as_images(y), pullback

@@ -1,7 +1,14 @@
-"""Patches: what each window sees as a column, so that a convolution is a product of matrices.
+"""Correlation by patches: what a window covers becomes a column, and the convolution a product of matrices.
 
-They are kernel-size times as large as the image. So they are made block after block, of a size that stays in the
-cache between being written and being multiplied.
+    y[o,p] = b[o] + Σ_k w[o,k] · patch[k,p]        dw[o,k] = Σ_p u[o,p] · patch[k,p]
+
+where p counts (output row, output column, image) and k (tap row, channel, tap column). The patches are kernel-size
+times as large as the image, so they are made block by block, each in the cache from being written to being
+multiplied. Only terms of the formula are multiplied, the zeros of the padding included.
+
+Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks for document
+processing (2006). `_stacked`: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural networks
+(2017).
 """
 
 import math
@@ -11,21 +18,63 @@ from typing import TypeAlias
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from numpy_cnn.ops.fast.blocking import BYTES, SHORT, cut
-from numpy_cnn.ops.fast.geometry import Axis, Framed, sliding
-from numpy_cnn.ops.fast.scratch import Room
+from numpy_cnn.ops.fast.matmul import BYTES, SHORT, Scratch, add_products, cut, multiply
+from numpy_cnn.ops.fast.windows import Axis, Framed, sliding
 
-LONG = 2048  # positions of an output row at most: more are cut
-ROWS = 8  # of a block at least, where neighbouring blocks both copy the lines between them
+LONG = 2048  # positions of an output row at most; longer ones are cut
+ROWS = 8  # least rows of a block, because neighbouring blocks both copy the lines between them
 
 Block: TypeAlias = tuple[slice, slice, slice]  # groups, output rows, output columns
 
 
-def blocks(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
-    """Blocks of the output, and their patches (groups, matrices, k, positions), which hold until the next ones.
+def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
+    """y[o] = b[o] + Σ_k w[o,k] · patch[k], (O, oh, ow, N): the kernels of a group times its patches."""
+    kernels = len(weight) // groups
+    w = weight.reshape(groups, kernels, *weight.shape[1:]).swapaxes(2, 3)  # k: (tap row, channel, tap column)
+    w = np.ascontiguousarray(w).reshape(groups, 1, kernels, -1)  # BLAS accepts no negative strides
+    y = np.empty((groups, kernels, rows.windows, columns.windows, x.numbers.shape[3]), weight.dtype)
+    for (g, p, q), patches in _blocks(x, rows, columns, groups):
+        block = y[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
+        multiply(w[g], patches, out=block.swapaxes(1, 2))
+        if bias is not None:
+            block += bias.reshape(groups, kernels, 1, 1)[g]
+    return y.reshape(len(weight), *y.shape[2:])
 
-    k counts a patch's numbers: (tap row, channel of the group, tap column). Matrices and positions together count
-    the block's (row, column, image), in this order.
+
+def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
+    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side, the taps, first."""
+    channels, kernels = len(x.numbers) // groups, len(u) // groups
+    dw = np.zeros((groups, rows.kernel * channels * columns.kernel, kernels), dtype=u.dtype)
+    of_groups = u.reshape(groups, kernels, *u.shape[1:])
+    for (g, p, q), patches in _blocks(x, rows, columns, groups):
+        block = of_groups[g, :, p, q].reshape(len(patches), kernels, patches.shape[1], patches.shape[3])
+        add_products(patches, block.swapaxes(1, 2), to=dw[g])
+    dw = dw.reshape(groups, rows.kernel, channels, columns.kernel, kernels).transpose(0, 4, 2, 1, 3)
+    return dw.reshape(len(u), channels, rows.kernel, columns.kernel)
+
+
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+def scatter(u: Array, rows: Axis, columns: Axis, weight: Array, groups: int) -> Array:
+    """dx[c,h] = Σ_{o,k} w[o,c,k] · u[o,p], added tap by tap to the inputs that the tap meets (col2im).
+
+    Slower than a convolution of u, but free of outputs that do not exist: for weights that are not finite.
+    """
+    kernels, channels, images = len(weight) // groups, weight.shape[1], u.shape[3]
+    w = weight.reshape(groups, kernels, *weight.shape[1:]).swapaxes(1, 2)
+    of_groups = u.reshape(groups, kernels, *u.shape[1:])
+    dx = np.zeros((groups, channels, rows.size, columns.size, images), u.dtype)
+    for i, p, h in rows.taps():
+        for j, q, v in columns.taps():
+            some = of_groups[:, :, p, q]
+            product = w[..., i, j] @ some.reshape(groups, kernels, -1)
+            dx[:, :, h, v] += product.reshape(groups, channels, *some.shape[2:])
+    return dx.reshape(groups * channels, *dx.shape[2:])
+
+
+def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
+    """Blocks of the output, and their patches (groups, matrices, k, positions), valid until the next block.
+
+    Matrices and positions together count the block's (row, column, image), in this order.
     """
     images = x.numbers.shape[3]
     if not images:
@@ -37,22 +86,20 @@ def blocks(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[
 def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
     """A matrix of patches for each output row, which shares its lines with that of the next.
 
-    An image row is copied as a matrix of (channel, tap column) × positions. Such matrices lie one below the other,
-    and kh of them are the patches of an output row as they stand: kw copies do instead of kh·kw.
-
-    Source: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural networks (2017).
+    An image row is copied as a matrix of (channel, tap column) × positions. Such matrices are stored one below the
+    other, and kh consecutive ones are the patches of an output row: kw copies instead of kh·kw.
     """
-    windows = sliding(x, rows.lines(), columns)[:, 0]
+    windows = sliding(x, rows.covered(), columns)[:, 0]
     windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(0, 3, 1, 2, 4, 5)  # (g, h, c, j, q, n)
     _, height, channels, taps, width, images = windows.shape
-    line, size, room = channels * taps, windows.itemsize, Room()
+    line, size, scratch = channels * taps, windows.itemsize, Scratch()
     cut_width = min(width, max(1, LONG // images))
     of_row = line * cut_width * images * size
     for g in cut(groups, BYTES // (of_row * height)):
         for p in cut(rows.windows, max(ROWS, BYTES // (of_row * rows.stride))):
             h = slice(p.start * rows.stride, (p.stop - 1) * rows.stride + rows.kernel)
             for q in cut(width, cut_width):
-                lines = room.copy(windows[g, h, :, :, q])
+                lines = scratch.copy(windows[g, h, :, :, q])
                 run = (q.stop - q.start) * images
                 shape = len(lines), p.stop - p.start, rows.kernel * line, run
                 steps = lines[0].size, rows.stride * line * run, run, 1
@@ -60,14 +107,14 @@ def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tupl
 
 
 def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
-    """One matrix of patches for a block, every tap a copy: where lines have gaps between them, or are short."""
+    """One matrix of patches for a block, a copy for every tap: for lines that are short or have gaps."""
     windows = sliding(x, rows, columns)
     windows = windows.reshape(groups, -1, *windows.shape[1:]).swapaxes(1, 2)  # (g, i, c, j, p, q, n)
     _, *patch, height, width, images = windows.shape
-    k, room = math.prod(patch), Room()
+    k, scratch = math.prod(patch), Scratch()
     fit = BYTES // (k * images * windows.itemsize)  # output pixels
     for g in cut(groups, fit // (width * height)):
         for p in cut(height, fit // width):  # whole rows, or a part of one
             for q in cut(width, fit):
-                block = room.copy(windows[g, ..., p, q, :])
+                block = scratch.copy(windows[g, ..., p, q, :])
                 yield (g, p, q), block.reshape(len(block), 1, k, -1)

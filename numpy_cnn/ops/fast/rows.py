@@ -1,15 +1,21 @@
-"""Correlation line by line: a row of the image meets all rows of the kernel in one product.
+"""Correlation row by row: a row of the image meets all rows of the kernel in one product.
 
-A row of the image is copied once for each tap column, as a matrix (channel, tap column) × positions. Times all
-rows of all kernels, (tap row, kernel) × (channel, tap column), it gives what this row adds to each of the kh
-output rows that see it. So a number is copied kw times and not kh·kw times, and the matrices are kh times as tall,
-as BLAS likes them. The price are kh sums over the output: they are cheap where a product has many terms.
+    y[o,p] = b[o] + Σ_i w[o,i] · line[p − pad + i·d]        dw[o,i] = Σ_h u[o, h + pad − i·d] · line[h]ᵀ
 
-In what is made here all channels of a row lie together: what is summed is one long run of numbers, and rows below
-each other are one matrix.
+`line[h]` is row h of the image, copied once for each tap column: a matrix (channel, tap column) × positions.
+Times all rows of all kernels, (tap row, kernel) × (channel, tap column), it gives what this row adds to each of
+the kh output rows above it. A number is therefore copied kw times instead of kh·kw times, and the matrices are kh
+times as tall, which BLAS prefers. The cost is kh additions to the output: cheap where a product has many terms.
+
+All channels of a row are stored together here: what is summed is one long run of numbers, and rows below each
+other are one matrix.
+
+This path multiplies fewer zeros than the formula has (no rows of padding), and `correlate_weight` some that it has
+not (output rows that do not exist). For finite numbers both are neutral; `numpy_cnn.ops.convolution` takes the
+other path for numbers that are not.
 
 Source: A. Vasudevan, A. Anderson and D. Gregg, Parallel multi channel convolution using general matrix
-multiplication (2017), who leave the tap columns to the sums as well.
+multiplication (2017), who leave the tap columns to the additions as well.
 """
 
 from collections.abc import Iterator
@@ -17,18 +23,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from numpy_cnn.ops.fast.blocking import BYTES, SHORT, cut
-from numpy_cnn.ops.fast.geometry import Axis, Framed, sliding
-from numpy_cnn.ops.fast.scratch import Room
+from numpy_cnn.ops.fast.matmul import BYTES, SHORT, Scratch, cut
+from numpy_cnn.ops.fast.windows import Axis, Framed, sliding
 
-DEEP = 32  # terms of a product, at least: with fewer the sums over the output cost more than they save
+DEEP = 32  # least terms of a product: with fewer, the additions to the output cost more than they save
 
 
-def pay(x: Framed, rows: Axis, columns: Axis, channels: int) -> bool:
-    """Whether lines are faster than patches, for so many channels of a group."""
+def is_faster(x: Framed, rows: Axis, columns: Axis, channels: int) -> bool:
+    """Whether rows are faster than patches, with `channels` channels in a group."""
     wide = columns.windows * x.numbers.shape[3] >= SHORT
-    met = 4 * rows.size <= 5 * rows.windows  # most rows of the image are seen by every row of the kernel
-    return rows.stride == 1 and wide and met and channels * columns.kernel >= DEEP
+    used = 4 * rows.size <= 5 * rows.windows  # most rows of the image are met by every row of the kernel
+    return rows.stride == 1 and wide and used and channels * columns.kernel >= DEEP
 
 
 def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
@@ -51,11 +56,11 @@ def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array |
 def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
     """dw[o,i,k] = Σ_h u[o, h + pad − i·d] · line[h,k], for all taps i of a line h in one product.
 
-    Seen from line h, the rows of u that it met lie below each other in memory, those of the last tap first.
+    The rows of u that met line h are stored below each other, those of the last tap first.
     """
-    kernels, span = len(u) // groups, rows.dilation * (rows.kernel - 1)
-    above = span - rows.padding  # zeros before the first row of u, so that row h + i·d is met by tap kh − 1 − i
-    met = np.zeros((groups, rows.size + span, kernels, *u.shape[2:]), u.dtype)
+    kernels = len(u) // groups
+    above = rows.span - rows.padding  # zeros before the first row of u, so that row h + i·d meets tap kh − 1 − i
+    met = np.zeros((groups, rows.size + rows.span, kernels, *u.shape[2:]), u.dtype)
     p = slice(max(0, -above), min(rows.windows, rows.size + rows.padding))
     met[:, p.start + above : p.stop + above] = u.reshape(groups, kernels, *u.shape[1:])[:, :, p].swapaxes(1, 2)
     group, row, *inside = met.strides
@@ -70,17 +75,17 @@ def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int
 
 
 def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int, kernels: int) -> Iterator[tuple[int, slice, Array]]:
-    """The first line, the output columns, and lines (line, group, k, positions), which hold until the next ones.
+    """The first line, the output columns, and lines (line, group, k, positions), valid until the next block.
 
-    Blocks are of a size that stays in the cache, together with their products.
+    A block and its products stay in the cache together.
     """
     windows = sliding(x, rows.each(), columns)[:, 0]
     windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(3, 0, 1, 2, 4, 5)  # (h, g, c, j, q, n)
     height, _, channels, taps, width, images = windows.shape
     of_position = groups * (channels * taps + rows.kernel * kernels) * windows.itemsize
     fit = BYTES // of_position // max(1, images)  # columns of all images
-    room = Room()
+    scratch = Scratch()
     for h in cut(height, fit // width):
         for q in cut(width, fit):
-            lines = room.copy(windows[h, ..., q, :])
+            lines = scratch.copy(windows[h, ..., q, :])
             yield h.start, q, lines.reshape(*lines.shape[:2], channels * taps, -1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from numpy_cnn.ops import conv2d
-from numpy_cnn.ops.fast.layout import batch_first, batch_last
+from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 Array = npt.NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""Blocks of patches and of lines: whichever way conv2d goes and however it cuts, it is the same to the bit."""
+"""conv2d by patches and by rows, cut into blocks of any size, is bit-identical to torch."""
 
 from types import ModuleType
 
@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numpy_cnn.ops import conv2d
-from numpy_cnn.ops.fast import patches, products
-from numpy_cnn.ops.fast import rows as lines
-from numpy_cnn.ops.fast.layout import batch_first, batch_last
+from numpy_cnn.ops.fast import matmul, patches
+from numpy_cnn.ops.fast import rows as by_rows
+from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 Array = npt.NDArray[np.float32]
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -32,9 +32,9 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
         {
             (patches, "LONG"): st.sampled_from([1, 30, 2048]),
             (patches, "ROWS"): st.sampled_from([1, 8]),
-            (lines, "DEEP"): st.sampled_from([1, 1, 1000]),
-            (products, "SMALL"): st.sampled_from([10, 10_000, 1_000_000]),
-            (products, "TURNED"): st.sampled_from([0, 1_200]),
+            (by_rows, "DEEP"): st.sampled_from([1, 1, 1000]),
+            (matmul, "SMALL"): st.sampled_from([10, 10_000, 1_000_000]),
+            (matmul, "TURNED"): st.sampled_from([0, 1_200]),
         }
     ),
     size=st.sampled_from([1, 1_000, 1 << 20]),
@@ -72,13 +72,13 @@ def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), value in cuts.items():
             patch.setattr(module, name, value)
-        for module in (lines, patches):
+        for module in (by_rows, patches):
             patch.setattr(module, "BYTES", size)
             patch.setattr(module, "SHORT", short)
-        products.size_of_piece.cache_clear()
+        matmul.size_of_piece.cache_clear()
         y, pullback = conv2d(x, w, b, *options)
         gradients = pullback(dy)
-        products.size_of_piece.cache_clear()
+        matmul.size_of_piece.cache_clear()
     np.testing.assert_array_equal(y, expected.detach().numpy())
     for ours, their in zip(
         gradients, torch.autograd.grad(expected, theirs, torch.from_numpy(dy.copy())), strict=True

@@ -113,7 +113,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     (
         "conv2d",
         (ArraySpec("input", (20, 1, 16, 16)), ArraySpec("weight", (2, 1, 3, 3)), ArraySpec("bias", (2,))),
-        {},  # 1 kB an image, or 2: `numpy_cnn.ops.fast.layout` turns fewer of them at a time
+        {},  # 1 kB an image, or 2: `numpy_cnn.ops.fast.windows` transposes fewer of them at a time
     ),
     ("max_pool2d", (ArraySpec("input", (70, 4, 31, 30)),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("linear", (ArraySpec("input", (70, 300)), ArraySpec("weight", (200, 300)), ArraySpec("bias", (200,))), {}),

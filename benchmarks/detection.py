@@ -31,7 +31,8 @@ from numpy_cnn.common.spec.architecture import Architecture
 from parity.cases.torch_op import oracle
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.exam.exam import hold
-from parity.rows.registry import ROWS, Row
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
 from parity.running.sandbox import sandboxed
 
 Called = tuple[tuple[Any, ...], dict[str, Any]]  # arrays and options

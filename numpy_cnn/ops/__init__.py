@@ -7,23 +7,14 @@ An op keeps what its gradient needs in the closure of `pullback`, which is pure:
 times, and writes neither to its argument nor to anything that the caller holds.
 """
 
-from numpy_cnn.ops.activation import relu
-from numpy_cnn.ops.convolution import conv2d
-from numpy_cnn.ops.linear import flatten, linear
-from numpy_cnn.ops.loss import cross_entropy, log_softmax, mse_loss, nll_loss, softmax
-from numpy_cnn.ops.normalization import batch_norm
-from numpy_cnn.ops.pooling import max_pool2d
+from inspect import isfunction
 
-__all__ = [
-    "batch_norm",
-    "conv2d",
-    "cross_entropy",
-    "flatten",
-    "linear",
-    "log_softmax",
-    "max_pool2d",
-    "mse_loss",
-    "nll_loss",
-    "relu",
-    "softmax",
-]
+# Each family names its public ops in its own __all__, so that an op is added in one file.
+from numpy_cnn.ops.activation import *
+from numpy_cnn.ops.convolution import *
+from numpy_cnn.ops.linear import *
+from numpy_cnn.ops.loss import *
+from numpy_cnn.ops.normalization import *
+from numpy_cnn.ops.pooling import *
+
+__all__ = sorted(name for name, value in globals().items() if isfunction(value) and value is not isfunction)

@@ -3,6 +3,8 @@
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
 from numpy_cnn.ops.fast.bits import select
 
+__all__ = ["relu"]
+
 
 def relu(input: Array) -> tuple[Array, Pullback]:
     """Rectify, as `torch.nn.functional.relu`.

@@ -11,6 +11,8 @@ from numpy_cnn.ops.fast import rows as by_rows
 from numpy_cnn.ops.fast.conv_1x1 import conv_1x1
 from numpy_cnn.ops.fast.windows import Axis, Framed, Phase, batch_first, frame
 
+__all__ = ["conv2d"]
+
 
 def conv2d(
     input: Array,

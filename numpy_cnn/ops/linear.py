@@ -6,6 +6,8 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
 
+__all__ = ["flatten", "linear"]
+
 
 def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
     """Multiply by a matrix and add a vector, as `torch.nn.functional.linear`.

@@ -7,6 +7,8 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
 
+__all__ = ["cross_entropy", "log_softmax", "mse_loss", "nll_loss", "softmax"]
+
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
 
+__all__ = ["batch_norm"]
+
 
 def batch_norm(
     input: Array,

@@ -9,6 +9,8 @@ from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangen
 from numpy_cnn.ops.fast.bits import has_negative_zero, select
 from numpy_cnn.ops.fast.windows import Axis, batch_first, batch_last
 
+__all__ = ["max_pool2d"]
+
 Index: TypeAlias = tuple[slice, slice, slice]
 
 

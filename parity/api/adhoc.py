@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from parity.bounds.empirical import measured
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.sample import sample
+from parity.cases.sizes import DTYPES, SEEDS
 from parity.cases.torch_op import oracle
 from parity.lanes.exact import guard
 from parity.lanes.reference import expect
-from parity.rows.registry import Row
-from parity.rows.strategies import DTYPES, SEEDS
+from parity.rows.row import Row
 from parity.subjects import Declined
 from parity.subjects.arguments import parameters_of
 

@@ -10,7 +10,8 @@ from parity.cases.case import Dtype, Lane
 from parity.cases.restrict import Supports
 from parity.report import Report
 from parity.report.rerun import rerun_flags_of
-from parity.rows.registry import ROWS, Row
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
 from parity.running.row import run_row
 from parity.subjects import TIME_LIMIT, adapt
 

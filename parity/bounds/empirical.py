@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.bounds.derived import Allowed, Setting
+from parity.bounds.derived import BoundInputs, ErrorBounds
 from parity.cases.torch_op import Array
 
 # Over gelu, silu, softplus, layer_norm, logsumexp, matmul, normalize and cumsum written otherwise in NumPy (700
@@ -34,7 +34,7 @@ PERTURBATIONS, NEIGHBOURS = 3, 4
 SINGLE, IN_DOUBLE = 2.0**-24, 2.0**-40
 
 
-def measured(s: Setting) -> Allowed:
+def measured(s: BoundInputs) -> ErrorBounds:
     """The same error in each entry of a quantity."""
     y, pullback = s.op(*s.arrays, **s.options)
     truth = [y, *pullback(s.dy)]
@@ -63,12 +63,12 @@ def measured(s: Setting) -> Allowed:
         if s.u < SINGLE:
             largest = max(largest, IN_DOUBLE * _largest(exact), IN_DOUBLE * _largest(s.dy) if place else 0.0)
         allowed.append(np.full(exact.shape, largest))
-    of_y = allowed[0]
-    assert of_y is not None
-    return of_y, tuple(allowed[1:])
+    err_y = allowed[0]
+    assert err_y is not None
+    return err_y, tuple(allowed[1:])
 
 
-def _run(s: Setting, arrays: list[Array | None], dy: Array, kind: Any) -> list[Any]:
+def _run(s: BoundInputs, arrays: list[Array | None], dy: Array, kind: Any) -> list[Any]:
     options = {name: _as(value, kind) for name, value in s.options.items()}
     y, pullback = s.op(*arrays, **options)
     return [None if a is None else a.astype(np.float64) for a in (y, *pullback(dy))]

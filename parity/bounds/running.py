@@ -16,7 +16,7 @@ ROUNDINGS = 2
 
 
 @dataclass(frozen=True)
-class Tracked:
+class WithError:
     """A value computed in float64, and how far the same computation may be from it with roundoff u."""
 
     value: Array
@@ -24,26 +24,26 @@ class Tracked:
     u: float
 
     @classmethod
-    def exact(cls, value: Array, u: float) -> "Tracked":
+    def exact(cls, value: Array, u: float) -> "WithError":
         """A value that both sides are given."""
         return cls(value, np.zeros_like(value), u)
 
-    def __add__(self, other: "Tracked | float") -> "Tracked":
+    def __add__(self, other: "WithError | float") -> "WithError":
         b = self._lift(other)
         return self._rounded(self.value + b.value, self.error + b.error)
 
-    def __sub__(self, other: "Tracked | float") -> "Tracked":
+    def __sub__(self, other: "WithError | float") -> "WithError":
         b = self._lift(other)
         return self._rounded(self.value - b.value, self.error + b.error)
 
-    def __mul__(self, other: "Tracked | float") -> "Tracked":
+    def __mul__(self, other: "WithError | float") -> "WithError":
         b = self._lift(other)
         error = np.abs(self.value) * b.error + self.error * np.abs(b.value) + self.error * b.error
         return self._rounded(self.value * b.value, error)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: "Tracked | float") -> "Tracked":
+    def __truediv__(self, other: "WithError | float") -> "WithError":
         b = self._lift(other)
         with np.errstate(divide="ignore", invalid="ignore"):
             quotient = self.value / b.value
@@ -53,22 +53,22 @@ class Tracked:
             error = np.where(room > 0, (self.error + np.abs(quotient) * b.error) / room, np.inf)
         return self._rounded(quotient, error)
 
-    def sqrt(self) -> "Tracked":
+    def sqrt(self) -> "WithError":
         """√, whose error is |√(a+e) − √a| ≤ min(e/√a, √e), and the function's own."""
         root = np.sqrt(self.value)
         with np.errstate(divide="ignore", invalid="ignore"):
             carried = np.where(root > 0, np.minimum(self.error / root, np.sqrt(self.error)), np.sqrt(self.error))
-        return Tracked(root, carried + SQRT_ERROR * self.u * (root + carried), self.u)
+        return WithError(root, carried + SQRT_ERROR * self.u * (root + carried), self.u)
 
-    def maximum(self, other: "Tracked") -> "Tracked":
+    def maximum(self, other: "WithError") -> "WithError":
         """The larger one: |max(a′, b′) − max(a, b)| is at most the larger error."""
-        return Tracked(np.maximum(self.value, other.value), np.maximum(self.error, other.error), self.u)
+        return WithError(np.maximum(self.value, other.value), np.maximum(self.error, other.error), self.u)
 
-    def _lift(self, other: "Tracked | float") -> "Tracked":
-        if isinstance(other, Tracked):
+    def _lift(self, other: "WithError | float") -> "WithError":
+        if isinstance(other, WithError):
             return other
         # A scalar is rounded to the arrays' precision before it is used.
-        return Tracked(np.asarray(other), np.asarray(self.u * abs(other)), self.u)
+        return WithError(np.asarray(other), np.asarray(self.u * abs(other)), self.u)
 
-    def _rounded(self, value: Array, error: Array) -> "Tracked":
-        return Tracked(value, error + ROUNDINGS * self.u * (np.abs(value) + error), self.u)
+    def _rounded(self, value: Array, error: Array) -> "WithError":
+        return WithError(value, error + ROUNDINGS * self.u * (np.abs(value) + error), self.u)

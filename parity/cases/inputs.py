@@ -110,3 +110,15 @@ def _wide(value: Any) -> Any:
     if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
         return value.astype(np.float64)
     return value
+
+
+def blank_arrays(case: Case) -> tuple[tuple[Array | None, ...], dict[str, Any]]:
+    """Zeros in the case's shapes and dtypes, and its options: enough to try what is accepted."""
+    blank = {
+        spec.name: None
+        if spec.shape is None
+        else np.zeros(spec.shape, np.int64 if spec.kind == "classes" else case.dtype)
+        for spec in case.arrays
+    }
+    keywords = {spec.name: blank[spec.name] for spec in case.arrays if spec.keyword}
+    return tuple(blank[s.name] for s in case.arrays if not s.keyword), case.options | keywords

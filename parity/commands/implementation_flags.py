@@ -8,7 +8,7 @@ from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
     from parity.report.rerun import RerunFlags
-    from parity.rows.registry import Row
+    from parity.rows.row import Row
     from parity.subjects import Implementation
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,6 @@ class List:
         from rich.console import Console
         from rich.table import Table
 
-        from parity.commands.stub import has_stub
         from parity.report.terminal import LANES
         from parity.rows.registry import ROWS
 
@@ -23,8 +21,7 @@ class List:
         for row in ROWS.values():
             first_line = (row.op.__doc__ or "").strip().partition("\n")[0]
             what, _, _ = first_line.partition(", as `")
-            like = getattr(row.like, "__name__", "")
-            as_torch = f"{_module(row.like)}.{like}" if has_stub(row) else f"torch's own {row.name}"
+            as_torch = (row.torch_name or f"torch's own {row.name}").replace("torch.nn.functional.", "F.")
             initials = " ".join(lane if lane in row.lanes else "-" * len(lane) for lane in LANES)
             table.add_row(row.name, initials, what.rstrip(".") or "an optimizer, step by step", as_torch)
         console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -36,10 +33,3 @@ class List:
         )
         console.print("  python -m parity new conv2d > my_conv2d.py            a file to begin with", markup=False)
         return 0
-
-
-def _module(like: Any) -> str:
-    import torch
-    import torch.nn.functional as F  # noqa: N812  # the name the field uses
-
-    return "F" if getattr(F, getattr(like, "__name__", ""), None) is like else torch.__name__

@@ -16,7 +16,7 @@ from parity.commands.placeholders import named
 if TYPE_CHECKING:
     from parity.lanes.comparison import Difference
     from parity.report.rerun import RerunFlags
-    from parity.rows.registry import Row
+    from parity.rows.row import Row
 
 POLL = 0.05  # seconds; the time of a file is asked for
 AT_ONCE = 0.4  # seconds of cases before the verdict

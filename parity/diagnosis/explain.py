@@ -16,7 +16,7 @@ from parity.lanes.bound import referee_and_bounds
 from parity.lanes.comparison import Difference, Quantities, quantities
 from parity.lanes.reference import Expected, expect
 from parity.lanes.structure import LAYOUTS
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 LEAST_TO_SEE, MOST_TO_SEE = 9, 400  # entries of a tensor on which a pattern is looked for
 

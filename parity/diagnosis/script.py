@@ -15,7 +15,7 @@ from parity.diagnosis.literals import keywords, literal
 from parity.lanes.comparison import Difference, Quantities
 from parity.lanes.reference import Expected
 from parity.lanes.structure import LAYOUTS
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 MOST_LINES = 20
 MOST_NUMBERS = 64  # more would be no script to read
@@ -42,9 +42,9 @@ def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Q
         return None
     arrays = {SHORT.get(name, name): array for name, array in zip(inputs.names, inputs.arrays, strict=True)}
     written = written_of(op, USED | set(arrays) | set(inputs.options))
-    if hasattr(torch.optim, row.name):
+    if row.kind == "optimizer":
         lines = _of_optimizer(row, written, expected, ours)
-    elif row.name == "SimpleCNN":
+    elif row.kind == "network":
         lines = _of_network(written, expected, difference, ours)
     elif difference.aspect == "purity":
         lines = None if written is None else _of_breach(written, expected, difference, arrays)
@@ -88,7 +88,7 @@ def _of_optimizer(row: Row, written: Written | None, expected: Expected, ours: Q
     before = [f"w = {literal(w)}", f"gradients = {kept}", f"settings = {settings!r}"]
     torchs = [
         "t = torch.tensor(w, requires_grad=True)",
-        f"optimizer = torch.optim.{row.name}([t], **settings)",
+        f"optimizer = {row.torch_name}([t], **settings)",
         "theirs = []",
         "for g in gradients:",
         "    t.grad = None if g is None else torch.tensor(g)",

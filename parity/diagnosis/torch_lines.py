@@ -4,13 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
 from numpy_cnn.common.spec.architecture import Architecture
 from parity.cases.torch_op import Array
 from parity.diagnosis.literals import keyword
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 
 def of_function(
@@ -31,7 +29,7 @@ def of_function(
         quantity: what is asked for.
         of: the array, by its name in the script, whose gradient that is.
     """
-    name = _name(row.like)
+    name = row.torch_name
     if name is None:
         return None
     lines = [f"t_{leaf} = torch.tensor({leaf}, requires_grad=True)" for leaf in leaves]
@@ -68,11 +66,3 @@ def _theirs(quantity: str, leaf: str) -> list[str]:
     if quantity == "output":
         return ["theirs = y_torch.detach().numpy()"]
     return ["y_torch.backward(torch.tensor(dy))", f"theirs = {leaf}.grad.numpy()"]
-
-
-def _name(like: Any) -> str | None:
-    name = getattr(like, "__name__", "")
-    for module, prefix in ((F, "torch.nn.functional"), (torch, "torch")):
-        if getattr(module, name, None) is like:
-            return f"{prefix}.{name}"
-    return None

@@ -20,7 +20,8 @@ from parity.cases.torch_op import Op
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.lanes.comparison import Difference
 from parity.naming import explain
-from parity.rows.registry import ROWS, Row
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
 from parity.running.lane import differences_of
 from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt

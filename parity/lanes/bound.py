@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 import numpy as np
 
-from parity.bounds.derived import Setting
+from parity.bounds.derived import BoundInputs
 from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
 from parity.lanes.reference import Expected
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
@@ -78,7 +78,7 @@ def referee_and_bounds(row: Row, inputs: Inputs, dy: Array, theirs: Quantities) 
     in_double = kind.dtype == np.float64
     referee = theirs if in_double else quantities(like, inputs._replace(arrays=arrays, options=options), wide_dy)
     allowed_y, allowed_gradients = row.bound(
-        Setting(like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
+        BoundInputs(like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
     )
     allowed = {"output": allowed_y}
     for name, gradient in zip(inputs.names, allowed_gradients, strict=False):

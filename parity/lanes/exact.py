@@ -6,7 +6,7 @@ from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Difference, asked, comparable, quantities, same_form, same_values
 from parity.lanes.reference import Expected
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:

@@ -6,7 +6,7 @@ from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Quantities
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 
 class Expected(NamedTuple):

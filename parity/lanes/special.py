@@ -7,7 +7,7 @@ import numpy as np
 from parity.cases.torch_op import Op
 from parity.lanes.comparison import Difference, Quantities, asked, comparable, quantities, same_form, same_values
 from parity.lanes.reference import Expected
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:

@@ -12,7 +12,7 @@ from parity.cases.torch_op import Array, Op
 from parity.lanes import bound
 from parity.lanes.comparison import Difference, Quantities, asked, quantities, same_form, same_values
 from parity.lanes.reference import Expected
-from parity.rows.registry import Row
+from parity.rows.row import Row
 from parity.subjects import ImplementationError
 
 

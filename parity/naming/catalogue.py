@@ -11,7 +11,7 @@ from parity.naming.normalization import BATCH_NORM
 from parity.naming.optimizers import ADAM, ADAMW, SGD
 from parity.naming.pooling import POOLING
 from parity.naming.softmax import LOG_SOFTMAX, SOFTMAX
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 _OWN: dict[str, tuple[Explanation, ...]] = {
     "conv2d": CONVOLUTION,

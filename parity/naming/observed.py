@@ -16,7 +16,7 @@ from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Quantities
 from parity.lanes.reference import Expected, expect
 from parity.naming.explanation import Explanation, Question
-from parity.rows.registry import Row
+from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
 FAILING, PASSING = 12, 24  # cases of a quantity that are kept

@@ -18,7 +18,7 @@ from parity.naming.catalogue import explanations_of
 from parity.naming.explanation import Explanation, NoAnswer, Question
 from parity.naming.observed import Seen, agree, observed
 from parity.naming.precision import lost
-from parity.rows.registry import Row
+from parity.rows.row import Row
 
 LEAST_TELLING = 3  # failing cases that an explanation has to reproduce
 PAIRED = 250  # explanations of which pairs are made: those of a whole network are too many

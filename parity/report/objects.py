@@ -9,7 +9,6 @@ from parity.cases.case import Case, Lane
 from parity.diagnosis.evidence import Evidence
 from parity.lanes.comparison import Aspect, Side, Verdict
 from parity.lanes.trust import WEIGHED, too_few
-from parity.naming.formulas import formula
 from parity.report import terminal
 from parity.report.coverage import Coverage
 from parity.report.rerun import RerunFlags
@@ -43,7 +42,11 @@ class Failure:
     @property
     def formula(self) -> str | None:
         """What the quantity should be, for a failure whose explanation contradicts it."""
-        return formula(self.row, self.quantity) if self.explanation and self.aspect in FORMULAS else None
+        from parity.rows.registry import ROWS  # torch comes with it, which a report read from a file does without
+
+        if not self.explanation or self.aspect not in FORMULAS or self.row not in ROWS:
+            return None
+        return ROWS[self.row].formulas.get(self.quantity)
 
     def __str__(self) -> str:
         return terminal.told(self)

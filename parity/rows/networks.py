@@ -12,11 +12,12 @@ import torch_cnn
 from numpy_cnn import ops
 from numpy_cnn.arguments import Pullback
 from numpy_cnn.common.spec.architecture import Architecture
-from parity.bounds.derived import FUNCTION_ERROR, Allowed, Setting, gamma
+from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
+from parity.cases.sizes import DTYPES, SEEDS
 from parity.cases.torch_op import Array, oracle
-from parity.rows.strategies import DTYPES, SEEDS
+from parity.rows.row import NUMBERS, Row
 
 
 def by_hand(x: Array, *parameters: Array, architecture: dict[str, Any], target: Array) -> tuple[Array, Pullback]:
@@ -92,7 +93,7 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("SimpleCNN", arrays, {"architecture": architecture.to_json()}, dtype, magnitude, draw(SEEDS))
 
 
-def bound(s: Setting) -> Allowed:
+def bound(s: BoundInputs) -> ErrorBounds:
     """Carry an error bound through the layers, forwards in the values and backwards in the cotangents.
 
     A layer y = w·x whose input is off by e is off by |w|·e + γₙ·|w|·(|x| + e); backwards alike. ReLU and pooling
@@ -142,7 +143,7 @@ class _Bilinear:
     """A convolution or a dense layer, its output's error, and the errors of its gradients."""
 
     def __init__(
-        self, like: Any, x: Array, e: Array, w: Array, b: Array | None, s: Setting, **options: Any
+        self, like: Any, x: Array, e: Array, w: Array, b: Array | None, s: BoundInputs, **options: Any
     ) -> None:
         # Each of n products may fall below the smallest normal number, and become 0.
         self.op, self.options, self.u, self.tiny = oracle(like), options, s.u, s.tiny
@@ -218,3 +219,6 @@ def _cross_entropy(scores: Array, e: Array, target: Array, dy: Array, u: float) 
     onehot = np.eye(classes)[target]
     d_error = np.abs(dy) * (p * np.expm1(of_log + (FUNCTION_ERROR + 4) * u) + gamma(4, u) * (p + onehot))
     return np.asarray(y_error), (p - onehot) * dy, d_error
+
+
+ROWS = (Row("SimpleCNN", by_hand, of_torch, networks, bound, NUMBERS, kind="network"),)

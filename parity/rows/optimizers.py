@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from parity.bounds.derived import Allowed, Bound, Setting
-from parity.bounds.running import Tracked
+from numpy_cnn import optim
+from parity.bounds.derived import Bound, BoundInputs, ErrorBounds
+from parity.bounds.running import WithError
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
+from parity.cases.sizes import DTYPES, SEEDS
 from parity.cases.torch_op import Array, Op
-from parity.rows.strategies import DTYPES, SEEDS
+from parity.rows.row import NEITHER, NUMBERS, Row
 
 MOST_STEPS = 5
 
@@ -88,11 +90,11 @@ def _arrays(draw: st.DrawFn) -> tuple[ArraySpec, ...]:
     return ArraySpec("parameter", shape), *gradients
 
 
-def sgd_bound(s: Setting) -> Allowed:
+def sgd_bound(s: BoundInputs) -> ErrorBounds:
     """Running error analysis of `numpy_cnn.optim.SGD`'s formulas, step by step."""
     o = s.options
     w, gradients = _tracked(s)
-    b: Tracked | None = None
+    b: WithError | None = None
     errors = []
     for gradient in gradients:
         if gradient is not None:
@@ -108,11 +110,11 @@ def sgd_bound(s: Setting) -> Allowed:
 def _adam_bound(decoupled: bool) -> Bound:
     """Running error analysis of `numpy_cnn.optim.Adam`'s formulas, or AdamW's, step by step."""
 
-    def bound(s: Setting) -> Allowed:
+    def bound(s: BoundInputs) -> ErrorBounds:
         o = s.options
         (beta1, beta2), decay = o["betas"], o["weight_decay"]
         w, gradients = _tracked(s)
-        m = v = largest = Tracked.exact(np.zeros_like(w.value), s.u)
+        m = v = largest = WithError.exact(np.zeros_like(w.value), s.u)
         errors, t = [], 0
         for gradient in gradients:
             if gradient is not None:
@@ -132,17 +134,47 @@ def _adam_bound(decoupled: bool) -> Bound:
     return bound
 
 
-def _interpolated(m: Tracked, g: Tracked, beta: float) -> Tracked:
+def _interpolated(m: WithError, g: WithError, beta: float) -> WithError:
     """β·m + (1−β)·g; whoever writes m + (1−β)·(g − m) rounds a difference as large as |m| + |g|."""
     plain = beta * m + (1 - beta) * g
-    return Tracked(plain.value, plain.error + (g - m).error + m.u * (np.abs(m.value) + np.abs(g.value)), m.u)
+    return WithError(plain.value, plain.error + (g - m).error + m.u * (np.abs(m.value) + np.abs(g.value)), m.u)
 
 
-def _tracked(s: Setting) -> tuple[Tracked, list[Tracked | None]]:
-    w, *gradients = (None if a is None else Tracked.exact(a, s.u) for a in s.arrays)
+def _tracked(s: BoundInputs) -> tuple[WithError, list[WithError | None]]:
+    w, *gradients = (None if a is None else WithError.exact(a, s.u) for a in s.arrays)
     assert w is not None
     return w, gradients
 
 
-adam, adamw = partial(_adam, "Adam"), partial(_adam, "AdamW")
-adam_bound, adamw_bound = _adam_bound(decoupled=False), _adam_bound(decoupled=True)
+ROWS = (
+    Row(
+        "SGD",
+        by_hand(optim.SGD),
+        of_torch(torch.optim.SGD),
+        sgd,
+        sgd_bound,
+        NUMBERS,
+        formulas={"output": "b ← μ·b + (1 − τ)·g with g = ∇ + λ·w (b = g at first); w ← w − η·b"},
+        kind="optimizer",
+    ),
+    Row(
+        "Adam",
+        by_hand(optim.Adam),
+        of_torch(torch.optim.Adam),
+        partial(_adam, "Adam"),
+        _adam_bound(decoupled=False),
+        NEITHER,
+        formulas={"output": "m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)"},
+        kind="optimizer",
+    ),
+    Row(
+        "AdamW",
+        by_hand(optim.AdamW),
+        of_torch(torch.optim.AdamW),
+        partial(_adam, "AdamW"),
+        _adam_bound(decoupled=True),
+        NEITHER,
+        formulas={"output": "w ← (1 − η·λ)·w, then Adam's step with the bare gradient"},
+        kind="optimizer",
+    ),
+)

@@ -11,7 +11,7 @@ from parity.lanes import exact
 from parity.lanes.comparison import Difference, Mismatch
 from parity.lanes.reference import expect
 from parity.naming import explain
-from parity.rows.registry import Row
+from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
 DRAWS = 6

@@ -19,7 +19,7 @@ from parity.lanes.comparison import Aspect, Difference, Mismatch
 from parity.lanes.reference import Expected, expect
 from parity.lanes.trust import WEIGHED, trustworthy
 from parity.report import RowReport
-from parity.rows.registry import Row
+from parity.rows.row import Row
 from parity.running import classify as verdicts
 from parity.subjects import Declined, Implementation, ImplementationError
 

@@ -17,7 +17,7 @@ from parity.lanes.comparison import Difference, Mismatch
 from parity.lanes.reference import expect
 from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport
-from parity.rows.registry import Row
+from parity.rows.row import Row
 from parity.running.classify import classified, told
 from parity.running.fuzz import fuzz
 from parity.running.lane import Known, LaneSearch, differences_of

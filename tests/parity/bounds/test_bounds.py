@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import parity
 from numpy_cnn import ops
 from parity.bounds.derived import FUNCTION_ERROR, SQRT_ERROR, gamma
-from parity.bounds.running import Tracked
+from parity.bounds.running import WithError
 from parity.rows.registry import ROWS
 
 U = 2.0**-24
@@ -59,9 +59,9 @@ def test_running_error_bounds_single_precision(operations: list[str], seed: int)
     generator = np.random.default_rng(seed)
     values = generator.standard_normal(len(operations) + 1).astype(np.float32)
     single = values[0]
-    tracked = Tracked.exact(np.asarray(float(values[0])), U)
+    tracked = WithError.exact(np.asarray(float(values[0])), U)
     for sign, value in zip(operations, values[1:], strict=True):
-        other = Tracked.exact(np.asarray(float(value)), U)
+        other = WithError.exact(np.asarray(float(value)), U)
         with np.errstate(all="ignore"):
             match sign:
                 case "+":

@@ -12,7 +12,8 @@ from parity.cases.primitives import composite, integers
 from parity.lanes.reference import expect
 from parity.lanes.trust import LEAST_CASES, LEAST_SHARE, WEIGHED, too_few, trustworthy
 from parity.report import RowReport
-from parity.rows.registry import ROWS, Row
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
 from parity.running.row import run_row
 from parity.subjects import adapt
 

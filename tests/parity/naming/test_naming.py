@@ -17,9 +17,9 @@ from parity.lanes.reference import expect
 from parity.naming import Explained, explain
 from parity.naming.catalogue import explanations_of
 from parity.naming.explanation import Explanation, NoAnswer, Question
-from parity.naming.formulas import formula
 from parity.naming.observed import agree
-from parity.rows.registry import ROWS, Row
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
 from parity.running.sandbox import sandboxed
 from parity.subjects import adapt
 
@@ -56,7 +56,7 @@ def test_a_flipped_kernel_is_named_with_the_formula_it_contradicts() -> None:
     assert (failure.quantity, failure.explanation, failure.verdict) == ("grad_input", "kernel-flipped", "bug")
     assert failure.diagnosis.startswith("the kernel is flipped along both axes")
     assert "to the bit" in failure.diagnosis
-    assert failure.formula == formula("conv2d", "grad_input")
+    assert failure.formula == ROWS["conv2d"].formulas["grad_input"]
     assert f"this contradicts {failure.formula}" in str(failure)
     (told,) = report.to_json()["rows"][0]["failures"]
     assert (told["explanation"], told["formula"]) == ("kernel-flipped", failure.formula)
@@ -200,4 +200,4 @@ def test_every_quantity_of_every_row_has_a_formula() -> None:
         lane = row.lanes[0]
         for _ in range(10 * (name != "SimpleCNN")):  # a network is explained by its layers
             expected = expect(row, draw_plainly(row.strategy(lane=lane), generator)[0], lane)
-            assert all(formula(name, quantity) for quantity in expected.theirs), (name, [*expected.theirs])
+            assert all(row.formulas.get(quantity) for quantity in expected.theirs), (name, [*expected.theirs])

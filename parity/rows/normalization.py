@@ -1,20 +1,43 @@
-"""How far a normalization may be from the exact result.
+"""Normalizations: a row for each."""
 
-Nothing is assumed about the order of operations but this: μ is a sum and a division; σ² comes from deviations
-(two passes) or from Welford's updates, and not from Σ x² − m·μ²; what is cancelled afterwards may be x − μ, or
-x·α and μ·α with α = w/√(σ² + ε), as torch has it: y = x·α + (b − μ·α). The second rounds numbers as large as
-|μ|/√(σ² + ε), and so does the rounding of μ itself, so every bound carries that factor.
-
-Source: T. Chan, G. Golub and R. LeVeque, Algorithms for Computing the Sample Variance (1983), for σ²; N. Higham,
-Accuracy and Stability of Numerical Algorithms (2nd ed., 2002), chapters 1 and 3.
-"""
-
+import math
 from typing import NamedTuple
 
 import numpy as np
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+from hypothesis import strategies as st
 
-from parity.bounds.derived import SQRT_ERROR, Allowed, Setting, copies, gamma
+from numpy_cnn import ops
+from parity.bounds.derived import SQRT_ERROR, BoundInputs, ErrorBounds, copies, gamma
+from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.primitives import booleans, composite, integers, sampled
+from parity.cases.sizes import numbers
 from parity.cases.torch_op import Array
+from parity.rows.row import INEXACT, Row
+
+EPSILONS = (1e-5, 1e-3, 0.1, 1.0)
+
+
+@composite
+def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
+    """Rows, sequences, images and volumes, in training and out of it, near 0 and far from it."""
+    training = draw(booleans)
+    samples, channels = draw(integers(0 if lane == "structure" else 1, 8)), draw(integers(1, 3))
+    around = [draw(integers(1, 3)) for _ in range(draw(integers(0, 3)))]
+    if training and samples * math.prod(around) == 1:
+        samples = 2  # one number has no variance, and torch rejects it
+    has_statistics = draw(booleans) or not training
+    each = (channels,)
+    arrays = (
+        ArraySpec("input", (samples, channels, *around), draw(sampled(["real", "shifted"]))),
+        ArraySpec("running_mean", each if has_statistics else None),
+        ArraySpec("running_var", each if has_statistics else None, "weights"),
+        ArraySpec("weight", each if draw(booleans) else None),
+        ArraySpec("bias", each if draw(booleans) else None),
+    )
+    options = {"training": training, "momentum": draw(sampled([0.1, 0.5])), "eps": draw(sampled(EPSILONS))}
+    return Case("batch_norm", arrays, options, *numbers(draw))
+
 
 # Roundings of x̂, of y and of dx beyond those of the sums: subtractions, products, and α folded or taken apart.
 STEPS = 6
@@ -30,7 +53,7 @@ class _Normalized(NamedTuple):
     of_mean: Array  # of the deviations' mean, which is 0 on paper, as a multiple of √(σ² + ε)
 
 
-def batch_norm(s: Setting) -> Allowed:
+def batch_norm_bound(s: BoundInputs) -> ErrorBounds:
     """y = w·x̂ + b; in training dx = w·r·(dy − mean dy − x̂·mean(dy·x̂)), each part with its error."""
     x, _, _, weight, bias = s.arrays
     assert x is not None
@@ -40,12 +63,12 @@ def batch_norm(s: Setting) -> Allowed:
     xhat, of_xhat, r, rho, of_mean = _normalized(s, x, axes, count)
     w = np.ones(()) if weight is None else _along(np.abs(weight), x)
     b = np.zeros(()) if bias is None else _along(np.abs(bias), x)
-    of_y = w * of_xhat + gamma(STEPS, s.u) * b
+    err_y = w * of_xhat + gamma(STEPS, s.u) * b
 
     size, hat = np.abs(s.dy), np.abs(xhat)
     db, dw = (np.abs(part.sum(axis=axes, keepdims=True)) for part in (s.dy, s.dy * xhat))
-    of_db = gamma(count, s.u) * size.sum(axis=axes, keepdims=True)
-    of_dw = (size * (of_xhat + gamma(count + 2, s.u) * (hat + of_xhat))).sum(axis=axes, keepdims=True)
+    err_db = gamma(count, s.u) * size.sum(axis=axes, keepdims=True)
+    err_dw = (size * (of_xhat + gamma(count + 2, s.u) * (hat + of_xhat))).sum(axis=axes, keepdims=True)
     part, of_part = size, gamma(STEPS, s.u) * size
     if s.options["training"]:
         part = np.abs(
@@ -54,21 +77,21 @@ def batch_norm(s: Setting) -> Allowed:
             - xhat * (s.dy * xhat).sum(axis=axes, keepdims=True) / count
         )
         # Whoever goes back through σ² and μ one by one meets Σ (x − μ), which is 0 on paper: `of_mean`.
-        carried = of_db + hat * of_dw + (of_xhat + of_mean) * (dw + of_dw)
+        carried = err_db + hat * err_dw + (of_xhat + of_mean) * (dw + err_dw)
         of_part = (
-            of_part + carried / count + gamma(STEPS, s.u) * (db + of_db + (hat + of_xhat) * (dw + of_dw)) / count
+            of_part + carried / count + gamma(STEPS, s.u) * (db + err_db + (hat + of_xhat) * (dw + err_dw)) / count
         )
     dx = w * r * ((1 + rho) * of_part + (rho + gamma(STEPS, s.u)) * part)
-    return np.broadcast_to(of_y, x.shape), (
+    return np.broadcast_to(err_y, x.shape), (
         np.broadcast_to(dx, x.shape),
         None,
         None,
-        None if weight is None else of_dw.reshape(weight.shape),
-        None if bias is None else of_db.reshape(bias.shape),
+        None if weight is None else err_dw.reshape(weight.shape),
+        None if bias is None else err_db.reshape(bias.shape),
     )
 
 
-def _normalized(s: Setting, x: Array, axes: tuple[int, ...], count: int) -> _Normalized:
+def _normalized(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> _Normalized:
     """Errors of μ, σ² and r, each from the one before."""
     eps = s.options["eps"]
     if s.options["training"]:
@@ -101,3 +124,21 @@ def _normalized(s: Setting, x: Array, axes: tuple[int, ...], count: int) -> _Nor
 def _along(channels: Array, x: Array) -> Array:
     """One number a channel, to be broadcast against x (N, C, …)."""
     return channels.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+ROWS = (
+    Row(
+        "batch_norm",
+        ops.batch_norm,
+        F.batch_norm,
+        batch_norm,
+        batch_norm_bound,
+        INEXACT,
+        formulas={
+            "output": "y = w·(x − μ)/√(σ² + ε) + b, μ and σ² over all axes but the channels",
+            "grad_input": "dx = w/√(σ² + ε)·(dy − mean(dy) − x̂·mean(dy·x̂)) in training",
+            "grad_weight": "dw = Σ dy·x̂ over all axes but the channels",
+            "grad_bias": "db = Σ dy over all axes but the channels",
+        },
+    ),
+)

@@ -1,0 +1,98 @@
+"""Pooling: a row for each."""
+
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+from hypothesis import strategies as st
+
+from numpy_cnn import ops
+from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
+from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.primitives import booleans, composite, integers
+from parity.cases.sizes import images, numbers, pair
+from parity.rows.convolution import Window
+from parity.rows.row import Row
+
+
+@composite
+def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
+    """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
+    kernel, stride, dilation = draw(integers(1, 7)), draw(integers(1, 4)), draw(integers(1, 3))
+    span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
+    # In ceil_mode even the only window may lack pixels, fewer than the stride.
+    padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))
+    padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
+    if dilation > padded - 2 * padding:
+        padding = 0  # else a window could step over the whole image, which max_pool2d rejects
+    return Window(padded - 2 * padding, kernel, stride, padding, dilation)
+
+
+@composite
+def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
+    ceil_mode = draw(booleans)
+    rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode))
+    kernel = pair(draw, rows.kernel, columns.kernel)
+    options: dict[str, Any] = {
+        "kernel_size": kernel,
+        "stride": pair(draw, rows.stride, columns.stride),
+        "padding": pair(draw, rows.padding, columns.padding),
+        "dilation": pair(draw, rows.dilation, columns.dilation),
+        "ceil_mode": ceil_mode,
+    }
+    if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
+        options["stride"] = None
+    channels = draw(integers(1, 3))
+    samples = images(draw, lane, channels * rows.size * columns.size)
+    image = ArraySpec("input", (samples, channels, rows.size, columns.size))
+    return Case("max_pool2d", (image,), options, *numbers(draw))
+
+
+def meets_pixels(case: Case) -> bool:
+    """Whether each window meets a pixel: otherwise torch answers −∞ with an index outside the plane.
+
+    Its backward then writes to the next plane, or past the buffer (pytorch#114216).
+    """
+    o, size = case.options, case.arrays[0].shape
+    assert size is not None
+    for axis in (0, 1):
+        kernel, stride, padding, dilation = (
+            value if isinstance(value, int) else value[axis]
+            for value in (o["kernel_size"], o["stride"] or o["kernel_size"], o["padding"], o["dilation"])
+        )
+        pixels = size[axis - 2]
+        over = pixels + 2 * padding - dilation * (kernel - 1) - 1
+        last = -(-over // stride) if o["ceil_mode"] else over // stride
+        if o["ceil_mode"] and last * stride >= pixels + padding:
+            last -= 1  # torch leaves out a window that begins behind the image
+        starts = (p * stride - padding for p in range(last + 1))
+        if not all(any(0 <= start + i * dilation < pixels for i in range(kernel)) for start in starts):
+            return False
+    return True
+
+
+def max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
+    """y is a selection. dx adds up the windows that a pixel has won: kh·kw at most."""
+    y, pullback = s.op(*s.arrays, **s.options)
+    kernel = s.options["kernel_size"]
+    taps = kernel**2 if isinstance(kernel, int) else kernel[0] * kernel[1]
+    (dx,) = pullback(np.abs(s.dy))
+    return np.zeros_like(y), (gamma(taps, s.u) * dx,)
+
+
+ROWS = (
+    Row(
+        "max_pool2d",
+        ops.max_pool2d,
+        F.max_pool2d,
+        max_pool2d,
+        max_pool2d_bound,
+        formulas={
+            "output": "y[n,c,p,q] = max_(i,j) x[n, c, p·s − pad + i·d, q·s − pad + j·d], x = −∞ outside the image",
+            "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] over the windows whose first maximum is (h,v)",
+        },
+        selects=True,
+        sound=meets_pixels,
+    ),
+)

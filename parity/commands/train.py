@@ -1,14 +1,25 @@
-"""`train`: whole training runs of both backends, step by step."""
+"""`train`: both backends in training, step by step."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, OptimizerConfig
 from numpy_cnn.common.spec.errors import UserError
 
+if TYPE_CHECKING:
+    from parity.report.training_run import Step, TrainingReport
+
+HEADER = "   step   loss numpy_cnn   loss torch_cnn   drift     one ulp   update error / allowed"
+
 
 @dataclass(frozen=True)
 class Train:
-    """Train numpy_cnn and torch_cnn side by side in float64, and compare losses and parameters."""
+    """Train numpy_cnn and torch_cnn side by side and compare every step.
+
+    Each update is compared from equal weights, so an error is found in its step and its parameter. The drift of
+    the free runs is printed beside that of two PyTorch runs which start one unit in the last place (ulp) apart.
+    """
 
     dataset: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
@@ -16,47 +27,72 @@ class Train:
     steps: int = 200
     """Training steps."""
     batch_size: int = 64
-    """Images a step."""
+    """Images per step."""
     seed: int = 0
     """Of the initial parameters and of the batches."""
+    dtype: Literal["float32", "float64"] = "float64"
+    """Precision of both backends."""
+    plot: Path | None = None
+    """File for a picture of both drifts, as PNG."""
 
     def run(self) -> int:
-        """Print some steps and the distances at the end; the exit code."""
+        """Print some steps, the worst update of each parameter, and the verdict; the exit code."""
         if min(self.steps, self.batch_size) < 1 or self.seed < 0:
             raise UserError(
                 f"--steps and --batch-size must be at least 1 and --seed not negative, got {self.steps}, "
                 f"{self.batch_size} and {self.seed}"
             )
         from numpy_cnn.common.data import IMAGE_SIZES, fit, load
-        from parity.api.training import Step, compare_training
+        from parity.api.lockstep import train_in_lockstep
+        from parity.report.training_run import TrainingReport
 
         architecture = self.network.architecture(IMAGE_SIZES[self.dataset.data])
         dataset = load(self.dataset.data, self.dataset.data_dir, download=self.dataset.download)
         dataset, note = fit(dataset, architecture.image_size, architecture.classes)
         if note:
             print(note)
-        images, labels = dataset.train.images, dataset.train.labels
-        print("   step   loss numpy_cnn           loss torch_cnn           difference", flush=True)
-        run = compare_training(
+        print(HEADER, flush=True)
+        steps = []
+        for step in train_in_lockstep(
             architecture,
             self.optimization,
-            images,
-            labels,
+            dataset.train.images,
+            dataset.train.labels,
             batch_size=self.batch_size,
             steps=self.steps,
             seed=self.seed,
+            dtype=self.dtype,
+        ):
+            steps.append(step)
+            if step.number in (1, 2, 5, 10, 20, 50, self.steps) or step.number % 100 == 0:
+                print(_line(step), flush=True)
+        report = TrainingReport(self.dtype, tuple(steps))
+        _print_verdict(report)
+        if self.plot is not None:
+            from parity.report.drift import draw_drift
+
+            draw_drift(report, f"{self.network.arch}, {self.optimization.optimizer}, {self.dtype}", self.plot)
+            print(f"wrote {self.plot}")
+        return 0 if report.ok else 1
+
+
+def _line(step: "Step") -> str:
+    worst = max(step.fractions, key=lambda name: step.fractions[name])
+    return (
+        f"{step.number:7}   {step.numpy_loss:.10f}     {step.torch_loss:.10f}     {step.drift:.1e}   "
+        f"{step.ulp_drift:.1e}   {step.fractions[worst]:.2g} {worst}"
+    )
+
+
+def _print_verdict(report: "TrainingReport") -> None:
+    print("worst update from equal weights, as a fraction of what is allowed (at most 1 agrees):")
+    for name, fraction in report.worst.items():
+        print(f"  {name:14} {fraction:.2g}")
+    departure = report.departure
+    if departure is None:
+        print(f"the backends agree in each of {len(report.steps)} steps")
+    else:
+        print(
+            f"the backends DISAGREE: from equal weights, step {departure.step} updates {departure.parameter} with "
+            f"{departure.fraction:.2g} times the error allowed"
         )
-        for number, item in enumerate(run, start=1):
-            if not isinstance(item, Step):
-                fractions = item.fractions()
-                break
-            if number in (1, 2, 5, 10, 20, 50, self.steps) or number % 100 == 0:
-                print(
-                    f"{number:7}   {item.numpy:.17f}     {item.torch:.17f}     {abs(item.numpy - item.torch):.1e}"
-                )
-        print("distance at the end, as a fraction of what roundoff explains (at most 1 agrees):")
-        for name, fraction in fractions.items():
-            print(f"  {name:14} {fraction:.2g}")
-        agree = max(fractions.values()) <= 1
-        print("the runs agree" if agree else "the runs DISAGREE")
-        return 0 if agree else 1

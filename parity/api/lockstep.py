@@ -1,0 +1,129 @@
+"""Both backends in training, compared step by step: in lockstep from equal weights, and running freely.
+
+In lockstep, every step of numpy_cnn starts from the parameters and the optimizer state that torch_cnn had before
+its own step, so an error shows in the step and in the parameter where it is made and is never carried on.
+
+How far two right steps may be apart follows from the step itself. A float32 step of PyTorch from the same weights
+departs from its float64 step by roundoff of 2⁻²⁴, magnified by whatever the step does to it (a division by √v,
+say), and by 2⁻²⁴ of the weight itself at least, since the sum is rounded. A float32 step of numpy_cnn may depart
+from that float64 step equally far; a float64 step starts with roundoff of 2⁻⁵³, so it may depart 2⁻²⁹ as far.
+
+Running freely, two right runs drift apart all the same: each step magnifies the roundoff of those before. How far
+shows in a second run of PyTorch that starts with each weight of the first layer one unit in the last place (ulp)
+larger. Where the two drifts coincide, parity is as good as it can be.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+import numpy_cnn.backend
+import torch_cnn.backend
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.backend import Array, Backend
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.initial import initial_parameters
+from parity.cases.case import Dtype
+from parity.cases.torch_op import one_thread
+from parity.report.training_run import Step
+
+# Another right step takes its sums in another order, so its error may be larger than PyTorch's by a small factor.
+# The worst of 16,000 steps (--arch tiny, edge, simple, hidden; adam, sgd; both precisions) reached 2.5.
+MARGIN = 8
+SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoff
+
+
+def train_in_lockstep(
+    architecture: Architecture,
+    optimizer: OptimizerConfig,
+    images: Array,
+    labels: Array,
+    *,
+    batch_size: int,
+    steps: int,
+    seed: int = 0,
+    dtype: Dtype = "float64",
+) -> Iterator[Step]:
+    """Train both backends on the same batches and yield each step as it is done.
+
+    Args:
+        architecture: the network.
+        optimizer: its step size stays at the schedule's first.
+        images: (N, C, H, W).
+        labels: (N,), class indices.
+        batch_size: images per step, drawn with replacement.
+        steps: how many.
+        seed: of the initial parameters and of the batches.
+        dtype: the precision that is compared.
+    """
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    precision = np.dtype(dtype)
+    start = initial_parameters(architecture, seed, precision)
+
+    def make(kind: type[Backend], of: np.dtype, parameters: Mapping[str, Array] = start) -> Backend:
+        own = {name: array.astype(of) for name, array in parameters.items()}
+        return kind(architecture, own, optimizer)
+
+    with one_thread():
+        torch_run, numpy_run = (
+            make(torch_cnn.backend.Backend, precision),
+            make(numpy_cnn.backend.Backend, precision),
+        )
+        first = architecture.trained[0]
+        nudged = start | {first: np.nextafter(start[first], np.inf, dtype=precision)}
+        ulp_run = make(torch_cnn.backend.Backend, precision, nudged)
+        candidate = make(numpy_cnn.backend.Backend, precision)
+        referee, rounded = make(torch_cnn.backend.Backend, double), make(torch_cnn.backend.Backend, single)
+        generator = np.random.default_rng([seed, 1])
+        lr = optimizer.step_size(0.0)
+        margin = MARGIN * (DOUBLE / SINGLE if precision == double else 1.0)
+        for number in range(1, steps + 1):
+            batch = generator.integers(0, len(images), batch_size)
+            x, y = images[batch].astype(precision), labels[batch]
+
+            for backend in (candidate, referee, rounded):
+                _take_over(backend, torch_run)
+            numpy_loss, _ = numpy_run.train_step(x, y, lr)
+            torch_loss, _ = torch_run.train_step(x, y, lr)
+            for backend, of in (
+                (ulp_run, precision),
+                (candidate, precision),
+                (referee, double),
+                (rounded, single),
+            ):
+                backend.train_step(x.astype(of), y, lr)
+            truth, ours, theirs = referee.parameters(), candidate.parameters(), rounded.parameters()
+            yield Step(
+                number,
+                numpy_loss,
+                torch_loss,
+                {
+                    name: _distance(ours[name], truth[name]) / (margin * _roundoff(theirs[name], truth[name]))
+                    for name in architecture.trained
+                },
+                max(_distance(numpy_run.parameters()[n], torch_run.parameters()[n]) for n in start),
+                max(_distance(ulp_run.parameters()[n], torch_run.parameters()[n]) for n in start),
+            )
+
+
+def _take_over(backend: Backend, other: Backend) -> None:
+    """Give `backend` the parameters and the optimizer state of `other`, in place and in its own precision.
+
+    Before the first step neither side has a state.
+    """
+    for own, theirs in (
+        (backend.parameters(), other.parameters()),
+        (backend.optimizer_state(), other.optimizer_state()),
+    ):
+        for name, array in own.items():
+            array[...] = theirs[name]
+
+
+def _distance(a: Array, b: Array) -> float:
+    return float(np.abs(a.astype(np.float64) - b).max(initial=0.0))
+
+
+def _roundoff(single: Array, double: Array) -> float:
+    """What rounding to float32 does to an update: measured, and half a unit of the largest weight at least."""
+    smallest = float(np.finfo(np.float32).tiny)
+    return max(_distance(single, double), SINGLE * float(np.abs(double).max(initial=0.0)), smallest)

@@ -1,0 +1,140 @@
+"""Training in lockstep: right backends agree at every step, and a mistake is found in its step and parameter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numpy_cnn.backend
+import torch_cnn.backend
+from numpy_cnn import ops, optim
+from numpy_cnn.arguments import Array, Pullback
+from numpy_cnn.common.data import load
+from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.backend import Backend
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.initial import initial_parameters
+from parity.__main__ import main
+from parity.api.lockstep import train_in_lockstep
+from parity.cases.case import Dtype
+from parity.report.training_run import Departure, TrainingReport
+
+ADAM, SGD = OptimizerConfig(), OptimizerConfig("sgd", momentum=0.9, nesterov=True)
+
+
+def digits(architecture: Architecture) -> tuple[Array, Array]:
+    train = load("digits").train
+    chosen = train.labels < architecture.classes
+    images = train.images[chosen]
+    return (images[:, :, :4, :4] if architecture.image_size == (4, 4) else images), train.labels[chosen]
+
+
+def run(arch: Preset, optimizer: OptimizerConfig, steps: int, dtype: Dtype = "float64") -> TrainingReport:
+    architecture = preset(arch, image_size=None if arch == "tiny" else (8, 8))
+    taken = train_in_lockstep(
+        architecture, optimizer, *digits(architecture), batch_size=16, steps=steps, seed=3, dtype=dtype
+    )
+    report = TrainingReport(dtype, tuple(taken))
+    assert [step.number for step in report.steps] == [*range(1, steps + 1)]
+    assert list(report.worst) == architecture.trained
+    return report
+
+
+@pytest.mark.parametrize("arch", ["simple", "hidden", "tiny", "edge"])
+@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_both_backends_take_the_same_steps(arch: Preset, optimizer: OptimizerConfig, dtype: Dtype) -> None:
+    report = run(arch, optimizer, 30, dtype)
+    assert report.ok
+    assert 0 < max(report.worst.values()) <= 1
+    assert all(0 < step.ulp_drift < 1e-3 for step in report.steps)
+    assert report.steps[-1].numpy_loss == pytest.approx(report.steps[-1].torch_loss, rel=1e-5)  # printed only
+
+
+@pytest.mark.parametrize("mistake", [1 + 1e-6, 1.001])
+def test_a_step_size_slightly_off_is_seen(monkeypatch: pytest.MonkeyPatch, mistake: float) -> None:
+    right = optim.Adam.step
+
+    def wrong(self: optim.Adam, gradients: dict[str, Array]) -> None:
+        lr, self.lr = self.lr, self.lr * mistake
+        right(self, gradients)
+        self.lr = lr
+
+    monkeypatch.setattr(optim.Adam, "step", wrong)
+    report = run("hidden", ADAM, 3)
+    assert report.departure is not None
+    assert report.departure.step == 1
+    assert report.departure.fraction > 10
+
+
+def test_a_mistake_is_found_in_its_layer_and_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient of fc1.weight is off by one part in a million from the fourth step on."""
+    right, calls = ops.linear, {"fc1": 0}
+
+    def wrong(input: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
+        y, pullback = right(input, weight, bias)
+
+        def off(dy: Array, **wanted: object) -> tuple[Array | None, ...]:
+            dx, dw, db = pullback(dy, **wanted)
+            if weight.shape[0] == 128:
+                calls["fc1"] += 1
+                dw = dw * (1 + 1e-6 * (calls["fc1"] > 6))  # two runs of numpy_cnn take each step
+            return dx, dw, db
+
+        return y, off
+
+    monkeypatch.setattr(ops, "linear", wrong)
+    departure = run("hidden", OptimizerConfig("sgd"), 5).departure
+    assert isinstance(departure, Departure)
+    assert (departure.step, departure.parameter) == (4, "fc1.weight")
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+def test_a_run_moves_between_the_backends(optimizer: OptimizerConfig) -> None:
+    """Ten steps here and ten there end where twenty in one place end, but for the drift of one ulp."""
+    architecture = preset("hidden", image_size=(8, 8))
+    images, labels = digits(architecture)
+    batches = [np.random.default_rng(number).integers(0, len(images), 16) for number in range(20)]
+    start = initial_parameters(architecture, 0, np.float64)
+
+    def trained(*kinds: type[Backend], begin: dict[str, Array] = start) -> dict[str, Array]:
+        parameters, state = {name: array.copy() for name, array in begin.items()}, None
+        for number, kind in enumerate(kinds):
+            backend = kind(architecture, parameters, optimizer, state)
+            share = 20 // len(kinds)
+            for batch in batches[number * share : (number + 1) * share]:
+                backend.train_step(images[batch].astype(np.float64), labels[batch], 0.01)
+            parameters = {name: array.copy() for name, array in backend.parameters().items()}
+            state = {name: array.copy() for name, array in backend.optimizer_state().items()}
+        return parameters
+
+    numpy, torch = numpy_cnn.backend.Backend, torch_cnn.backend.Backend
+    whole = trained(torch)
+    apart = trained(torch, begin=start | {"conv1.weight": np.nextafter(start["conv1.weight"], np.inf)})
+
+    def distance(a: dict[str, Array], b: dict[str, Array]) -> float:
+        return max(float(np.abs(a[name] - b[name]).max()) for name in a)
+
+    for mixed in ((numpy, torch), (torch, numpy), (numpy,)):
+        assert distance(trained(*mixed), whole) <= 16 * distance(apart, whole), mixed
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "drift.png"
+    assert main(["train", "--steps", "3", "--arch", "simple", "--plot", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "the backends agree in each of 3 steps\n" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_reports_the_first_departure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = optim.SGD.step
+    monkeypatch.setattr(
+        optim.SGD, "step", lambda self, gradients: right(self, gradients | {"fc1.bias": gradients["fc1.bias"] * 2})
+    )
+    assert main(["train", "--steps", "2", "--arch", "simple", "--optimizer", "sgd"]) == 1
+    assert "the backends DISAGREE: from equal weights, step 1 updates fc1.bias with " in capsys.readouterr().out

@@ -116,6 +116,7 @@ def mistake(name: str) -> Shown:
     from parity.exam import PLANTED
     from parity.exam.exam import SPEAK_FOR_THEMSELVES, first_failure
     from parity.naming import explain
+    from parity.report.sentences import diagnosis
     from parity.rows.registry import ROWS
     from parity.running.sandbox import sandboxed
     from parity.subjects import adapt
@@ -131,13 +132,13 @@ def mistake(name: str) -> Shown:
     with sandboxed():
         explained = [explain(row, adapt(entry.op), caught.lane, quantity) for quantity in quantities]
     sentences = {
-        quantity: f"{'' if found.always else 'where it fails, '}{found.explanation.sentence}"
+        quantity: f"{'' if found.always else 'where it fails, '}{found.sentence}"
         for quantity, found in zip(quantities, explained, strict=True)
         if found is not None
     }
     first, different = caught.differences[0], {*sentences.values()}
     if not sentences and first.aspect in SPEAK_FOR_THEMSELVES:
-        different = {re.sub(r": \d+ of \d+ wrong.*", "", first.message)}
+        different = {diagnosis(first)}
     told = "; ".join(f"{quantity}: {sentence}" for quantity, sentence in sentences.items())
     if len(different) < 2:
         told = next(iter(different), "no name: nothing that is searched reproduces it")

@@ -27,4 +27,4 @@ def test_row(name: str, lane: Lane, cases: int) -> None:
         for _ in range(cases):
             case, _ = draw_plainly(row.strategy(lane=lane), generator)
             _, differences = differences_of(row, row.op, lane, case)
-            assert not differences, f"{case}: {differences[0].message}"
+            assert not differences, f"{case}: {differences[0].fact}"

@@ -16,8 +16,11 @@ import numpy as np
 
 from parity.cases.case import ArraySpec, Case
 from parity.cases.torch_op import Array
-from parity.lanes.comparison import Difference, same_form, told
+from parity.lanes.comparison import same_form, summarize_mismatch
+from parity.lanes.errors import error_fact
+from parity.lanes.facts import Difference, NotTheDerivative
 from parity.report import Failure, Report, RowReport
+from parity.report.sentences import diagnosis
 from parity.running.sandbox import sandboxed
 from parity.subjects import ImplementationError, adapt
 
@@ -101,7 +104,7 @@ def check_gradients(
                         _report(row, case, difference, implementation.place(quantity))
                 row.lanes["bound"] = row.lanes.get("bound", 0) + 1
         except ImplementationError as error:
-            _report(row, case, Difference("output", str(error), aspect="raised"), implementation.place("output"))
+            _report(row, case, Difference("output", error_fact(error)), implementation.place("output"))
     row.notes += [n for n in implementation.notes if n not in row.notes]
     return report
 
@@ -143,9 +146,8 @@ def _compare(
     row.quantities[quantity] = max(row.quantities.get(quantity, 0.0), worst)
     if worst <= 1:
         return []
-    how = "the complex step" if complex_step else "central differences"
-    message = f"{told(np.asarray(got), truth, fraction > 1)} by {how}; error {worst:.3g} of its bound"
-    return [Difference(quantity, message)]
+    values = summarize_mismatch(np.asarray(got), truth, fraction > 1)
+    return [Difference(quantity, NotTheDerivative(values, worst, complex_step))]
 
 
 def _central(along: Any, array: Array, place: int, size: float) -> tuple[float, float]:
@@ -181,12 +183,7 @@ def _report(row: RowReport, case: Case, difference: Difference, place: str | Non
     """The first failure of each quantity."""
     if any(failure.quantity == difference.quantity for failure in row.failures):
         return
-    row.failures.append(
-        Failure(
-            row.name, difference.quantity, "bound", case, difference.message, difference.wrong_side,
-            difference.verdict, difference.aspect, place,
-        )
-    )  # fmt: skip
+    row.failures.append(Failure(row.name, "bound", case, difference, diagnosis(difference), place))
 
 
 def _note(row: RowReport, sentence: str) -> None:

@@ -114,6 +114,7 @@ def replayed(saved: "Saved") -> tuple[str, list[str]]:
 
 def _differences(saved: "Saved") -> Iterator[str]:
     from parity.commands.loading import implementation_from
+    from parity.report.sentences import diagnosis
     from parity.rows.registry import ROWS
     from parity.running.row import run_case
     from parity.subjects import adapt
@@ -127,4 +128,4 @@ def _differences(saved: "Saved") -> Iterator[str]:
     op.timeout = how.timeout
     row = row_of(saved.row, op, how)
     for difference in run_case(row, op, saved.lane, saved.case, supports=how.supports, accept=how.accept):
-        yield f"{row.name}: {difference.quantity}: {difference.message}"
+        yield f"{row.name}: {difference.quantity}: {diagnosis(difference)}"

@@ -14,7 +14,7 @@ from parity.commands.implementation_flags import ImplementationFlags, check_flag
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
-    from parity.lanes.comparison import Difference
+    from parity.lanes.facts import Difference
     from parity.report.rerun import RerunFlags
     from parity.rows.row import Row
 

@@ -1,34 +1,55 @@
-"""Scripts for breaches of purity: what was there before a call, and what is there after it."""
+"""Scripts for breaches of purity: what an array holds before a call, and what after it."""
 
-from parity.diagnosis.call_forms import Way
+from parity.diagnosis.call_forms import CallForm
+from parity.lanes.facts import (
+    ArgumentOverwritten,
+    CacheShared,
+    Fact,
+    GradientAccumulates,
+    OutputOverwritten,
+    OutputShared,
+    SecondCallRaised,
+    SharedState,
+    StaleSecondCall,
+)
+from parity.lanes.structure import SCRIBBLE
 
-SPOILT = 77
 
-
-def breach_lines(message: str, way: Way, gradient: str, arrays: dict[str, str]) -> list[str] | None:
-    """Lines that set `before` and `after`, which should be equal; None for a breach of another kind.
+def breach_lines(fact: Fact, form: CallForm, gradient: str, arrays: dict[str, str]) -> list[str] | None:
+    """Lines that set `before` and `after`, which should be equal; None for a fact of another kind.
 
     Args:
-        message: of the difference.
-        way: how the implementation is called.
+        fact: what was found.
+        form: how the implementation is called.
         gradient: the expression of the gradient in question.
-        arrays: the names that the script has for the arguments, by torch's.
+        arrays: the script's names of the arguments, by torch's.
     """
-    held = {"the output": "y", "its cotangent": "dy"} | {f"the {torchs}": name for torchs, name in arrays.items()}
-    forward = [*way.forward]
-    who, wrote, what = message.partition(" wrote to ")
-    if wrote and what in held:
-        kept = f"before, after = np.array({held[what]}), {held[what]}"
-        return [kept, *forward] if who == "the forward" else [*forward, kept, way.backward]
-    if message.startswith(("another call", "the gradient accumulates", "called again")):
-        return [*forward, f"before = np.array({gradient})", f"after = {gradient}"]
-    if message.startswith("writing to a gradient"):
-        spoil = [f"gradient = {gradient}", "before = np.array(gradient)", f"gradient[...] = {SPOILT}"]
-        return [*forward, *spoil, f"after = {gradient}"]
-    other = [line.replace("y, ", "_, ", 1).replace("(x", "(x + 1", 1) for line in forward]
-    if message.startswith("the next call"):
-        return [*forward, "before, after = np.array(y), y", *other]
-    if message.startswith("a call on other numbers"):
-        other = [line.replace("pullback =", "_ =").replace("cache =", "_ =") for line in other]
-        return [*forward, f"before = np.array({gradient})", *forward, *other, f"after = {gradient}"]
-    return None
+    forward = [*form.forward]
+    match fact:
+        case ArgumentOverwritten(array, by):
+            watch = _before_and_after("dy" if array == "dy" else arrays[array])
+            return [watch, *forward] if by == "forward" else [*forward, watch, form.backward]
+        case OutputOverwritten():
+            return [*forward, _before_and_after("y"), form.backward]
+        case GradientAccumulates() | StaleSecondCall() | SecondCallRaised():
+            return [*forward, f"before = np.array({gradient})", f"after = {gradient}"]
+        case CacheShared():
+            scribble = [f"gradient = {gradient}", "before = np.array(gradient)", f"gradient[...] = {SCRIBBLE}"]
+            return [*forward, *scribble, f"after = {gradient}"]
+        case OutputShared():
+            return [*forward, "before, after = np.array(y), y", *_on_other_numbers(forward)]
+        case SharedState():
+            other = [
+                line.replace("pullback =", "_ =").replace("cache =", "_ =") for line in _on_other_numbers(forward)
+            ]
+            return [*forward, f"before = np.array({gradient})", *forward, *other, f"after = {gradient}"]
+        case _:
+            return None
+
+
+def _before_and_after(array: str) -> str:
+    return f"before, after = np.array({array}), {array}"
+
+
+def _on_other_numbers(forward: list[str]) -> list[str]:
+    return [line.replace("y, ", "_, ", 1).replace("(x", "(x + 1", 1) for line in forward]

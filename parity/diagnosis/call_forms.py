@@ -10,7 +10,7 @@ from parity.diagnosis.literals import keywords
 
 
 @dataclass(frozen=True)
-class Written:
+class ImportableCallable:
     """Names that a script can import, and what they stand for."""
 
     imports: tuple[str, ...]
@@ -24,8 +24,8 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to call it: the lines that set y, and the expression that gives the gradients."""
+class CallForm:
+    """One form to call it: the lines that set y, and the expression that gives the gradients."""
 
     forward: tuple[str, ...]
     backward: str
@@ -36,7 +36,7 @@ class Way:
         return [f"{self.backward}[{place}]", *([self.backward] if self.alone and place == 0 else [])]
 
 
-def written_of(op: Op, used: frozenset[str]) -> Written | None:
+def importable(op: Op, used: frozenset[str]) -> ImportableCallable | None:
     """What the script imports; None where it is not at the top level of a file.
 
     Args:
@@ -53,21 +53,23 @@ def written_of(op: Op, used: frozenset[str]) -> Written | None:
     names = tuple(f"my_{name}" if name in used else name for _, name in sources)
     told = [name if name == own else f"{own} as {name}" for name, (_, own) in zip(names, sources, strict=True)]
     imports = (f"sys.path.insert(0, {str(file.parent)!r})", f"from {file.stem} import {', '.join(told)}")
-    return Written(imports, names, parts)
+    return ImportableCallable(imports, names, parts)
 
 
-def ways(written: Written, arrays: list[str], options: dict[str, Any]) -> list[Way]:
+def call_forms(written: ImportableCallable, arrays: list[str], options: dict[str, Any]) -> list[CallForm]:
     """How an op, a pair or a class may be called with the arrays, by their names, and the options that it has."""
     name, *rest = written.names
     given = f"{', '.join(arrays)}{keywords(taken(written.parts[0], options))}"
     if rest:
-        return [Way((f"y, cache = {name}({given})",), f"{rest[0]}(dy, cache)", alone=True)]
+        return [CallForm((f"y, cache = {name}({given})",), f"{rest[0]}(dy, cache)", alone=True)]
     first, _, others = given.partition(", ")
-    layer = Way((f"layer = {name}({others})", f"y = layer.forward({first})"), "layer.backward(dy)", alone=True)
+    layer = CallForm(
+        (f"layer = {name}({others})", f"y = layer.forward({first})"), "layer.backward(dy)", alone=True
+    )
     return (
         [layer]
         if inspect.isclass(written.parts[0])
-        else [Way((f"y, pullback = {name}({given})",), "pullback(dy)")]
+        else [CallForm((f"y, pullback = {name}({given})",), "pullback(dy)")]
     )
 
 

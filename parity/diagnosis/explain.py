@@ -13,7 +13,8 @@ from parity.diagnosis.facets import facets
 from parity.diagnosis.script import script
 from parity.diagnosis.variations import varied
 from parity.lanes.bound import referee_and_bounds
-from parity.lanes.comparison import Difference, Quantities, quantities
+from parity.lanes.comparison import Quantities, quantities
+from parity.lanes.facts import Difference, Layout, layout_of
 from parity.lanes.reference import Expected, expect
 from parity.lanes.structure import LAYOUTS
 from parity.rows.row import Row
@@ -82,15 +83,11 @@ def _arrays(case: Case, expected: Expected) -> dict[str, Array]:
     return named | ({"dy": expected.dy} if has_gradients else {})
 
 
-def _by_layout(differences: list[Difference]) -> str | None:
-    for difference in differences:
-        for name in LAYOUTS:
-            if difference.message.startswith(f"with {name} arrays"):
-                return name
-    return None
+def _by_layout(differences: list[Difference]) -> Layout | None:
+    return next((layout for layout in map(layout_of, differences) if layout is not None), None)
 
 
-def _ours(op: Op, expected: Expected, layout: str | None) -> Quantities:
+def _ours(op: Op, expected: Expected, layout: Layout | None) -> Quantities:
     """What the implementation gives; of what it cannot give there is no entry."""
     inputs, dy = expected.inputs.private(), expected.dy.copy()
     if layout is not None:
@@ -168,8 +165,9 @@ def _varied(case: Case, difference: Difference, run: Callable[[Case], list[Diffe
 
 def _kind(difference: Difference) -> Kind:
     """Ties and special values are values; what was not computed is as good as raised."""
-    values = difference.aspect in ("values", "ties", "special", "layout")
-    return difference.quantity, "values" if values else difference.aspect.replace("time", "raised")
+    if difference.aspect in ("values", "ties", "special", "layout"):
+        return difference.quantity, "values"
+    return difference.quantity, "raised" if difference.aspect == "time" else difference.aspect
 
 
 def _largest(row: Row, lane: Lane, sampled: Sample, difference: Difference) -> Case | None:

@@ -10,11 +10,11 @@ from numpy_cnn.common.spec.architecture import Architecture
 from parity.cases.torch_op import Array, Op
 from parity.diagnosis import torch_lines
 from parity.diagnosis.breaches import breach_lines
-from parity.diagnosis.call_forms import Way, Written, taken, ways, written_of
+from parity.diagnosis.call_forms import CallForm, ImportableCallable, call_forms, importable, taken
 from parity.diagnosis.literals import keywords, literal
-from parity.lanes.comparison import Difference, Quantities
+from parity.lanes.comparison import Quantities
+from parity.lanes.facts import Difference, Layout, LayoutRefused, layout_of
 from parity.lanes.reference import Expected
-from parity.lanes.structure import LAYOUTS
 from parity.rows.row import Row
 
 MOST_LINES = 20
@@ -23,10 +23,10 @@ SHORT = {"input": "x", "weight": "w", "bias": "b"}
 USED = frozenset({"x", "w", "b", "y", "dy", "p", "t", "h", "np", "torch", "F", "sys", "yours", "theirs", "before"})
 # How a script lays an array out as the structure lane does.
 LAID = {
-    "Fortran-ordered": "{} = (np.asfortranarray(a) for a in ({}))",
-    "negatively strided": "{} = (np.flip(np.flip(a).copy()) for a in ({}))",
-    "non-contiguous": "{} = (np.repeat(a, 2, -1)[..., ::2] if a.ndim else a for a in ({}))",
-    "read-only": "for a in ({1}): a.flags.writeable = False",
+    Layout.FORTRAN: "{} = (np.asfortranarray(a) for a in ({}))",
+    Layout.REVERSED: "{} = (np.flip(np.flip(a).copy()) for a in ({}))",
+    Layout.STRIDED: "{} = (np.repeat(a, 2, -1)[..., ::2] if a.ndim else a for a in ({}))",
+    Layout.READ_ONLY: "for a in ({1}): a.flags.writeable = False",
 }
 
 
@@ -41,9 +41,9 @@ def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Q
     if sum(a.size for a in drawn) > MOST_NUMBERS:
         return None
     arrays = {SHORT.get(name, name): array for name, array in zip(inputs.names, inputs.arrays, strict=True)}
-    written = written_of(op, USED | set(arrays) | set(inputs.options))
+    written = importable(op, USED | set(arrays) | set(inputs.options))
     if row.kind == "optimizer":
-        lines = _of_optimizer(row, written, expected, ours)
+        lines = _of_optimizer(row, written, expected, difference, ours)
     elif row.kind == "network":
         lines = _of_network(written, expected, difference, ours)
     elif difference.aspect == "purity":
@@ -55,7 +55,7 @@ def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Q
 
 def _of_values(
     row: Row,
-    written: Written | None,
+    written: ImportableCallable | None,
     expected: Expected,
     difference: Difference,
     ours: Quantities,
@@ -70,18 +70,20 @@ def _of_values(
     if torchs is None:
         return None
     literals = _literals(arrays | _arrays_of(options), expected)
-    layout = next((name for name in LAYOUTS if difference.message.startswith(f"with {name} arrays")), None)
+    layout = layout_of(difference)
     comma = ", ".join([*(name for name, array in arrays.items() if array is not None), "dy"])
     # torch copies what it is given, and takes no negative strides: its half comes before the arrays are laid out.
     before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
     place = expected.inputs.names.index(of) if quantity != "output" else None
-    candidates = [] if written is None else _yours(ways(written, [*arrays], options), place)
-    refused = layout is not None and difference.verdict == "manners"  # it gave something for other layouts alone
+    candidates = [] if written is None else _yours(call_forms(written, [*arrays], options), place)
+    refused = isinstance(difference.fact, LayoutRefused)  # it returned something for other layouts only
     got = None if refused else ours.get(quantity)
     return _whole(written, before, candidates, [] if layout else torchs, got, difference)
 
 
-def _of_optimizer(row: Row, written: Written | None, expected: Expected, ours: Quantities) -> list[str] | None:
+def _of_optimizer(
+    row: Row, written: ImportableCallable | None, expected: Expected, difference: Difference, ours: Quantities
+) -> list[str] | None:
     w, *gradients = expected.inputs.arrays
     settings = expected.inputs.options
     kept = f"[{', '.join(map(literal, gradients))}]"
@@ -104,11 +106,11 @@ def _of_optimizer(row: Row, written: Written | None, expected: Expected, ours: Q
         candidates = [["own = {'w': w.copy()}", f"mine = {written.names[0]}(own{given})", steps]]
     elif written is not None:
         candidates = [[f"yours, _ = {written.names[0]}(w, *gradients, **settings)"]]
-    return _whole(written, before, candidates, torchs, ours.get("output"), Difference("output", ""))
+    return _whole(written, before, candidates, torchs, ours.get("output"), difference)
 
 
 def _of_network(
-    written: Written | None, expected: Expected, difference: Difference, ours: Quantities
+    written: ImportableCallable | None, expected: Expected, difference: Difference, ours: Quantities
 ) -> list[str] | None:
     inputs, quantity = expected.inputs, difference.quantity
     options = inputs.options
@@ -124,8 +126,8 @@ def _of_network(
     if written is not None:
         call = f"{written.names[0]}(x, *parameters, architecture=architecture, target=target)"
         before.append(f"architecture = {options['architecture']!r}")
-        way = Way((f"y, pullback = {call}",), "pullback(dy)")
-        candidates = _yours([way], None if quantity == "output" else place)
+        form = CallForm((f"y, pullback = {call}",), "pullback(dy)")
+        candidates = _yours([form], None if quantity == "output" else place)
     lines = _whole(written, before, candidates, torchs, ours.get(quantity), difference)
     if lines is not None:
         lines.insert(lines.index("import torch") + 1, "import torch.nn.functional as F")
@@ -133,16 +135,16 @@ def _of_network(
 
 
 def _of_breach(
-    written: Written, expected: Expected, difference: Difference, arrays: dict[str, Array | None]
+    written: ImportableCallable, expected: Expected, difference: Difference, arrays: dict[str, Array | None]
 ) -> list[str] | None:
     options = expected.inputs.options
     of = difference.quantity.removeprefix("grad_")
     place = expected.inputs.names.index(of) if of in expected.inputs.names else 0
     short = dict(zip(expected.inputs.names, arrays, strict=True)) | {name: name for name in _arrays_of(options)}
     literals = _literals(arrays | _arrays_of(options), expected)
-    for way in ways(written, [*arrays], options):
-        for gradient in way.gradients(place):
-            lines = breach_lines(difference.message, way, gradient, short)
+    for form in call_forms(written, [*arrays], options):
+        for gradient in form.gradients(place):
+            lines = breach_lines(difference.fact, form, gradient, short)
             if lines is not None and _shows(written, [*literals, *lines]):
                 told = ['print("before:", before, "after:", after, sep="\\n")']
                 return ["import sys", "import numpy as np", *written.imports, *literals, *lines, *told]
@@ -150,7 +152,7 @@ def _of_breach(
 
 
 def _whole(
-    written: Written | None,
+    written: ImportableCallable | None,
     before: list[str],
     candidates: list[list[str]],
     torchs: list[str],
@@ -170,15 +172,15 @@ def _whole(
     return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, told]
 
 
-def _yours(called: list[Way], place: int | None) -> list[list[str]]:
-    """Lines that set `yours`, for each way to call it; a place is the gradient's, None means the output."""
+def _yours(called: list[CallForm], place: int | None) -> list[list[str]]:
+    """Lines that set `yours`, for each form to call it; a place is the gradient's, None means the output."""
     if place is None:
-        return [[*way.forward, "yours = y"] for way in called]
-    picked = [[*way.forward, f"yours = {gradient}"] for way in called for gradient in way.gradients(place)]
-    return [*picked, *([*way.forward, f"yours = {way.backward}"] for way in called)]
+        return [[*form.forward, "yours = y"] for form in called]
+    picked = [[*form.forward, f"yours = {gradient}"] for form in called for gradient in form.gradients(place)]
+    return [*picked, *([*form.forward, f"yours = {form.backward}"] for form in called)]
 
 
-def _gives(written: Written, lines: list[str], got: Array | None) -> bool:
+def _gives(written: ImportableCallable, lines: list[str], got: Array | None) -> bool:
     """Whether the lines set `yours` to what was given; where nothing was, whether they raise or give no array."""
     scope: dict[str, Any] = {"np": np, "torch": torch} | written.scope
     try:
@@ -193,7 +195,7 @@ def _gives(written: Written, lines: list[str], got: Array | None) -> bool:
     )
 
 
-def _shows(written: Written, lines: list[str]) -> bool:
+def _shows(written: ImportableCallable, lines: list[str]) -> bool:
     scope: dict[str, Any] = {"np": np} | written.scope
     try:
         exec("\n".join(lines), scope)

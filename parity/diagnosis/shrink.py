@@ -14,7 +14,8 @@ import numpy as np
 
 from parity.cases.case import Case
 from parity.cases.torch_op import Array
-from parity.lanes.comparison import Difference, Mismatch
+from parity.lanes.comparison import Mismatch
+from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected
 
 SECONDS = 0.5

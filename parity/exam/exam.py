@@ -18,8 +18,9 @@ from parity.cases.case import Case, Lane
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import Op
 from parity.exam import CORRECT, PLANTED, Correct, Planted
-from parity.lanes.comparison import Difference
+from parity.lanes.facts import Difference
 from parity.naming import explain
+from parity.report.sentences import diagnosis
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 from parity.running.lane import differences_of
@@ -116,7 +117,7 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
             "lane": caught.lane,
             "quantities": quantities,
             "aspects": tuple(dict.fromkeys(difference.aspect for difference in caught.differences)),
-            "message": caught.differences[0].message,
+            "message": diagnosis(caught.differences[0]),
             "case": str(caught.case),
         }
         if naming and told["wrong"]:

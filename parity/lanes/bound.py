@@ -7,7 +7,15 @@ import numpy as np
 from parity.bounds.derived import BoundInputs
 from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op, oracle
-from parity.lanes.comparison import Difference, Quantities, Side, asked, comparable, quantities, same_form, told
+from parity.lanes.comparison import (
+    Quantities,
+    comparable,
+    quantities,
+    required,
+    same_form,
+    summarize_mismatch,
+)
+from parity.lanes.facts import Difference, OutsideBound, Side
 from parity.lanes.reference import Expected
 from parity.rows.row import Row
 
@@ -16,8 +24,8 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     """The implementation's worst error in each quantity as a fraction of its bound, and the differences."""
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
-    form = same_form(ours, asked(op, ours, theirs))
-    names = comparable(asked(op, ours, theirs), form).keys()
+    form = same_form(ours, required(op, ours, theirs))
+    names = comparable(required(op, ours, theirs), form).keys()
     fractions, differences = judge(row, inputs, dy, ours, theirs, names)
     return fractions, form + differences
 
@@ -32,9 +40,9 @@ def judge(
 ) -> tuple[dict[str, float], list[Difference]]:
     """Hold both sides to the bound around the referee's result.
 
-    In float64 nothing more precise is at hand: the oracle's own result is the reference, both sides' bounds add
-    up, and a failure leaves open who is wrong. A result of less precision than was asked for is not judged here:
-    its dtype is the mistake.
+    In float64 nothing more precise is available: the oracle's own result is the reference, the bounds of both
+    sides are added, and a failure does not decide who is wrong. A result in a lower precision than the case's is
+    not judged here: its dtype is the mistake.
 
     Args:
         row: what is compared.
@@ -58,11 +66,12 @@ def judge(
         oracles, oracle_outside = _fraction(theirs[name], truth, bound)
         if max(fractions[name], oracles) > 1:
             side: Side = "undecided" if in_double else _who(fractions[name], oracles)
-            message = (
-                told(got, truth, outside) if fractions[name] > 1 else told(theirs[name], truth, oracle_outside)
+            values = (
+                summarize_mismatch(got, truth, outside)
+                if fractions[name] > 1
+                else summarize_mismatch(theirs[name], truth, oracle_outside)
             )
-            message += f"; error {fractions[name]:.3g} of its bound, the oracle's {oracles:.3g}"
-            differences.append(Difference(name, message, side))
+            differences.append(Difference(name, OutsideBound(values, fractions[name], oracles), side))
     return fractions, differences
 
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op
-from parity.lanes.comparison import Difference, asked, comparable, quantities, same_form, same_values
-from parity.lanes.reference import Expected
+from parity.lanes.comparison import comparable, quantities, required, same_form, same_values
+from parity.lanes.facts import Difference
+from parity.lanes.reference import Expected, decide
 from parity.rows.row import Row
 
 
@@ -14,16 +15,17 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     guard(row, inputs)
     ours = quantities(op, inputs.private(), dy.copy())
-    theirs = asked(op, ours, theirs)
+    theirs = required(op, ours, theirs)
     form = same_form(ours, theirs)
-    return dict.fromkeys(theirs, 0.0), form + same_values(ours, comparable(theirs, form))
+    found = same_values(ours, comparable(theirs, form))
+    return dict.fromkeys(theirs, 0.0), form + decide(expected, ours, found)
 
 
 def guard(row: Row, inputs: Inputs) -> None:
     """Refuse a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
 
-    Each sum has at most as many terms as the largest array has elements, and each term two factors. Rows that
-    multiply more often bring a guard of their own in their strategy, and run in float64.
+    Each sum has at most as many terms as the largest array has elements, and each term has two factors. The
+    strategies of rows that multiply more often keep their own sums exact, and run in float64.
     """
     given: list[Array] = [a for a in inputs.arrays if a is not None]
     digits = np.finfo(next(a.dtype for a in given if np.issubdtype(a.dtype, np.floating))).nmant + 1

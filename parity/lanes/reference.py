@@ -1,11 +1,15 @@
 """What the oracle expects of a case, computed once and passed on to the lane, to trust and to the report."""
 
+from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.torch_op import Array, Op, oracle
-from parity.lanes.comparison import Quantities
+from parity.lanes.comparison import Quantities, quantities
+from parity.lanes.facts import Difference, Side
 from parity.rows.row import Row
 
 
@@ -34,3 +38,23 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
         if gradient is not None:
             theirs[f"grad_{name}"] = gradient
     return Expected(case, inputs, like, dy, theirs)
+
+
+def decide(expected: Expected, ours: Quantities, differences: list[Difference]) -> list[Difference]:
+    """The differences of exact integers, with the side that is wrong.
+
+    In float32 a run of the oracle in float64 is the referee. In float64 there is none, so it stays undecided.
+    """
+    if not differences or expected.theirs["output"].dtype == np.float64:
+        return differences
+    arrays, options = expected.inputs.in_float64()
+    inputs = expected.inputs._replace(arrays=arrays, options=options)
+    referee = quantities(expected.like, inputs, expected.dy.astype(np.float64))
+    return [replace(d, wrong_side=_side(d, expected.theirs, ours, referee)) for d in differences]
+
+
+def _side(difference: Difference, theirs: Quantities, ours: Quantities, referee: Quantities) -> Side:
+    truth = referee[difference.quantity]
+    if np.array_equal(theirs[difference.quantity], truth):
+        return "implementation"
+    return "oracle" if np.array_equal(ours[difference.quantity], truth) else "both"

@@ -1,17 +1,19 @@
-"""Ties, zeros of both signs, NaN and ±inf: to be where torch has them, and nowhere else."""
+"""Ties, zeros of both signs, NaN and ±inf: must be where torch has them, and nowhere else."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from parity.cases.torch_op import Op
-from parity.lanes.comparison import Difference, Quantities, asked, comparable, quantities, same_form, same_values
+from parity.cases.inputs import Inputs
+from parity.cases.torch_op import Array, Op
+from parity.lanes.comparison import Quantities, comparable, quantities, required, same_form, same_values
+from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected
 from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The quantities seen, and the differences.
+    """The quantities compared, and the differences; which side is wrong is never decided here.
 
     Ops that only copy and select agree to the bit, the sign of zero included. Where something is computed, the
     integers around the special values keep it exact; a row without an exact lane is compared by which entries
@@ -19,18 +21,26 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     """
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
-    theirs = asked(op, ours, theirs)
+    theirs = required(op, ours, theirs)
     seen = dict.fromkeys(theirs, 0.0)
     form = same_form(ours, theirs)
     theirs = comparable(theirs, form)
     if "exact" not in row.lanes:
         ours, theirs = _kinds(ours), _kinds(theirs)
-    found = []
-    for name, truth in theirs.items():
-        # The sign of a zero says something of the output alone: a gradient may be added up from zeros.
-        signed = row.selects and name == "output"
-        found += same_values({name: ours[name]}, {name: truth}, signed_zeros=signed)
-    return seen, form + [replace(difference, aspect="special") for difference in found]
+    found = same_values(ours, theirs)
+    if _has_special(inputs, dy):  # else it is a difference of finite numbers, like any other
+        found = [replace(difference, only="special") for difference in found]
+    # The sign of a zero matters only in the output of ops that select: a gradient may be a sum of zeros.
+    if row.selects and "output" in theirs and not any(d.quantity == "output" for d in found):
+        signed = same_values(ours, {"output": theirs["output"]}, signed_zeros=True)
+        found += [replace(difference, only="special") for difference in signed]
+    return seen, form + found
+
+
+def _has_special(inputs: Inputs, dy: Array) -> bool:
+    """Whether NaN, ±inf or −0 is among the numbers."""
+    numbers = [a for a in (*inputs.arrays, dy) if a is not None and a.dtype.kind == "f"]
+    return any(not np.isfinite(a).all() or np.signbit(a[a == 0]).any() for a in numbers)
 
 
 def _kinds(found: Quantities) -> Quantities:

@@ -1,4 +1,4 @@
-"""What must hold whatever the numbers are: purity, memory layouts, dtypes, empty batches."""
+"""What must hold for any numbers: purity, memory layouts, dtypes, empty batches."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +10,29 @@ from parity.cases.case import Case
 from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.torch_op import Array, Op
 from parity.lanes import bound
-from parity.lanes.comparison import Difference, Quantities, asked, quantities, same_form, same_values
-from parity.lanes.reference import Expected
+from parity.lanes.comparison import Quantities, quantities, required, same_form, same_values
+from parity.lanes.errors import error_fact
+from parity.lanes.facts import (
+    ArgumentOverwritten,
+    CacheShared,
+    Difference,
+    Fact,
+    GradientAccumulates,
+    Layout,
+    LayoutChangesResult,
+    LayoutRefused,
+    OutputOverwritten,
+    OutputShared,
+    SecondCallRaised,
+    SharedState,
+    Stage,
+    StaleSecondCall,
+)
+from parity.lanes.reference import Expected, decide
 from parity.rows.row import Row
 from parity.subjects import ImplementationError
+
+SCRIBBLE = 77  # written to what was returned, to see whether anyone else reads it
 
 
 def _transposed(array: Array) -> Array:
@@ -34,23 +53,23 @@ def _read_only(array: Array) -> Array:
     return array
 
 
-LAYOUTS: dict[str, Callable[[Array], Array]] = {
-    "Fortran-ordered": _transposed,
-    "negatively strided": _reversed,
-    "non-contiguous": _strided,
-    "read-only": _read_only,
+LAYOUTS: dict[Layout, Callable[[Array], Array]] = {
+    Layout.FORTRAN: _transposed,
+    Layout.REVERSED: _reversed,
+    Layout.STRIDED: _strided,
+    Layout.READ_ONLY: _read_only,
 }
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The quantities seen, and the differences.
+    """The quantities compared, and the differences.
 
     The numbers are small integers, so that equal means equal; a row without an exact lane is held to its bound.
     """
     case, inputs, dy, theirs = expected.case, expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     full = theirs
-    theirs = asked(op, ours, theirs)
+    theirs = required(op, ours, theirs)
     seen = dict.fromkeys(theirs, 0.0)
     form = same_form(ours, theirs)
     if any(difference.aspect == "form" for difference in form):
@@ -58,7 +77,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 
     def compared(found: Quantities) -> list[Difference]:
         if "exact" in row.lanes:
-            return same_values(found, theirs)
+            return decide(expected, found, same_values(found, theirs))
         return bound.judge(row, inputs, dy, found, full, theirs.keys())[1]
 
     if differences := compared(ours):
@@ -68,47 +87,46 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 
 
 def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
-    """Call once, spoil all that was returned, call the pullback again; nobody else's arrays may change."""
+    """Call once, overwrite all that was returned, call the pullback again: no other array may change."""
     own = inputs.private()
     dy_given = dy.copy()
     y, pullback = op(*own.arrays, **own.options)
-    differences = _changed(own, inputs, "the forward")
+    differences = _changed(own, inputs, "forward")
     if pullback is None or differences:
         return differences
     y_before = np.array(y)
     first = pullback(dy_given)
     if not np.array_equal(y, y_before, equal_nan=True):
-        differences.append(_breach("output", "the pullback wrote to the output"))
+        differences.append(Difference("output", OutputOverwritten()))
     if not np.array_equal(dy_given, dy, equal_nan=True):
-        differences.append(_breach("output", "the pullback wrote to its cotangent", "mutates-upstream"))
-    differences += _changed(own, inputs, "the pullback")
+        differences.append(Difference("output", ArgumentOverwritten("dy", "pullback")))
+    differences += _changed(own, inputs, "pullback")
     before = [None if gradient is None else np.array(gradient) for gradient in first]
     try:
         second = pullback(dy.copy())
         for name, once, again in zip(inputs.names, before, second, strict=True):
             if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
-                differences.append(_other_gradient(f"grad_{name}", once, np.asarray(again)))
+                differences.append(Difference(f"grad_{name}", _other_gradient(once, np.asarray(again))))
         if differences:
             return differences
         for returned in (*first, *second):
-            # Whoever gets a gradient may change it; a cache handed out would be spoilt by that.
+            # Whoever receives a gradient may change it; the pullback must not keep using that memory.
             if isinstance(returned, np.ndarray) and returned.flags.writeable:
-                returned[...] = 77
+                returned[...] = SCRIBBLE
         third = pullback(dy.copy())
     except ImplementationError as error:
         name = next((n for n, g in zip(inputs.names, before, strict=True) if g is not None), "input")
-        return [*differences, _breach(f"grad_{name}", f"called again, {error}")]
+        return [*differences, Difference(f"grad_{name}", SecondCallRaised(error_fact(error)))]
     for name, once, again in zip(inputs.names, before, third, strict=True):
         if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
-            message = "writing to a gradient that was returned changes what the next call returns"
-            differences.append(_breach(f"grad_{name}", message, "hands-out-cache"))
+            differences.append(Difference(f"grad_{name}", CacheShared()))
     return differences
 
 
 def _sharing(
     op: Op, inputs: Inputs, dy: Array, case: Case, compared: Callable[[Quantities], list[Difference]]
 ) -> list[Difference]:
-    """Call it on other numbers before the pullback: a layer that stands in a network twice is called so."""
+    """Call it on other numbers before the pullback, as happens to a layer that a network uses twice."""
     others = inputs_of(replace(case, seed=case.seed ^ 1, values=None), "structure", integer=True)
 
     def between(*arrays: Array | None, **options: Any) -> Any:
@@ -118,26 +136,15 @@ def _sharing(
 
     found = quantities(between, inputs.private(), dy.copy())
     return [
-        _breach(
-            d.quantity,
-            f"the next call overwrites the output: {d.message}"
-            if d.quantity == "output"
-            else f"a call on other numbers, made before the pullback, shows in it: {d.message}",
-            "shared-state",
-        )
+        Difference(d.quantity, OutputShared(d.fact) if d.quantity == "output" else SharedState(d.fact))
         for d in compared(found)
     ]
 
 
-def _other_gradient(quantity: str, once: Array, again: Array) -> Difference:
+def _other_gradient(once: Array, again: Array) -> Fact:
     if once.shape == again.shape and np.array_equal(2 * once, again):
-        message = "the gradient accumulates: each call of the pullback adds to the calls before"
-        return _breach(quantity, message, "accumulates")
-    return _breach(quantity, "another call of the pullback gives another gradient", "stale")
-
-
-def _breach(quantity: str, message: str, explanation: str | None = None) -> Difference:
-    return Difference(quantity, message, verdict="manners", aspect="purity", explanation=explanation)
+        return GradientAccumulates(2)
+    return StaleSecondCall()
 
 
 def _layouts(
@@ -155,21 +162,16 @@ def _layouts(
     try:
         again = quantities(op, inputs._replace(arrays=arrays), lay(dy))
     except ImplementationError as error:
-        return [Difference("output", f"with {name} arrays: {error}", verdict="manners", aspect="layout")]
+        return [Difference("output", LayoutRefused(name, error_fact(error)))]
     form = [difference for difference in same_form(again, theirs) if difference.aspect == "form"]
-    return [
-        Difference(d.quantity, f"with {name} arrays: {d.message}", aspect="layout")
-        for d in form or compared(again)
-    ]
+    return [replace(d, fact=LayoutChangesResult(name, d.fact)) for d in form or compared(again)]
 
 
-def _changed(now: Inputs, before: Inputs, who: str) -> list[Difference]:
+def _changed(now: Inputs, before: Inputs, by: Stage) -> list[Difference]:
     pairs: list[tuple[str, Any, Any]] = [*zip(now.names, now.arrays, before.arrays, strict=True)]
     pairs += [(name, now.options[name], before.options[name]) for name in now.options]
     return [
-        _breach(
-            "output" if who == "the forward" else f"grad_{name}", f"{who} wrote to the {name}", "mutates-input"
-        )
+        Difference("output" if by == "forward" else f"grad_{name}", ArgumentOverwritten(name, by))
         for name, a, b in pairs
         if isinstance(b, np.ndarray) and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
     ]

@@ -1,5 +1,5 @@
 """What a wrong result is, in a sentence: found by reproducing it, never guessed."""
 
-from parity.naming.search import Explained, explain
+from parity.naming.search import explain
 
-__all__ = ["Explained", "explain"]
+__all__ = ["explain"]

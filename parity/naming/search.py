@@ -7,13 +7,14 @@ reproduces every failing case is told as such; then pairs are tried. Where none 
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from parity.cases.case import Lane
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import Array, Op, own_kernels
+from parity.lanes.facts import Explained
 from parity.naming.catalogue import explanations_of
 from parity.naming.explanation import Explanation, NoAnswer, Question
 from parity.naming.observed import Seen, agree, observed
@@ -25,32 +26,21 @@ PAIRED = 250  # explanations of which pairs are made: those of a whole network a
 SECONDS = 4.0  # for all explanations of a quantity, pairs included
 
 
-@dataclass(frozen=True)
-class Explained:
+class _Fit(NamedTuple):
     """An explanation that fits, and on how much."""
 
     explanation: Explanation
-    failing: int  # cases on which torch differs
-    passing: int  # cases on which it does not
-    exactly: bool  # to the bit, on all of them
-    always: bool = True  # False: it reproduces the failing cases, and the others are right in another way
+    failing: int
+    passing: int
+    exactly: bool
+    always: bool = True
 
     @property
-    def name(self) -> str:
-        """Of a pair, both names with a + between them."""
-        return self.explanation.name
-
-    @property
-    def convention(self) -> bool:
-        """Whether it is another well-known choice, and no bug."""
-        return self.explanation.convention and self.always
-
-    def __str__(self) -> str:
-        start = "a convention: " if self.convention else "" if self.always else "where it fails, "
-        how = "to the bit" if self.exactly else "to the last digits"
-        which = "random cases" if self.always else "failing cases"
-        count = self.failing + self.passing if self.always else self.failing
-        return f"{start}{self.explanation.sentence} (which reproduces all {count} {which} tried {how})"
+    def explained(self) -> Explained:
+        e = self.explanation
+        return Explained(
+            e.name, e.sentence, e.convention and self.always, self.failing, self.passing, self.exactly, self.always
+        )
 
 
 def explain(row: Row, op: Op, lane: Lane, quantity: str, supports: Supports | None = None) -> Explained | None:
@@ -85,12 +75,12 @@ def explain(row: Row, op: Op, lane: Lane, quantity: str, supports: Supports | No
         )
         if found is not None and found.explanation not in watched.fitting:
             watched.fitting.append(found.explanation)
-        return found
+        return None if found is None else found.explained
 
 
-def _precision(seen: Seen) -> Explained | None:
+def _precision(seen: Seen) -> _Fit | None:
     found = lost([(ours, theirs) for _, ours, theirs in seen.failing])
-    return None if found is None else Explained(found, len(seen.failing), 0, exactly=True)
+    return None if found is None else _Fit(found, len(seen.failing), 0, exactly=True)
 
 
 def _reproducing_first(possible: Iterable[Explanation], seen: Seen, until: float) -> Iterator[Explanation]:
@@ -104,7 +94,7 @@ def _reproducing_first(possible: Iterable[Explanation], seen: Seen, until: float
             yield explanation
 
 
-def _first_fitting(possible: Iterable[Explanation], seen: Seen, always: bool = True) -> Explained | None:
+def _first_fitting(possible: Iterable[Explanation], seen: Seen, always: bool = True) -> _Fit | None:
     for explanation in possible:
         fit = _fit(explanation, seen, always)
         if fit is not None:
@@ -112,7 +102,7 @@ def _first_fitting(possible: Iterable[Explanation], seen: Seen, always: bool = T
     return None
 
 
-def _fit(explanation: Explanation, seen: Seen, always: bool) -> Explained | None:
+def _fit(explanation: Explanation, seen: Seen, always: bool) -> _Fit | None:
     """Whether it reproduces every case, or every failing one; a case without an answer is not explained."""
     exactly = True
     for question, ours, _ in (*seen.failing, *(seen.passing if always else ())):
@@ -120,7 +110,7 @@ def _fit(explanation: Explanation, seen: Seen, always: bool) -> Explained | None
         if result is None or not agree(ours, result, question):
             return None
         exactly &= bool(np.array_equal(ours, result, equal_nan=True))
-    return Explained(explanation, len(seen.failing), len(seen.passing), exactly, always)
+    return _Fit(explanation, len(seen.failing), len(seen.passing), exactly, always)
 
 
 def _result(explanation: Explanation, question: Question) -> Array | None:

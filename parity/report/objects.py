@@ -7,7 +7,7 @@ from rich.console import RenderableType
 
 from parity.cases.case import Case, Lane
 from parity.diagnosis.evidence import Evidence
-from parity.lanes.comparison import Aspect, Side, Verdict
+from parity.lanes.facts import Aspect, Difference, Fact, Side, Verdict
 from parity.lanes.trust import WEIGHED, too_few
 from parity.report import terminal
 from parity.report.coverage import Coverage
@@ -22,22 +22,48 @@ class Failure:
     """One quantity of one row that disagrees, on the smallest case found."""
 
     row: str
-    quantity: str  # output, grad_input, grad_weight, …
     lane: Lane
     case: Case
-    diagnosis: str
-    wrong_side: Side  # implementation, oracle, both; undecided in float64, where there is no referee
-    verdict: Verdict = "bug"
-    aspect: Aspect = "values"
+    difference: Difference
+    diagnosis: str  # the difference in words, for people
     place: str | None = None  # file:line of the function at fault
-    explanation: str | None = None  # its name, where the result was reproduced: kernel-flipped, doubled, …
-    rerun: RerunFlags | None = None  # how to check the same again; None where no command can say it
+    rerun: RerunFlags | None = None  # how to check the same again; None where no command can express it
     evidence: Evidence | None = field(default=None, compare=False)
+
+    @property
+    def quantity(self) -> str:
+        """output, grad_input, grad_weight, …"""
+        return self.difference.quantity
+
+    @property
+    def fact(self) -> Fact:
+        """What was found, as data."""
+        return self.difference.fact
+
+    @property
+    def verdict(self) -> Verdict:
+        """wrong, convention, special or contract."""
+        return self.difference.verdict
+
+    @property
+    def aspect(self) -> Aspect:
+        """What of the quantity disagrees."""
+        return self.difference.aspect
+
+    @property
+    def wrong_side(self) -> Side:
+        """implementation, oracle, both; undecided where no referee is closer to the exact result than both."""
+        return self.difference.wrong_side
+
+    @property
+    def explanation(self) -> str | None:
+        """The name of the mistake, where the result was reproduced: kernel-flipped, doubled, …"""
+        return self.difference.explanation
 
     @property
     def convention(self) -> str | None:
         """Its name for `accept=[…]`, where it is one."""
-        return self.explanation if self.verdict == "convention" else None
+        return self.explanation if self.verdict is Verdict.CONVENTION else None
 
     @property
     def formula(self) -> str | None:
@@ -49,7 +75,7 @@ class Failure:
         return ROWS[self.row].formulas.get(self.quantity)
 
     def __str__(self) -> str:
-        return terminal.told(self)
+        return terminal.render_failure(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `--json`."""

@@ -1,8 +1,9 @@
-"""A report for the terminal: one table of all rows, and each failure told so that it can be followed."""
+"""A report for the terminal: one table of all rows, and each failure in full."""
 
 import json
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,14 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from parity.diagnosis.evidence import Array, Comparison, Evidence
+from parity.lanes.facts import OutsideBound, Raised, TimedOut
+from parity.report import sentences
 from parity.report.tables import beside, grid, map_of, number
 
 if TYPE_CHECKING:
     from parity.report.objects import Failure, Report
 
 _LENGTH = re.compile(r" axis \d|^gradient\d")  # of one axis, or one of an optimizer's steps: too many to tell
-_REPRODUCED = re.compile(r"(?P<explanation>.*\(which reproduces [^()]*\)); (?P<message>.*)", re.DOTALL)
-_FRACTIONS = re.compile(r"; error \S+ of its bound, the oracle's \S+")  # `who` tells the same, not as fractions
 _EITHER = ("it fails too with float32", "it fails too with float64")  # as nearly all do
 _CELL = re.compile(r"\d+\.py:\d+")  # the file that a notebook makes of a cell: nobody can open it
 _WIDTH = 115
@@ -68,19 +69,19 @@ def notes_of(report: "Report") -> list[str]:
     return lines
 
 
-def told(failure: "Failure") -> str:
-    """One failure from top to bottom: what, where, who, on which numbers, when, and how to see it again."""
+def render_failure(failure: "Failure") -> str:
+    """One failure from top to bottom: what, where, who, on which numbers, when, and how to run it again."""
     evidence = failure.evidence
     lines = [f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})"]
     lines += _said(failure)
-    if failure.verdict == "manners":
-        lines.append(f"  bad manners, not wrong numbers; accept {failure.aspect!r} to do without")
-    elif failure.verdict == "convention":
-        lines.append(f"  another convention than torch's; accept {failure.convention!r} to keep it")
-    elif failure.aspect == "special":
-        lines.append("  only where values are NaN, ±inf or −0; accept 'special' to do without")
+    if failure.verdict == "contract":
+        lines.append(f"  the numbers agree; pass `--accept {failure.aspect}` to ignore")
     elif failure.aspect == "ties":
-        lines.append("  accept 'ties' to do without")
+        lines.append("  another choice than torch's; pass `--accept ties` to ignore")
+    elif failure.verdict == "convention":
+        lines.append(f"  another convention than torch's; pass `--accept {failure.convention}` to keep it")
+    elif failure.aspect == "special":
+        lines.append("  only where values are NaN, ±inf or −0; pass `--accept special` to ignore")
     if failure.place and not _CELL.fullmatch(failure.place) and not _names_a_line(failure):
         lines.append(f"  at {failure.place}")
     if evidence is not None:
@@ -130,16 +131,16 @@ def who(failure: "Failure", c: Comparison) -> str:
 
 def _said(failure: "Failure") -> list[str]:
     """The diagnosis, a line each: an explanation, what it contradicts, what is wrong in numbers."""
-    lines, message = [], failure.diagnosis
-    if reproduced := _REPRODUCED.fullmatch(message):
-        message = reproduced["message"]
-        lines.append(f"  {reproduced['explanation'].removeprefix('a convention: ')}")  # a line below says so
+    lines, difference = [], failure.difference
+    if difference.explained is not None:
+        lines.append(f"  {sentences.explained(replace(difference.explained, convention=False))}")
     if failure.formula:
         lines.append(f"  this contradicts {failure.formula}")
     c = failure.evidence and failure.evidence.comparison
-    if c and failure.wrong_side != "undecided" and _measured(c):
-        message = _FRACTIONS.sub("", message)
-    return [*lines, f"  {message}"]
+    fact = difference.fact
+    if c and failure.wrong_side != "undecided" and _measured(c) and isinstance(fact, OutsideBound):
+        fact = fact.values  # `who` states the errors themselves
+    return [*lines, f"  {sentences.diagnosis(replace(difference, fact=fact, explained=None))}"]
 
 
 def _measured(c: Comparison) -> bool:
@@ -149,7 +150,7 @@ def _measured(c: Comparison) -> bool:
 
 def _names_a_line(failure: "Failure") -> bool:
     """Whether the diagnosis ends with the line that raised, which is nearer than where the function begins."""
-    return failure.aspect == "raised" and re.search(r"\(\S+:\d+\)$", failure.diagnosis) is not None
+    return isinstance(failure.fact, (Raised, TimedOut)) and failure.fact.where is not None
 
 
 def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:

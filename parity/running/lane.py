@@ -15,7 +15,9 @@ from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 from parity.cases.case import Case, Lane
 from parity.cases.torch_op import Op, own_kernels
 from parity.lanes import bound, exact, special, structure
-from parity.lanes.comparison import Aspect, Difference, Mismatch
+from parity.lanes.comparison import Mismatch
+from parity.lanes.errors import error_fact
+from parity.lanes.facts import Aspect, Difference, EmptyRefused, NonDeterministic
 from parity.lanes.reference import Expected, expect
 from parity.lanes.trust import WEIGHED, trustworthy
 from parity.report import RowReport
@@ -188,14 +190,12 @@ def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str,
     except ImplementationError as error:
         if empty and error.aspect == "raised":
             first = "output" if not error.in_pullback else f"grad_{case.arrays[0].name}"
-            refused = Difference(first, f"refuses an empty array: {error}", verdict="manners", aspect="empty")
-            return {}, [refused]
-        aspect: Aspect = "time" if error.aspect == "time" else "raised" if error.aspect == "raised" else "form"
-        if error.in_pullback and aspect != "time":
+            return {}, [Difference(first, EmptyRefused(error_fact(error)))]
+        if error.in_pullback and error.aspect != "time":
             first = next(spec.name for spec in case.arrays)
             fractions, differences = COMPARISONS[lane].compare(row, _without_pullback(op), expected)
-            return fractions, [*differences, Difference(f"grad_{first}", str(error), aspect=aspect)]
-        return {}, [Difference("output", str(error), aspect=aspect)]
+            return fractions, [*differences, Difference(f"grad_{first}", error_fact(error))]
+        return {}, [Difference("output", error_fact(error))]
     return fractions, differences
 
 
@@ -209,8 +209,4 @@ def _flaky(last: Mismatch | None) -> Mismatch | None:
     if last is None:
         return None
     first, *rest = last.differences
-    message = (
-        f"{first.message}; and something else when called again: it gives no one result for the same arguments"
-    )
-    told = Difference(first.quantity, message, first.wrong_side, first.verdict, first.aspect)
-    return Mismatch(last.lane, last.case, [told, *rest])
+    return Mismatch(last.lane, last.case, [Difference(first.quantity, NonDeterministic(first.fact)), *rest])

@@ -13,12 +13,14 @@ from parity.cases.sample import sample
 from parity.cases.torch_op import Op
 from parity.diagnosis.explain import explain
 from parity.diagnosis.shrink import with_small_numbers
-from parity.lanes.comparison import Difference, Mismatch
+from parity.lanes.comparison import Mismatch
+from parity.lanes.facts import BadResult, Difference, Verdict
 from parity.lanes.reference import expect
 from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport
+from parity.report.sentences import diagnosis
 from parity.rows.row import Row
-from parity.running.classify import classified, told
+from parity.running.classify import classified
 from parity.running.fuzz import fuzz
 from parity.running.lane import Known, LaneSearch, differences_of
 from parity.running.sandbox import sandboxed
@@ -145,10 +147,12 @@ def run_case(
 
 
 def _name(difference: Difference) -> str | None:
-    """By which `accept` knows it; None for what can only be mended."""
-    if difference.verdict == "convention":
+    """Its name for `accept`; None for what is wrong, which can only be fixed."""
+    if difference.verdict is Verdict.WRONG:
+        return None
+    if difference.verdict is Verdict.CONVENTION and difference.only is None:
         return difference.explanation
-    return difference.aspect if difference.aspect in ASPECTS else None
+    return difference.aspect
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
@@ -230,10 +234,10 @@ def _followed(
         }
 
         def run(case: Case) -> list[Difference]:
-            told = differences_of(row, op, lane, case)[1]
-            same = [(d, kinds.get((d.quantity, d.aspect))) for d in told]
+            again = differences_of(row, op, lane, case)[1]
+            same = [(d, kinds.get((d.quantity, d.aspect))) for d in again]
             return [
-                d if k is None else replace(k, message=d.message, wrong_side=d.wrong_side)
+                d if k is None else replace(k, fact=d.fact, wrong_side=d.wrong_side)
                 for d, k in same
                 if not search.known.hides(d, lane)
             ]
@@ -252,15 +256,11 @@ def _followed(
 def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence: Evidence | None) -> Failure:
     return Failure(
         row.name,
-        difference.quantity,
         found.lane,
         found.case,
-        told(difference),
-        difference.wrong_side,
-        difference.verdict,
-        difference.aspect,
+        difference,
+        diagnosis(difference),
         op.place(difference.quantity) if isinstance(op, Implementation) else None,
-        difference.explanation,
         evidence=evidence,
     )
 
@@ -279,5 +279,5 @@ def _nothing_ran(
         message = "supports=… leaves no case, so nothing was checked; this is one that it left out"
     else:
         return
-    found = Mismatch(lane, case, [Difference("output", message, aspect="raised")])
+    found = Mismatch(lane, case, [Difference("output", BadResult(message))])
     report.failures.append(_failure(row, op, found, found.differences[0], None))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from parity.subjects.errors import Declined, ImplementationError, Unrecognised
+from parity.subjects.errors import CallRaised, CallTimedOut, Declined, ImplementationError, Unrecognised
 
 TIME_LIMIT = 30.0  # seconds a call; generous, for a compiler may run at the first one
 
@@ -53,13 +53,10 @@ class Blamed:
         if isinstance(error, NotImplementedError):
             raise Declined(f"{error} ({where})".strip()) from error
         if isinstance(error, TimeUp):
-            message = f"the {self.what} had not ended after {self.seconds:g} s ({where})"
-            raise ImplementationError(message, "time") from None
+            raise CallTimedOut(self.what, self.seconds or 0.0, where) from None
         if isinstance(error, (Exception, SystemExit)):
-            told = " ".join(str(error).split())[:300] or "no message"
-            raise ImplementationError(
-                f"the {self.what} raised {type(error).__name__}: {told} ({where})"
-            ) from error
+            text = " ".join(str(error).split())[:300] or "no message"
+            raise CallRaised(self.what, type(error).__name__, text, where) from error
 
 
 def _alarms() -> bool:

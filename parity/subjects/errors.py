@@ -13,6 +13,22 @@ class ImplementationError(Exception):
         self.in_pullback = False
 
 
+class CallRaised(ImplementationError):  # noqa: N818  # named for what the call did
+    """A call raised an exception of its own."""
+
+    def __init__(self, stage: str, exception: str, text: str, where: str) -> None:
+        super().__init__(f"the {stage} raised {exception}: {text} ({where})")
+        self.stage, self.exception, self.text, self.where = stage, exception, text, where
+
+
+class CallTimedOut(ImplementationError):  # noqa: N818  # as above
+    """A call did not end within its time limit."""
+
+    def __init__(self, stage: str, seconds: float, where: str) -> None:
+        super().__init__(f"the {stage} had not ended after {seconds:g} s ({where})", "time")
+        self.stage, self.seconds, self.where = stage, seconds, where
+
+
 class Declined(Exception):  # noqa: N818  # no error: the implementation never claimed to do this
     """The implementation does not do this case: it raised NotImplementedError, or has no such option."""
 

@@ -53,7 +53,7 @@ def flipped(x: Any, w: Any, b: Any, o: Any, dy: Any) -> Any:
 def test_a_flipped_kernel_is_named_with_the_formula_it_contradicts() -> None:
     report = parity.check("conv2d", conv_with(flipped), examples=40, lanes=["exact"])
     (failure,) = report.failures
-    assert (failure.quantity, failure.explanation, failure.verdict) == ("grad_input", "kernel-flipped", "bug")
+    assert (failure.quantity, failure.explanation, failure.verdict) == ("grad_input", "kernel-flipped", "wrong")
     assert failure.diagnosis.startswith("the kernel is flipped along both axes")
     assert "to the bit" in failure.diagnosis
     assert failure.formula == ROWS["conv2d"].formulas["grad_input"]

@@ -1,0 +1,13 @@
+"""The fact that an exception of the implementation stands for."""
+
+from parity.lanes.facts import BadResult, Error, Raised, TimedOut
+from parity.subjects.errors import CallRaised, CallTimedOut, ImplementationError
+
+
+def error_fact(error: ImplementationError) -> Error:
+    """What happened, as data."""
+    if isinstance(error, CallRaised):
+        return Raised(error.stage, error.exception, error.text, error.where)
+    if isinstance(error, CallTimedOut):
+        return TimedOut(error.stage, error.seconds, error.where)
+    return BadResult(str(error))

@@ -9,6 +9,7 @@ import numpy as np
 
 from numpy_cnn import ops, optim
 from numpy_cnn.arguments import Pullback
+from numpy_cnn.chain import chain as apply_layers
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array, one_hot
 from numpy_cnn.common.spec.config import OptimizerConfig
@@ -38,8 +39,9 @@ class Backend:
         optimizer_state: dict[str, Array] | None = None,
         threads: int | None = None,
     ) -> None:
-        self.threads = threads or 1
-        self._helpers = ThreadPoolExecutor(self.threads)  # begins no thread before there is work
+        self.threads: int | None = threads
+        self._parts = threads or 1
+        self._helpers = ThreadPoolExecutor(self._parts)  # begins no thread before there is work
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
@@ -63,6 +65,19 @@ class Backend:
         self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
         return loss, np.concatenate(scores)
+
+    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+        y, pullbacks = images, {}
+        for name, op in self.model.layers:
+            y, pullbacks[name] = apply_layers([(name, op)], self.model.parameters, y)
+            yield f"the output of {name}", y
+        loss, loss_pullback = self._loss(y, labels)
+        yield "the loss", loss
+        (dy, *_) = loss_pullback(1.0)
+        for name, pullback in reversed(pullbacks.items()):
+            yield f"the gradient of the output of {name}", dy
+            dy, own = pullback(dy)
+            yield from ((f"the gradient of {parameter}", gradient) for parameter, gradient in own.items())
 
     def logits(self, images: Array) -> Array:
         def scores(part: slice) -> list[Array]:
@@ -88,7 +103,7 @@ class Backend:
 
         The calling thread takes the first part. So Ctrl-C finds it at work, as it does without helpers.
         """
-        size = max(SHARE, -(-images // self.threads))
+        size = max(SHARE, -(-images // self._parts))
         first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
         begun = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
         yield work(first)

@@ -1,5 +1,7 @@
 """The PyTorch backend: forward, loss, backward and update, as the shared loop calls them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
@@ -21,8 +23,9 @@ class Backend:
         optimizer_state: dict[str, Array] | None = None,
         threads: int | None = None,
     ) -> None:
+        self.threads = threads
         if threads is not None:
-            torch.set_num_threads(threads)  # for the whole process: PyTorch knows no other way
+            torch.set_num_threads(threads)  # for the whole process: PyTorch has no narrower setting
         self.model = SimpleCNN(architecture, parameters=parameters)
         self.named = dict(self.model.named_parameters())
         trained = [self.named[name] for name in architecture.trained]
@@ -40,6 +43,25 @@ class Backend:
         self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.step()
         return loss.item(), scores.detach().numpy()
+
+    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+        y, outputs = torch.from_numpy(images), {}
+        for name, layer in self.model.named_children():
+            y = layer(y)
+            yield f"the output of {name}", y.detach().numpy()
+            if y.requires_grad:  # not behind a fixed kernel
+                y.retain_grad()
+                outputs[name] = y
+        loss = self._loss(y, labels)
+        yield "the loss", loss.detach().numpy()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        for name, output in reversed(outputs.items()):
+            if output.grad is not None:
+                yield f"the gradient of the output of {name}", output.grad.numpy()
+            for own in (f"{name}.weight", f"{name}.bias"):
+                if own in self.named and (gradient := self.named[own].grad) is not None:
+                    yield f"the gradient of {own}", gradient.numpy()
 
     @torch.no_grad()
     def logits(self, images: Array) -> Array:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.cli.program import Program
+from numpy_cnn.common.training.interrupt import SIGNALS
 
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 for done, 2 for a mistake of the user's, 130 for Ctrl-C."""
+    """Run one command; the exit code is 0 for done, 2 for a mistake of the user's, 128 + number for a signal."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     code = flags.run(program.name, lambda: _run(program, typed))
-    if arguments is None and code == INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved: a second Ctrl-C must not disturb the exit
+    if arguments is None and code > SIGNALLED:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # all is saved: a second signal must not disturb the exit
     return code
 
 

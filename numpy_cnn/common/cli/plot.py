@@ -10,6 +10,7 @@ from numpy_cnn.common.cli.loading import load_data, load_network
 from numpy_cnn.common.data import fit
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.loop import evaluate
 from numpy_cnn.common.training.pictures import draw_pictures
 from numpy_cnn.common.training.run_folder import RunFolder
@@ -39,25 +40,28 @@ class Plot:
             names = [run.name for run in self.runs]
             if len({*names}) < len(names) or "" in names:
                 names = [str(run) for run in self.runs]
-            histories = [_existing(run).history() for run in self.runs]
+            histories = [_history(RunFolder.existing(run)) for run in self.runs]
             compare_curves(dict(zip(names, histories, strict=True)), self.compare)
             print(self.compare)
             return 0
         for path in self.runs:
-            run = _existing(path)
+            run = RunFolder.existing(path)
+            history = _history(run)
             best = load_checkpoint(run.best)
             trained = best.config.dataset
             dataset = load_data(replace(trained, data_dir=self.data_dir or trained.data_dir), program)
             dataset, _ = fit(dataset, best.architecture.image_size, best.architecture.classes)
             _, _, answers = evaluate(load_network(best, program), dataset.test)
-            for picture in draw_pictures(run, best, run.history(), dataset.test, answers):
+            for picture in draw_pictures(run, best, history, dataset.test, answers):
                 print(picture)
         return 0
 
 
-def _existing(path: Path) -> RunFolder:
-    """The run in this folder, once an epoch of it is complete."""
-    run = RunFolder.existing(path)
-    if not run.history() or not run.best.is_file():
-        raise UserError(f"{path}: no epoch is complete, so there is nothing to draw; go on with --resume {path}")
-    return run
+def _history(run: RunFolder) -> tuple[Row, ...]:
+    """The rows of a run, once an epoch of it is complete."""
+    rows = run.rows(load_checkpoint(run.last))
+    if not rows or not run.best.is_file():
+        raise UserError(
+            f"{run.path}: no epoch is complete, so there is nothing to draw; go on with --resume {run.path}"
+        )
+    return rows

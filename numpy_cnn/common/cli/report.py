@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 
 STDOUT = Path("-")
 
 
 def check_writable(path: Path | None) -> None:
-    """See before hours of training whether `--json` can be written after them.
+    """Check before hours of training that `--json` can be written after them.
 
     Raises:
-        UserError: its folder does not exist, or is not to be written to, or the path is a folder itself.
+        UserError: its folder does not exist or is read-only, or the path is a folder itself.
     """
     if path is None or path == STDOUT:
         return
@@ -33,11 +34,11 @@ def write_json(report: dict[str, Any], path: Path) -> None:
     if path == STDOUT:
         print(text)
     else:
-        path.write_text(text + "\n", encoding="utf-8")
+        replace_file(path, f"{text}\n".encode())
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for NaN and infinity, which JSON does not know."""
+    """The value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

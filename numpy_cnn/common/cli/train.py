@@ -4,29 +4,33 @@ import math
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
-from numpy_cnn.common.data import IMAGE_SIZES, fit, hold_out, limit
+from numpy_cnn.common.data import IMAGE_SIZES, Split, fit, hold_out, limit
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
-from numpy_cnn.common.training.checkpoint import Checkpoint, Position, load_checkpoint
+from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
+from numpy_cnn.common.training.display import training_display
+from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.interrupt import Interrupt
-from numpy_cnn.common.training.loop import Interrupted, Plan, evaluate, train
+from numpy_cnn.common.training.lock import locked
+from numpy_cnn.common.training.loop import Interrupted, evaluate, train
 from numpy_cnn.common.training.pictures import draw_pictures
-from numpy_cnn.common.training.progress import training_progress
+from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
 
-MOST_THREADS = 256  # far more than ever help, and not so many that a system refuses them
+MOST_THREADS = 256  # far more than ever help, and fewer than any system refuses
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Train(TrainConfig):
     json: Path | None = None
     """File for the result as JSON; - for standard output, which then carries nothing else."""
     threads: int = 1
-    """Threads that share the work. The same number ends in the same bits again; another one rounds differently."""
+    """Threads that share the work. The same number gives the same bits again; another one rounds differently."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
@@ -54,17 +58,17 @@ class Train(TrainConfig):
             )
 
     def resumed(self, parse: Callable[["Train"], "Train"]) -> "Train":
-        """The command with what the run in `--resume` began with; --epochs and --data-dir may be typed anew.
+        """The command with the settings that the run in `--resume` began with; --epochs and --data-dir may change.
 
         Raises:
             UserError: there is no such run, or a flag contradicts it.
         """
         assert self.resume is not None
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
-        lr = stored.optimization.step_size(0.0)  # the default may be typed as a number, too
+        lr = stored.optimization.step_size(0.0)  # typing the default as a number is no contradiction
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
         begun = {field.name: getattr(stored, field.name) for field in fields(stored)}
-        # --nesterov has no opposite: typed again it must not be taken for one, left out it stays as it was.
+        # --nesterov has no opposite: typed again it must not toggle, left out it stays as it was.
         nesterov = stored.optimization.nesterov
         typed = parse(Train(**begun | {"optimization": replace(stored.optimization, nesterov=False)}))
         if nesterov:
@@ -85,40 +89,51 @@ class Train(TrainConfig):
     def run(self, program: "Program") -> int:
         """Train, test, draw; the exit code."""
         check_writable(self.json)
-        run = RunFolder.existing(self.resume) if self.resume else self._new_folder(program)
-        start = load_checkpoint(run.last) if self.resume else None
-        if start:
-            run.history_until(start.position.epoch)  # damage is told before anything else is
-        plan, test, notes = self._plan(program)
-        # Results go to standard output; where that is to be JSON alone, what is told goes to standard error.
-        out = sys.stderr if self.json == STDOUT else sys.stdout
-        for note in notes:
-            print(note, file=out)
-        if self.dry_run:
-            print(f"would train in {run.path}; nothing was written", file=out)
-            return 0
-        position = start.position if start else Position()
-        if start:
-            run.forget_after(position.epoch)
-        else:
-            run = self._new_folder(program, make=True)
-        interrupted = self._train(program, plan, run, start, position)
-        if interrupted:
-            print(
-                f"\n{program.name}: interrupted; saved {run.last}\n"
-                f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}",
-                file=sys.stderr,
-            )
-            return 130
+        with ExitStack() as stack:
+            run, start = self._existing(stack) if self.resume else (self._new_folder(program), None)
+            if start:
+                run.rows(start)  # damage is reported before anything else is done
+            plan, test, notes = self._plan(program)
+            if start and start.progress.batch >= plan.batches:
+                raise UserError(
+                    f"{run.last}: {start.progress.batch} batches of an epoch are done, which has {plan.batches}: "
+                    "the data is not that of the run"
+                )
+            # Results go to standard output; with --json - that is JSON alone, and the rest goes to standard error.
+            out = sys.stderr if self.json == STDOUT else sys.stdout
+            for note in notes:
+                print(note, file=out)
+            if self.dry_run:
+                print(f"would train in {run.path}; nothing was written", file=out)
+                return 0
+            history: tuple[Row, ...] = ()
+            if start:
+                history = run.restore(start, self.epochs)
+            else:
+                run = self._new_folder(program, make=True)
+                stack.enter_context(locked(run.path))
+                run.check_free()  # another process may have been faster
+            signal = self._train(program, plan, run, start, history)
+            if signal:
+                print(
+                    f"\n{program.name}: interrupted; saved {run.last}\n"
+                    f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}",
+                    file=sys.stderr,
+                )
+                return 128 + signal
+            return self._finish(program, run, test, out)
+
+    def _finish(self, program: "Program", run: RunFolder, test: Split, out: TextIO) -> int:
+        """Evaluate the best network on the test images, draw, report."""
         best = load_checkpoint(run.best)
         backend = program.backend()(best.architecture, best.parameters, self.optimization, threads=self.threads)
         loss, accuracy, answers = evaluate(backend, test)
-        history = run.history()
+        history = run.rows(load_checkpoint(run.last))
         seconds = sum(row["seconds"] for row in history)
         draw_pictures(run, best, history, test, answers)
         print(
             f"test accuracy {accuracy:.2%} ({round(accuracy * len(test))} of {len(test)}), loss {loss:.4f}, "
-            f"epoch {best.position.epoch} of {len(history)}, {seconds:.3g} s of training; {run.path}",
+            f"epoch {best.progress.epoch} of {len(history)}, {seconds:.3g} s of training; {run.path}",
             file=out,
         )
         if self.json is not None:
@@ -128,58 +143,77 @@ class Train(TrainConfig):
                 "config": self.to_json(),
                 "architecture": best.architecture.to_json(),
                 "run": str(run.path),
-                "best_epoch": best.position.epoch,
+                "best_epoch": best.progress.epoch,
                 "test_accuracy": accuracy,
                 "test_loss": loss,
                 "seconds": seconds,
-                "history": history,
+                "history": [*history],
             }
             write_json(report, self.json)
         return 0
 
+    def _existing(self, stack: ExitStack) -> tuple[RunFolder, Checkpoint]:
+        """The run to resume, locked unless nothing is going to be written."""
+        assert self.resume is not None
+        run = RunFolder.existing(self.resume)
+        if not self.dry_run:
+            stack.enter_context(locked(run.path))
+        return run, load_checkpoint(run.last)
+
     def _new_folder(self, program: "Program", make: bool = False) -> RunFolder:
         return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}", make)
 
-    def _plan(self, program: "Program") -> tuple[Plan, Any, list[str]]:
-        # The sizes are checked before the data is read, which may take longer.
+    def _plan(self, program: "Program") -> tuple[TrainingPlan, Split, list[str]]:
+        # The sizes are checked before the data is read, which may take long.
         data_size = IMAGE_SIZES[self.dataset.data]
         architecture = self.network.architecture(data_size)
         if architecture.in_channels != 1:
             raise UserError(f"--channels {architecture.in_channels}: the images of {self.dataset.data} have 1")
-        dataset, note = fit(load_data(self.dataset, program), architecture.image_size, architecture.classes)
+        dataset = load_data(self.dataset, program)
+        height, width = dataset.train.images.shape[2:]  # of MNIST's files, which may hold another size
+        dataset, note = fit(dataset, architecture.image_size, architecture.classes)
         dataset = limit(dataset, self.limit)
         training, validation = hold_out(dataset.train, self.validation, self.seed)
-        plan = Plan(program.name, architecture, self, data_size, dataset.pixel, training, validation)
+        plan = TrainingPlan(program.name, architecture, self, (height, width), dataset.pixel, training, validation)
         parameters = sum(math.prod(shape) for shape in architecture.parameter_shapes().values())
-        told = (
+        sizes = (
             f"{self.dataset.data}: {len(training)} images to train, {len(validation)} to validate, "
             f"{len(dataset.test)} to test; {self.network.arch}: {parameters} parameters; "
             f"{plan.batches} batch{'es' if plan.batches > 1 else ''} of {self.batch_size} an epoch"
         )
-        return plan, dataset.test, [*([note] if note else []), told]
+        return plan, dataset.test, [*([note] if note else []), sizes]
 
     def _train(
-        self, program: "Program", plan: Plan, run: RunFolder, start: Checkpoint | None, position: Position
-    ) -> bool:
+        self,
+        program: "Program",
+        plan: TrainingPlan,
+        run: RunFolder,
+        start: Checkpoint | None,
+        history: tuple[Row, ...],
+    ) -> int:
+        """Train; the signal that ended it, or 0."""
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
-        if position.epoch >= self.epochs:
-            print(f"{run.path} has its {position.epoch} epochs already; --epochs takes more", file=sys.stderr)
+        if start and start.progress.epoch >= self.epochs:
+            print(
+                f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more",
+                file=sys.stderr,
+            )
         with (
             Interrupt() as interrupt,
-            training_progress(self.epochs, plan.batches) as progress,
-            np.errstate(over="ignore", invalid="ignore"),  # a diverging run is told in words
+            training_display(self.epochs, plan.batches) as display,
+            np.errstate(over="ignore", invalid="ignore"),  # divergence is reported in words
         ):
             try:
-                train(backend, plan, run, progress, interrupt, position)
-            except Interrupted:
-                return True
-        return False
+                train(backend, plan, run, display, interrupt, start.progress if start else None, history)
+            except Interrupted as interrupted:
+                return interrupted.signal
+        return 0
 
 
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:
     if stored != typed:
         flag = f"--{name.replace('_', '-')}"
-        begun = f"without {flag}" if stored is None else f"with {stored}"
-        raise UserError(f"{flag} {typed} contradicts {run}, which was begun {begun}; leave {flag} out")
+        begun = f"without {flag}" if stored is None else f"with {flag} {stored}"
+        raise UserError(f"{flag} {typed} contradicts {run}, which was started {begun}; leave {flag} out")

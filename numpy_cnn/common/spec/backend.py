@@ -1,5 +1,6 @@
-"""What the shared loop asks of a backend."""
+"""What the shared loop needs from a backend."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,7 +13,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 
 class Backend(Protocol):
-    """A network and its optimizer; arrays go in and come out as NumPy's, whatever computes in between."""
+    """A network and its optimizer; all arrays that are passed and returned are NumPy's."""
+
+    threads: int | None
 
     def __init__(
         self,
@@ -22,13 +25,20 @@ class Backend(Protocol):
         optimizer_state: dict[str, Array] | None = None,
         threads: int | None = None,
     ) -> None:
-        """Begin with these parameters, and with the optimizer's state as `optimizer_state` once gave it.
+        """Start from these parameters and, if given, from a state that `optimizer_state` returned earlier.
 
-        `threads` compute; None for as many as the backend takes by itself.
+        `threads` is the number of threads; None for the backend's own choice.
         """
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        """Step once, by `lr`, on images (N, C, H, W) and labels (N,); the mean loss and the scores before that."""
+        """Take one step of size `lr` on images (N, C, H, W) and labels (N,); the mean loss and the scores."""
+
+    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+        """Every quantity of a forward and a backward pass with its name, in the order of computation.
+
+        The output of each layer, the loss, then, from the last layer to the first, the gradients of the layer's
+        output and of its parameters. No step is taken.
+        """
 
     def logits(self, images: Array) -> Array:
         """The scores (N, classes) of images (N, C, H, W)."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.typed import build
 
 LARGEST = 1e30  # of a step size and the like: not far above begin the numbers that float32 does not hold
 
@@ -153,15 +154,16 @@ class TrainConfig:
         return values
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "TrainConfig":
-        """The inverse of `to_json`."""
-        dataset, network = dict(values["dataset"]), dict(values["network"])
-        dataset["data_dir"] = Path(dataset["data_dir"])
-        if network["image_size"] is not None:
-            network["image_size"] = tuple(network["image_size"])
-        groups = {
-            "dataset": DataConfig(**dataset),
-            "network": ArchitectureConfig(**network),
-            "optimization": OptimizerConfig(**values["optimization"]),
-        }
-        return cls(**{**values, **groups})
+    def from_json(cls, values: Any) -> "TrainConfig":
+        """The inverse of `to_json`.
+
+        Raises:
+            UserError: a value is missing, unknown, or of another type.
+        """
+        for known in fields(TrainConfig):
+            if isinstance(values, dict) and known.name not in values:
+                raise UserError(f"damaged: config.{known.name}: missing")
+        try:
+            return build(TrainConfig, values, "config")
+        except UserError as error:
+            raise UserError(f"damaged: {error}") from error

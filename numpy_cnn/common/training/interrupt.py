@@ -1,36 +1,44 @@
-"""Ctrl-C as a request that the loop looks at between two batches, when everything is consistent."""
+"""Ctrl-C and termination as a request that the loop checks between two batches, when everything is consistent."""
 
 import signal
 import time
 from types import FrameType, TracebackType
 
-# Impatient fingers, and shells and `make` that pass the signal on, send it twice; so soon, both are one request.
+# Ctrl-C is often pressed twice, and shells and `make` forward it: signals this close together are one request.
 PATIENCE = 2.0  # seconds
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupt:
-    """As a context: Ctrl-C sets `requested`; pressed again after `PATIENCE`, it raises KeyboardInterrupt.
+    """As a context: SIGINT (Ctrl-C), SIGTERM and SIGHUP set `requested` to their number; 0 for no request.
 
-    Once requested this lasts beyond the context: the second press must not cut off the message or the exit.
+    The same again after `PATIENCE` raises KeyboardInterrupt. SIGHUP stays ignored if it was: nohup asks for that.
+    Once a request was made the handlers remain: a second signal must not cut off the message or the exit.
     """
 
     _at = float("-inf")
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested: int = 0
 
     def __enter__(self) -> "Interrupt":
-        self._before = signal.signal(signal.SIGINT, self._handle)
+        self._before = {
+            number: signal.signal(number, self._handle)
+            for number in SIGNALS
+            if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+        }
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.requested:
-            signal.signal(signal.SIGINT, self._before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
-    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # what a handler is called with
+    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
         if not self.requested:
-            self.requested, self._at = True, time.monotonic()
+            self.requested, self._at = signum, time.monotonic()
         elif time.monotonic() - self._at > PATIENCE:
             raise KeyboardInterrupt

@@ -1,103 +1,99 @@
 """The one training loop, for both backends."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from numpy_cnn.common.data.dataset import PixelScale, Split
-from numpy_cnn.common.spec.architecture import Architecture
-from numpy_cnn.common.spec.backend import Backend
-from numpy_cnn.common.spec.config import TrainConfig
-from numpy_cnn.common.spec.errors import UserError
-from numpy_cnn.common.training.checkpoint import Checkpoint, Position, save_checkpoint
+from numpy_cnn.common.data.dataset import Split
+from numpy_cnn.common.spec.backend import Array, Backend
+from numpy_cnn.common.training.checkpoint import Checkpoint, Progress
+from numpy_cnn.common.training.display import Display
+from numpy_cnn.common.training.divergence import Start, diverged, exploding
+from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.interrupt import Interrupt
-from numpy_cnn.common.training.progress import Progress
-from numpy_cnn.common.training.run_folder import Row, RunFolder
+from numpy_cnn.common.training.plan import TrainingPlan
+from numpy_cnn.common.training.run_folder import RunFolder
 
 EVALUATION_BATCH = 500
 
 
 class Interrupted(Exception):  # noqa: N818  # a request that was met, not an error
-    """Ctrl-C was pressed; the run is saved up to the batch before."""
+    """Ctrl-C was pressed or the process was asked to end; the run is saved up to the batch before."""
 
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a run needs beside the backend; nothing here changes while it runs."""
-
-    backend_name: str
-    architecture: Architecture
-    config: TrainConfig
-    data_size: tuple[int, int]
-    pixel: PixelScale
-    train: Split
-    validation: Split
-
-    @property
-    def batches(self) -> int:
-        return -(-len(self.train) // self.config.batch_size)
-
-    def progress(self, position: Position) -> float:
-        """The share of all steps that is done."""
-        return (position.epoch * self.batches + position.batch) / (self.config.epochs * self.batches)
-
-    def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-        """The batches of an epoch, counted from 0: its own permutation, so that a resumed run meets the same."""
-        shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))
-        size = self.config.batch_size
-        return (shuffled[start : start + size] for start in range(0, len(shuffled), size))
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 def train(
-    backend: Backend, plan: Plan, run: RunFolder, progress: Progress, interrupt: Interrupt, position: Position
+    backend: Backend,
+    plan: TrainingPlan,
+    run: RunFolder,
+    display: Display,
+    interrupt: Interrupt,
+    progress: Progress | None = None,
+    history: tuple[Row, ...] = (),
 ) -> None:
-    """Go on from `position` to the last epoch, saving `last` after each epoch and `best` after the best.
+    """Continue from `progress` to the last epoch, saving the run after each.
 
     The best epoch is the one with the highest validation accuracy, and of those the lowest validation loss;
     without a validation split, the last.
 
+    Args:
+        backend: the network and its optimizer.
+        plan: the data and the settings.
+        run: the folder to save to.
+        display: receives what happens.
+        interrupt: checked between two batches.
+        progress: how far the run is; None for a new one.
+        history: one row per complete epoch.
+
     Raises:
-        Interrupted: Ctrl-C was pressed. `last` holds the batches done; a resumed run ends in the same bits as one
-            that was never interrupted.
-        UserError: the loss or a parameter is no longer finite. `last` is the one of the epoch before.
+        Interrupted: the process was asked to end. `last` holds the complete batches; a resumed run ends in the
+            same bits as one that was never interrupted.
+        UserError: the loss or a parameter is no longer finite. `last` is that of the epoch before.
     """
-    while position.epoch < plan.config.epochs:
-        began = time.perf_counter()
-        spent = position.seconds
-        for number, batch in enumerate(plan.order(position.epoch)):
-            if number < position.batch:
+    progress, warned = progress or Progress(), False
+    while progress.epoch < plan.config.epochs:
+        began, spent = time.perf_counter(), progress.seconds
+        # Copies of this moment, from which the epoch can be repeated to find out what went wrong in it.
+        start = Start(progress, _copies(backend.parameters()), _copies(backend.optimizer_state()))
+        for number, batch in enumerate(plan.order(progress.epoch)):
+            if number < progress.batch:
                 continue
             if interrupt.requested:
-                save_checkpoint(run.last, _checkpoint(backend, plan, position))
-                raise Interrupted
-            lr = plan.config.optimization.step_size(plan.progress(position))
-            loss, scores = backend.train_step(plan.train.images[batch], plan.train.labels[batch], lr)
-            if not np.isfinite(loss):
-                raise _diverged(plan, position, f"the loss is {loss}")
-            position = replace(
-                position,
-                batch=number + 1,
-                loss_sum=position.loss_sum + loss * len(batch),
-                correct=position.correct + _correct(scores, plan.train.labels[batch]),
-                seen=position.seen + len(batch),
-                seconds=spent + time.perf_counter() - began,
+                if not _finite(backend):
+                    raise diverged(backend, plan, run, start)
+                run.save(_checkpoint(backend, plan, progress, history))
+                raise Interrupted(interrupt.requested)
+            loss, scores = backend.train_step(
+                plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
             )
-            progress.batch(position.epoch + 1, number + 1, position.loss_sum / position.seen)
-        row = _row(backend, plan, position)
-        for name, parameter in backend.parameters().items():
-            if not np.isfinite(parameter).all():
-                raise _diverged(plan, position, f"{name} is no longer finite")
-        position = _next_epoch(position, row)
-        # The history first: a row without its checkpoint is dropped on resume, a lost row could not be made again.
-        run.append(row)
-        if position.best_epoch == position.epoch:
-            save_checkpoint(run.best, _checkpoint(backend, plan, position))
-        save_checkpoint(run.last, _checkpoint(backend, plan, position))
-        progress.epoch(row)
+            if not np.isfinite(loss):
+                raise diverged(backend, plan, run, start)
+            progress = replace(
+                progress,
+                batch=number + 1,
+                loss_sum=progress.loss_sum + loss * len(batch),
+                correct=progress.correct + _correct(scores, plan.train.labels[batch]),
+                seen=progress.seen + len(batch),
+                seconds=spent + max(0.0, time.perf_counter() - began),
+            )
+            display.batch(progress.epoch + 1, number + 1, progress.loss_sum / progress.seen)
+        if not _finite(backend):
+            raise diverged(backend, plan, run, start)
+        row = _row(backend, plan, progress)
+        progress, history = _next_epoch(progress, row), (*history, row)
+        run.save(_checkpoint(backend, plan, progress, history))
+        display.epoch(row)
+        if not warned and (warning := exploding(backend, plan, row)):
+            warned = True
+            display.warn(warning)
+    if interrupt.requested:
+        raise Interrupted(interrupt.requested)
 
 
 def evaluate(backend: Backend, split: Split) -> tuple[float, float, npt.NDArray[np.int64]]:
@@ -113,50 +109,54 @@ def evaluate(backend: Backend, split: Split) -> tuple[float, float, npt.NDArray[
     return total / len(split), float((answers == split.labels).mean()), answers
 
 
-def _diverged(plan: Plan, position: Position, how: str) -> UserError:
-    lr = plan.config.optimization.step_size(0.0)
-    return UserError(f"training diverged in epoch {position.epoch + 1}: {how}; try a smaller --lr than {lr:g}")
-
-
-def _row(backend: Backend, plan: Plan, position: Position) -> Row:
+def _row(backend: Backend, plan: TrainingPlan, progress: Progress) -> Row:
     loss, accuracy, _ = evaluate(backend, plan.validation)
     return {
-        "epoch": position.epoch + 1,
-        "train_loss": position.loss_sum / position.seen,
-        "train_accuracy": position.correct / position.seen,
+        "epoch": progress.epoch + 1,
+        "train_loss": progress.loss_sum / progress.seen,
+        "train_accuracy": progress.correct / progress.seen,
         "validation_loss": loss,
         "validation_accuracy": accuracy,
-        "seconds": round(position.seconds, 3),
+        "seconds": round(progress.seconds, 3),
     }
 
 
-def _next_epoch(position: Position, row: Row) -> Position:
+def _next_epoch(progress: Progress, row: Row) -> Progress:
     accuracy, loss = row["validation_accuracy"], row["validation_loss"]
-    done = Position(
-        epoch=position.epoch + 1,
-        best_epoch=position.best_epoch,
-        best_accuracy=position.best_accuracy,
-        best_loss=position.best_loss,
+    done = Progress(
+        epoch=progress.epoch + 1,
+        best_epoch=progress.best_epoch,
+        best_accuracy=progress.best_accuracy,
+        best_loss=progress.best_loss,
     )
     without_validation = accuracy != accuracy
     if without_validation:
         return replace(done, best_epoch=done.epoch)
-    if (accuracy, -loss) > (position.best_accuracy, -position.best_loss):
+    if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
         return replace(done, best_epoch=done.epoch, best_accuracy=accuracy, best_loss=loss)
     return done
 
 
-def _checkpoint(backend: Backend, plan: Plan, position: Position) -> Checkpoint:
+def _checkpoint(backend: Backend, plan: TrainingPlan, progress: Progress, history: tuple[Row, ...]) -> Checkpoint:
     return Checkpoint(
         backend=plan.backend_name,
         architecture=plan.architecture,
         data_size=plan.data_size,
         pixel=plan.pixel,
         config=plan.config,
-        position=position,
+        progress=progress,
         parameters=backend.parameters(),
         optimizer_state=backend.optimizer_state(),
+        history=history,
     )
+
+
+def _finite(backend: Backend) -> bool:
+    return all(np.isfinite(parameter).all() for parameter in backend.parameters().values())
+
+
+def _copies(arrays: dict[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
 
 
 def _correct(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> int:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from numpy_cnn.common.data.dataset import Split
 from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.training.checkpoint import Checkpoint
-from numpy_cnn.common.training.run_folder import Row, RunFolder
+from numpy_cnn.common.training.history import Row
+from numpy_cnn.common.training.run_folder import RunFolder
 
 SAMPLES = 24
 

@@ -5,6 +5,7 @@ Every function raises UserError where matplotlib is not installed or the file ca
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,8 +157,10 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
     try:
-        figure.savefig(path, format="png")
+        replace_file(path, content.getvalue())
     except OSError as error:
         raise UserError(f"cannot write the picture {path}: {error.strerror or error}") from error
 

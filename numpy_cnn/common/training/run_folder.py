@@ -1,43 +1,42 @@
-"""The folder of a training run: history.csv, best.safetensors, last.safetensors and the pictures."""
+"""The folder of a training run: history.csv, best.safetensors, last.safetensors and the pictures.
 
-import csv
-import os
+`last.safetensors` is the run: it holds the network, the optimizer's state, the progress and the history, and is
+replaced in one step. The other files follow from it and are written after it; `restore` writes those that a crash
+prevented.
+"""
+
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 from numpy_cnn.common.spec.errors import UserError
-
-HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
-
-Row = dict[str, float]
+from numpy_cnn.common.spec.files import replace_file
+from numpy_cnn.common.training.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, save_checkpoint
+from numpy_cnn.common.training.history import Row, from_csv, to_csv
 
 
 class RunFolder:
-    """Names what lies in the folder, and keeps the history in it."""
+    """The files of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.best = path / "best.safetensors"
-        self.last = path / "last.safetensors"
+        self.best = path / BEST
+        self.last = path / LAST
         self.history_file = path / "history.csv"
 
     @classmethod
     def new(cls, path: Path | None, name: str, make: bool = False) -> "RunFolder":
-        """The folder `path`, or the next free runs/<name>-<number>; made only where `make` says so.
+        """The folder `path`, or the next free runs/<name>-<number>; created only if `make` is true.
 
         Raises:
-            UserError: a run is there already, which would be written over.
+            UserError: it holds a run already, which would be overwritten.
         """
         if path is None:
             return cls(next(free for n in count(1) if _take(free := Path("runs") / f"{name}-{n}", make)))
         if path.exists() and not path.is_dir():
             raise UserError(f"--out {path}: that is a file, not a folder")
         run = cls(path)
-        if run.last.exists() or run.history_file.exists():
-            raise UserError(
-                f"--out {path}: holds a run already; go on with it by --resume {path}, or name another"
-            )
+        run.check_free()
         if make:
             path.mkdir(parents=True, exist_ok=True)
         return run
@@ -47,66 +46,112 @@ class RunFolder:
         """The folder of an earlier run.
 
         Raises:
-            UserError: there is no run.
+            UserError: there is none.
         """
         run = cls(path)
+        if path.is_file():
+            raise UserError(f"{path}: that is a file; name the run's folder, {path.parent}")
         if not run.last.is_file():
-            raise UserError(f"{path}: no run to be found there, for it has no {run.last.name}")
+            raise UserError(f"{path}: no run found: there is no {LAST} in it")
         return run
 
+    def check_free(self) -> None:
+        """
+        Raises:
+            UserError: there is a run in the folder. What a run left before its first checkpoint does not count.
+        """
+        if self.last.exists():
+            raise UserError(
+                f"--out {self.path}: holds a run already; go on with it by --resume {self.path}, or name another"
+            )
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Store the state of the run, in this order: last, then best if this is the best epoch, then the history.
+
+        Raises:
+            UserError: a file cannot be written.
+        """
+        save_checkpoint(self.last, checkpoint)
+        if _is_best(checkpoint):
+            save_checkpoint(self.best, checkpoint)
+        if checkpoint.history:
+            self._write_history(checkpoint.history)
+
+    def restore(self, last: Checkpoint, epochs: int) -> tuple[Row, ...]:
+        """Write what is missing if the process ended between the writes of `save`; the history of the run.
+
+        Args:
+            last: the checkpoint in `last.safetensors`.
+            epochs: the number of epochs that the run is going to have.
+
+        Raises:
+            UserError: the best checkpoint or the history is damaged and cannot be restored.
+        """
+        history = self.rows(last)
+        progress = last.progress
+        if progress.best_epoch:
+            stored = self._stored_best_epoch()
+            # Older versions wrote `best` before `last`; the epoch after `last` will be trained and saved again.
+            ahead = stored == progress.epoch + 1 <= epochs
+            if stored != progress.best_epoch and not ahead:
+                if not _is_best(last):
+                    raise UserError(
+                        f"{self.best}: expected the network after epoch {progress.best_epoch}, "
+                        f"found {f'epoch {stored}' if stored else 'none, or a damaged one'}; "
+                        f"put the right file back, or start a new run"
+                    )
+                save_checkpoint(self.best, last)
+        if history and (not self.history_file.exists() or self.history_file.read_bytes() != to_csv(history)):
+            self._write_history(history)
+        return history
+
+    def rows(self, last: Checkpoint) -> tuple[Row, ...]:
+        """The history up to `last`: from the checkpoint, or, if an older version wrote that, from history.csv.
+
+        Raises:
+            UserError: history.csv is needed and damaged.
+        """
+        if last.history is not None:
+            return last.history
+        return tuple(self._read_history(last.progress.epoch)) if last.progress.epoch else ()
+
     def history(self) -> list[Row]:
-        """One row an epoch, as written.
+        """All rows of history.csv.
 
         Raises:
             UserError: the file is damaged.
         """
-        if not self.history_file.exists():
-            return []
+        return self._read_history(None) if self.history_file.exists() else []
+
+    def _read_history(self, epochs: int | None) -> list[Row]:
         try:
-            with self.history_file.open(newline="", encoding="utf-8") as file:
-                rows = [{key: float(row[key]) for key in HISTORY} for row in csv.DictReader(file, strict=True)]
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
-            raise UserError(
-                f"{self.history_file}: damaged; expected the columns {', '.join(HISTORY)}, all of numbers"
-            ) from error
-        if [row["epoch"] for row in rows] != [*range(1, len(rows) + 1)]:
-            raise UserError(f"{self.history_file}: damaged; expected one row for each epoch, counted from 1")
-        return [{**row, "epoch": number} for number, row in enumerate(rows, start=1)]
+            return from_csv(self.history_file.read_bytes(), epochs)
+        except ValueError as error:
+            raise UserError(f"{self.history_file}: {error}") from error
+        except OSError as error:
+            raise UserError(f"{self.history_file}: cannot be read ({error.strerror or error})") from error
 
-    def append(self, row: Row) -> None:
-        """Add one epoch's row, with the column names before the first."""
-        began = self.history_file.exists() and self.history_file.stat().st_size > 0
-        _write(self.history_file, [row], header=not began)
+    def _write_history(self, rows: Sequence[Row]) -> None:
+        try:
+            replace_file(self.history_file, to_csv(rows))
+        except OSError as error:
+            raise UserError(f"{self.history_file}: cannot be written ({error.strerror or error})") from error
 
-    def history_until(self, epoch: int) -> list[Row]:
-        """The rows of the epochs up to this one.
+    def _stored_best_epoch(self) -> int:
+        """The epoch of the file `best`; 0 if it is missing or damaged."""
+        try:
+            return load_checkpoint(self.best).progress.epoch
+        except UserError:
+            return 0
 
-        Raises:
-            UserError: the file is damaged, or rows are missing.
-        """
-        rows = self.history()
-        if len(rows) < epoch:
-            raise UserError(
-                f"{self.history_file}: damaged; it has {len(rows)} of the {epoch} epochs of {self.last}"
-            )
-        return rows[:epoch]
 
-    def forget_after(self, epoch: int) -> None:
-        """Keep the rows up to `epoch` alone: one may have been written after the last checkpoint was.
-
-        Raises:
-            UserError: the file is damaged, or rows are missing.
-        """
-        rows = self.history_until(epoch)
-        if self.history_file.exists():
-            beside = self.history_file.with_suffix(".partial")
-            beside.unlink(missing_ok=True)
-            _write(beside, rows, header=True)
-            os.replace(beside, self.history_file)
+def _is_best(checkpoint: Checkpoint) -> bool:
+    progress = checkpoint.progress
+    return progress.batch == 0 and progress.epoch == progress.best_epoch > 0
 
 
 def _take(path: Path, make: bool) -> bool:
-    """Whether the path is free; with `make` it becomes a folder, which of several processes only one achieves."""
+    """Whether the path is free; with `make` it becomes a folder, which only one of several processes achieves."""
     if not make:
         return not path.exists()
     try:
@@ -114,11 +159,3 @@ def _take(path: Path, make: bool) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _write(path: Path, rows: Sequence[Row], header: bool) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, HISTORY)
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)

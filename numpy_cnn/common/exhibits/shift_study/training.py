@@ -8,7 +8,7 @@ from numpy_cnn.common.data.dataset import Split
 from numpy_cnn.common.exhibits.shift_study.dense import Learner
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.common.spec.errors import UserError
-from numpy_cnn.common.training.progress import training_progress
+from numpy_cnn.common.training.display import training_display
 
 
 def train(
@@ -21,7 +21,7 @@ def train(
     """
     batches = -(-len(images) // batch_size)
     began = time.perf_counter()
-    with training_progress(epochs, batches) as progress:
+    with training_display(epochs, batches) as display:
         for epoch in range(epochs):
             order = np.random.default_rng([seed, 1, epoch]).permutation(len(images))
             loss_sum, right, seen = 0.0, 0, 0
@@ -34,8 +34,8 @@ def train(
                 loss_sum += loss * len(part)
                 right += int((scores.argmax(axis=1) == part.labels).sum())
                 seen += len(part)
-                progress.batch(epoch + 1, number + 1, loss_sum / seen)
-            progress.epoch(
+                display.batch(epoch + 1, number + 1, loss_sum / seen)
+            display.epoch(
                 {
                     "epoch": epoch + 1,
                     "train_loss": loss_sum / seen,

@@ -26,7 +26,8 @@ from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint, save_checkpoint
-from numpy_cnn.common.training.run_folder import HISTORY, RunFolder
+from numpy_cnn.common.training.history import COLUMNS
+from numpy_cnn.common.training.run_folder import RunFolder
 
 QUICK = ("--limit", 80, "--batch-size", 20, "--epochs", 1)
 PICTURES = ["learned_filters.png", "sample_predictions.png", "training_curves.png"]
@@ -62,7 +63,7 @@ def test_a_run_leaves_checkpoints_history_and_pictures(trained: dict[str, Path],
         with Image.open(trained[program] / name) as picture:
             assert min(picture.size) > 200
     lines = (trained[program] / "history.csv").read_text().splitlines()
-    assert lines[0].split(",") == [*HISTORY]
+    assert lines[0].split(",") == [*COLUMNS]
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3", "4", "5", "6"]
 
 
@@ -91,7 +92,7 @@ def test_json_has_the_fields_that_others_hold_on_to(here: Path, program: str) ->
     assert (report["schema"], report["backend"]) == (1, program)
     assert TrainConfig.from_json(report["config"]) == last(here / "run").config
     assert Architecture.from_json(report["architecture"]) == last(here / "run").architecture
-    assert [[*row] for row in report["history"]] == [[*HISTORY]] * 2
+    assert [[*row] for row in report["history"]] == [[*COLUMNS]] * 2
     assert report["history"] == RunFolder(here / "run").history()
     assert report["seconds"] == sum(row["seconds"] for row in report["history"])
     right = round(report["test_accuracy"] * 359)
@@ -534,10 +535,10 @@ def test_a_place_without_permission_is_told(here: Path, program: str, monkeypatc
     "content",
     [
         "epoch,loss\n1,2\n",
-        ",".join(HISTORY) + "\n1,x,0,0,0,0\n",
-        ",".join(HISTORY) + "\n1,0,0,0\n",
-        ",".join(HISTORY) + "\nnan,0,0,0,0,0\n",
-        ",".join(HISTORY) + "\n2,0,0,0,0,0\n",
+        ",".join(COLUMNS) + "\n1,x,0,0,0,0\n",
+        ",".join(COLUMNS) + "\n1,0,0,0\n",
+        ",".join(COLUMNS) + "\nnan,0,0,0,0,0\n",
+        ",".join(COLUMNS) + "\n2,0,0,0,0,0\n",
         b"\xff\xfe\0\0",
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,23 +21,31 @@ from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, Optimiz
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.training import checkpoint as checkpoint_module
-from numpy_cnn.common.training.checkpoint import Checkpoint, Position, load_checkpoint, save_checkpoint
+from numpy_cnn.common.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 
 TINY = PRESETS["tiny"]
 SGD = OptimizerConfig(optimizer="sgd", lr=0.1, momentum=0.9, nesterov=True)
 OPTIMIZERS = {"adam": OptimizerConfig(), "sgd": SGD, "plain sgd": OptimizerConfig(optimizer="sgd")}
 
 
+def state_of(config: OptimizerConfig) -> dict[str, np.ndarray]:
+    """The optimizer's state after one step of the tiny network."""
+    backend = PROGRAMS["numpy_cnn"].backend()(TINY, initial_parameters(TINY, 0), config)
+    backend.train_step(np.ones((2, 1, 4, 4), np.float32), np.array([0, 1]), 0.1)
+    return backend.optimizer_state()
+
+
 def checkpoint(**changes: object) -> Checkpoint:
+    config = changes.get("config", TrainConfig(network=ArchitectureConfig(arch="tiny")))
     values = {
         "backend": "numpy_cnn",
         "architecture": TINY,
         "data_size": (8, 8),
         "pixel": PIXELS["digits"],
-        "config": TrainConfig(network=ArchitectureConfig(arch="tiny")),
-        "position": Position(),
+        "config": config,
+        "progress": Progress(),
         "parameters": initial_parameters(TINY, 0),
-        "optimizer_state": {"fc1.bias.step": np.zeros((), np.float32)},
+        "optimizer_state": state_of(config.optimization),
     }
     return Checkpoint(**{**values, **changes})
 
@@ -75,13 +84,14 @@ CONFIGS = st.builds(
     validation=st.floats(0, 1, exclude_max=True),
     limit=st.none() | st.integers(1, 99),
 )
-POSITIONS = st.builds(Position, loss_sum=st.floats(0), seconds=st.floats(0), best_loss=st.floats(allow_nan=False))
+FINITE = st.floats(0, allow_infinity=False)
+PROGRESSES = st.builds(Progress, loss_sum=FINITE, seconds=FINITE, best_loss=st.floats(allow_nan=False))
 
 
-@given(CONFIGS, POSITIONS)
+@given(CONFIGS, PROGRESSES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example writes the file anew
-def test_everything_comes_back(tmp_path: Path, config: TrainConfig, position: Position) -> None:
-    written = checkpoint(config=config, position=position)
+def test_everything_comes_back(tmp_path: Path, config: TrainConfig, progress: Progress) -> None:
+    written = checkpoint(config=config, progress=progress)
     save_checkpoint(tmp_path / "a.safetensors", written)
     read = load_checkpoint(tmp_path / "a.safetensors")
     assert replace(read, parameters={}, optimizer_state={}) == replace(written, parameters={}, optimizer_state={})
@@ -123,7 +133,8 @@ def test_a_backend_goes_on_from_what_either_backend_saved(
     unbroken = PROGRAMS[program].backend()(TINY, initial_parameters(TINY, 0), optimizer)
     for images, labels in batches[:2]:
         unbroken.train_step(images, labels, 0.1)
-    saved = checkpoint(parameters=unbroken.parameters(), optimizer_state=unbroken.optimizer_state())
+    config = TrainConfig(network=ArchitectureConfig(arch="tiny"), optimization=optimizer)
+    saved = checkpoint(config=config, parameters=unbroken.parameters(), optimizer_state=unbroken.optimizer_state())
     save_checkpoint(tmp_path / "a.safetensors", saved)
     read = load_checkpoint(tmp_path / "a.safetensors")
     state = bits(read.optimizer_state)
@@ -151,7 +162,7 @@ def test_a_run_of_either_backend_is_read(trained: dict[str, Path], program: str)
         assert [*read.parameters] == [*read.architecture.parameter_shapes()]
         kinds = {name.rpartition(".")[2] for name in read.optimizer_state}
         assert kinds == {"step", "exp_avg", "exp_avg_sq"}
-    assert last(trained[program]).position.epoch == 6
+    assert last(trained[program]).progress.epoch == 6
 
 
 @given(st.data())
@@ -281,14 +292,15 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch:
     save_checkpoint(path, checkpoint())
     before = path.read_bytes()
 
-    def fill_the_disk(self: Path, content: bytes) -> None:
-        with self.open("wb") as file:
-            file.write(content[: len(content) // 2])
+    write = os.write
+
+    def fill_the_disk(descriptor: int, content: memoryview) -> int:
+        write(descriptor, content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    monkeypatch.setattr(os, "write", fill_the_disk)
     with pytest.raises(UserError) as told:
-        save_checkpoint(path, checkpoint(position=Position(epoch=1)))
+        save_checkpoint(path, checkpoint(progress=Progress(epoch=1)))
     assert str(told.value) == f"{path}: cannot be written (No space left on device)"
     with pytest.raises(UserError):
         save_checkpoint(tmp_path / "b.safetensors", checkpoint())
@@ -296,8 +308,8 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch:
 
     assert path.read_bytes() == before
     assert not (tmp_path / "b.safetensors").exists()
-    save_checkpoint(path, checkpoint(position=Position(epoch=1)))  # what was left beside it is in nobody's way
-    assert load_checkpoint(path).position.epoch == 1
+    save_checkpoint(path, checkpoint(progress=Progress(epoch=1)))
+    assert load_checkpoint(path).progress.epoch == 1
     save_checkpoint(tmp_path / "b.safetensors", checkpoint())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
 

@@ -46,22 +46,22 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
     assert saved == f"{program}: interrupted; saved run/last.safetensors"
     assert resume == f"go on with: python -m {program} --resume run"
 
-    position = last(tmp_path / "run").position
-    assert position.epoch == len(history(tmp_path / "run")) >= 1
-    assert 0 < position.batch < 1294
-    assert position.seen == position.batch
+    progress = last(tmp_path / "run").progress
+    assert progress.epoch == len(history(tmp_path / "run")) >= 1
+    assert 0 < progress.batch < 1294
+    assert progress.seen == progress.batch
     steps = last(tmp_path / "run").optimizer_state["fc1.weight.step"]
-    assert float(steps) == 1294 * position.epoch + position.batch
+    assert float(steps) == 1294 * progress.epoch + progress.batch
 
-    succeed(program, "train", "--resume", tmp_path / "run", "--epochs", position.epoch + 1)
-    assert last(tmp_path / "run").position.epoch == len(history(tmp_path / "run")) == position.epoch + 1
+    succeed(program, "train", "--resume", tmp_path / "run", "--epochs", progress.epoch + 1)
+    assert last(tmp_path / "run").progress.epoch == len(history(tmp_path / "run")) == progress.epoch + 1
 
 
 def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
     process = start("-m", "numpy_cnn", *ENDLESS, "--out", "a run", cwd=tmp_path)
     _, told = interrupt_in_the_second_epoch(process, 1)
     command = told.splitlines()[-1].removeprefix("go on with: ")
-    done = last(tmp_path / "a run").position.epoch
+    done = last(tmp_path / "a run").progress.epoch
     resumed = subprocess.run(
         f"{command} --epochs {done + 1}",
         shell=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import signal
 import sys
 from itertools import chain
 from pathlib import Path
@@ -12,16 +13,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import OTHER, PROGRAMS, best, bits, call, error_of, history, last, succeed
+from programs import OTHER, PROGRAMS, best, bits, call, history, last, succeed
 
 from numpy_cnn.common.data import PIXELS, Split, digits
 from numpy_cnn.common.spec.architecture import PRESETS
 from numpy_cnn.common.spec.config import OptimizerConfig, TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training import loop
-from numpy_cnn.common.training.checkpoint import Position
+from numpy_cnn.common.training.checkpoint import Progress
+from numpy_cnn.common.training.display import training_display
 from numpy_cnn.common.training.interrupt import Interrupt
-from numpy_cnn.common.training.progress import training_progress
+from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -37,9 +39,9 @@ def assert_same_runs(one: Path, other: Path) -> None:
     for mine, theirs in ((last(one), last(other)), (best(one), best(other))):
         assert bits(mine.parameters) == bits(theirs.parameters)
         assert bits(mine.optimizer_state) == bits(theirs.optimizer_state)
-        for position in (mine.position, theirs.position):
-            assert position.batch == position.seen == position.loss_sum == 0
-        assert mine.position == theirs.position
+        for progress in (mine.progress, theirs.progress):
+            assert progress.batch == progress.seen == progress.loss_sum == 0
+        assert mine.progress == theirs.progress
     assert history(one) == history(other)
 
 
@@ -55,9 +57,9 @@ def stop_after(monkeypatch: pytest.MonkeyPatch):
                 self.left = remaining.pop(0) if remaining else math.inf
 
             @property
-            def requested(self) -> bool:
+            def requested(self) -> int:
                 self.left -= 1
-                return self.left < 0
+                return signal.SIGINT if self.left < 0 else 0
 
         monkeypatch.setattr("numpy_cnn.common.cli.train.Interrupt", After)
 
@@ -100,7 +102,7 @@ def test_interrupted_anywhere_and_resumed_is_the_same_as_uninterrupted(
             break
         assert result.code == 130
         done = sum(counts[: number + 1])
-        at = last(folder / "broken").position
+        at = last(folder / "broken").progress
         assert (at.epoch, at.batch) == divmod(done, BATCHES), count
         result = call(program, "train", "--resume", folder / "broken")
     assert result.code == 0
@@ -117,21 +119,23 @@ def test_the_message_says_how_to_go_on(tmp_path: Path, program: str, stop_after)
     assert len(history(tmp_path / "a run")) == 1
 
 
-def test_a_row_without_its_checkpoint_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process killed between the two writes: the epoch is trained again."""
+def test_a_row_that_was_not_written_is_restored_from_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is killed between the writes of the checkpoint and of the history."""
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 4, "--out", tmp_path / "unbroken")
-    save = loop.save_checkpoint
+    save = RunFolder._write_history
 
-    def killed(path: Path, checkpoint: object) -> None:
-        if len(RunFolder(path.parent).history()) == 3:
+    def killed(self: RunFolder, rows: tuple) -> None:
+        if len(rows) == 3:
             raise KeyboardInterrupt
-        save(path, checkpoint)
+        save(self, rows)
 
-    monkeypatch.setattr(loop, "save_checkpoint", killed)
+    monkeypatch.setattr(RunFolder, "_write_history", killed)
     assert call("numpy_cnn", "train", *SMALL, "--epochs", 4, "--out", tmp_path / "killed").code == 130
-    monkeypatch.setattr(loop, "save_checkpoint", save)
-    assert len(history(tmp_path / "killed")) == 3
-    assert last(tmp_path / "killed").position.epoch == 2
+    monkeypatch.setattr(RunFolder, "_write_history", save)
+    assert len(history(tmp_path / "killed")) == 2
+    assert last(tmp_path / "killed").progress.epoch == 3
     succeed("numpy_cnn", "train", "--resume", tmp_path / "killed")
     assert_same_runs(tmp_path / "unbroken", tmp_path / "killed")
 
@@ -145,7 +149,7 @@ def test_a_run_begun_by_one_program_is_finished_by_the_other(tmp_path: Path, pro
     succeed(OTHER[program], "train", "--resume", tmp_path / "run")
     finished = last(tmp_path / "run")
     assert finished.backend == OTHER[program]
-    assert finished.position.epoch == 3
+    assert finished.progress.epoch == 3
     assert history(tmp_path / "run")[:1] == begun
     assert len(history(tmp_path / "run")) == 3
     steps = {name: float(a) for name, a in finished.optimizer_state.items() if name.endswith(".step")}
@@ -170,7 +174,7 @@ def test_the_best_checkpoint_is_the_best_by_validation(tmp_path: Path, program: 
     rows = RunFolder(tmp_path / "run").history()
     chosen = max(rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"], -row["epoch"]))
     assert 1 < chosen["epoch"] < 8, "the flags above do not make an epoch in the middle the best"
-    assert best(tmp_path / "run").position.best_epoch == chosen["epoch"]
+    assert best(tmp_path / "run").progress.best_epoch == chosen["epoch"]
     assert f"epoch {chosen['epoch']} of 8" in result.out
 
     succeed(program, "train", *flags, "--epochs", chosen["epoch"], "--out", tmp_path / "short")
@@ -179,11 +183,11 @@ def test_the_best_checkpoint_is_the_best_by_validation(tmp_path: Path, program: 
 
 def test_of_equally_accurate_epochs_the_lowest_loss_is_best_and_of_equal_ones_the_first() -> None:
     def after(*measured: tuple[float, float]) -> int:
-        position = Position()
+        progress = Progress()
         for accuracy, loss in measured:
-            position = loop._next_epoch(position, {"validation_accuracy": accuracy, "validation_loss": loss})
-        assert position.epoch == len(measured)
-        return position.best_epoch
+            progress = loop._next_epoch(progress, {"validation_accuracy": accuracy, "validation_loss": loss})
+        assert progress.epoch == len(measured)
+        return progress.best_epoch
 
     assert after((0.5, 1.0), (0.6, 2.0), (0.5, 0.1)) == 2
     assert after((0.5, 1.0), (0.5, 0.9), (0.5, 0.95)) == 2
@@ -196,7 +200,7 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, program: str)
     result = succeed(program, "train", *SMALL, "--validation", 0, "--epochs", 3, "--out", tmp_path / "run")
     assert "80 images to train, 0 to validate" in result.out
     assert result.err.count("validation") == 0
-    assert best(tmp_path / "run").position.best_epoch == 3
+    assert best(tmp_path / "run").progress.best_epoch == 3
     assert bits(best(tmp_path / "run").parameters) == bits(last(tmp_path / "run").parameters)
     assert {row["validation_loss"] for row in history(tmp_path / "run")} == {"nan"}
 
@@ -241,7 +245,7 @@ def plan_of(n: int, size: int, epochs: int = 2, seed: int = 0, optimizer: Optimi
     images = np.broadcast_to(numbers[:, None, None, None], (n, 1, 2, 2)).astype(np.float32)
     split = Split(images, numbers % 3)
     config = TrainConfig(epochs=epochs, batch_size=size, seed=seed, optimization=optimizer or OptimizerConfig())
-    return loop.Plan("counting", PRESETS["tiny"], config, (8, 8), PIXELS["digits"], split, split[:0])
+    return TrainingPlan("counting", PRESETS["tiny"], config, (8, 8), PIXELS["digits"], split, split[:0])
 
 
 @given(n=st.integers(1, 40), size=st.integers(1, 50), seed=st.integers(0, 9))
@@ -251,7 +255,7 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_the_seed(
 ) -> None:
     backend, plan = Counting(), plan_of(n, size, seed=seed)
     run = RunFolder(tmp_path_factory.mktemp("counting"))
-    loop.train(backend, plan, run, _Silent(), Interrupt(), Position())
+    loop.train(backend, plan, run, _Silent(), Interrupt(), Progress())
 
     assert plan.batches == math.ceil(n / size) == len(backend.batches) / 2
     halves = backend.batches[: plan.batches], backend.batches[plan.batches :]
@@ -281,7 +285,7 @@ def test_the_step_size_follows_the_schedule() -> None:
 def test_every_step_is_told_the_step_size_of_its_moment(tmp_path: Path) -> None:
     optimizer = OptimizerConfig(lr=1.0)
     backend, plan = Counting(), plan_of(10, 3, epochs=2, optimizer=optimizer)
-    loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Position())
+    loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Progress())
     assert backend.steps == [optimizer.step_size(done / 8) for done in range(8)]
 
 
@@ -327,7 +331,7 @@ def test_parameters_that_only_the_last_step_ruined_are_not_saved(tmp_path: Path,
     flags = ("--limit", 30, "--epochs", 1, "--batch-size", 30, "--lr", "1e30", "--weight-decay", "1e30")
     result = call(program, "train", *flags, "--optimizer", "sgd", "--out", tmp_path / "run")
     assert result.code == 2
-    assert "conv1.weight is no longer finite" in result.err
+    assert "in step 1 of 1, the updated conv1.weight is no longer finite (" in result.err
     assert not (tmp_path / "run" / "last.safetensors").exists()
 
 
@@ -351,7 +355,7 @@ def test_every_preset_learns(tmp_path: Path, program: str, arch: str) -> None:
 def test_limit_takes_the_first_images(tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def look(backend: object, plan: loop.Plan, *_: object) -> None:
+    def look(backend: object, plan: TrainingPlan, *_: object) -> None:
         seen.append(plan)
         raise UserError("seen enough")
 
@@ -388,9 +392,9 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, colour: bool) ->
         monkeypatch.delenv(name, raising=False)
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")
-    with training_progress(2, 5) as progress:
-        progress.batch(1, 3, 0.5)
-        progress.epoch(
+    with training_display(2, 5) as display:
+        display.batch(1, 3, 0.5)
+        display.epoch(
             {"epoch": 1, "train_loss": 0.5, "train_accuracy": 1, "validation_loss": math.nan, "seconds": 1}
         )
     told = terminal.getvalue()
@@ -404,14 +408,20 @@ def test_an_epoch_that_is_there_already_is_not_trained_again(tmp_path: Path, pro
     succeed(program, "train", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
     before = bits(last(tmp_path / "run").parameters)
     result = succeed(program, "train", "--resume", tmp_path / "run")
-    assert result.err == f"{tmp_path / 'run'} has its 2 epochs already; --epochs takes more\n"
+    assert result.err == f"{tmp_path / 'run'} has its 2 epochs already; a larger --epochs trains more\n"
     assert "epoch 2 of 2" in result.out or "epoch 1 of 2" in result.out
     assert bits(last(tmp_path / "run").parameters) == before
     assert len(history(tmp_path / "run")) == 2
 
 
-def test_a_run_without_its_history_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [None, b"", b"epoch,train_loss\r\n1,", b"\xff\xfe"], ids=["gone", "empty", "cut", "bytes"]
+)
+def test_a_lost_or_damaged_history_is_restored_from_the_checkpoint(tmp_path: Path, content: bytes | None) -> None:
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
-    (tmp_path / "run" / "history.csv").unlink()
-    message = error_of("numpy_cnn", "train", "--resume", tmp_path / "run", "--epochs", 3)
-    assert "history.csv: damaged; it has 0 of the 2 epochs of" in message
+    file = tmp_path / "run" / "history.csv"
+    before = file.read_bytes()
+    file.unlink() if content is None else file.write_bytes(content)
+    succeed("numpy_cnn", "train", "--resume", tmp_path / "run", "--epochs", 3)
+    assert file.read_bytes().startswith(before)
+    assert len(history(tmp_path / "run")) == 3

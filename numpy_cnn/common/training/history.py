@@ -1,0 +1,45 @@
+"""The history of a run: one row per epoch, and its form as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+
+Row = dict[str, float]
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """The rows below the names of the columns."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def from_csv(content: bytes, epochs: int | None = None) -> list[Row]:
+    """The rows of the first `epochs` epochs; of all where None.
+
+    What follows those rows is not read: it may be half a row, if the process ended while it was written.
+
+    Raises:
+        ValueError: these rows are damaged or fewer than `epochs`.
+    """
+    rows: list[Row] = []
+    try:
+        for row in csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True):
+            if len(rows) == epochs:
+                break
+            if len(row) != len(COLUMNS):
+                raise ValueError(f"expected {len(COLUMNS)} columns, found {len(row)}")
+            rows.append({key: float(row[key]) for key in COLUMNS})
+            if rows[-1]["epoch"] != len(rows):
+                raise ValueError("expected one row per epoch, counted from 1")
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"damaged; expected the columns {', '.join(COLUMNS)}, all of numbers ({error})"
+        ) from error
+    if epochs is not None and len(rows) < epochs:
+        raise ValueError(f"damaged; it has {len(rows)} of the {epochs} epochs")
+    return [{**row, "epoch": number} for number, row in enumerate(rows, start=1)]

@@ -1,0 +1,41 @@
+"""What a training run consists of, apart from the backend that computes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn.common.data.dataset import PixelScale, Split
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.config import TrainConfig
+from numpy_cnn.common.training.checkpoint import Progress
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """All that a run needs besides the backend; nothing here changes while it runs."""
+
+    backend_name: str
+    architecture: Architecture
+    config: TrainConfig
+    data_size: tuple[int, int]
+    pixel: PixelScale
+    train: Split
+    validation: Split
+
+    @property
+    def batches(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-len(self.train) // self.config.batch_size)
+
+    def step_size(self, progress: Progress) -> float:
+        """The step size of the next step."""
+        done = progress.epoch * self.batches + progress.batch
+        return self.config.optimization.step_size(done / (self.config.epochs * self.batches))
+
+    def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
+        """The batches of an epoch, counted from 0: its own permutation, so that a resumed run sees the same."""
+        shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))
+        size = self.config.batch_size
+        return (shuffled[start : start + size] for start in range(0, len(shuffled), size))

@@ -1,0 +1,70 @@
+"""Checks of a checkpoint's tensors, which may come from anywhere."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.errors import UserError
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def check_parameters(architecture: Architecture, parameters: Arrays) -> None:
+    """
+    Raises:
+        UserError: a parameter is missing, unknown, of another shape, or not finite.
+    """
+    architecture.check(parameters)
+    for name, array in parameters.items():
+        _check_finite(name, array)
+
+
+def check_optimizer_state(
+    architecture: Architecture, optimizer: OptimizerConfig, state: Arrays, begun: bool
+) -> None:
+    """
+    Args:
+        architecture: of the network.
+        optimizer: whose state it is.
+        state: arrays under `<parameter>.<torch's name of the state>`.
+        begun: whether steps were taken; before the first there may be no state.
+
+    Raises:
+        UserError: an array is missing, unknown, of another shape, or holds values that no training leads to.
+    """
+    shapes, kinds = architecture.parameter_shapes(), _kinds(optimizer)
+    expected = {
+        f"{name}.{kind}": () if kind == "step" else shapes[name] for name in architecture.trained for kind in kinds
+    }
+    if not begun and not state:
+        return
+    for name in [*expected, *state]:
+        want = expected.get(name, "none")
+        got = state[name].shape if name in state else "none"
+        if got != want:
+            raise UserError(f"damaged: optimizer state: {name} has the shape {got}, expected {want}")
+    for name, array in state.items():
+        # A mean of squares may have overflowed, which only makes the steps of its parameter 0.
+        _check_finite(f"optimizer state: {name}", np.minimum(array, 0) if name.endswith(".exp_avg_sq") else array)
+        if name.endswith((".step", ".exp_avg_sq")) and (array < 0).any():
+            raise UserError(f"damaged: optimizer state: {name} holds a negative value, {array.min()}")
+        if name.endswith(".step") and array != np.floor(array):
+            raise UserError(f"damaged: optimizer state: {name} is {array}, not a whole number of steps")
+
+
+def _kinds(optimizer: OptimizerConfig) -> tuple[str, ...]:
+    """torch's names of an optimizer's arrays for one parameter."""
+    if optimizer.optimizer == "adam":
+        return ("step", "exp_avg", "exp_avg_sq")
+    return ("momentum_buffer",) if optimizer.momentum else ()
+
+
+def _check_finite(name: str, array: npt.NDArray[Any]) -> None:
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"damaged: {name} holds {array.flat[int(np.argmin(np.isfinite(array)))]}, not only finite numbers"
+        )

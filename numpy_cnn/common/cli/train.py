@@ -215,5 +215,5 @@ class Train(TrainConfig):
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:
     if stored != typed:
         flag = f"--{name.replace('_', '-')}"
-        begun = f"without {flag}" if stored is None else f"with {flag} {stored}"
-        raise UserError(f"{flag} {typed} contradicts {run}, which was started {begun}; leave {flag} out")
+        begun = f"without {flag}" if stored is None else f"with {stored}"
+        raise UserError(f"{flag} {typed} contradicts {run}, which was begun {begun}; leave {flag} out")

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from parity.bounds.empirical import measured
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.sample import sample
 from parity.cases.sizes import DTYPES, SEEDS
 from parity.cases.torch_op import oracle
 from parity.lanes.exact import guard
 from parity.lanes.reference import expect
-from parity.rows.row import Row
+from parity.rows.row import NEITHER, Row
 from parity.subjects import Declined
 from parity.subjects.arguments import parameters_of
 
@@ -57,7 +56,7 @@ def row_like(
         )
     else:
         drawn = _given(name, strategy, like, options or {})
-    row = Row(name, implementation, _polite(like), drawn, measured, ("bound", "structure"))
+    row = Row(name, implementation, _polite(like), drawn, lanes=NEITHER)
     if _is_exact(row):
         exact = replace(row, strategy=lambda lane: _where_exact(row, drawn(lane=lane), lane))
         return replace(exact, lanes=("exact", "bound", "structure"))

@@ -16,9 +16,10 @@ from parity.cases.torch_op import Array, Op
 
 
 class BoundInputs(NamedTuple):
-    """What a bound is computed from: the oracle's op, its arguments in float64, and the roundoff allowed for."""
+    """What a bound is computed from: torch's function, its arguments in float64, and the roundoff allowed for."""
 
-    op: Op
+    like: Callable[..., Any]
+    op: Op  # the same in the form of an op
     arrays: tuple[Array | None, ...]
     options: dict[str, Any]
     dy: Array

@@ -1,74 +1,71 @@
-"""Running error analysis: numbers that carry a bound of their rounding error along.
+"""Running error analysis: a bound for whatever torch computes, carried along through each of its operations.
+
+A `WithError` is a tensor in double precision together with how far the same computation in another precision may
+be from it, for each element. Torch dispatches every operation to it, those of autograd's backward pass included.
+Most have a rule in parity/bounds/computing.py or selecting.py; the others torch decomposes into those.
+
+A formula other than torch's may round numbers as large as the largest result, or as 1 (exp(x) + 1), and be as
+right: FREEDOM roundings of that size are allowed in every element.
 
 Source: N. Higham, Accuracy and Stability of Numerical Algorithms (2nd ed., 2002), section 3.3.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
-from parity.bounds.derived import SQRT_ERROR
-from parity.cases.torch_op import Array
+from parity.bounds import computing, selecting  # noqa: F401  # they register the rules
+from parity.bounds.derived import BoundInputs, ErrorBounds
+from parity.bounds.empirical import measured
+from parity.bounds.with_error import NoRule, WithError
+from parity.cases.torch_op import Array, buffers
 
-# Each operation is allowed two roundings: implementations fold scalars together, or take them apart, in their own
-# way (lr/(1−β₁ᵗ)·m or lr·(m/(1−β₁ᵗ))), and none of that is a mistake.
-ROUNDINGS = 2
+FREEDOM = 16
 
 
-@dataclass(frozen=True)
-class WithError:
-    """A value computed in float64, and how far the same computation may be from it with roundoff u."""
+def running(s: BoundInputs) -> ErrorBounds:
+    """The bound that torch's own graph of the op has; a measured one where an operation in it has no rule."""
+    try:
+        return analysed(s)
+    except NoRule:
+        return measured(s)
 
-    value: Array
-    error: Array
-    u: float
 
-    @classmethod
-    def exact(cls, value: Array, u: float) -> "WithError":
-        """A value that both sides are given."""
-        return cls(value, np.zeros_like(value), u)
+def analysed(s: BoundInputs) -> ErrorBounds:
+    """The bound that torch's own graph has.
 
-    def __add__(self, other: "WithError | float") -> "WithError":
-        b = self._lift(other)
-        return self._rounded(self.value + b.value, self.error + b.error)
+    Raises:
+        NoRule: torch performs an operation that has none.
+    """
 
-    def __sub__(self, other: "WithError | float") -> "WithError":
-        b = self._lift(other)
-        return self._rounded(self.value - b.value, self.error + b.error)
+    def given(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        tensor = torch.from_numpy(np.array(value, order="C"))
+        return WithError(tensor, torch.zeros_like(tensor), s.u, s.tiny) if tensor.is_floating_point() else tensor
 
-    def __mul__(self, other: "WithError | float") -> "WithError":
-        b = self._lift(other)
-        error = np.abs(self.value) * b.error + self.error * np.abs(b.value) + self.error * b.error
-        return self._rounded(self.value * b.value, error)
+    tensors = [given(array) for array in s.arrays]
+    skipped = buffers(s.like)
+    leaves = {
+        place: tensor.requires_grad_()
+        for place, tensor in enumerate(tensors)
+        if isinstance(tensor, WithError) and place not in skipped
+    }
+    y = s.like(*tensors, **{name: given(value) for name, value in s.options.items()})
+    errors: dict[int, Array] = {}
+    if y.requires_grad and leaves:
+        gradients = torch.autograd.grad(y, [*leaves.values()], given(s.dy), materialize_grads=True)
+        upstream = float(np.abs(s.dy).max(initial=0.0))
+        errors = {place: _allowed(g, s.u, upstream) for place, g in zip(leaves, gradients, strict=True)}
+    return _allowed(y, s.u, 1.0), tuple(errors.get(place) for place in range(len(tensors)))
 
-    __rmul__ = __mul__
 
-    def __truediv__(self, other: "WithError | float") -> "WithError":
-        b = self._lift(other)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            quotient = self.value / b.value
-            room = (
-                np.abs(b.value) - b.error
-            )  # the divisor may be as small as this; none left: anything may come out
-            error = np.where(room > 0, (self.error + np.abs(quotient) * b.error) / room, np.inf)
-        return self._rounded(quotient, error)
-
-    def sqrt(self) -> "WithError":
-        """√, whose error is |√(a+e) − √a| ≤ min(e/√a, √e), and the function's own."""
-        root = np.sqrt(self.value)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            carried = np.where(root > 0, np.minimum(self.error / root, np.sqrt(self.error)), np.sqrt(self.error))
-        return WithError(root, carried + SQRT_ERROR * self.u * (root + carried), self.u)
-
-    def maximum(self, other: "WithError") -> "WithError":
-        """The larger one: |max(a′, b′) − max(a, b)| is at most the larger error."""
-        return WithError(np.maximum(self.value, other.value), np.maximum(self.error, other.error), self.u)
-
-    def _lift(self, other: "WithError | float") -> "WithError":
-        if isinstance(other, WithError):
-            return other
-        # A scalar is rounded to the arrays' precision before it is used.
-        return WithError(np.asarray(other), np.asarray(self.u * abs(other)), self.u)
-
-    def _rounded(self, value: Array, error: Array) -> "WithError":
-        return WithError(value, error + ROUNDINGS * self.u * (np.abs(value) + error), self.u)
+def _allowed(found: Any, u: float, size: float) -> Array:
+    """The error carried, and the freedom that other formulas have."""
+    value, error = (found.value, found.error) if isinstance(found, WithError) else (found, torch.zeros_like(found))
+    if not torch.isfinite(error).all():
+        raise NoRule("an error has no limit: rounding may decide what a gradient is divided by")
+    finite = value[torch.isfinite(value)]
+    largest = max(size, float(finite.abs().max())) if finite.numel() else size
+    return np.asarray((error + FREEDOM * u * largest).numpy())

@@ -23,11 +23,11 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
     Arrays are copied on the way in, since torch refuses negative strides and read-only memory, and on the way
     out, so that the caller owns what it gets.
     """
-    buffers = _buffers(like)
+    skipped = buffers(like)
 
     def op(*arrays: Array | None, **options: Any) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
         tensors = [
-            None if array is None else _tensor(array, gradient=place not in buffers)
+            None if array is None else _tensor(array, gradient=place not in skipped)
             for place, array in enumerate(arrays)
         ]
         keywords = {
@@ -50,8 +50,8 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
 
 
 @lru_cache(maxsize=256)
-def _buffers(like: Callable[..., torch.Tensor]) -> frozenset[int]:
-    """Where among the arguments the running statistics stand."""
+def buffers(like: Callable[..., torch.Tensor]) -> frozenset[int]:
+    """The places of the running statistics among the arguments."""
     try:
         names = [*inspect.signature(like).parameters]
     except (TypeError, ValueError):  # a function written in C, as conv2d: it has none

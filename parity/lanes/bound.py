@@ -87,7 +87,7 @@ def referee_and_bounds(row: Row, inputs: Inputs, dy: Array, theirs: Quantities) 
     in_double = kind.dtype == np.float64
     referee = theirs if in_double else quantities(like, inputs._replace(arrays=arrays, options=options), wide_dy)
     allowed_y, allowed_gradients = row.bound(
-        BoundInputs(like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
+        BoundInputs(row.like, like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
     )
     allowed = {"output": allowed_y}
     for name, gradient in zip(inputs.names, allowed_gradients, strict=False):

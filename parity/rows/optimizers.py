@@ -9,8 +9,6 @@ import torch
 from hypothesis import strategies as st
 
 from numpy_cnn import optim
-from parity.bounds.derived import Bound, BoundInputs, ErrorBounds
-from parity.bounds.running import WithError
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, SEEDS
@@ -90,70 +88,13 @@ def _arrays(draw: st.DrawFn) -> tuple[ArraySpec, ...]:
     return ArraySpec("parameter", shape), *gradients
 
 
-def sgd_bound(s: BoundInputs) -> ErrorBounds:
-    """Running error analysis of `numpy_cnn.optim.SGD`'s formulas, step by step."""
-    o = s.options
-    w, gradients = _tracked(s)
-    b: WithError | None = None
-    errors = []
-    for gradient in gradients:
-        if gradient is not None:
-            g = gradient + o["weight_decay"] * w
-            if o["momentum"]:
-                b = g if b is None else o["momentum"] * b + (1 - o["dampening"]) * g
-                g = g + o["momentum"] * b if o["nesterov"] else b
-            w = w - o["lr"] * g
-        errors.append(w.error)
-    return np.stack(errors), ()
-
-
-def _adam_bound(decoupled: bool) -> Bound:
-    """Running error analysis of `numpy_cnn.optim.Adam`'s formulas, or AdamW's, step by step."""
-
-    def bound(s: BoundInputs) -> ErrorBounds:
-        o = s.options
-        (beta1, beta2), decay = o["betas"], o["weight_decay"]
-        w, gradients = _tracked(s)
-        m = v = largest = WithError.exact(np.zeros_like(w.value), s.u)
-        errors, t = [], 0
-        for gradient in gradients:
-            if gradient is not None:
-                t += 1
-                g = gradient if decoupled else gradient + decay * w
-                if decoupled:
-                    w = (1 - o["lr"] * decay) * w
-                m = _interpolated(m, g, beta1)
-                v = beta2 * v + (1 - beta2) * (g * g)
-                largest = largest.maximum(v)
-                root = (largest if o["amsgrad"] else v).sqrt()
-                denominator = root / np.sqrt(1 - beta2**t) + o["eps"]
-                w = w - (o["lr"] / (1 - beta1**t)) * m / denominator
-            errors.append(w.error)
-        return np.stack(errors), ()
-
-    return bound
-
-
-def _interpolated(m: WithError, g: WithError, beta: float) -> WithError:
-    """β·m + (1−β)·g; whoever writes m + (1−β)·(g − m) rounds a difference as large as |m| + |g|."""
-    plain = beta * m + (1 - beta) * g
-    return WithError(plain.value, plain.error + (g - m).error + m.u * (np.abs(m.value) + np.abs(g.value)), m.u)
-
-
-def _tracked(s: BoundInputs) -> tuple[WithError, list[WithError | None]]:
-    w, *gradients = (None if a is None else WithError.exact(a, s.u) for a in s.arrays)
-    assert w is not None
-    return w, gradients
-
-
 ROWS = (
     Row(
         "SGD",
         by_hand(optim.SGD),
         of_torch(torch.optim.SGD),
         sgd,
-        sgd_bound,
-        NUMBERS,
+        lanes=NUMBERS,
         formulas={"output": "b ← μ·b + (1 − τ)·g with g = ∇ + λ·w (b = g at first); w ← w − η·b"},
         kind="optimizer",
     ),
@@ -162,8 +103,7 @@ ROWS = (
         by_hand(optim.Adam),
         of_torch(torch.optim.Adam),
         partial(_adam, "Adam"),
-        _adam_bound(decoupled=False),
-        NEITHER,
+        lanes=NEITHER,
         formulas={"output": "m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)"},
         kind="optimizer",
     ),
@@ -172,8 +112,7 @@ ROWS = (
         by_hand(optim.AdamW),
         of_torch(torch.optim.AdamW),
         partial(_adam, "AdamW"),
-        _adam_bound(decoupled=True),
-        NEITHER,
+        lanes=NEITHER,
         formulas={"output": "w ← (1 − η·λ)·w, then Adam's step with the bare gradient"},
         kind="optimizer",
     ),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.bounds.derived import Bound
+from parity.bounds.running import running
 from parity.cases.case import LANES, Case, Lane
 from parity.cases.inputs import blank_arrays
 from parity.cases.torch_op import Op, oracle
@@ -28,7 +29,7 @@ class Row:
         op: ours, by the op law.
         like: torch's.
         strategy: of the lane: a Hypothesis strategy of cases.
-        bound: the error allowed in each result.
+        bound: the error allowed in each result; that of torch's own graph where none is derived by hand.
         lanes: those that apply.
         formulas: {quantity: the line of mathematics that defines it}, in the letters of the op's docstring.
         kind: an op; an optimizer, whose output is a trajectory and which has no pullback; or a whole network.
@@ -41,7 +42,7 @@ class Row:
     op: Op
     like: Callable[..., Any]
     strategy: Callable[..., st.SearchStrategy[Case]]
-    bound: Bound
+    bound: Bound = running
     lanes: tuple[Lane, ...] = LANES
     formulas: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["op", "optimizer", "network"] = "op"

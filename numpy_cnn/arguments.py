@@ -1,6 +1,7 @@
 """What the ops check of their arguments, so that a mistake is told with the values in it."""
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,6 +48,17 @@ def check_floats(op: str, **arrays: Array | None) -> None:
     if len(dtypes) > 1 or not (dtypes <= USUAL or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
         told = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
         raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {told}")
+
+
+def real(op: str, name: str, value: float) -> float:
+    """Read `value` as a Python float.
+
+    Raises:
+        ValueError: it is not a real number.
+    """
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{op}: {name} must be a number, got {value!r}")
+    return float(value)
 
 
 def axis(op: str, name: str, value: int, ndim: int) -> int:

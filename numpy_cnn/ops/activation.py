@@ -1,9 +1,16 @@
 """Element-wise activations."""
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
-from numpy_cnn.ops.fast.bits import select
+import math
+from typing import Any
 
-__all__ = ["relu"]
+import numpy as np
+
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
+from numpy_cnn.ops.fast.bits import choose, merge, select
+from numpy_cnn.ops.fast.elementwise import elementwise
+from numpy_cnn.ops.fast.normal_tail import normal_tail
+
+__all__ = ["elu", "gelu", "hardswish", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh"]
 
 
 def relu(input: Array) -> tuple[Array, Pullback]:
@@ -11,8 +18,8 @@ def relu(input: Array) -> tuple[Array, Pullback]:
 
         y = max(x, 0)        dx = dy where x > 0, else 0
 
-    At the kink the slope is 0; NaN lets dy through and −0.0 stays −0.0, as in torch. The pullback selects and
-    does not multiply: an infinite dy at a dead unit gives 0, not NaN.
+    At the kink the slope is 0; NaN passes dy on and −0.0 stays −0.0, as in torch. The pullback selects and does
+    not multiply: an infinite dy at a dead unit gives 0, not NaN.
 
     Args:
         input: x, any shape, floating.
@@ -20,11 +27,14 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
+    Raises:
+        ValueError: x is not a floating array, or dy has another shape than y.
+
     Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines (2010).
     """
     check_floats("relu", input=input)
     x = input
-    # `not x < 0` and neither `x > 0` nor `maximum(x, 0)`: the comparison keeps −0.0 and NaN as they are.
+    # `not x < 0` instead of `x > 0` or `maximum(x, 0)`: this comparison keeps −0.0 and NaN as they are.
     y = select(x, ~(x < 0))
 
     def pullback(dy: Array) -> tuple[Array]:
@@ -32,3 +42,339 @@ def relu(input: Array) -> tuple[Array, Pullback]:
         return (select(cotangent("relu", dy, y), y != 0),)
 
     return y, pullback
+
+
+def leaky_relu(input: Array, negative_slope: float = 0.01) -> tuple[Array, Pullback]:
+    """Rectify with a slope below zero, as `torch.nn.functional.leaky_relu`.
+
+        y = x · s        dx = dy · s        with s = 1 where x > 0, else negative_slope
+
+    At 0 and at NaN s is negative_slope, as in torch.
+
+    Args:
+        input: x, any shape, floating.
+        negative_slope: s at x ≤ 0.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, negative_slope not a number, or dy has another shape than y.
+
+    Source: A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models (2013).
+    """
+    check_floats("leaky_relu", input=input)
+    x, slope = input, real("leaky_relu", "negative_slope", negative_slope)
+
+    def scale(x: Array, factor: Array, out: Array) -> None:
+        np.multiply(factor, choose(x > 0, 1.0, slope, x.dtype), out=out)
+
+    y = elementwise(lambda x, out: scale(x, x, out), x)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        return (elementwise(scale, x, cotangent("leaky_relu", dy, y)),)
+
+    return y, pullback
+
+
+def elu(input: Array, alpha: float = 1.0) -> tuple[Array, Pullback]:
+    """The exponential linear unit, as `torch.nn.functional.elu`.
+
+        y = x                 dx = dy             where x > 0
+        y = α (eˣ − 1)        dx = dy · α eˣ      elsewhere
+
+    eˣ − 1 is computed by `expm1`, because the difference would cancel near 0. NaN gives NaN. (In torch the
+    gradient at NaN depends on the number of elements.)
+
+    Args:
+        input: x, any shape, floating.
+        alpha: α, minus the limit of y for x → −∞.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, alpha not a number, or dy has another shape than y.
+
+    Source: D. Clevert, T. Unterthiner and S. Hochreiter, Fast and accurate deep network learning by exponential
+    linear units (2016).
+    """
+    check_floats("elu", input=input)
+    x, a = input, real("elu", "alpha", alpha)
+
+    def forward(x: Array, y: Array) -> None:
+        np.expm1(x, out=y)
+        y *= a
+        merge(x > 0, x, y, out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        np.exp(x, out=dx)
+        dx *= a
+        dx *= u
+        merge(x > 0, u, dx, out=dx)
+
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("elu", dy, y)),)
+
+
+def sigmoid(input: Array) -> tuple[Array, Pullback]:
+    """The logistic function, as `torch.sigmoid`.
+
+        y = 1 / (1 + e⁻ˣ)        dx = dy · (1 − y) · y
+
+    e⁻ˣ may overflow: then y is 0, its limit.
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy has another shape than y.
+
+    Source: D. Rumelhart, G. Hinton and R. Williams, Learning representations by back-propagating errors (1986).
+    """
+    check_floats("sigmoid", input=input)
+    y = elementwise(_sigmoid, input)
+
+    def backward(y: Array, u: Array, dx: Array) -> None:
+        np.subtract(1, y, out=dx)
+        dx *= u
+        dx *= y
+
+    return y, lambda dy: (elementwise(backward, y, cotangent("sigmoid", dy, y)),)
+
+
+def tanh(input: Array) -> tuple[Array, Pullback]:
+    """The hyperbolic tangent, as `torch.tanh`.
+
+        y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)        dx = dy · (1 − y²)
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy has another shape than y.
+
+    Source: Y. LeCun, L. Bottou, G. Orr and K. Müller, Efficient BackProp (1998).
+    """
+    check_floats("tanh", input=input)
+    y = elementwise(np.tanh, input)
+
+    def backward(y: Array, u: Array, dx: Array) -> None:
+        np.multiply(y, y, out=dx)
+        np.subtract(1, dx, out=dx)
+        dx *= u
+
+    return y, lambda dy: (elementwise(backward, y, cotangent("tanh", dy, y)),)
+
+
+def silu(input: Array) -> tuple[Array, Pullback]:
+    """The input times its sigmoid (swish), as `torch.nn.functional.silu`.
+
+        y = x / (1 + e⁻ˣ)        dx = dy · σ (1 + x (1 − σ))        with σ = 1 / (1 + e⁻ˣ)
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy has another shape than y.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units for neural network function
+    approximation (2018); P. Ramachandran, B. Zoph and Q. Le, Searching for activation functions (2017).
+    """
+    check_floats("silu", input=input)
+    x = input
+
+    def forward(x: Array, y: Array) -> None:
+        np.negative(x, out=y)
+        np.exp(y, out=y)
+        y += 1
+        np.divide(x, y, out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        s = np.empty_like(x)
+        _sigmoid(x, s)
+        np.subtract(1, s, out=dx)
+        dx *= x
+        dx += 1
+        dx *= s
+        dx *= u
+
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("silu", dy, y)),)
+
+
+def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Pullback]:
+    """A smooth rectifier, as `torch.nn.functional.softplus`.
+
+        y = log(1 + e^(βx)) / β        dx = dy · e^(βx) / (e^(βx) + 1)        where βx ≤ threshold
+        y = x                          dx = dy                             where βx > threshold
+
+    Args:
+        input: x, any shape, floating.
+        beta: β, the sharpness of the bend.
+        threshold: the value of βx above which the function is treated as linear.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, beta or threshold not a number, or dy has another shape than y.
+
+    Source: C. Dugas et al., Incorporating second-order functional knowledge for better option pricing (2001).
+    """
+    check_floats("softplus", input=input)
+    x, b, most = input, real("softplus", "beta", beta), real("softplus", "threshold", threshold)
+
+    def forward(x: Array, y: Array) -> None:
+        linear = np.multiply(x, b, out=y) > most
+        np.exp(y, out=y)
+        np.log1p(y, out=y)
+        y /= b
+        merge(linear, x, y, out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        np.multiply(x, b, out=dx)
+        linear = dx > most
+        np.exp(dx, out=dx)
+        dx /= dx + 1
+        dx *= u
+        merge(linear, u, dx, out=dx)
+
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("softplus", dy, y)),)
+
+
+def hardswish(input: Array) -> tuple[Array, Pullback]:
+    """Swish with a piecewise linear gate, as `torch.nn.functional.hardswish`.
+
+        y = x · min(max(x + 3, 0), 6) / 6
+        dx = 0 where x ≤ −3,   dy where x ≥ 3,   dy · (x/3 + ½) between
+
+    NaN gives NaN. (In torch the gradient at NaN depends on the number of elements.)
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy has another shape than y.
+
+    Source: A. Howard et al., Searching for MobileNetV3 (2019).
+    """
+    check_floats("hardswish", input=input)
+    x = input
+
+    def forward(x: Array, y: Array) -> None:
+        np.add(x, 3, out=y)
+        np.maximum(y, 0, out=y)
+        np.minimum(y, 6, out=y)
+        y *= x
+        y /= 6
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        np.divide(x, 3, out=dx)
+        dx += 0.5
+        dx *= u
+        merge(x >= 3, u, dx, out=dx)
+        select(dx, ~(x <= -3), out=dx)
+
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("hardswish", dy, y)),)
+
+
+def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
+    """The input times the probability that a normal number is below it, as `torch.nn.functional.gelu`.
+
+        none:   y = x Φ(x)                dx = dy · (Φ(x) + x φ(x))
+        tanh:   y = ½ x (1 + tanh v)      dx = dy · (½ (1 + tanh v) + ½ x (1 − tanh² v) v′)
+
+    with the normal density φ(x) = e^(−x²/2)/√(2π) and its integral Φ, and in the approximation
+    v = √(2/π) (x + 0.044715 x³), v′ = √(2/π) (1 + 3 · 0.044715 x²).
+
+    Args:
+        input: x, any shape, floating.
+        approximate: "none" or "tanh".
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, approximate is something else, or dy has another shape than y.
+
+    Source: D. Hendrycks and K. Gimpel, Gaussian error linear units (2016); for Φ `numpy_cnn.ops.fast.normal_tail`.
+    """
+    check_floats("gelu", input=input)
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    x = input
+    forward, backward = _gelu() if approximate == "none" else _gelu_by_tanh()
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("gelu", dy, y)),)
+
+
+def _gelu() -> tuple[Any, Any]:
+    def integral(x: Array, density: Array) -> Array:
+        """Φ(x); `density` receives e^(−x²/2)."""
+        tail = normal_tail(x, density)
+        return merge(x < 0, tail, 1 - tail, out=tail)
+
+    def forward(x: Array, y: Array) -> None:
+        np.multiply(x, integral(x, y), out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        cumulative = integral(x, dx)
+        dx *= 1 / math.sqrt(2 * math.pi)
+        dx *= x
+        dx += cumulative
+        dx *= u
+
+    return forward, backward
+
+
+def _gelu_by_tanh() -> tuple[Any, Any]:
+    slope, cubic = math.sqrt(2 / math.pi), 0.044715
+
+    def bend(x: Array, square: Array) -> Array:
+        """tanh v; `square` receives x²."""
+        np.multiply(x, x, out=square)
+        v = square * (slope * cubic)
+        v += slope
+        v *= x
+        return np.asarray(np.tanh(v, out=v))
+
+    def forward(x: Array, y: Array) -> None:
+        t = bend(x, y)
+        t += 1
+        np.multiply(x, 0.5, out=y)
+        y *= t
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        t = bend(x, dx)
+        dx *= 3 * slope * cubic
+        dx += slope
+        dx *= x
+        dx *= 1 - t * t
+        dx += t
+        dx += 1
+        dx *= 0.5
+        dx *= u
+
+    return forward, backward
+
+
+def _sigmoid(x: Array, y: Array) -> None:
+    np.negative(x, out=y)
+    np.exp(y, out=y)
+    y += 1
+    np.reciprocal(y, out=y)

@@ -195,7 +195,8 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
     def pullback(dy: Array) -> tuple[Array, Array]:
         dy = cotangent("mse_loss", dy, y)
         with np.errstate(invalid="ignore", divide="ignore"):
-            dx = np.asarray(2 * difference * (dy / size if reduction == "mean" else dy))
+            two = x.dtype.type(2)  # NumPy before 2.0 would compute 2 · a single float32 in float64
+            dx = np.asarray(two * difference * (dy / size if reduction == "mean" else dy))
         return dx, -dx
 
     return y, pullback

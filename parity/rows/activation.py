@@ -1,21 +1,160 @@
 """Activations: a row for each."""
 
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops
-from parity.bounds.derived import copies
+from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
-from parity.cases.primitives import composite
+from parity.cases.primitives import composite, integers, sampled
 from parity.cases.sizes import numbers, shape
-from parity.rows.row import Row
+from parity.cases.torch_op import Array
+from parity.rows.row import INEXACT, Row
+
+# What each option may be: (name, values), hashable, since strategies are cached by their arguments.
+Options: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
+SLOPES: Options = (("negative_slope", (0.01, 0.3, -0.2)),)
+DYADIC_SLOPES: Options = (("negative_slope", (0.5, 0.25, -0.5)),)
+ALPHAS: Options = (("alpha", (1.0, 0.3, 2.5)),)
+BENDS: Options = (("beta", (1.0, 0.5, 3.0)), ("threshold", (20.0, 3.0)))
+FORMS: Options = (("approximate", ("none", "tanh")),)
+WHOLE = 32  # torch's vector loops take this many numbers at a time in float32, and 16 in float64
 
 
 @composite
-def relu(draw: st.DrawFn, lane: Lane) -> Case:
-    """Any shape of up to four axes."""
-    array = ArraySpec("input", shape(draw, lane, 0, 4))
-    return Case("relu", (array,), {}, *numbers(draw))
+def _activation(draw: st.DrawFn, row: str, options: Options, dyadic: Options, lane: Lane) -> Case:
+    """Any shape of up to four axes, every option; where sums must be exact, only sums of powers of two."""
+    axes = shape(draw, lane, 0, 4)
+    drawn = {name: draw(sampled(values)) for name, values in (options if lane == "bound" else dyadic)}
+    return Case(row, (ArraySpec("input", axes),), drawn, *numbers(draw))
+
+
+@composite
+def _in_whole_vectors(draw: st.DrawFn, row: str, options: Options, lane: Lane) -> Case:
+    """The same, but for special values of whole vectors: of NaN, torch's gradient in the remainder is another."""
+    case: Case = draw(_activation(row, options, options, lane))
+    if lane != "special":
+        return case
+    axes = (*(draw(integers(1, 3)) for _ in range(draw(integers(0, 2)))), WHOLE)
+    return Case(row, (ArraySpec("input", axes),), case.options, case.dtype, case.magnitude, case.seed)
+
+
+@composite
+def _gelu(draw: st.DrawFn, lane: Lane) -> Case:
+    """The same; special values of the exact form in float64: in float32 torch's erf(∞) is NaN."""
+    case: Case = draw(_activation("gelu", FORMS, FORMS, lane))
+    if lane == "special" and case.options["approximate"] == "none":
+        return Case("gelu", case.arrays, case.options, "float64", case.magnitude, case.seed)
+    return case
+
+
+# Where a formula is usually written in several ways, each bound below is that of the least accurate one.
+
+
+def _given(s: BoundInputs) -> tuple[Array, Array]:
+    x = s.arrays[0]
+    assert x is not None
+    return x, np.abs(s.dy)
+
+
+def leaky_relu_bound(s: BoundInputs) -> ErrorBounds:
+    """The slope is rounded, and the product."""
+    y, pullback = s.op(*s.arrays, **s.options)
+    return gamma(2, s.u) * np.abs(y), (gamma(2, s.u) * np.abs(pullback(s.dy)[0]),)
+
+
+def elu_bound(s: BoundInputs) -> ErrorBounds:
+    """α (eˣ − 1) with a difference that may cancel; dy·αeˣ, or dy·(y + α)."""
+    x, dy = _given(s)
+    alpha, e = abs(s.options["alpha"]), np.exp(np.minimum(x, 0))
+    err_y = np.where(x > 0, 0.0, alpha * (gamma(FUNCTION_ERROR + 4, s.u) * e + gamma(4, s.u) * (1 - e)))
+    dx = np.where(x > 0, 0.0, dy * (err_y + gamma(FUNCTION_ERROR + 6, s.u) * alpha * (1 + e)))
+    return err_y + s.tiny, (dx + s.tiny * (1 + dy),)
+
+
+def sigmoid_bound(s: BoundInputs) -> ErrorBounds:
+    """1 / (1 + e⁻ˣ), whose relative error is that of e⁻ˣ; dy·(1 − y)·y, where 1 − y cancels."""
+    y, _ = s.op(*s.arrays, **s.options)
+    _, dy = _given(s)
+    err_y = gamma(FUNCTION_ERROR + 4, s.u) * y + s.tiny
+    dx = dy * ((1 - y) * err_y + y * (err_y + s.u) + gamma(4, s.u) * y * (1 - y))
+    return err_y, (dx + s.tiny * (1 + dy),)
+
+
+def tanh_bound(s: BoundInputs) -> ErrorBounds:
+    """(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ), whose numerator may cancel; dy·(1 − y²)."""
+    y, _ = s.op(*s.arrays, **s.options)
+    _, dy = _given(s)
+    err_y = gamma(2 * FUNCTION_ERROR + 4, s.u) * np.ones_like(y)
+    return err_y, (dy * (2 * np.abs(y) * err_y + err_y**2 + gamma(4, s.u)) + s.tiny * (1 + dy),)
+
+
+def silu_bound(s: BoundInputs) -> ErrorBounds:
+    """x·σ and dy·σ·(1 + x(1 − σ))."""
+    x, dy = _given(s)
+    size, sigma = np.abs(x), 1 / (1 + np.exp(-x))
+    err = gamma(FUNCTION_ERROR + 4, s.u) * sigma + s.tiny
+    err_y = size * err + gamma(2, s.u) * size * sigma
+    inner = 1 + size * (1 - sigma)
+    dx = dy * (err * inner + sigma * size * (err + s.u) + gamma(6, s.u) * sigma * inner)
+    return err_y + s.tiny, (dx + s.tiny * (1 + dy) * (1 + size),)
+
+
+def softplus_bound(s: BoundInputs) -> ErrorBounds:
+    """log(1 + e^(βx)) / β, where 1 + e^(βx) may lose e^(βx); dy·σ(βx).
+
+    Where rounding βx decides whether it is above the threshold, either branch is allowed.
+    """
+    x, dy = _given(s)
+    beta, threshold = s.options["beta"], s.options["threshold"]
+    z = beta * x
+    sigma, y = 1 / (1 + np.exp(-z)), np.logaddexp(0, z)
+    bent = (gamma(2 * FUNCTION_ERROR + 6, s.u) * (y + sigma + 1) + gamma(2, s.u) * np.abs(z) * sigma) / abs(beta)
+    of_sigma = sigma * gamma(FUNCTION_ERROR + 6 + 2 * np.abs(z), s.u) + s.tiny
+    doubtful = np.abs(z - threshold) <= gamma(3, s.u) * np.abs(threshold)
+    err_y = np.where(z > threshold, 0.0, bent) + np.where(doubtful, bent + (y - z) / abs(beta), 0.0)
+    err_dx = np.where(z > threshold, 0.0, of_sigma) + np.where(doubtful, of_sigma + 1 - sigma, 0.0)
+    return err_y + s.tiny, (dy * err_dx + s.tiny * (1 + dy),)
+
+
+def hardswish_bound(s: BoundInputs) -> ErrorBounds:
+    """x·min(max(x + 3, 0), 6)/6, in whichever order the factors are taken; dy·(x/3 + ½)."""
+    x, dy = _given(s)
+    size = np.abs(x)
+    sloped = np.abs(x) < 3
+    err_y = gamma(4, s.u) * size * np.where(sloped, (size + 3) / 6, 1.0) * (x > -3)
+    return err_y, (gamma(5, s.u) * dy * sloped * (size / 3 + 0.5),)
+
+
+def gelu_bound(s: BoundInputs) -> ErrorBounds:
+    """x·Φ with Φ = ½ (1 + erf(x/√2)) or its approximation by ½ (1 + tanh v), and the derivatives."""
+    x, dy = _given(s)
+    size = np.abs(x)
+    if s.options["approximate"] == "none":
+        integral, density = (
+            (1 + torch.erf(torch.as_tensor(x / np.sqrt(2))).numpy()) / 2,
+            np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi),
+        )
+        of_integral = gamma(FUNCTION_ERROR + 4, s.u) + gamma(4, s.u) * size * density
+        of_slope = size * density * gamma(FUNCTION_ERROR + 8 + 3 * x**2, s.u)
+        slope = size * density
+    else:
+        a, b = np.sqrt(2 / np.pi), 0.044715
+        v, dv = a * (x + b * x**3), a * (1 + 3 * b * x**2)
+        t = np.tanh(v)
+        integral, flat = (1 + t) / 2, 1 - t * t
+        of_tanh = gamma(2 * FUNCTION_ERROR + 4, s.u) + flat * gamma(8, s.u) * np.abs(v)
+        of_integral = (of_tanh + gamma(3, s.u)) / 2
+        of_slope = size * dv / 2 * (2 * np.abs(t) * of_tanh + of_tanh**2 + gamma(3, s.u) + gamma(10, s.u) * flat)
+        slope = size * dv * flat / 2
+    err_y = size * (of_integral + gamma(3, s.u) * integral)
+    dx = dy * (of_integral + of_slope + gamma(4, s.u) * (integral + slope))
+    return err_y + s.tiny, (dx + s.tiny * (1 + dy) * (1 + size),)
 
 
 ROWS = (
@@ -23,10 +162,104 @@ ROWS = (
         "relu",
         ops.relu,
         F.relu,
-        relu,
+        partial(_activation, "relu", (), ()),
         copies,
         formulas={"output": "y = max(x, 0)", "grad_input": "dx = dy where x > 0, and 0 elsewhere"},
         selects=True,
+        elementwise=True,
+    ),
+    Row(
+        "leaky_relu",
+        ops.leaky_relu,
+        F.leaky_relu,
+        partial(_activation, "leaky_relu", SLOPES, DYADIC_SLOPES),
+        leaky_relu_bound,
+        formulas={
+            "output": "y = x where x > 0, and negative_slope·x elsewhere",
+            "grad_input": "dx = dy where x > 0, and negative_slope·dy elsewhere",
+        },
+        elementwise=True,
+    ),
+    Row(
+        "elu",
+        ops.elu,
+        F.elu,
+        partial(_in_whole_vectors, "elu", ALPHAS),
+        elu_bound,
+        INEXACT,
+        formulas={
+            "output": "y = x where x > 0, and α·(exp(x) − 1) elsewhere",
+            "grad_input": "dx = dy where x > 0, and dy·α·exp(x) elsewhere",
+        },
+        elementwise=True,
+    ),
+    Row(
+        "sigmoid",
+        ops.sigmoid,
+        torch.sigmoid,
+        partial(_activation, "sigmoid", (), ()),
+        sigmoid_bound,
+        INEXACT,
+        formulas={"output": "y = 1/(1 + exp(−x))", "grad_input": "dx = dy·y·(1 − y)"},
+        elementwise=True,
+    ),
+    Row(
+        "tanh",
+        ops.tanh,
+        torch.tanh,
+        partial(_activation, "tanh", (), ()),
+        tanh_bound,
+        INEXACT,
+        formulas={"output": "y = tanh(x)", "grad_input": "dx = dy·(1 − y²)"},
+        elementwise=True,
+    ),
+    Row(
+        "silu",
+        ops.silu,
+        F.silu,
+        partial(_activation, "silu", (), ()),
+        silu_bound,
+        INEXACT,
+        formulas={"output": "y = x·σ(x), σ(x) = 1/(1 + exp(−x))", "grad_input": "dx = dy·σ(x)·(1 + x·(1 − σ(x)))"},
+        elementwise=True,
+    ),
+    Row(
+        "softplus",
+        ops.softplus,
+        F.softplus,
+        partial(_activation, "softplus", BENDS, BENDS),
+        softplus_bound,
+        INEXACT,
+        formulas={
+            "output": "y = log(1 + exp(β·x))/β where β·x ≤ threshold, and x elsewhere",
+            "grad_input": "dx = dy·exp(β·x)/(exp(β·x) + 1) where β·x ≤ threshold, and dy elsewhere",
+        },
+        elementwise=True,
+    ),
+    Row(
+        "hardswish",
+        ops.hardswish,
+        F.hardswish,
+        partial(_in_whole_vectors, "hardswish", ()),
+        hardswish_bound,
+        INEXACT,
+        formulas={
+            "output": "y = x·min(max(x + 3, 0), 6)/6",
+            "grad_input": "dx = 0 where x ≤ −3, dy where x ≥ 3, dy·(x/3 + 1/2) between",
+        },
+        elementwise=True,
+    ),
+    Row(
+        "gelu",
+        ops.gelu,
+        F.gelu,
+        _gelu,
+        gelu_bound,
+        INEXACT,
+        formulas={
+            "output": "y = x·Φ(x), Φ(x) = (1 + erf(x/√2))/2; tanh: (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 for Φ",
+            "grad_input": "dx = dy·(Φ(x) + x·Φ′(x))",
+        },
         elementwise=True,
     ),
 )

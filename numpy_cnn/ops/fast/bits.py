@@ -21,8 +21,29 @@ INTEGERS: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int3
 def select(x: Array, mask: Array, out: Array | None = None) -> Array:
     """x where mask, else +0.0; written to `out`, an array of x's dtype, if given."""
     bits = INTEGERS[x.itemsize]
-    selected: Array = np.multiply(x.view(bits), mask, out=None if out is None else out.view(bits))
-    return selected.view(x.dtype)
+    selected = np.multiply(x.view(bits), mask, out=None if out is None else out.view(bits))
+    return np.asarray(selected).view(x.dtype)  # of no axes NumPy makes a scalar, which has no byte order
+
+
+def merge(mask: Array, x: Array, other: Array, out: Array) -> Array:
+    """x where mask, elsewhere `other`: the bits of one or of the other, so that −0.0 stays −0.0."""
+    bits = INTEGERS[x.itemsize]
+    rest = select(other, ~mask)
+    select(x, mask, out=out)
+    np.bitwise_or(out.view(bits), rest.view(bits), out=out.view(bits))
+    return out
+
+
+def choose(mask: Array, chosen: float, other: float, dtype: np.dtype[Any]) -> Array:
+    """`chosen` where mask, else `other`, as an array.
+
+    In bits: those of `other`, plus the distance to those of `chosen` where mask is 1.
+    """
+    a, b = np.array([chosen, other], dtype).view(INTEGERS[dtype.itemsize])
+    with np.errstate(over="ignore"):  # the distance wraps around, and its sum with b wraps back
+        numbers: Array = np.multiply(mask, a - b)
+        numbers += b
+    return numbers.view(dtype)
 
 
 def has_negative_zero(x: Array) -> bool:

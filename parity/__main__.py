@@ -8,6 +8,7 @@ from collections.abc import Sequence
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common.cli import flags
+from numpy_cnn.common.spec.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +42,13 @@ def _run(arguments: list[str]) -> int:
         "check",
         arguments,
     )
-    with nothing_left_behind():
-        return int(command.run())
+    try:
+        with nothing_left_behind():
+            return int(command.run())
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "hypothesis", "jinja2"):
+            raise
+        raise UserError(f"parity needs {error.name}: pip install 'cnn-parity[parity]'") from error
 
 
 if __name__ == "__main__":

@@ -59,14 +59,15 @@ def _split(root: Path, train: bool) -> Split:
 def _torchvision_root(files: mnist.Files) -> Iterator[Path]:
     """A folder as torchvision wants it: the one there is, or a temporary one with the files unpacked."""
     folder = files.train_images.parent
-    if folder.parts[-2:] == ("MNIST", "raw") and files == mnist.standard_files(folder):
+    plain = files == mnist.standard_files(folder) and not any(map(idx.is_gzipped, vars(files).values()))
+    if plain and folder.parts[-2:] == ("MNIST", "raw"):
         yield folder.parent.parent
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "MNIST", "raw")
         folder.mkdir(parents=True)
         for role, path in vars(mnist.standard_files(folder)).items():
-            path.write_bytes(idx.read_bytes(getattr(files, role)))
+            path.write_bytes(idx.unpack(getattr(files, role), dimensions=3 if role.endswith("images") else 1))
         yield Path(temporary)
 
 

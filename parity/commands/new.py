@@ -1,5 +1,7 @@
 """`new`: a stub for a layer of one's own."""
 
+import io
+import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,8 +24,11 @@ class New:
         from parity.rows.registry import ROWS
 
         try:
-            print(stub(self.op), end="")
+            text = stub(self.op)
         except KeyError:
             there = ", ".join(row.name for row in ROWS.values() if has_stub(row))
             raise UserError(f"new: no stub for {self.op!r}; there are {there}") from None
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")  # Python's for source, whatever the locale's is
+        print(text, end="")
         return 0

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from numpy_cnn.common.spec import streams
 from numpy_cnn.common.spec.errors import UserError
 
 Commands = Mapping[str, Callable[..., Any]]
@@ -55,7 +56,8 @@ def parse(
 
 
 def run(program: str, command: Callable[[], int]) -> int:
-    """Call `command` and tell mistakes in one line: 2 for the user's, 130 for Ctrl-C, else what it returns."""
+    """Call `command` and report mistakes in one line: 2 for the user's, 130 for Ctrl-C, else what it returns."""
+    streams.prepare()
     if os.environ.get("NO_COLOR"):
         # tyro does not look at NO_COLOR itself, and at this only once: before `command` imports it.
         os.environ["PYTHON_TYRO_ANSI_CODES"] = "False"
@@ -63,24 +65,26 @@ def run(program: str, command: Callable[[], int]) -> int:
         try:
             return command()
         finally:
-            sys.stdout.flush()  # here, where a reader who has gone is noticed in peace
+            sys.stdout.flush()  # here, where an error can still be handled
     except UserError as error:
         return _fail(program, str(error))
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        streams.log(f"{program}: interrupted")
         return 130
     except BrokenPipeError:  # `… | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.discard(sys.stdout)
         return 0
     except MemoryError as error:
         return _fail(program, f"not enough memory: {error}")
     except OSError as error:
         what = error.strerror or str(error)
+        if error.filename is None:
+            streams.discard(sys.stdout)  # it may be the one that is full
         return _fail(program, what if error.filename is None else f"{error.filename}: {what}")
 
 
 def _fail(program: str, message: str) -> int:
-    print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
+    streams.log(f"{program}: error: {' '.join(message.split())}")
     return 2
 
 

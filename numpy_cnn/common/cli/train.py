@@ -17,6 +17,7 @@ from numpy_cnn.common.data import IMAGE_SIZES, Split, fit, hold_out, limit
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.common.spec.streams import log
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 from numpy_cnn.common.training.display import training_display
 from numpy_cnn.common.training.history import Row
@@ -115,10 +116,9 @@ class Train(TrainConfig):
                 run.check_free()  # another process may have been faster
             signal = self._train(program, plan, run, start, history)
             if signal:
-                print(
+                log(
                     f"\n{program.name}: interrupted; saved {run.last}\n"
-                    f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}",
-                    file=sys.stderr,
+                    f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}"
                 )
                 return 128 + signal
             return self._finish(program, run, test, out)
@@ -196,10 +196,7 @@ class Train(TrainConfig):
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
         if start and start.progress.epoch >= self.epochs:
-            print(
-                f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more",
-                file=sys.stderr,
-            )
+            log(f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more")
         with (
             Interrupt() as interrupt,
             training_display(self.epochs, plan.batches) as display,

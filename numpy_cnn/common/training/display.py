@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from numpy_cnn.common.spec.streams import log
 from numpy_cnn.common.training.history import Row
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class _Lines:
         pass
 
     def epoch(self, row: Row) -> None:
-        print(_line(row, self.epochs), file=sys.stderr, flush=True)
+        log(_line(row, self.epochs))
 
     def warn(self, message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        log(f"warning: {message}")
 
 
 class _Bar:

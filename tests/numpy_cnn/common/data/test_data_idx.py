@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -28,9 +30,10 @@ def message_of(path, content: bytes, read=idx.read_images) -> str:
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
-def test_reads_images_and_labels(tmp_path, gzipped):
+@pytest.mark.parametrize("name", ["file", "file.gz"])
+def test_reads_images_and_labels_whatever_the_name_ends_in(tmp_path, gzipped, name):
     for array, read in ((IMAGES, idx.read_images), (LABELS, idx.read_labels)):
-        path = tmp_path / ("file.gz" if gzipped else "file")
+        path = tmp_path / name
         path.write_bytes(gzip.compress(idx_bytes(array)) if gzipped else idx_bytes(array))
 
         assert read(path).dtype == np.uint8
@@ -71,12 +74,10 @@ def test_no_images(tmp_path):
             "this is a file of labels",
         ),
         (b"<!DOCTYPE html>", "found 0x3C21444F: this looks like a web page"),
-        (gzip.compress(idx_bytes(IMAGES)), "give the file a name that ends in .gz"),
         (b"\x89PNG\r\n", "this is no MNIST file"),
         (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is no MNIST file"),
     ],
-    # Names of their own: one made of gzip's bytes would hold the second at which they were compressed.
-    ids=["labels", "web page", "gzip", "PNG", "floats"],
+    ids=["labels", "web page", "PNG", "floats"],
 )
 def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
     assert cause in message_of(tmp_path / "images", content)
@@ -89,8 +90,54 @@ def test_swapped_files_are_seen_from_the_labels_too(tmp_path):
 def test_damaged_gzip(tmp_path):
     compressed = gzip.compress(idx_bytes(IMAGES))
     flipped = compressed[:-6] + bytes([compressed[-6] ^ 1]) + compressed[-5:]
-    for content in (compressed[:-5], flipped, b"no gzip", compressed[:12] + b"\xff" * 8):
+    for content in (compressed[:-5], flipped, compressed[:12] + b"\xff" * 8, compressed + b"rest"):
         assert "expected gzip data, found damaged ones" in message_of(tmp_path / "images.gz", content)
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b"\r\n<html>", b"\xef\xbb\xbf<html>"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzipped"])
+def test_a_web_page_that_was_saved_under_the_name_of_the_file(tmp_path, page, compress):
+    assert "this looks like a web page" in message_of(tmp_path / "images.gz", compress(page))
+
+
+def test_several_gzip_streams_and_padding_are_one_file(tmp_path):
+    content = idx_bytes(IMAGES)
+    (tmp_path / "images.gz").write_bytes(
+        gzip.compress(content[:9]) + bytes(7) + gzip.compress(content[9:]) + bytes(99)
+    )
+    assert np.array_equal(idx.read_images(tmp_path / "images.gz"), IMAGES)
+    assert idx.unpack(tmp_path / "images.gz", dimensions=3) == content
+
+
+def header(*sizes: int) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in (0x0800 + len(sizes), *sizes))
+
+
+BOMBS = {
+    "more than it promises": (gzip.compress(header(2, 3, 4) + bytes(2**28), 9), r"found 65560 or more"),
+    "more than is read": (
+        gzip.compress(header(2**20, 2**10, 2**3) + bytes(2**28), 9),
+        "more than 200000000 are not read",
+    ),
+    "less than it promises": (
+        gzip.compress(header(10**5, 10, 100) + bytes(10**6)),
+        "found 1000000: the file is cut short",
+    ),
+    "empty streams": (gzip.compress(b"") * 2000, "more than 1000 streams"),
+    "a long name": (b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * 10**6, "the end of the compressed data is missing"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_no_file_expands_to_more_than_its_header_promises(tmp_path, bomb):
+    content, cause = BOMBS[bomb]
+    tracemalloc.start()
+    try:
+        assert re.search(cause, message_of(tmp_path / "images.gz", content))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 260e6 if bomb == "more than is read" else peak < 12e6
 
 
 def test_a_path_that_cannot_be_read(tmp_path):

@@ -1,10 +1,13 @@
-"""What is known of one failure besides that it is one: plain data, for whoever draws it."""
+"""What is known of one failure besides the difference itself: plain data, for the report to render."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from parity.cases.case import Case
+from parity.diagnosis.facets import Facet
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -35,6 +38,46 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A property that every failing case has, or lacks."""
+
+    facet: Facet
+    holds: bool
+    failing: int  # cases with it that fail
+    cases: int  # cases with it
+    passing: int  # cases without it, none of which fails
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """What was learned of one quantity from random cases."""
+
+    cases: int = 0
+    failing: int = 0
+    needed: tuple[Condition, ...] = ()  # each within the cases that meet those before it
+    alike: tuple[Facet, ...] = ()  # with and without which it fails
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change to the smallest case: an option or a dtype set to a value, or a size made larger by 1."""
+
+    what: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return f"one {self.what} more" if self.value is None else f"{self.what}={self.value!r}"
+
+
+@dataclass(frozen=True)
+class Variations:
+    """The changes after which the smallest case still fails, and those after which it does not."""
+
+    still: tuple[Change, ...] = ()
+    no_more: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The smallest case drawn out, and what the failure depends on."""
 
@@ -42,9 +85,29 @@ class Evidence:
     agrees: tuple[str, ...]
     arrays: dict[str, Array]  # what the op was given, and dy
     comparison: Comparison | None  # None where there are no two arrays of one shape to compare
-    needed: tuple[str, ...] = ()  # "only with groups > 1: in 31 of 31 such cases, in none of 69 others"
-    varied: tuple[str, ...] = ()  # what becomes of the smallest case when one thing is changed
-    alike: tuple[str, ...] = ()  # "stride > 1": fails with and without
-    script: str | None = None  # stands alone, with NumPy and torch
+    dependence: Dependence = Dependence()
+    varied: Variations = Variations()
+    script: str | None = None  # runs by itself, with NumPy and torch
     wider: Comparison | None = None  # the same quantity on a larger case, where a pattern shows
-    wider_case: str = ""
+    wider_case: Case | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        d = self.dependence
+        return {
+            "agrees": list(self.agrees),
+            "random_cases": {"cases": d.cases, "failing": d.failing},
+            "needed": [
+                {"facet": facet_json(c.facet), "holds": c.holds, "failing": c.failing, "cases": c.cases,
+                 "passing_without": c.passing}
+                for c in d.needed
+            ],
+            "fails_with_and_without": [facet_json(facet) for facet in d.alike],
+            "varied": {"fails": [*map(str, self.varied.still)], "passes": [*map(str, self.varied.no_more)]},
+            "script": self.script,
+        }  # fmt: skip
+
+
+def facet_json(facet: Facet) -> dict[str, Any]:
+    """A facet as plain values."""
+    return {"kind": facet.kind.value, "subject": facet.subject, "value": facet.value}

@@ -7,11 +7,11 @@ import numpy as np
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import inputs_of
 from parity.cases.torch_op import Array, Op
-from parity.diagnosis.conditions import SECONDS, Dependence, Kind, Sample, dependence, sample
-from parity.diagnosis.evidence import Comparison, Evidence
-from parity.diagnosis.facets import facets
+from parity.diagnosis.conditions import CASES, FailureKind, Sample, dependence, sample
+from parity.diagnosis.evidence import Comparison, Evidence, Variations
+from parity.diagnosis.facets import Facet, facets
 from parity.diagnosis.script import script
-from parity.diagnosis.variations import varied
+from parity.diagnosis.variations import vary
 from parity.lanes.bound import referee_and_bounds
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Layout, layout_of
@@ -29,7 +29,7 @@ def explain(
     case: Case,
     differences: list[Difference],
     run: Callable[[Case], list[Difference]],
-    seconds: float | None = None,
+    further: bool = True,
 ) -> dict[str, Evidence]:
     """The evidence for each quantity that differs on a case.
 
@@ -40,7 +40,7 @@ def explain(
         case: the smallest case.
         differences: what differs on it.
         run: what differs on any case of the lane, known or not.
-        seconds: how long to look for what a failure depends on; 0 for not at all.
+        further: whether to run other cases for what the failure depends on.
 
     Raises:
         RuntimeError, ValueError: torch takes no such case.
@@ -48,11 +48,10 @@ def explain(
     expected = expect(row, case, lane)
     ours = _ours(op, expected, layout=_by_layout(differences))
     names = [difference.quantity for difference in differences]
-    sampled = _sample(row, lane, run, seconds)
+    sampled = _sample(row, lane, run) if further else Sample()
     found = {}
     for difference in differences:
         name = difference.quantity
-        learnt = dependence(sampled, _kind(difference))
         largest, wider = _largest(row, lane, sampled, difference), None
         if largest is not None:
             larger = expect(row, largest, lane)
@@ -63,12 +62,11 @@ def explain(
             agrees=tuple(other for other in expected.theirs if other not in names and other in ours),
             arrays=_arrays(case, expected),
             comparison=comparison,
-            needed=tuple(_sentences(learnt)),
-            varied=tuple(_varied(case, difference, run) if seconds != 0 else ()),
-            alike=tuple(learnt.alike),
+            dependence=dependence(sampled, _kind(difference)),
+            varied=_varied(row, case, difference, run) if further else Variations(),
             script=script(row, op, expected, difference, ours),
             wider=wider,
-            wider_case="" if largest is None else str(largest),
+            wider_case=largest,
         )
     return found
 
@@ -140,30 +138,30 @@ def _comparison(row: Row, lane: Lane, expected: Expected, ours: Quantities, name
         )
 
 
-def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]], seconds: float | None) -> Sample:
-    def fails(case: Case) -> set[Kind] | None:
+def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]]) -> Sample:
+    def fails(case: Case) -> set[FailureKind] | None:
         try:
             return {_kind(difference) for difference in run(case)}
-        except Exception:  # declined, or rejected by torch
+        except Exception:  # declined, or the user's code raised in a way that no lane expects: no finding
             return None
 
-    def of(case: Case) -> dict[str, bool]:
+    def of(case: Case) -> dict[Facet, bool]:
         return facets(case, inputs_of(case, lane, integer=lane != "bound"))
 
-    return sample(row.strategy(lane=lane), fails, of, SECONDS if seconds is None else seconds)
+    return sample(row.strategy(lane=lane), fails, of, CASES)
 
 
-def _varied(case: Case, difference: Difference, run: Callable[[Case], list[Difference]]) -> list[str]:
+def _varied(row: Row, case: Case, difference: Difference, run: Callable[[Case], list[Difference]]) -> Variations:
     def fails(changed: Case) -> bool | None:
         try:
             return any(_kind(found) == _kind(difference) for found in run(changed))
-        except Exception:  # no valid case
+        except Exception:  # as above
             return None
 
-    return varied(case, fails)
+    return vary(case, row.valid, fails)
 
 
-def _kind(difference: Difference) -> Kind:
+def _kind(difference: Difference) -> FailureKind:
     """Ties and special values are values; what was not computed is as good as raised."""
     if difference.aspect in ("values", "ties", "special", "layout"):
         return difference.quantity, "values"
@@ -181,15 +179,3 @@ def _largest(row: Row, lane: Lane, sampled: Sample, difference: Difference) -> C
             if LEAST_TO_SEE <= size <= MOST_TO_SEE and size > most:
                 most, largest = size, case
     return largest
-
-
-def _sentences(learnt: Dependence) -> list[str]:
-    if not learnt.cases:
-        return []
-    if learnt.failing == learnt.cases:
-        return [f"in every one of {learnt.cases} random cases"]
-    if not learnt.failing:
-        return [f"rarely: in none of {learnt.cases} random cases"]
-    if not learnt.needed:
-        return [f"in {learnt.failing} of {learnt.cases} random cases, and no simple property tells them apart"]
-    return learnt.needed

@@ -46,7 +46,7 @@ def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Q
         lines = _of_optimizer(row, written, expected, difference, ours)
     elif row.kind == "network":
         lines = _of_network(written, expected, difference, ours)
-    elif difference.aspect == "purity":
+    elif difference.aspect in ("purity", "memory"):
         lines = None if written is None else _of_breach(written, expected, difference, arrays)
     else:
         lines = _of_values(row, written, expected, difference, ours, arrays)

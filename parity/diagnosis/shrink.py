@@ -1,11 +1,10 @@
-"""The numbers of a failing case made small: as many zeros and ones as still fail in the same way.
+"""Make the numbers of a failing case small: as many zeros and ones as still fail in the same way.
 
-Hypothesis has shrunk the geometry; the numbers came from a seed, which no one can shrink. So they are written into
-the case, and set to 0 block by block, then one by one, as delta debugging does (A. Zeller and R. Hildebrandt,
-Simplifying and isolating failure-inducing input, 2002); then those left to 1.
+Hypothesis has shrunk the geometry; the numbers come from a seed, which cannot be shrunk. So they are written into
+the case and set to 0 block by block, then one by one, as delta debugging does (A. Zeller and R. Hildebrandt,
+Simplifying and isolating failure-inducing input, 2002); the remaining ones are set to 1.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected
 
-SECONDS = 0.5
+ATTEMPTS = 250  # cases run, counted and not timed, so that the same seed gives the same report
 MOST = 2000  # numbers; more are left as they are
 
 
@@ -26,30 +25,29 @@ def with_small_numbers(
     found: Mismatch,
     expected: Expected,
     differences: Callable[[Case], list[Difference]],
-    seconds: float = SECONDS,
+    attempts: int = ATTEMPTS,
 ) -> Mismatch:
-    """The same mismatch on the simplest numbers found within the time.
+    """The same mismatch on the simplest numbers found.
 
     Args:
-        found: the differences of a case; each must still be there, of the same kind, for numbers to be taken.
+        found: the differences of a case; numbers are kept if each is still there, and of the same kind.
         expected: the arrays of that case.
         differences: runs a case.
-        seconds: when to stop.
+        attempts: cases to run at most.
     """
-    given = found.case.values or {}  # by the user's wish: an upstream of 1 for a loss that takes none
+    given = found.case.values or {}  # fixed by `supports`: an upstream of 1 for a loss that takes none
     numbers = {name: array for name, array in _numbers(found.case, expected).items() if name not in given}
     if sum(array.size for array in numbers.values()) > MOST:
         return found
-    until = time.monotonic() + seconds
     kinds = {(d.quantity, d.wrong_side, d.verdict, d.aspect) for d in found.differences}
 
     def attempt(values: dict[str, Array]) -> Mismatch | None:
         case = replace(found.case, values=given | {name: _nested(array) for name, array in values.items()})
         try:
-            told = differences(case)
-        except Exception:  # torch does not take these numbers, or the lane does not
+            again = differences(case)
+        except Exception:  # torch or the lane rejects these numbers, so they are not tried further
             return None
-        same = [d for d in told if (d.quantity, d.wrong_side, d.verdict, d.aspect) in kinds]
+        same = [d for d in again if (d.quantity, d.wrong_side, d.verdict, d.aspect) in kinds]
         return Mismatch(found.lane, case, same) if len(same) == len(kinds) else None
 
     best = attempt(numbers)
@@ -61,11 +59,12 @@ def with_small_numbers(
     while improved:
         improved = False
         for name, place, target in _steps(numbers, floors, signs):
-            if time.monotonic() > until:
-                return best
             flat = numbers[name].ravel()
             if _simplicity(flat[place]) <= _simplicity(np.full_like(flat[place], target)):
                 continue
+            if attempts <= 0:
+                return best
+            attempts -= 1
             changed = flat.copy()
             changed[place] = target
             values = numbers | {name: changed.reshape(numbers[name].shape)}

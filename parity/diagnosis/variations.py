@@ -1,57 +1,55 @@
 """The smallest case changed in one place at a time: which changes leave the failure, and which remove it."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from parity.cases.case import Case, Dtype
+from parity.diagnosis.evidence import Change, Variations
 
-SECONDS, SEEDS = 0.3, 3
+SEEDS = 3
 
 
-def varied(case: Case, fails: Callable[[Case], bool | None], seconds: float = SECONDS) -> list[str]:
-    """In words: ["fails too with stride=2, float64", "not with padding=0"].
+def vary(case: Case, valid: Callable[[Case], bool], fails: Callable[[Case], bool | None]) -> Variations:
+    """Run the case with one change at a time.
 
     Args:
-        case: one that fails; its numbers are drawn anew where shapes change.
+        case: one that fails; its numbers are drawn again where shapes change.
+        valid: whether torch accepts a case, and answers within bounds; no other case is run.
         fails: whether a case fails in the same way; None where it cannot be run.
-        seconds: when to stop.
     """
-    until = time.monotonic() + seconds
-    still: list[str] = []
-    no_more: list[str] = []
-    for what, changed in _changes(case):
-        if time.monotonic() > until:
-            break
+    still: list[Change] = []
+    no_more: list[Change] = []
+    for change, changed in _changes(case):
+        if not valid(changed):
+            continue
         drawn = [fails(replace(changed, values=None, magnitude=3, seed=seed)) for seed in range(SEEDS)]
         if (changed.arrays, changed.options) == (case.arrays, case.options):
             drawn.append(fails(changed))
         if None not in drawn:
-            (still if any(drawn) else no_more).append(what)
-    told = [f"it fails too with {', '.join(still)}"] if still else []
-    return told + ([f"{'and' if still else 'it does'} not with {', '.join(no_more)}"] if no_more else [])
+            (still if any(drawn) else no_more).append(change)
+    return Variations(tuple(still), tuple(no_more))
 
 
-def _changes(case: Case) -> Iterator[tuple[str, Case]]:
+def _changes(case: Case) -> Iterator[tuple[Change, Case]]:
     first = case.arrays[0]
     shape: tuple[int, ...]
     for name, value in case.options.items():
         for other in _others(name, value):
             changed = replace(case, options=case.options | {name: other})
             if name == "padding" and other == 0 and first.shape and len(first.shape) == 4:
-                # The image takes the place of its padding, or no window would fit.
+                # The image grows by its padding, or no window would fit.
                 rows, columns = value if isinstance(value, tuple) else (value, value)
                 shape = (*first.shape[:2], first.shape[2] + 2 * rows, first.shape[3] + 2 * columns)
                 changed = replace(changed, arrays=(replace(first, shape=shape), *case.arrays[1:]))
-            yield f"{name}={other!r}", changed
+            yield Change(name, other), changed
     if first.shape and len(first.shape) == 4:
         for axis, what in ((0, "image"), (2, "row"), (3, "column")):
             shape = tuple(size + (place == axis) for place, size in enumerate(first.shape))
             arrays = (replace(first, shape=shape), *case.arrays[1:])
-            yield f"one {what} more", replace(case, arrays=arrays)
+            yield Change(what), replace(case, arrays=arrays)
     other_dtype: Dtype = "float32" if case.dtype == "float64" else "float64"
-    yield other_dtype, replace(case, dtype=other_dtype)
+    yield Change("dtype", other_dtype), replace(case, dtype=other_dtype)
 
 
 def _others(name: str, value: Any) -> list[Any]:

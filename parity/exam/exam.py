@@ -28,7 +28,7 @@ from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt
 
 Naming = Literal["rightly", "wrongly", "by its lane", "not"]
-SPEAK_FOR_THEMSELVES = {"dtype", "purity"}  # aspects whose message says all there is to say
+SPEAK_FOR_THEMSELVES = {"dtype", "purity", "memory"}  # aspects whose message says all there is to say
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import ClassVar, Literal, TypeAlias
 
 Stage = Literal["forward", "pullback"]
 # What of a quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: only at NaN, ±inf, −0.
-Aspect = Literal["values", "form", "raised", "time", "ties", "special", "dtype", "purity", "layout", "empty"]
+Aspect = Literal[
+    "values", "form", "raised", "time", "ties", "special", "dtype", "purity", "memory", "layout", "empty"
+]
 Side = Literal["implementation", "oracle", "both", "undecided"]
 
 
@@ -250,7 +252,7 @@ class NonDeterministic(_Fact):
 class CacheShared(_Fact):
     """Writing to a gradient that was returned changes what the next call returns."""
 
-    aspect = "purity"
+    aspect = "memory"
     verdict = Verdict.CONTRACT
     name = "hands-out-cache"
 
@@ -260,7 +262,7 @@ class OutputShared(_Fact):
     """The next call overwrites the output of the one before."""
 
     fact: "Fact"
-    aspect = "purity"
+    aspect = "memory"
     verdict = Verdict.CONTRACT
     name = "shared-state"
 
@@ -270,7 +272,7 @@ class SharedState(_Fact):
     """A call on other numbers, made before the pullback, changes its gradients."""
 
     fact: "Fact"
-    aspect = "purity"
+    aspect = "memory"
     verdict = Verdict.CONTRACT
     name = "shared-state"
 
@@ -339,6 +341,13 @@ class Difference:
         if self.only == "ties" or (self.explained is not None and self.explained.convention):
             return Verdict.CONVENTION
         return self.fact.verdict
+
+    @property
+    def accept_as(self) -> str | None:
+        """Its name for `accept`; None for what is wrong, which can only be fixed."""
+        if self.verdict is Verdict.WRONG:
+            return None
+        return self.explanation if self.verdict is Verdict.CONVENTION and self.only is None else self.aspect
 
     @property
     def explanation(self) -> str | None:

@@ -1,6 +1,7 @@
-"""What a run has found: objects and JSON, a table for the terminal, a page for the browser."""
+"""What a run found: plain data and JSON, text for the terminal, a page for the browser."""
 
 from parity.diagnosis.evidence import Evidence
-from parity.report.objects import SCHEMA, Failure, Report, RowReport
+from parity.report.objects import SCHEMA, Failure, RowReport
+from parity.report.report import Report
 
 __all__ = ["SCHEMA", "Evidence", "Failure", "Report", "RowReport"]

@@ -1,4 +1,4 @@
-"""What cases a row went through: the ranges of its geometry, and how near its errors came to their bounds."""
+"""What the cases of a row covered: the ranges of their geometry, and errors as fractions of their bounds."""
 
 import math
 from collections import Counter
@@ -53,8 +53,8 @@ class Coverage:
         counter[value] += 1
 
     def ranges(self) -> dict[str, str]:
-        """In words: {"input N": "1–3", "groups": "1–3", "padding": "0–3, same, valid"}."""
-        told = {}
+        """As text: {"input N": "1–3", "groups": "1–3", "padding": "0–3, same, valid"}."""
+        shown = {}
         for name, counter in self.geometry.items():
             numbers = sorted(value for value in counter if isinstance(value, int))
             words = sorted(str(value) for value in counter if not isinstance(value, int))
@@ -66,8 +66,8 @@ class Coverage:
                 parts.append(f"{len(words)} values")
             else:
                 parts += words
-            told[name] = ", ".join(parts)
-        return told
+            shown[name] = ", ".join(parts)
+        return shown
 
 
 def _decade(fraction: float) -> int:

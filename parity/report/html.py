@@ -1,29 +1,28 @@
 """A report as one page that needs nothing else: no network, no script, no file beside it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parity.diagnosis.evidence import Array
-from parity.report import pictures, terminal
+from parity.diagnosis.facets import Kind
+from parity.report import pictures, sentences, terminal
+from parity.report.objects import Failure, Results
 from parity.report.tables import MOST_ENTRIES, number
-
-if TYPE_CHECKING:
-    from parity.report.objects import Failure, Report
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def page(report: "Report") -> str:
+def page(report: Results) -> str:
     """The whole page."""
     return _rendered("page", report)
 
 
-def fragment(report: "Report") -> str:
+def fragment(report: Results) -> str:
     """The same for a notebook: styles and content, without html, head and body."""
     return _rendered("fragment", report)
 
 
-def _rendered(kind: str, report: "Report") -> str:
+def _rendered(kind: str, report: Results) -> str:
     import jinja2
 
     template = jinja2.Environment(
@@ -39,10 +38,14 @@ def _rendered(kind: str, report: "Report") -> str:
         distribution=pictures.distribution,
         heat_map=pictures.heat_map,
         number=number,
+        short=terminal.short,
+        summary=terminal.summary(report),
+        sentences=sentences,
+        too_many=(Kind.AXIS, Kind.DOUBLE),  # facets, of which there would be one for each axis
     )
 
 
-def _tables(failure: "Failure") -> list[dict[str, Any]]:
+def _tables(failure: Failure) -> list[dict[str, Any]]:
     """The arrays of the smallest case, then both results and their difference, each as blocks of rows of cells."""
     evidence = failure.evidence
     if evidence is None:

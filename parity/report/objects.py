@@ -1,20 +1,20 @@
-"""What a run has found, as objects and as JSON."""
+"""What a run found, as plain data and as JSON: no text for people is made here."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from rich.console import RenderableType
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
 
 from parity.cases.case import Case, Lane
 from parity.diagnosis.evidence import Evidence
 from parity.lanes.facts import Aspect, Difference, Fact, Side, Verdict
 from parity.lanes.trust import WEIGHED, too_few
-from parity.report import terminal
 from parity.report.coverage import Coverage
 from parity.report.rerun import RerunFlags
 
-SCHEMA = 1
-FORMULAS = ("values", "form", "ties", "special")  # what of a quantity its formula says
+SCHEMA = 2
+RowVerdict = Literal["wrong", "convention", "special", "contract", "not checked", "proves too little", "agrees"]
+FORMULAS = ("values", "form", "ties")  # what of a quantity its formula states; none states what NaN or −0 give
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Failure:
     @property
     def convention(self) -> str | None:
         """Its name for `accept=[…]`, where it is one."""
-        return self.explanation if self.verdict is Verdict.CONVENTION else None
+        return self.difference.accept_as if self.verdict is Verdict.CONVENTION else None
 
     @property
     def formula(self) -> str | None:
@@ -75,37 +75,45 @@ class Failure:
         return ROWS[self.row].formulas.get(self.quantity)
 
     def __str__(self) -> str:
-        return terminal.render_failure(self)
+        return f"{self.row}: {self.quantity} in the {self.lane} lane: {self.verdict}: {self.diagnosis}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "quantity": self.quantity,
             "lane": self.lane,
             "case": self.case.to_json(),
             "diagnosis": self.diagnosis,
+            "fact": fact_json(self.fact),
             "wrong_side": self.wrong_side,
-            "verdict": self.verdict,
+            "verdict": self.verdict.value,
             "aspect": self.aspect,
+            "accept": self.difference.accept_as,
             "place": self.place,
-            "convention": self.convention,
             "explanation": self.explanation,
             "formula": self.formula,
         }
         if self.evidence is not None:
-            told |= {
-                "agrees": list(self.evidence.agrees),
-                "fails": list(self.evidence.needed),
-                "varied": list(self.evidence.varied),
-                "fails_with_and_without": list(self.evidence.alike),
-                "script": self.evidence.script,
-            }
-        return told
+            values |= self.evidence.to_json()
+        return values
+
+
+def fact_json(fact: Any) -> Any:
+    """A fact as plain values: its kind and its fields, and the same for a fact within it."""
+    if not is_dataclass(fact):
+        return [*fact] if isinstance(fact, tuple) else plain_number(fact) if isinstance(fact, float) else fact
+    fields_ = {f.name: fact_json(getattr(fact, f.name)) for f in fields(fact)}
+    return {"kind": type(fact).__name__, **fields_}
+
+
+def plain_number(value: float) -> float | str:
+    """A number as JSON has it: NaN and ±inf as text."""
+    return value if math.isfinite(value) else str(value)
 
 
 @dataclass
 class RowReport:
-    """What one row went through: cases by lane, the worst error of each quantity, and failures."""
+    """What one row went through: cases by lane, the worst error of each quantity, and what was found."""
 
     name: str
     lanes: dict[Lane, int] = field(default_factory=dict)
@@ -113,10 +121,25 @@ class RowReport:
     failures: list[Failure] = field(default_factory=list)
     declined: dict[Lane, int] = field(default_factory=dict)  # NotImplementedError raised; not among the cases
     accepted: list[Failure] = field(default_factory=list)  # found, and named in `accept=[…]`
-    notes: list[str] = field(default_factory=list)  # what was done or left out, a sentence each
+    tolerated: list[Failure] = field(default_factory=list)  # special and contract findings, where not strict
+    notes: list[str] = field(default_factory=list)  # what was done or left out, one sentence each
     trusted: dict[Lane, int] = field(default_factory=dict)  # cases that are evidence, in the lanes exact and bound
-    mistrusted: dict[Lane, int] = field(default_factory=dict)  # proves nothing: see parity.lanes.trust
+    mistrusted: dict[Lane, int] = field(default_factory=dict)  # cases that prove nothing: see parity.lanes.trust
     coverage: Coverage = field(default_factory=Coverage)
+    strict: bool = False  # whether special and contract findings fail
+
+    def add(self, failure: Failure, accept: Collection[str] = ()) -> None:
+        """Keep a finding: a failure by its verdict, unless it is accepted; worst first."""
+        tolerable = failure.verdict in (Verdict.SPECIAL, Verdict.CONTRACT)
+        kept = (
+            self.accepted
+            if failure.difference.accept_as in accept
+            else self.tolerated
+            if tolerable and not self.strict
+            else self.failures
+        )
+        kept.append(failure)
+        kept.sort(key=lambda found: found.verdict.severity)
 
     @property
     def cases(self) -> int:
@@ -133,9 +156,18 @@ class RowReport:
         ]
 
     @property
+    def verdict(self) -> RowVerdict:
+        """That of the worst failure; without one, agrees, unless no case ran or too few prove anything."""
+        if self.failures:
+            return self.failures[0].verdict.value
+        if not self.cases:
+            return "not checked"
+        return "proves too little" if self.vacuous else "agrees"
+
+    @property
     def ok(self) -> bool:
-        """Whether the row agrees, on cases that are evidence."""
-        return not self.failures and not self.vacuous
+        """Whether the row agrees, on cases that are evidence; a row that was not checked does not."""
+        return self.verdict == "agrees"
 
     def saw(self, lane: Lane, case: Case, fractions: dict[str, float], trusted: bool | None) -> None:
         """Count a case on which both sides agree; `trusted` is None in a lane that is not about numbers."""
@@ -150,20 +182,28 @@ class RowReport:
         return {
             "name": self.name,
             "ok": self.ok,
+            "verdict": self.verdict,
+            "strict": self.strict,
             "cases": self.cases,
             "lanes": {
                 lane: {"cases": cases, "ok": lane not in failed and lane not in self.vacuous}
                 for lane, cases in self.lanes.items()
             },
+            "declined": dict(self.declined),
             "mistrusted": dict(self.mistrusted),
-            "quantities": {name: {"worst_fraction_of_bound": worst} for name, worst in self.quantities.items()},
+            "quantities": {
+                name: {"worst_fraction_of_bound": plain_number(worst)} for name, worst in self.quantities.items()
+            },
             "coverage": self.coverage.ranges(),
             "failures": [failure.to_json() for failure in self.failures],
+            "notes": [failure.to_json() for failure in self.tolerated],
+            "accepted": [failure.to_json() for failure in self.accepted],
+            "remarks": self.notes,
         }
 
 
 @dataclass
-class Report:
+class Results:
     """The rows of a run; `ok` where all of them agree and at least one case ran."""
 
     rows: list[RowReport]
@@ -172,7 +212,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether everything agrees; nothing at all is no agreement."""
+        """Whether everything agrees; a run without a case does not."""
         return self.cases > 0 and all(row.ok for row in self.rows)
 
     @property
@@ -182,39 +222,25 @@ class Report:
 
     @property
     def failures(self) -> list[Failure]:
-        """The failures of all rows."""
-        return [failure for row in self.rows for failure in row.failures]
+        """The failures of all rows, worst first."""
+        return _worst_first(failure for row in self.rows for failure in row.failures)
+
+    @property
+    def notes(self) -> list[Failure]:
+        """Special and contract findings that did not fail, worst first."""
+        return _worst_first(failure for row in self.rows for failure in row.tolerated)
+
+    @property
+    def acceptable(self) -> list[str]:
+        """What `accept` could be given so that nothing is left but what is wrong."""
+        names = [failure.difference.accept_as for failure in (*self.failures, *self.notes)]
+        return list(dict.fromkeys(name for name in names if name is not None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `--json` writes the same."""
         rows = [row.to_json() for row in self.rows]
         return {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples, "rows": rows}
 
-    def __str__(self) -> str:
-        return "\n\n".join([*map(str, self.failures), f"{self.cases} cases: {self.verdict}"])
 
-    @property
-    def verdict(self) -> str:
-        """The run in a few words."""
-        if self.failures:
-            return f"{len(self.failures)} disagreement{'s' * (len(self.failures) != 1)}"
-        vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in self.rows if row.vacuous]
-        if vacuous:
-            return f"no disagreement, but too few cases prove anything: {'; '.join(vacuous)}"
-        return "all agree" if self.cases else "nothing ran, so nothing is known"
-
-    def table(self) -> RenderableType:
-        """One line a row: cases by lane, the worst errors as fractions of their bounds, the verdict."""
-        return terminal.table_of(self)
-
-    def to_html(self) -> str:
-        """One page that needs nothing else; `--html` writes the same."""
-        from parity.report import html
-
-        return html.page(self)
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        from parity.report import html
-
-        return html.fragment(self)
+def _worst_first(failures: Iterable[Failure]) -> list[Failure]:
+    return sorted(failures, key=lambda failure: failure.verdict.severity)

@@ -1,4 +1,4 @@
-"""Pictures for the page: SVG that stands in the HTML itself."""
+"""Pictures for the page: SVG within the HTML."""
 
 from html import escape
 
@@ -13,7 +13,7 @@ _RAISED = str.maketrans({"3": "³", "4": "⁴", "5": "⁵"})
 
 
 def distribution(counts: list[int], name: str) -> str:
-    """How many cases came how near to their bound: a bar for each decade of error/bound."""
+    """A histogram of error/bound: a bar for the cases in each decade."""
     width, height, bar = 232, 66, 24
     most = max([*counts, 1])
     parts = [
@@ -71,9 +71,9 @@ def _tile(difference: Array, wrong: Array, yours: Array, torchs: Array, largest:
             kind = "nan" if not np.isfinite(amount) else "off"
             share = 0.25 + 0.75 * float(amount) / largest if np.isfinite(amount) else 1.0
             strength = f' fill-opacity="{share:.2f}"'
-        told = f"[{i}, {j}] yours {number(yours[i, j])}, torch's {number(torchs[i, j])}"
+        label = f"[{i}, {j}] yours {number(yours[i, j])}, torch's {number(torchs[i, j])}"
         parts.append(
             f'<rect class="{kind}" x="{j * cell}" y="{i * cell}" width="{cell - 1}" height="{cell - 1}"{strength}>'
-            f"<title>{escape(told)}</title></rect>"
+            f"<title>{escape(label)}</title></rect>"
         )
     return "".join([*parts, "</svg></figure>"])

@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+from parity.diagnosis.evidence import Condition, Dependence, Variations
+from parity.diagnosis.facets import Facet, Kind
 from parity.lanes.facts import (
     ArgumentOverwritten,
     BadResult,
@@ -28,9 +30,12 @@ from parity.lanes.facts import (
     TimedOut,
     Unexpected,
     ValuesDiffer,
+    Verdict,
     WrongShape,
 )
 from parity.report.tables import number
+
+FEW_CASES = 20  # fewer say nothing about what a failure depends on
 
 ONLY_TIES = "only where values tie or stand at a kink: this geometry agrees on distinct values other than 0"
 
@@ -114,3 +119,91 @@ def _values(found: ValuesDiffer) -> str:
 
 def _at(where: str | None) -> str:
     return "" if where is None else f" ({where})"
+
+
+def grading(difference: Difference) -> str:
+    """Why it is not wrong, and the flag that accepts it."""
+    match difference:
+        case Difference(only="special"):
+            why = "right on finite numbers; differs only at NaN, ±inf or −0"
+        case Difference(only="ties"):
+            why = "another choice than torch's where values tie"
+        case Difference(verdict=Verdict.CONVENTION):
+            why = "another convention than torch's"
+        case _:
+            why = "the numbers agree"
+    return f"{why}; pass `--accept {difference.accept_as}` to ignore"
+
+
+def dependence(found: Dependence) -> list[str]:
+    """When it fails, to follow the word `fails`; nothing where none of the random cases did."""
+    if not found.failing:
+        return []
+    if found.cases < FEW_CASES:
+        return [f"in {found.failing} of {found.cases} random cases; too few cases ran to tell: {found.cases}"]
+    if found.failing == found.cases:
+        return [f"in every one of {found.cases} random cases"]
+    if not found.needed:
+        return [f"in {found.failing} of {found.cases} random cases, and no simple property tells them apart"]
+    return [_condition(condition, place) for place, condition in enumerate(found.needed)]
+
+
+def _condition(found: Condition, place: int) -> str:
+    of_these = f" of {'these' if place else 'such cases'}"
+    every = found.failing == found.cases
+    share = f"all {found.failing}{of_these} fail" if every else f"{found.failing} of {found.cases} fail"
+    start = "and only" if place else "only"
+    return f"{start} {holding(found.facet, found.holds)}: {share}, none of the {found.passing} others"
+
+
+def holding(found: Facet, holds: bool) -> str:  # one line for each kind
+    """That a property holds or does not, to follow the word `only`."""
+    match found.kind:
+        case Kind.DOUBLE:
+            return "in float64" if holds else "in float32"
+        case Kind.GIVEN:
+            return f"where {found.subject} is {'given' if holds else 'None'}"
+        case Kind.LEFT_OUT:
+            return f"where {found.subject} is {'left out' if holds else 'given'}"
+        case Kind.NOT_SQUARE:
+            return f"where the {found.subject} is {'not ' if holds else ''}square"
+        case Kind.ABOVE:
+            return f"with {found.subject} {'>' if holds else '='} {found.value}"
+        case Kind.AXIS:
+            return f"where axis {found.value} of {found.subject} is {'longer than' if holds else 'at most'} 1"
+        case _:
+            return f"{'with' if holds else 'without'} {facet(found)}"
+
+
+def facet(found: Facet) -> str:  # as above
+    """A property by its name."""
+    match found.kind:
+        case Kind.ABOVE:
+            return f"{found.subject} > {found.value}"
+        case Kind.AXIS:
+            return f"{found.subject} axis {found.value} > 1"
+        case Kind.GIVEN | Kind.LEFT_OUT | Kind.NOT_SQUARE:
+            return f"{found.subject} {found.kind}"
+        case Kind.EQUALS:
+            return f"{found.subject}={found.value!r}"
+        case Kind.DIFFERENT:
+            return f"{found.subject} of two different numbers"
+        case Kind.CONTAINS:
+            return f"{found.value} in {found.subject}"
+        case Kind.DOUBLE:
+            return "float64"
+        case Kind.HAS:
+            return found.subject
+        case _:
+            assert_never(found.kind)
+
+
+def variations(found: Variations) -> str:
+    """Which changes to the smallest case leave the failure and which remove it."""
+    # A change of dtype rarely matters: alone it is no finding.
+    if not found.no_more and {change.what for change in found.still} <= {"dtype"}:
+        return ""
+    parts = [f"it fails too with {', '.join(map(str, found.still))}"] if found.still else []
+    if found.no_more:
+        parts.append(f"{'and' if parts else 'it does'} not with {', '.join(map(str, found.no_more))}")
+    return ", ".join(parts)

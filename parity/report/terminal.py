@@ -1,66 +1,82 @@
-"""A report for the terminal: one table of all rows, and each failure in full."""
+"""A report for the terminal: one line per row, each failure in full, and what could be accepted."""
 
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from textwrap import wrap
 
 import numpy as np
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from parity.cases.case import LANES as ALL_LANES
 from parity.diagnosis.evidence import Array, Comparison, Evidence
+from parity.diagnosis.facets import Kind
 from parity.lanes.facts import OutsideBound, Raised, TimedOut
 from parity.report import sentences
+from parity.report.objects import Failure, Results, RowReport
 from parity.report.tables import beside, grid, map_of, number
 
-if TYPE_CHECKING:
-    from parity.report.objects import Failure, Report
-
-_LENGTH = re.compile(r" axis \d|^gradient\d")  # of one axis, or one of an optimizer's steps: too many to tell
-_EITHER = ("it fails too with float32", "it fails too with float64")  # as nearly all do
+WIDTH = 115
 _CELL = re.compile(r"\d+\.py:\d+")  # the file that a notebook makes of a cell: nobody can open it
-_WIDTH = 115
-
+WIDE = 110  # columns that the table needs; on narrower terminals each row is a line
 LANES = {
     "exact": "small integers, every sum exact: both must agree to the bit",
     "bound": "real numbers: each side held to its derived error bound",
     "structure": "purity, memory layouts, dtypes, empty batches",
     "special": "ties, zeros of both signs, NaN and ±inf",
 }
+LEGEND = (
+    "row: one op beside torch's function; lane (exact, bound, structure, special): one way to compare them; "
+    "numbers under output and gradients: the worst error as a fraction of its bound, at most 1 agrees"
+)
+MISTRUSTED = "mistrusted: cases that prove nothing, mostly zeros or unchanged by the input"
 
 
-def table_of(report: "Report") -> RenderableType:
-    """One line a row: cases by lane, those that prove nothing, the worst errors, the verdict."""
-    table = Table(box=box.SIMPLE, title="worst error as a fraction of its bound; at most 1 agrees")
-    for column in ("row", "exact", "bound", "structure", "special", "mistrusted"):
-        table.add_column(column, justify="left" if column == "row" else "right")
-    for column in ("output", "gradients", "verdict"):
-        table.add_column(column)
-    for row in report.rows:
-        wrong = {failure.quantity for failure in row.failures}
-        told = {name: "[red]wrong[/red]" if name in wrong else _short(w) for name, w in row.quantities.items()}
-        told |= dict.fromkeys(wrong, "[red]wrong[/red]")
-        output = told.pop("output", "")
-        gradients = " ".join(f"{name.removeprefix('grad_')} {worst}" for name, worst in told.items())
-        counts = [str(row.lanes.get(lane, "")) for lane in ("exact", "bound", "structure", "special")]
-        mistrusted = sum(row.mistrusted.values())
-        verdict = (
-            "[red]DISAGREES[/red]"
-            if row.failures
-            else "[red]PROVES TOO LITTLE[/red]"
-            if row.vacuous
-            else "[green]agrees[/green]"
-        )
-        table.add_row(row.name, *counts, str(mistrusted or ""), output, gradients, verdict)
-    return table
+# ---- the whole report
 
 
-def notes_of(report: "Report") -> list[str]:
-    """What was declined, accepted or left out, a line each."""
-    lines = []
+def render(report: Results) -> str:
+    """All of it as text: what fails, worst first, then what does not, and what could be accepted."""
+    failures = [render_failure(failure) for failure in report.failures]
+    return "\n\n".join([*failures, "\n".join([*notes_of(report), *closing(report)])])
+
+
+def closing(report: Results) -> list[str]:
+    """The run in a few words, and the flag for everything that could be accepted."""
+    lines = [f"{report.cases} cases: {summary(report)}"]
+    if report.acceptable:
+        lines.append(f"what is not wrong can be accepted: --accept {' '.join(report.acceptable)}")
+    return lines
+
+
+def summary(report: Results) -> str:
+    """The run in a few words."""
+    notes = f"; {_count(len(report.notes), 'note')}" if report.notes else ""
+    if failures := report.failures:
+        counts = {failure.verdict: 0 for failure in failures}
+        for failure in failures:
+            counts[failure.verdict] += 1
+        kinds = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        return f"{_count(len(failures), 'disagreement')} ({kinds}){notes}"
+    if not report.cases:
+        return "nothing ran, so nothing is known"
+    vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in report.rows if row.vacuous]
+    if vacuous:
+        return f"no disagreement, but too few cases prove anything: {'; '.join(vacuous)}"
+    unchecked = [row.name for row in report.rows if row.verdict == "not checked"]
+    if unchecked:
+        return f"no disagreement, but not checked: {', '.join(unchecked)}"
+    return f"all agree{notes}"
+
+
+def notes_of(report: Results) -> list[str]:
+    """What did not fail, was declined, accepted or left out: one line each."""
+    lines = [f"{note.row}: {note.verdict}: {note.quantity}: {note.diagnosis}" for note in report.notes]
     for row in report.rows:
         if declined := sum(row.declined.values()):
             lines.append(f"{row.name}: {declined} cases declined")
@@ -69,39 +85,125 @@ def notes_of(report: "Report") -> list[str]:
     return lines
 
 
-def render_failure(failure: "Failure") -> str:
+def table_of(report: Results) -> RenderableType:
+    """One line per row: the verdict, cases by lane, those that prove nothing, the worst errors."""
+    return _Overview(report)
+
+
+class _Overview:
+    """A table where there is room for it, and otherwise a line for each row."""
+
+    def __init__(self, report: Results) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if options.max_width >= WIDE:
+            yield _table(self.report)
+        else:
+            yield from (_line(row, options.max_width) for row in self.report.rows)
+        legend = [LEGEND] if options.max_width >= WIDE else []
+        if any(row.mistrusted for row in self.report.rows):
+            legend.append(MISTRUSTED)
+        yield from (Text(line, style="dim") for text in legend for line in wrap(text, options.max_width - 1))
+
+
+def _table(report: Results) -> Table:
+    mistrusted = any(row.mistrusted for row in report.rows)
+    table = Table(box=box.SIMPLE)
+    table.add_column("row", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for column in (*ALL_LANES, *(["mistrusted"] if mistrusted else [])):
+        table.add_column(column, justify="right")
+    table.add_column("output")
+    table.add_column("gradients")
+    for row in report.rows:
+        errors = dict(_errors(row))
+        output = errors.pop("output", "")
+        gradients = " ".join(f"{name.removeprefix('grad_')} {error}" for name, error in errors.items())
+        counts = [str(row.lanes.get(lane, "")) for lane in ALL_LANES]
+        proves_nothing = [str(sum(row.mistrusted.values()) or "")] if mistrusted else []
+        table.add_row(row.name, _styled(row), *counts, *proves_nothing, output, gradients)
+    return table
+
+
+def _line(row: RowReport, width: int) -> Text:
+    """`conv2d  agrees  800 cases, worst 0.94`; what does not fit into the width is wrapped below."""
+    line = Text(f"{row.name:<13} ")
+    line.append_text(_styled(row))
+    wrong = [name for name, error in _errors(row) if error == "wrong"]
+    worst = max(row.quantities.values(), default=None)
+    detail = f"{row.cases} cases"
+    if wrong:
+        detail += f"; wrong: {', '.join(wrong)}"
+    elif worst is not None:
+        detail += f", worst {short(worst)} of its bound"
+    if mistrusted := sum(row.mistrusted.values()):
+        detail += f", {mistrusted} mistrusted"
+    line.append(" " * max(1, 30 - len(line)))
+    first, *more = wrap(detail, max(20, width - len(line))) or [""]
+    line.append(first)
+    for part in more:
+        line.append("\n" + " " * 30 + part)
+    return line
+
+
+def _styled(row: RowReport) -> Text:
+    noted = "" if not row.tolerated or row.failures else f", {row.tolerated[0].verdict}"
+    return Text(f"{row.verdict}{noted}", style="green" if row.ok else "red")
+
+
+def _errors(row: RowReport) -> Iterator[tuple[str, str]]:
+    """Each quantity with its worst error as a fraction of its bound, or `wrong`."""
+    wrong = {failure.quantity for failure in row.failures}
+    for name, worst in row.quantities.items():
+        yield name, "wrong" if name in wrong else short(worst)
+    yield from ((name, "wrong") for name in sorted(wrong - row.quantities.keys()))
+
+
+def short(fraction: float) -> str:
+    """A fraction of a bound with two digits; 0 where both sides agree to the bit."""
+    return "0" if fraction == 0 else f"{fraction:.2g}"
+
+
+# ---- one failure
+
+
+def render_failure(failure: Failure, width: int = WIDTH) -> str:
     """One failure from top to bottom: what, where, who, on which numbers, when, and how to run it again."""
     evidence = failure.evidence
-    lines = [f"{failure.row}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})"]
-    lines += _said(failure)
-    if failure.verdict == "contract":
-        lines.append(f"  the numbers agree; pass `--accept {failure.aspect}` to ignore")
-    elif failure.aspect == "ties":
-        lines.append("  another choice than torch's; pass `--accept ties` to ignore")
-    elif failure.verdict == "convention":
-        lines.append(f"  another convention than torch's; pass `--accept {failure.convention}` to keep it")
-    elif failure.aspect == "special":
-        lines.append("  only where values are NaN, ±inf or −0; pass `--accept special` to ignore")
+    lines = [
+        f"{failure.row}: {failure.verdict}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})"
+    ]
+    lines += _what(failure)
+    lines += [f"  {sentences.grading(failure.difference)}"] if failure.difference.accept_as else []
     if failure.place and not _CELL.fullmatch(failure.place) and not _names_a_line(failure):
         lines.append(f"  at {failure.place}")
     if evidence is not None:
         agrees = f"; agrees: {', '.join(evidence.agrees)}" if evidence.agrees else ""
-        if failure.aspect != "purity" and (agrees or len(evidence.differs) > 1):
+        if failure.aspect not in ("purity", "memory") and (agrees or len(evidence.differs) > 1):
             lines.append(f"  differs: {', '.join(evidence.differs)}{agrees}")
         if evidence.comparison is not None:
             lines.append(f"  {who(failure, evidence.comparison)}")
-    elif failure.wrong_side != "implementation":
+    elif failure.wrong_side in ("oracle", "both"):
         lines.append(f"  wrong: {failure.wrong_side}")
     lines.append(f"  case: {failure.case}")
+    lines = [part for line in lines for part in wrapped(line, width)]
     if evidence is not None:
-        lines += _drawn(failure, evidence)
+        lines += _drawn(failure, evidence, width)
     lines.append(f"  again: {again(failure)}")
     return "\n".join(lines)
 
 
-def again(failure: "Failure") -> str:
+def wrapped(line: str, width: int) -> list[str]:
+    """A line of prose as lines of at most this width, the further ones indented by four."""
+    if len(line) <= width:
+        return [line]
+    return wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def again(failure: Failure) -> str:
     """The command that runs the case again, or what to do where there is none."""
-    from parity.rows.registry import ROWS
+    from parity.rows.registry import ROWS  # torch comes with it
 
     if failure.rerun is not None:
         return f"{_replay(failure)}{failure.rerun.flags}"
@@ -110,69 +212,78 @@ def again(failure: "Failure") -> str:
     return "the same call in Python; the same seed draws the same cases"
 
 
-def _replay(failure: "Failure") -> str:
+def _replay(failure: Failure) -> str:
     case = json.dumps(failure.case.to_json(), separators=(",", ":"))
     return f"python -m parity replay {shlex.quote(f'{failure.lane}:{case}')}"
 
 
-def who(failure: "Failure", c: Comparison) -> str:
-    """Who is wrong, by the referee's judgement."""
-    if failure.wrong_side == "undecided":
-        return "who is wrong: open, for torch itself is the measure in float64, where nothing is more precise"
+def who(failure: Failure, c: Comparison) -> str:
+    """Which side is wrong where a referee decides it, and otherwise that they differ."""
+    if failure.wrong_side == "undecided" or failure.aspect == "special":
+        yours, torchs = (number(array[c.worst]) for array in (c.yours, c.torchs))
+        because = "; undetermined who is wrong: in float64 torch is itself the reference"
+        return f"differs from torch: {yours}, torch's {torchs}{because if _undetermined(failure) else ''}"
     ours, theirs = c.errors
-    side = {"implementation": "yours", "oracle": "torch", "both": "both"}[failure.wrong_side]
-    said = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed in double precision"
+    side = {"implementation": "yours", "oracle": "torch's", "both": "both"}[failure.wrong_side]
+    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed in double precision"
     if _measured(c):
-        said += (
-            f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and {c.allowed:.2g} can be due to rounding"
-        )
-    return said
+        text += f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and rounding explains {c.allowed:.2g}"
+    return text
 
 
-def _said(failure: "Failure") -> list[str]:
-    """The diagnosis, a line each: an explanation, what it contradicts, what is wrong in numbers."""
+def _undetermined(failure: Failure) -> bool:
+    return failure.case.dtype == "float64" and failure.aspect in ("values", "ties")
+
+
+def _what(failure: Failure) -> list[str]:
+    """The explanation, what it contradicts, and what is wrong in numbers, on lines of their own."""
     lines, difference = [], failure.difference
     if difference.explained is not None:
         lines.append(f"  {sentences.explained(replace(difference.explained, convention=False))}")
     if failure.formula:
         lines.append(f"  this contradicts {failure.formula}")
-    c = failure.evidence and failure.evidence.comparison
-    fact = difference.fact
+    c, fact = failure.evidence and failure.evidence.comparison, difference.fact
     if c and failure.wrong_side != "undecided" and _measured(c) and isinstance(fact, OutsideBound):
         fact = fact.values  # `who` states the errors themselves
     return [*lines, f"  {sentences.diagnosis(replace(difference, fact=fact, explained=None))}"]
 
 
 def _measured(c: Comparison) -> bool:
-    """Whether errors and what is allowed can be told as numbers."""
+    """Whether errors and what is allowed can be stated as numbers."""
     return bool(c.allowed and np.isfinite(c.errors).all())
 
 
-def _names_a_line(failure: "Failure") -> bool:
-    """Whether the diagnosis ends with the line that raised, which is nearer than where the function begins."""
+def _names_a_line(failure: Failure) -> bool:
+    """Whether the fact has the line that raised, which is nearer than where the function begins."""
     return isinstance(failure.fact, (Raised, TimedOut)) and failure.fact.where is not None
 
 
-def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
-    lines = ["", *_indented(beside([grid(array, name) for name, array in evidence.arrays.items()])), ""]
+def _drawn(failure: Failure, evidence: Evidence, width: int) -> list[str]:
+    room = width - 7
+    lines = [
+        "",
+        *_indented(beside([grid(array, name) for name, array in evidence.arrays.items()], width=room)),
+        "",
+    ]
     if c := evidence.comparison:
         columns = [
             grid(c.yours, f"{failure.quantity}, yours", wrong=c.wrong),
             grid(c.torchs, "torch's"),
             grid(c.difference, "yours − torch's", signed=True),
         ]
-        lines += [*_indented(beside(columns)), ""]
-    # Special values stand anywhere, so that there is no pattern to see.
+        lines += [*_indented(beside(columns, width=room)), ""]
+    # Special values may be anywhere, so that there is no pattern to see.
     if failure.lane != "special" and (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
-        lines += map_lines(c.wrong, evidence.wider_case)
-    needed = [text for text in evidence.needed if not text.startswith("rarely")]  # of a few cases: no finding
-    lines += [f"  {'fails ' if place == 0 else '      '}{text}" for place, text in enumerate(needed)]
-    if not _always(evidence):
-        if evidence.varied and evidence.varied[-1] not in _EITHER:
-            lines.append(f"  on this case {', '.join(evidence.varied)}")
-        alike = [facet for facet in evidence.alike if not _LENGTH.search(facet) and facet != "float64"]
+        lines += map_lines(c.wrong, str(evidence.wider_case))
+    for place, text in enumerate(sentences.dependence(evidence.dependence)):
+        lines += wrapped(f"  {'fails ' if place == 0 else '      '}{text}", width)
+    if evidence.dependence.failing < evidence.dependence.cases:
+        if text := sentences.variations(evidence.varied):
+            lines += wrapped(f"  on this case {text}", width)
+        # Of one axis, or of one of an optimizer's steps, there would be too many.
+        alike = [sentences.facet(f) for f in evidence.dependence.alike if f.kind not in (Kind.AXIS, Kind.DOUBLE)]
         if alike:
-            lines.append(_in_a_line("  fails alike with and without: ", alike))
+            lines.append(_in_a_line("  fails alike with and without: ", alike, width))
     if evidence.script:
         lines += ["  by itself, without parity:", ""]
         lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
@@ -180,7 +291,7 @@ def _drawn(failure: "Failure", evidence: Evidence) -> list[str]:
 
 
 def map_lines(wrong: Array, case: str) -> list[str]:
-    """Where the entries of a larger case are wrong: one row of pictures, for more of them say no more."""
+    """Where the entries of a larger case are wrong: one row of pictures is enough to see a pattern."""
     pictures, legend = map_of(wrong), "# wrong, · right"
     if "" in pictures:
         pictures = pictures[: pictures.index("")]
@@ -188,24 +299,19 @@ def map_lines(wrong: Array, case: str) -> list[str]:
     return [f"  on a larger case ({legend}): {case}", *_indented(pictures), ""]
 
 
-def _in_a_line(start: str, names: list[str]) -> str:
-    """As many of the names as fit into a line, and how many there are besides."""
-    told = f"{start}{', '.join(names)}"
+def _in_a_line(start: str, names: list[str], width: int) -> str:
+    """As many of the names as fit into a line, and the number of the others."""
+    line = f"{start}{', '.join(names)}"
     for shown in range(len(names) - 1, 0, -1):
-        if len(told) <= _WIDTH:
+        if len(line) <= width:
             break
-        told = f"{start}{', '.join(names[:shown])}, and {len(names) - shown} more"
-    return told
-
-
-def _always(evidence: Evidence) -> bool:
-    """Whether every case fails, so that there is nothing that it depends on."""
-    return any(text.startswith("in every one") for text in evidence.needed)
+        line = f"{start}{', '.join(names[:shown])}, and {len(names) - shown} more"
+    return line
 
 
 def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" if line else "" for line in lines]
 
 
-def _short(fraction: float) -> str:
-    return "0" if fraction == 0 else f"{fraction:.2g}"
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -14,7 +14,7 @@ from parity.cases.torch_op import Op
 from parity.diagnosis.explain import explain
 from parity.diagnosis.shrink import with_small_numbers
 from parity.lanes.comparison import Mismatch
-from parity.lanes.facts import BadResult, Difference, Verdict
+from parity.lanes.facts import Difference
 from parity.lanes.reference import expect
 from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport
@@ -29,7 +29,7 @@ from parity.subjects import Declined, Implementation, ImplementationError
 __all__ = ["acceptable", "check_words", "differences_of", "run_case", "run_row"]
 
 
-ASPECTS = ("dtype", "purity", "layout", "empty", "ties", "special")
+ASPECTS = ("dtype", "memory", "layout", "empty", "ties", "special")
 PROBES, PROBING_SECONDS = 6, 2.0
 
 
@@ -43,6 +43,7 @@ def run_row(
     dtype: Dtype | None = None,
     supports: Supports | None = None,
     accept: Iterable[str] = (),
+    strict: bool = False,
     seconds: float | None = None,
     on_case: Callable[[], None] = lambda: None,
     on_found: Callable[[list[Difference]], None] = lambda _: None,
@@ -50,8 +51,8 @@ def run_row(
     """Compare `op` with the row's oracle on so many cases a lane.
 
     After a failure the search goes on for the other quantities, so that one mistake does not hide the next. A
-    quantity is reported in the first lane that finds it wrong; then what follows from that is not, while bad
-    manners and a rule for ties hide nothing but themselves.
+    quantity is reported in the first lane that finds it wrong; what follows from that is not reported again.
+    Contract findings and a choice at ties hide only themselves.
 
     Args:
         row: what is compared.
@@ -61,7 +62,8 @@ def run_row(
         lanes: some of the row's; all if left out.
         dtype: cases of this precision alone.
         supports: what cases the implementation takes; see `parity.cases.restrict`.
-        accept: what is no failure, by name; see `acceptable`.
+        accept: what does not fail, by name; see `acceptable`.
+        strict: whether special and contract findings fail; those of the row's own op always do.
         seconds: soak each lane for this long, without Hypothesis; see `parity.running.fuzz`.
         on_case: called after each case.
         on_found: called with the first differences of a lane, before they are shrunk.
@@ -73,7 +75,8 @@ def run_row(
     accepted = acceptable(accept)
     if isinstance(supports, dict):
         check_words(row, supports)
-    report = RowReport(row.name)
+    held = op is row.op or getattr(op, "written", None) is row.op
+    report = RowReport(row.name, strict=strict or held)
     implementation = op if isinstance(op, Implementation) else None
     note = None if implementation is None else implementation.note
     with sandboxed(note):
@@ -111,11 +114,11 @@ def run_row(
                     known.add(difference)
                 for difference in news:
                     failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
-                    (report.accepted if _name(difference) in accepted else report.failures).append(failure)
+                    report.add(failure, accepted)
     if stopped:
         report.notes.append("stopped at the time limit: nothing more was checked")
     if report.cases == 0 and not report.failures:
-        _nothing_ran(row, op, report, declined, supports)
+        _nothing_ran(row, report, declined, supports)
     if implementation is not None:
         report.notes[:0] = implementation.notes
         left_out = {
@@ -143,26 +146,18 @@ def run_case(
         found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
         if accepted and found.differences:
             found = classified(row, op, found, supports)
-    return [d for d in found.differences if _name(d) not in accepted]
-
-
-def _name(difference: Difference) -> str | None:
-    """Its name for `accept`; None for what is wrong, which can only be fixed."""
-    if difference.verdict is Verdict.WRONG:
-        return None
-    if difference.verdict is Verdict.CONVENTION and difference.only is None:
-        return difference.explanation
-    return difference.aspect
+    return [d for d in found.differences if d.accept_as not in accepted]
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
-    """The names: those of conventions, of bad manners (dtype, purity, layout, empty), and ties and special.
+    """The names: those of conventions, of contract findings (dtype, memory, layout, empty), and ties and special.
 
     Raises:
         ValueError: one of them is neither.
     """
     known = [*CONVENTIONS, *ASPECTS]
     names = [names] if isinstance(names, str) else [*names]
+    names = ["memory" if name == "purity" else name for name in names]  # what of purity is not wrong, in schema 1
     for name in names:
         if name not in known:
             raise ValueError(f"accept: there is no {name!r}; there are {', '.join(known)}")
@@ -248,7 +243,7 @@ def _followed(
         def everything(case: Case) -> list[Difference]:
             return differences_of(row, op, lane, case)[1]
 
-        return found, explain(row, op, lane, found.case, found.differences, everything, 0 if slow else None)
+        return found, explain(row, op, lane, found.case, found.differences, everything, further=not slow)
     except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
         return found, {}
 
@@ -266,18 +261,15 @@ def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence
 
 
 def _nothing_ran(
-    row: Row, op: Op, report: RowReport, declined: tuple[Case, str] | None, supports: Supports | None
+    row: Row, report: RowReport, declined: tuple[Case, str] | None, supports: Supports | None
 ) -> None:
-    """A failure that says that not one case was accepted."""
-    lane = row.lanes[0]
+    """A note on why no case ran."""
     if declined is not None:
-        case, reason = declined
+        _, reason = declined
         count = sum(report.declined.values())
-        message = f"accepted none of {count} cases, so nothing was checked; it declined the last: {reason}"
+        report.notes.append(
+            f"not checked: it accepted none of {count} cases, and declined the last because: {reason}"
+        )
     elif supports is not None:
-        (case,) = sample(row.strategy(lane=lane), 1)
-        message = "supports=… leaves no case, so nothing was checked; this is one that it left out"
-    else:
-        return
-    found = Mismatch(lane, case, [Difference("output", BadResult(message))])
-    report.failures.append(_failure(row, op, found, found.differences[0], None))
+        (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
+        report.notes.append(f"not checked: supports=… leaves no case; {case} is one that it leaves out")

@@ -1,10 +1,17 @@
-"""What a failure depends on: told from random cases, and from the smallest one changed in one place at a time."""
+"""What a failure depends on: learned from random cases, and from single changes to the smallest one."""
 
+from dataclasses import replace
 from typing import Any
 
 import parity
 from numpy_cnn import ops
+from parity.cases.case import ArraySpec, Case
+from parity.diagnosis.evidence import Change
+from parity.diagnosis.facets import Facet, Kind
+from parity.diagnosis.variations import vary
 from parity.report import Evidence
+from parity.rows.pooling import meets_pixels
+from parity.rows.registry import ROWS
 
 
 def _evidence(report: Any) -> Evidence:
@@ -26,12 +33,23 @@ def test_the_smallest_case_changed_in_one_place() -> None:
         return y, wrong
 
     evidence = _evidence(parity.check("conv2d", cropped_wrongly, examples=60, lanes=["exact"]))
-    told = ", ".join(evidence.varied)
-    still, _, no_more = told.partition("and not with ")
-    assert "padding=0" in no_more
-    assert "stride=2" in still
-    assert "float64" in still
-    assert evidence.needed[0].startswith("only with padding > 0")
+    assert Change("padding", 0) in evidence.varied.no_more
+    assert {Change("stride", 2), Change("dtype", "float64")} <= {*evidence.varied.still}
+    first = evidence.dependence.needed[0]
+    assert (first.facet, first.holds) == (Facet(Kind.ABOVE, "padding", 0), True)
+
+
+def test_no_variation_has_a_window_that_meets_no_pixel() -> None:
+    """torch answers those out of bounds, and its backward writes outside the buffer."""
+    options = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
+    case = Case("max_pool2d", (ArraySpec("input", (1, 1, 1, 2)),), options, "float32", 1, 0)
+    tried: list[Case] = []
+    row = ROWS["max_pool2d"]
+    found = vary(case, row.valid, lambda changed: not tried.append(changed))  # type: ignore[func-returns-value]
+    assert tried
+    assert all(meets_pixels(changed) for changed in tried)
+    assert Change("dilation", 2) not in found.still
+    assert not row.valid(replace(case, options=options | {"dilation": 2}))
 
 
 def test_a_mistake_that_raises_says_nothing_of_what_was_not_computed() -> None:

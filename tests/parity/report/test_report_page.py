@@ -74,13 +74,13 @@ def test_it_tells_what_was_covered_and_what_failed(report: Report) -> None:
 
 def test_text_is_escaped(report: Report) -> None:
     row = report.rows[1]
-    told = "<script>alert(1)</script> & 'more'"
-    failure = replace(row.failures[0], diagnosis=told, rerun=RerunFlags("<b>.py:f"))
-    text = Report([replace(row, failures=[failure], notes=["<i>"])], 0, 30).to_html()
-    assert "<script>" not in text
-    assert "&lt;script&gt;" in text
-    assert "<b>.py" not in text
-    assert "<i>" not in text
+    text = "<script>alert(1)</script> & 'more'"
+    failure = replace(row.failures[0], diagnosis=text, rerun=RerunFlags("<b>.py:f"))
+    page = Report([replace(row, failures=[failure], notes=["<i>"])], 0, 30).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>.py" not in page
+    assert "<i>" not in page
 
 
 def test_in_a_notebook_it_is_a_fragment(report: Report) -> None:

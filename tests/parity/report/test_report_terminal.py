@@ -1,4 +1,4 @@
-"""How a failure is printed: one thing a line, and nothing twice."""
+"""How a report is printed: one thing per line, and nothing twice."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import parity
 from numpy_cnn import ops
 from parity.cases.case import Dtype, Lane
 from parity.cases.torch_op import Array, Op
-from parity.report.terminal import map_lines
+from parity.report.terminal import map_lines, render_failure
 
 
 def doubled(x: Array, dim: int) -> Any:
@@ -34,10 +34,10 @@ def off_by_one_on_large_images(x: Array, weight: Array, *rest: Any, **options: A
 
 def lines_of(op: Op, row: str, lane: Lane, dtype: Dtype = "float32") -> list[str]:
     report = parity.check(row, op, examples=60, lanes=[lane], dtype=dtype)
-    return str(report.failures[0]).splitlines()
+    return render_failure(report.failures[0]).splitlines()
 
 
-def test_the_explanation_the_formula_and_the_numbers_stand_on_lines_of_their_own() -> None:
+def test_the_explanation_the_formula_and_the_numbers_have_lines_of_their_own() -> None:
     _, explanation, formula, numbers, place, *_ = lines_of(doubled, "softmax", "bound")
     assert explanation.startswith("  it is twice too large (which reproduces all ")
     assert formula == "  this contradicts dx_i = y_i·(dy_i − Σ_j dy_j·y_j)"
@@ -46,13 +46,13 @@ def test_the_explanation_the_formula_and_the_numbers_stand_on_lines_of_their_own
     assert place.startswith("  at test_report_terminal.py:")
 
 
-def test_in_double_precision_the_fraction_of_the_bound_is_told() -> None:
+def test_in_double_precision_the_fraction_of_the_bound_is_printed() -> None:
     assert any("of its bound, the oracle's" in line for line in lines_of(doubled, "softmax", "bound", "float64"))
 
 
 def test_a_line_that_raised_is_the_place() -> None:
-    _, told, *others = lines_of(raising, "softmax", "bound")
-    assert "ValueError: rows alone (test_report_terminal.py:" in told
+    _, message, *others = lines_of(raising, "softmax", "bound")
+    assert "ValueError: rows alone (test_report_terminal.py:" in message
     assert not any(line.startswith("  at ") for line in others)
 
 

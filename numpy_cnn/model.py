@@ -36,16 +36,19 @@ class SimpleCNN:
         a = preset(architecture) if isinstance(architecture, str) else architecture
         self.architecture = a
         self.parameters = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)
+        activation = getattr(ops, a.activation)
         self.layers: list[Layer] = [
             ("conv1", partial(ops.conv2d, stride=a.stride, padding=a.padding)),
-            ("relu1", ops.relu),
+            (f"{a.activation}1", activation),
             ("pool1", partial(ops.max_pool2d, kernel_size=a.pool)),
             ("flatten", partial(ops.flatten, start_dim=1)),
+            ("fc1", ops.linear),
         ]
         if a.hidden:
-            self.layers += [("fc1", ops.linear), ("relu2", ops.relu), ("fc2", ops.linear)]
-        else:
-            self.layers += [("fc1", ops.linear)]
+            self.layers += [
+                (f"{a.activation}2", activation),
+                ("fc2", ops.linear),
+            ]
 
     def __call__(self, x: Array) -> tuple[Array, Pullback]:
         return chain(self.layers, self.parameters, x)

@@ -9,8 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.initial import initial_parameters
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU}
 
 
 class SimpleCNN(nn.Sequential):
@@ -35,24 +37,22 @@ class SimpleCNN(nn.Sequential):
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         a = preset(architecture) if isinstance(architecture, str) else architecture
-        flat = dict(a.stages())["flatten"][0]
+        activation, flat = ACTIVATIONS[a.activation], dict(a.stages())["flatten"][0]
         layers: list[tuple[str, nn.Module]] = [
             (
                 "conv1",
                 nn.Conv2d(a.in_channels, a.filters, a.kernel_size, a.stride, a.padding, bias=not a.fixed_edges),
             ),
-            ("relu1", nn.ReLU()),
+            (f"{a.activation}1", activation()),
             ("pool1", nn.MaxPool2d(kernel_size=a.pool)),
             ("flatten", nn.Flatten(start_dim=1)),
+            ("fc1", nn.Linear(flat, a.hidden or a.classes)),
         ]
         if a.hidden:
             layers += [
-                ("fc1", nn.Linear(flat, a.hidden)),
-                ("relu2", nn.ReLU()),
+                (f"{a.activation}2", activation()),
                 ("fc2", nn.Linear(a.hidden, a.classes)),
             ]
-        else:
-            layers += [("fc1", nn.Linear(flat, a.classes))]
         super().__init__(OrderedDict(layers))
         self.architecture = a
         start = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)

@@ -1,5 +1,6 @@
 """The oracle's half of a script: lines that set `theirs` with torch alone."""
 
+import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy_cnn.common.spec.architecture import Architecture
 from parity.cases.torch_op import Array
 from parity.diagnosis.literals import keyword
+from parity.rows.layers import Layer, layers_of
 from parity.rows.row import Row
 
 
@@ -44,22 +46,35 @@ def of_function(
 
 
 def of_network(architecture: Architecture, quantity: str, place: int) -> list[str]:
-    """The layers of a SimpleCNN, with its loss; arrays are `x` and the list `parameters`."""
-    has_bias = not architecture.fixed_edges
-    bias = "p[1]" if has_bias else "None"
-    conv = f"F.conv2d(t, p[0], {bias}, stride={architecture.stride}, padding={architecture.padding})"
-    dense = 2 if has_bias else 1
-    scores = f"F.linear(h, p[{dense}], p[{dense + 1}])"
-    if architecture.hidden:
-        scores = f"F.linear(F.relu({scores}), p[{dense + 2}], p[{dense + 3}])"
-    loss = "F.mse_loss" if architecture.loss == "mse" else "F.cross_entropy"
+    """The layers of a network, with its loss; arrays are `x` and the list `parameters`.
+
+    One line for each layer that has parameters, and for those without that follow it.
+    """
+    names = [*architecture.parameter_shapes()]
+    lines, expression = [], "t"
+    for layer in layers_of(architecture):
+        if layer.parameters and expression not in ("t", "h"):
+            lines.append(f"h = {expression}")
+            expression = "h"
+        own = {argument: f"p[{names.index(p)}]" for argument, p in layer.parameters.items() if p in names}
+        if "target" in layer.parameters:
+            own = {"target": "torch.tensor(target)"}
+        function = (layer.row.torch_name or layer.row.name).replace("torch.nn.functional.", "F.")
+        arguments = [expression, *own.values(), *(keyword(n, v) for n, v in _changed(layer).items())]
+        expression = f"{function}({', '.join(arguments)})"
     leaf = "t" if place == 0 else f"p[{place - 1}]"
     return [
         "t, *p = (torch.tensor(a, requires_grad=True) for a in (x, *parameters))",
-        f"h = F.max_pool2d(F.relu({conv}), {architecture.pool}).flatten(1)",
-        f'y_torch = {loss}({scores}, torch.tensor(target), reduction="sum")',
+        *lines,
+        f"y_torch = {expression}",
         *_theirs(quantity, leaf),
     ]
+
+
+def _changed(layer: Layer) -> dict[str, Any]:
+    """The options that differ from the defaults of the op, which are torch's."""
+    defaults = {p.name: p.default for p in inspect.signature(layer.row.op).parameters.values()}
+    return {name: value for name, value in layer.options.items() if value != defaults.get(name)}
 
 
 def _theirs(quantity: str, leaf: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The whole SimpleCNN with its loss as one op: op(input, *parameters) → loss, and every gradient."""
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
@@ -10,7 +10,7 @@ import numpy_cnn
 import torch_cnn
 from numpy_cnn import ops
 from numpy_cnn.arguments import Pullback
-from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.architecture import Activation, Architecture
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, SEEDS
@@ -73,6 +73,7 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
         classes=draw(integers(1, 4)),
         loss="mse" if exact or draw(booleans) else "cross_entropy",
         fixed_edges=fixed,
+        activation="relu" if exact else draw(sampled(get_args(Activation))),
     )
     images = draw(integers(1, 3))
     shapes = architecture.parameter_shapes()

@@ -1,20 +1,21 @@
-"""What both backends build their SimpleCNN from: sizes, checked before any array exists."""
+"""The sizes that both backends build a SimpleCNN from, checked before any array exists."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy.typing as npt
 
 from numpy_cnn.common.spec.errors import UserError
 
 Preset = Literal["simple", "hidden", "tiny", "edge"]
+Activation = Literal["relu"]  # torch's names, with their defaults
 ParameterMap = TypeVar("ParameterMap", bound=Mapping[str, npt.NDArray[Any]])
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a SimpleCNN: conv → ReLU → max-pool → flatten → (dense → ReLU →) dense.
+    """The sizes of a SimpleCNN: conv → activation → max-pool → flatten → (dense → activation →) dense.
 
     Lengths are in pixels. `hidden` is the width of the dense layer before the last, None for no such layer.
     With `fixed_edges` the convolution is one vertical-edge kernel without a bias, which is never trained.
@@ -31,6 +32,7 @@ class Architecture:
     classes: int = 10
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     fixed_edges: bool = False
+    activation: Activation = "relu"
 
     def __post_init__(self) -> None:
         self._check_each_size()
@@ -42,7 +44,7 @@ class Architecture:
         return [name for name in self.parameter_shapes() if not (self.fixed_edges and name == "conv1.weight")]
 
     def stages(self) -> list[tuple[str, tuple[int, ...]]]:
-        """The shape (of one sample) behind each layer, by the layer's name.
+        """The shape (of one sample) of each layer's output, by the layer's name.
 
         Raises:
             UserError: a window is larger than what it slides over; the message carries the sizes.
@@ -50,12 +52,12 @@ class Architecture:
         height, width = self.image_size
         conv = self.filters, *(self._slide("the convolution", s, *self._conv) for s in (height, width))
         pool = self.filters, *(self._slide("the pooling", s, self.pool, self.pool, 0) for s in conv[1:])
-        dense = ["fc1", "relu2", "fc2"] if self.hidden else ["fc1"]
+        dense = ["fc1", f"{self.activation}2", "fc2"] if self.hidden else ["fc1"]
         widths = [self.hidden, self.hidden, self.classes] if self.hidden else [self.classes]
         return [
             ("input", (self.in_channels, height, width)),
             ("conv1", conv),
-            ("relu1", conv),
+            (f"{self.activation}1", conv),
             ("pool1", pool),
             ("flatten", (pool[0] * pool[1] * pool[2],)),
             *((name, (width,)) for name, width in zip(dense, widths, strict=True) if width),
@@ -74,10 +76,10 @@ class Architecture:
         return shapes
 
     def check(self, parameters: ParameterMap) -> ParameterMap:
-        """Give the parameters back once they are known to be this architecture's.
+        """Return the parameters if they are this architecture's.
 
         Raises:
-            UserError: a name is missing or unknown, or a shape is another; the message tells the first of them.
+            UserError: a name is missing or unknown, or a shape differs; the message has the first of them.
         """
         expected = self.parameter_shapes()
         for name in [*expected, *parameters]:
@@ -102,11 +104,14 @@ class Architecture:
 
     def _check_each_size(self) -> None:
         for name, value in [*asdict(self).items(), *zip(("height", "width"), self.image_size, strict=True)]:
-            if name in ("image_size", "loss", "fixed_edges") or (name == "hidden" and value is None):
+            if name in ("image_size", "loss", "fixed_edges", "activation") or (name == "hidden" and value is None):
                 continue
             least = 0 if name == "padding" else 1
             if not isinstance(value, int) or value < least:
                 raise UserError(f"architecture: {name} must be an integer of at least {least}, got {value!r}")
+        if self.activation not in get_args(Activation):
+            known = ", ".join(get_args(Activation))
+            raise UserError(f"architecture: activation must be one of {known}, got {self.activation!r}")
         if self.fixed_edges and (self.filters, self.in_channels, self.kernel_size) != (1, 1, 3):
             raise UserError(
                 "architecture: the fixed edge kernel is one 3x3 filter over one channel, got "

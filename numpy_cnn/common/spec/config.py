@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
+from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
 
@@ -31,6 +31,8 @@ class ArchitectureConfig:
     """Pixels that a filter moves by."""
     padding: int | None = None
     """Zeros added on each side of the image."""
+    activation: Activation | None = None
+    """What follows the convolution and the dense layer before the last; relu if left out."""
     hidden: int | None = None
     """Width of the dense layer before the last; 0 for none."""
     classes: int | None = None
@@ -50,6 +52,7 @@ class ArchitectureConfig:
             "kernel_size": self.kernel_size,
             "stride": self.stride,
             "padding": self.padding,
+            "activation": self.activation,
             "hidden": self.hidden,
             "classes": self.classes,
         }

@@ -19,8 +19,7 @@ from parity.cases.torch_op import Array
 from parity.lanes.comparison import same_form, summarize_mismatch
 from parity.lanes.errors import error_fact
 from parity.lanes.facts import Difference, NotTheDerivative
-from parity.report import Failure, Report, RowReport
-from parity.report.sentences import diagnosis
+from parity.report import Failure, Report, RowReport, sentences
 from parity.running.sandbox import sandboxed
 from parity.subjects import ImplementationError, adapt
 
@@ -183,7 +182,7 @@ def _report(row: RowReport, case: Case, difference: Difference, place: str | Non
     """The first failure of each quantity."""
     if any(failure.quantity == difference.quantity for failure in row.failures):
         return
-    row.failures.append(Failure(row.name, "bound", case, difference, diagnosis(difference), place))
+    row.failures.append(Failure(row.name, "bound", case, difference, sentences.diagnosis(difference), place))
 
 
 def _note(row: RowReport, sentence: str) -> None:

@@ -1,6 +1,7 @@
 """`check`: the parity suite, or some of its rows, or an implementation of the user's own."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ class Check(ImplementationFlags):
         from parity.commands.progress import checking_progress
         from parity.report import Report
         from parity.report.saved import save
-        from parity.report.terminal import notes_of
+        from parity.report.terminal import WIDTH, closing, notes_of, render_failure, wrapped
         from parity.rows.registry import ROWS
         from parity.running.row import run_row
         from parity.subjects import Unrecognised
@@ -109,13 +110,15 @@ class Check(ImplementationFlags):
                 seen.row(done)
 
         to_stdout = self.json == Path("-")
-        console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
+        known = sys.stdout.isatty() or "COLUMNS" in os.environ
+        console = Console(stderr=to_stdout, highlight=False, width=None if known else 140)
         console.print(report.table())
-        for note in notes_of(report):
-            console.print(note, markup=False, soft_wrap=True)
         for failure in report.failures:
-            console.print(f"{failure}\n", markup=False, soft_wrap=True)
-        console.print(f"{report.cases} cases, seed {self.seed}: {report.verdict}", markup=False)
+            text = render_failure(failure, min(console.width, WIDTH))
+            console.print(f"{text}\n", markup=False, soft_wrap=True)
+        for text in (*notes_of(report), *closing(report)):
+            for line in wrapped(text, min(console.width, WIDTH)):
+                console.print(line, markup=False, soft_wrap=True)
         if save(report.failures, self.failures):
             console.print(f"saved in {self.failures}: python -m parity replay all", markup=False, soft_wrap=True)
         if self.json is not None:

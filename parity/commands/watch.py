@@ -66,6 +66,7 @@ class Watch(ImplementationFlags):
     def _round(self, row: "Row", how: "RerunFlags", seed: int, saved_at: float) -> bool:
         from parity.commands.loading import implementation_from
         from parity.report.saved import save
+        from parity.report.terminal import render_failure
 
         try:
             op = implementation_from(self.impl)
@@ -96,7 +97,7 @@ class Watch(ImplementationFlags):
             report.failures = [replace(failure, rerun=how) for failure in report.failures]
             save(report.failures, self.failures)
             for failure in report.failures:
-                print(f"{failure}\n", flush=True)
+                print(f"{render_failure(failure)}\n", flush=True)
         told(f"agrees on {report.cases} cases" if report.ok else "PROVES TOO LITTLE: too few cases are evidence")
         return report.ok and not failing
 

@@ -31,8 +31,8 @@ LANES = {
     "special": "ties, zeros of both signs, NaN and ±inf",
 }
 LEGEND = (
-    "row: one op beside torch's function; lane (exact, bound, structure, special): one way to compare them; "
-    "numbers under output and gradients: the worst error as a fraction of its bound, at most 1 agrees"
+    "row: one op beside torch's function; lane: one way to compare them (exact, bound, structure, special); "
+    "errors are fractions of their bounds, and at most 1 agrees"
 )
 MISTRUSTED = "mistrusted: cases that prove nothing, mostly zeros or unchanged by the input"
 
@@ -48,7 +48,7 @@ def render(report: Results) -> str:
 
 def closing(report: Results) -> list[str]:
     """The run in a few words, and the flag for everything that could be accepted."""
-    lines = [f"{report.cases} cases: {summary(report)}"]
+    lines = [f"{report.cases} cases, seed {report.seed}: {summary(report)}"]
     if report.acceptable:
         lines.append(f"what is not wrong can be accepted: --accept {' '.join(report.acceptable)}")
     return lines
@@ -101,7 +101,7 @@ class _Overview:
             yield _table(self.report)
         else:
             yield from (_line(row, options.max_width) for row in self.report.rows)
-        legend = [LEGEND] if options.max_width >= WIDE else []
+        legend = [LEGEND]
         if any(row.mistrusted for row in self.report.rows):
             legend.append(MISTRUSTED)
         yield from (Text(line, style="dim") for text in legend for line in wrap(text, options.max_width - 1))
@@ -136,7 +136,7 @@ def _line(row: RowReport, width: int) -> Text:
     if wrong:
         detail += f"; wrong: {', '.join(wrong)}"
     elif worst is not None:
-        detail += f", worst {short(worst)} of its bound"
+        detail += f", error {short(worst)}"
     if mistrusted := sum(row.mistrusted.values()):
         detail += f", {mistrusted} mistrusted"
     line.append(" " * max(1, 30 - len(line)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
 from parity.cases.primitives import narrowed
 from parity.cases.restrict import Supports, known_words, narrow
@@ -17,8 +18,7 @@ from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import expect
 from parity.naming.catalogue import CONVENTIONS
-from parity.report import Evidence, Failure, RowReport
-from parity.report.sentences import diagnosis
+from parity.report import Evidence, Failure, RowReport, sentences
 from parity.rows.row import Row
 from parity.running.classify import classified
 from parity.running.fuzz import fuzz
@@ -137,9 +137,12 @@ def run_case(
 
     Raises:
         Declined: the implementation does not do it.
+        UserError: the case is not valid.
         ValueError: there is nothing of a name in `accept`.
     """
     accepted = acceptable(accept)
+    if not row.valid(case):
+        raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
     if isinstance(op, Implementation) and isinstance(supports, dict):
         op.fix(supports)
     with sandboxed():
@@ -254,7 +257,7 @@ def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence
         found.lane,
         found.case,
         difference,
-        diagnosis(difference),
+        sentences.diagnosis(difference),
         op.place(difference.quantity) if isinstance(op, Implementation) else None,
         evidence=evidence,
     )

@@ -13,7 +13,7 @@ from parity.cases.case import Lane
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import own_kernels
 from parity.rows.registry import ROWS
-from parity.running.lane import differences_of
+from parity.running.compare import differences_of
 from parity.running.sandbox import sandboxed
 
 LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]

@@ -1,23 +1,114 @@
-"""`parity.case`: a pytest test in a line. Torch is imported when the test runs."""
+"""`parity.case`: a pytest test in one line. Torch is imported when the test runs."""
 
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parity.api.checked import NUMPY_CNN, require_implementation
+
+if TYPE_CHECKING:
+    from parity.api.adhoc import Shapes
+    from parity.api.checked import Checked
+    from parity.cases.case import Dtype, Lane
+    from parity.cases.restrict import Supports
+    from parity.report import Report
+
+TIME_LIMIT = 30.0  # seconds per call, as in `check`; parity.subjects would import torch
+ATTRIBUTE = "parity_case"  # of the test function: the plugin finds the case by it
 
 
-def case(name: str, implementation: Any = None, **options: Any) -> Callable[[], None]:
-    """A pytest test of an implementation, for the top level of a test file.
+@dataclass(frozen=True, eq=False)
+class ParityCase:
+    """What a test made by `case` checks."""
+
+    name: str
+    implementation: Checked
+    options: Mapping[str, Any]
+
+    def lanes(self) -> list[Lane]:
+        """The lanes that the test runs, in order."""
+        from parity.api.arguments import row_for
+        from parity.running.restrictions import lanes_of
+
+        adhoc = {key: self.options[key] for key in ("like", "shapes", "strategy", "options")}
+        return lanes_of(row_for(self.name, self.implementation, **adhoc), self.options["lanes"])
+
+    def check(self) -> Report:
+        """Run `parity.check`."""
+        from parity.api.check import check
+
+        return check(self.name, self.implementation, **self.options)
+
+
+def case(
+    name: str,
+    implementation: Checked = NUMPY_CNN,
+    *,
+    examples: int | None = None,
+    seed: int | None = None,
+    lanes: Iterable[Lane] | None = None,
+    dtype: Dtype | None = None,
+    supports: Supports | None = None,
+    accept: Iterable[str] = (),
+    strict: bool | None = None,
+    timeout: float | None = TIME_LIMIT,
+    like: Callable[..., Any] | None = None,
+    shapes: Shapes | None = None,
+    strategy: Any = None,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[..., None]:
+    """A pytest test of an implementation, for a test file or a test class.
 
         test_conv2d = parity.case("conv2d", my_conv2d)
 
-    The options are those of `check`; `pytest --parity-examples N --parity-seed N` stand in for those not given. A
-    failure prints the smallest case, and the command that runs it again.
+        class TestMine:
+            test_relu = parity.case("relu", MyRelu, accept=["dtype"])
+
+    Each lane is a test of its own: `test_conv2d[exact]`, `test_conv2d[bound]`, … A failure prints the report's own
+    text: the smallest case, and the command that runs it again. `pytest --parity-examples N --parity-seed N` and
+    `[tool.parity]` in pyproject.toml hold for the arguments that are omitted.
+
+    Args:
+        name: as for `parity.check`, and so are all the others.
+        implementation: numpy_cnn's own if omitted.
+        examples: cases per lane.
+        seed: of the cases.
+        lanes: of "exact", "bound", "structure", "special".
+        dtype: "float32" or "float64".
+        supports: what the implementation does.
+        accept: findings that are not failures.
+        strict: whether findings that leave finite numbers alone are failures too.
+        timeout: seconds that one call may take.
+        like: a torch function as the oracle.
+        shapes: with `like`, of the arrays.
+        strategy: with `like`, a Hypothesis strategy.
+        options: with `like`, keywords for both sides.
+
+    Returns:
+        a function for pytest to collect; calling it runs the check, and raises AssertionError on a failure.
+
+    Raises:
+        TypeError: the implementation is None.
     """
+    require_implementation(name, implementation)
+    made = ParityCase(
+        name,
+        implementation,
+        {
+            "examples": examples, "seed": seed, "lanes": None if lanes is None else tuple(lanes), "dtype": dtype,
+            "supports": supports, "accept": accept, "strict": strict, "timeout": timeout, "like": like,
+            "shapes": shapes, "strategy": strategy, "options": options,
+        },
+    )  # fmt: skip
 
-    def test() -> None:
-        from parity.api.check import check
-
-        report = check(name, implementation, **options)
-        assert report.ok, f"\n{report}"
+    def test(self: object = None) -> None:  # noqa: ARG001  # as a class attribute it is called with the instance
+        __tracebackhide__ = True
+        report = made.check()
+        if not report.ok:
+            raise AssertionError(f"\n{report}")
 
     test.__name__ = test.__qualname__ = f"test_{name}"
+    setattr(test, ATTRIBUTE, made)
     return test

@@ -1,46 +1,144 @@
-"""How many cases, and which seed, where the caller does not say.
+"""How a check runs where the call does not say.
 
-In this order: what the call says; `pytest --parity-examples` and `--parity-seed`; Hypothesis' own settings, if
-somebody has touched them (a profile's max_examples, `--hypothesis-seed`); 200 cases a lane, and seed 0.
+The order: the call itself; `pytest --parity-examples` and `--parity-seed`; `[tool.parity]` of pyproject.toml;
+Hypothesis' own settings, if they were changed (a profile's max_examples, `--hypothesis-seed`); then 200 cases per
+lane and seed 0.
 """
 
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from parity.cases.errors import ArgumentError
+
 EXAMPLES, SEED = 200, 0
-HYPOTHESIS_EXAMPLES = 100  # what Hypothesis does where nobody says anything
+HYPOTHESIS_EXAMPLES = 100  # what Hypothesis runs by default
+FILE = "pyproject.toml"
 
 
-class Chosen:
-    """What the pytest plugin was told."""
+@dataclass(frozen=True)
+class Defaults:
+    """Values for what a call leaves out; None where nothing was chosen."""
 
     examples: int | None = None
     seed: int | None = None
+    strict: bool | None = None
+    accept: tuple[str, ...] = ()
+    supports: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, "Defaults"] = field(default_factory=dict)  # what holds for one row only
+
+    def of_row(self, name: str) -> "Defaults":
+        """The values for one row: its own first, then those for all rows."""
+        own = self.rows.get(name)
+        if own is None:
+            return self
+        return self.with_values(
+            examples=own.examples,
+            seed=own.seed,
+            strict=own.strict,
+            accept=(*self.accept, *own.accept),
+            supports={**self.supports, **own.supports},
+        )
+
+    def with_values(self, **chosen: Any) -> "Defaults":
+        """The same, with every value that is not None in place of the own one."""
+        return replace(self, **{name: value for name, value in chosen.items() if value is not None})
 
 
-def examples_for(said: int | None) -> int:
-    """Cases a lane.
+# Set by the pytest plugin for the length of a session, and by no one else.
+SESSION: ContextVar[Defaults] = ContextVar("SESSION", default=Defaults())  # noqa: B039  # immutable
+
+
+def examples_for(given: int | None) -> int:
+    """Cases per lane.
 
     Raises:
-        ValueError: fewer than one is asked for.
+        ArgumentError: less than one.
     """
-    if said is None:
-        said = Chosen.examples
-    if said is None:
+    if given is None:
         import hypothesis
 
-        touched = hypothesis.settings.default
-        most = HYPOTHESIS_EXAMPLES if touched is None else touched.max_examples
-        said = EXAMPLES if most == HYPOTHESIS_EXAMPLES else most
-    if said < 1:
-        raise ValueError(f"examples must be at least 1, got {said}")
-    return said
+        settings = hypothesis.settings.default
+        most = HYPOTHESIS_EXAMPLES if settings is None else settings.max_examples
+        given = EXAMPLES if most == HYPOTHESIS_EXAMPLES else most
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ArgumentError(f"examples must be at least 1, got {given!r}")
+    return given
 
 
-def seed_for(said: int | None) -> int:
-    """The seed that cases are drawn with."""
-    if said is None:
-        said = Chosen.seed
-    if said is None:
+def seed_for(given: int | None) -> int:
+    """The seed of the cases.
+
+    Raises:
+        ArgumentError: it is negative, or no integer.
+    """
+    if given is None:
         import hypothesis.core
 
-        forced = getattr(hypothesis.core, "global_force_seed", None)
-        said = forced if isinstance(forced, int) else SEED
-    return said
+        forced = getattr(hypothesis.core, "global_force_seed", None)  # --hypothesis-seed
+        given = forced if isinstance(forced, int) else SEED
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ArgumentError(f"seed must not be negative, got {given!r}")
+    return given
+
+
+def project_defaults(folder: Path) -> Defaults:
+    """What `[tool.parity]` says in the nearest pyproject.toml, of this folder or one above it.
+
+        [tool.parity]
+        examples = 500
+        accept = ["dtype"]
+
+        [tool.parity.rows.conv2d]
+        supports = { groups = 1, dilation = 1 }
+
+    Raises:
+        ArgumentError: the table has an unknown key, or a value of the wrong type.
+    """
+    here = folder.resolve()
+    file = next((f for f in (place / FILE for place in (here, *here.parents)) if f.is_file()), None)
+    if file is None:
+        return Defaults()
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("parity", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{file}: not TOML: {error}") from error
+    return _defaults(table, f"{file}: [tool.parity]", rows=True)
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "examples": int,
+    "seed": int,
+    "strict": bool,
+    "accept": list,
+    "supports": dict,
+    "rows": dict,
+}
+
+
+def _defaults(table: Any, where: str, rows: bool = False) -> Defaults:
+    known = [f.name for f in fields(Defaults) if rows or f.name != "rows"]
+    if not isinstance(table, dict):
+        raise ArgumentError(f"{where} must be a table, got {table!r}")
+    for name, value in table.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ArgumentError(f"{where} has no key {name!r}{hint} (keys: {', '.join(known)})")
+        if not isinstance(value, _TYPES[name]) or (_TYPES[name] is int and isinstance(value, bool)):
+            raise ArgumentError(f"{where}: {name} = {value!r} has the wrong type")
+    values = dict(table)
+    values["accept"] = tuple(map(str, values.get("accept", ())))
+    values["supports"] = {name: _tuples(value) for name, value in values.get("supports", {}).items()}
+    values["rows"] = {
+        name: _defaults(own, f"{where[:-1]}.rows.{name}]") for name, own in values.get("rows", {}).items()
+    }
+    return Defaults(**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -3,18 +3,19 @@
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.commands.implementation_flags import ImplementationFlags, check_flags, row_of
+from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
-    from parity.cases.torch_op import Op
+    from parity.report import Report
 
 
 @dataclass(frozen=True)
@@ -22,92 +23,84 @@ class Check(ImplementationFlags):
     """Compare implementations with torch on generated cases: all rows, or those named."""
 
     ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
-    """Rows, such as conv2d; `list` names them."""
+    """Rows, such as conv2d; `list` prints their names."""
     impl: Annotated[str | None, named("FILE.py:NAME")] = None
-    """Your own implementation of the one row named; a pair is FILE.py:FORWARD,BACKWARD."""
+    """Your own implementation of the one row named; or PACKAGE.MODULE:NAME; a pair is FILE.py:F,BACKWARD."""
     like: Annotated[str | None, named("TORCH.FUNCTION")] = None
-    """The oracle of an op that is no row, as in torch.nn.functional.gelu; or FILE.py:NAME, of tensors."""
+    """The oracle of an op that is not a row, as in torch.nn.functional.gelu; or FILE.py:NAME, of tensors."""
     shapes: Annotated[str | None, named("SHAPES")] = None
-    """With --like, those of the arrays, as in: 'n c h w, c'. Guessed if left out."""
-    examples: int = 200
-    """Cases a row and lane."""
-    seed: int = 0
+    """With --like, the shapes of the arrays, as in: 'n c h w, c'. Guessed if omitted."""
+    examples: Annotated[int | None, named("N", "(default: 200)")] = None
+    """Cases per row and lane."""
+    seed: Annotated[int | None, named("N", "(default: 0)")] = None
     """The same seed draws the same cases."""
     dtype: Annotated[Literal["float32", "float64"] | None, named("float32|float64", "(default: both)")] = None
-    """Cases of this precision alone."""
+    """Only cases of this precision."""
+    exitfirst: Annotated[bool, tyro.conf.arg(aliases=["-x"], help_behavior_hint="")] = False
+    """Stop at the first lane with a failure."""
     json: Annotated[Path | None, named("FILE")] = None
     """File for the report as JSON; - for standard output."""
     html: Annotated[Path | None, named("FILE")] = None
-    """File for the report as a page of its own, with pictures."""
+    """File for the report as a page with pictures."""
     soak: Annotated[float | None, named("SECONDS")] = None
-    """As many cases as fit into so many seconds a row, without Hypothesis, instead of --examples."""
+    """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder that failures are saved in, for `replay`."""
 
     def run(self) -> int:
         """Print a table and the failures; the exit code."""
-        if self.examples < 1:
-            raise UserError(f"--examples must be at least 1, got {self.examples}")
-        if self.seed < 0:
-            raise UserError(f"--seed must not be negative, got {self.seed}")
         if self.soak is not None and not self.soak > 0:
             raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
         if self.impl is not None and len(self.ops) != 1:
             raise UserError(
-                f"--impl {self.impl} takes one row to be checked as, got {' '.join(self.ops) or 'none'}"
+                f"--impl {self.impl} needs the one row that it implements, got {' '.join(self.ops) or 'none'}"
             )
+        from parity.rows.registry import ROWS
 
-        from rich.console import Console
+        report = self._report(self.ops or tuple(ROWS))
+        self._print(report)
+        if not report.cases:
+            reasons = "; ".join(f"{row.name}: {note}" for row in report.rows for note in row.notes)
+            raise UserError(f"no case ran, so nothing was checked{': ' if reasons else ''}{reasons}")
+        return 0 if report.ok else 1
 
-        from parity.api.check import row_named
-        from parity.commands.loading import implementation_from
+    def _report(self, names: tuple[str, ...]) -> "Report":
+        from parity.api.arguments import row_named
+        from parity.api.check import check
+        from parity.commands.loading import loaded
         from parity.commands.progress import checking_progress
         from parity.report import Report
-        from parity.report.saved import save
-        from parity.report.terminal import WIDTH, closing, notes_of, render_failure, wrapped
-        from parity.rows.registry import ROWS
-        from parity.running.row import run_row
         from parity.subjects import Unrecognised
 
         how = self.rerun_flags()
-        if how.impl is None and (how.like or how.shapes):
-            raise UserError("--like and --shapes take one op and its --impl, to be compared with it")
-        if how.impl is not None:
-            implementation = implementation_from(how.impl)
-            implementation.timeout = how.timeout
-            rows = [row_of(self.ops[0], implementation, how)]
-            ops: dict[str, Op] = {rows[0].name: implementation}
-        else:
-            try:
-                rows = [row_named(name) for name in self.ops] if self.ops else [*ROWS.values()]
-            except KeyError as error:
-                raise UserError(error.args[0]) from None
-            ops = {row.name: row.op for row in rows}
-        for row in rows:
-            check_flags(row, how)
-
-        report = Report([], self.seed, self.examples)
-        with checking_progress(
-            [row.name for row in rows], {r.name: len(r.lanes) * self.examples for r in rows}
-        ) as seen:
-            for row in rows:
+        arguments: dict[str, Any] = arguments_of(how)
+        arguments |= {"examples": self.examples, "seed": self.seed, "dtype": self.dtype}
+        arguments |= {"exitfirst": self.exitfirst, "rerun": how}
+        if how.like is None:
+            for name in names:
+                row_named(name)  # before the first row runs
+        rows = []
+        with ExitStack() as stack:
+            if how.impl is not None:
+                arguments["implementation"] = stack.enter_context(loaded(how.impl)).implementation
+            progress = stack.enter_context(checking_progress(names, self.examples or 200))
+            for name in names:
+                if self.soak is not None:
+                    arguments["seconds"] = self.soak / 4
                 try:
-                    done = run_row(
-                        row,
-                        ops[row.name],
-                        examples=self.examples,
-                        seed=self.seed,
-                        dtype=self.dtype,
-                        supports=how.supports or None,
-                        accept=how.accept,
-                        seconds=None if self.soak is None else self.soak / len(row.lanes),
-                        on_case=seen.case,
-                    )
+                    one = check(name, **arguments, progress=progress.of(name))
                 except Unrecognised as error:
                     raise UserError(f"--impl {self.impl}: {error}") from None
-                done.failures = [replace(failure, rerun=how) for failure in done.failures]
-                report.rows.append(done)
-                seen.row(done)
+                rows += one.rows
+                if self.exitfirst and one.failures:
+                    break
+        return Report(rows, one.seed, one.examples)
+
+    def _print(self, report: "Report") -> None:
+        from rich.console import Console
+
+        from parity.report.saved import save
+        from parity.report.terminal import WIDTH, closing, notes_of, render_failure, wrapped
 
         to_stdout = self.json == Path("-")
         known = sys.stdout.isatty() or "COLUMNS" in os.environ
@@ -129,6 +122,3 @@ class Check(ImplementationFlags):
                 self.json.write_text(text + "\n", encoding="utf-8")
         if self.html is not None:
             self.html.write_text(report.to_html(), encoding="utf-8")
-        if report.cases == 0:
-            raise UserError("no case ran, so nothing is known")
-        return 0 if report.ok else 1

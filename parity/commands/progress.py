@@ -1,62 +1,117 @@
-"""How far a check is: a bar on a terminal, a line a row elsewhere; on standard error."""
+"""Progress of a check: a bar on a terminal, one line per lane elsewhere, one verdict per save for `watch`."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from parity.cases.case import Lane
+from parity.lanes.facts import Difference
 from parity.report import RowReport
+from parity.running.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as Bar
 
 
-class Seen(Protocol):
-    """What the command tells."""
+class CheckingProgress(Protocol):
+    """Makes the progress of one row."""
 
-    def case(self) -> None:
-        """One case more is compared."""
-
-    def row(self, report: RowReport) -> None:
-        """A row is complete."""
+    def of(self, row: str) -> Progress:
+        """What the row's run reports to."""
 
 
 @contextmanager
-def checking_progress(names: Sequence[str], cases: Mapping[str, int]) -> Iterator[Seen]:
-    """Show a check of these rows, of so many cases each."""
+def checking_progress(names: Sequence[str], examples: int) -> Iterator[CheckingProgress]:
+    """Show a check of these rows with `examples` cases per lane."""
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _AllLines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
-    columns = TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        tasks = [bar.add_task(name, total=cases[name], start=False) for name in names]
-        yield _Bars(bar, tasks)
+    columns = TextColumn("{task.description:>24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Bar(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        yield _AllBars(bar, len(names), examples)
 
 
-class _Lines:
+class _AllLines:
+    def of(self, row: str) -> Progress:
+        return _Lines(row)
+
+
+class _Lines(Progress):
+    """One line per lane, and one for the first difference: to shrink and name it takes longer than to find it."""
+
+    def __init__(self, row: str) -> None:
+        self.row = row
+        self.announced = False
+        self.out = sys.stderr  # the implementation's own output goes elsewhere meanwhile
+
+    def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
+        if not self.announced:
+            self.announced = True
+            wrong = quantities(differences)
+            self._print(f"{self.row}: {lane} lane: {wrong} differs from torch, looking for the smallest case")
+
+    def lane(self, lane: Lane, report: RowReport) -> None:
+        self._print(f"{self.row}: {lane} lane: {report.lanes.get(lane, 0)} cases, {verdict_of(lane, report)}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.out, flush=True)
+
+
+class _AllBars:
+    def __init__(self, bar: "Bar", rows: int, examples: int) -> None:
+        self.bar, self.rows, self.examples, self.done = bar, rows, examples, 0
+
+    def of(self, row: str) -> Progress:
+        self.done += 1
+        return _Bars(self.bar, f"{row} ({self.done} of {self.rows})" if self.rows > 1 else row, self.examples)
+
+
+class _Bars(Progress):
+    def __init__(self, bar: "Bar", name: str, examples: int) -> None:
+        self.bar, self.name, self.examples = bar, name, examples
+        self.task = bar.add_task(name, total=examples)
+
     def case(self) -> None:
-        pass
+        self.bar.advance(self.task)
 
-    def row(self, report: RowReport) -> None:
-        verdict = "DISAGREES" if report.failures else "agrees"
-        print(f"{report.name}: {report.cases} cases, {verdict}", file=sys.stderr, flush=True)
+    def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
+        self.bar.update(self.task, description=f"{self.name} {lane}, shrinking")
+        self.bar.console.print(f"{self.name}: {lane} lane: {quantities(differences)} differs from torch")
+
+    def lane(self, lane: Lane, report: RowReport) -> None:  # noqa: ARG002  # the bar counts cases
+        self.bar.update(self.task, description=f"{self.name} after {lane}", completed=0)
 
 
-class _Bars:
-    def __init__(self, bar: "Progress", tasks: "list[TaskID]") -> None:
-        self.bar, self.tasks = bar, tasks
-        self.start()
+class FirstVerdict(Progress):
+    """Printed once for each save: whatever follows about the same save is no news."""
 
-    def start(self) -> None:
-        if self.tasks:
-            self.bar.start_task(self.tasks[0])
+    def __init__(self, saved_at: float) -> None:
+        self.saved_at, self.printed, self.out = saved_at, False, sys.stdout
 
-    def case(self) -> None:
-        self.bar.advance(self.tasks[0])
+    def print(self, verdict: str) -> None:
+        """Print the verdict, unless there was one."""
+        if not self.printed:
+            self.printed = True
+            seconds = time.monotonic() - self.saved_at
+            print(f"{time.strftime('%H:%M:%S')} {verdict} ({seconds:.2f} s)", file=self.out, flush=True)
 
-    def row(self, report: RowReport) -> None:
-        self.bar.update(self.tasks.pop(0), completed=report.cases, total=report.cases)
-        self.start()
+    def found(self, lane: Lane, differences: Sequence[Difference]) -> None:  # noqa: ARG002  # one verdict for all
+        """A difference, before it is shrunk."""
+        self.print(f"DISAGREES: {quantities(differences)} wrong")
+
+
+def quantities(differences: Sequence[Difference]) -> str:
+    """The quantities that differ, each once."""
+    return ", ".join(sorted({difference.quantity for difference in differences}))
+
+
+def verdict_of(lane: Lane, report: RowReport) -> str:
+    """The verdict on one lane in a word or two."""
+    failures = [failure for failure in report.failures if failure.lane == lane]
+    return f"DISAGREES: {', '.join(failure.quantity for failure in failures)}" if failures else "agrees"

@@ -2,24 +2,23 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.commands.implementation_flags import ImplementationFlags, check_flags
+from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
-    from parity.lanes.facts import Difference
+    from parity.commands.loading import Source
     from parity.report.rerun import RerunFlags
-    from parity.rows.row import Row
 
-POLL = 0.05  # seconds; the time of a file is asked for
 AT_ONCE = 0.4  # seconds of cases before the verdict
+MISSED = 500  # milliseconds after which the files' times are compared even if nothing was reported
 
 
 @dataclass(frozen=True)
@@ -27,81 +26,81 @@ class Watch(ImplementationFlags):
     """Check your own layer at every save: saved failures first, the verdict within a second."""
 
     impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
-    """Your own implementation; a pair is FILE.py:FORWARD,BACKWARD."""
+    """Your own implementation, also PACKAGE.MODULE:NAME; a pair is FILE.py:FORWARD,BACKWARD."""
     op: Annotated[str | None, named("ROW")] = None
-    """The row it is checked as; guessed from NAME if left out."""
+    """The row that it implements; guessed from NAME if omitted."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
     seed: int = 0
-    """Of the first round; each save draws other cases."""
+    """Seed of the first round; each save draws other cases."""
     rounds: Annotated[int | None, named("N")] = None
-    """Stop after so many saves, the first look included."""
+    """Stop after N rounds, the first one included."""
 
     def run(self) -> int:
-        """Until Ctrl-C, which ends it with 130; with --rounds, 0 or 1 by the last verdict."""
+        """Until Ctrl-C, which exits with 130; with --rounds, 0 or 1 by the last verdict."""
+        from parity.commands.loading import source_of
+
         row, how = self._row(), self.rerun_flags()
-        check_flags(row, how)
-        file = Path(self.impl.rpartition(":")[0])
-        if not file.is_file():
-            raise UserError(f"watch {self.impl}: no such file {file}; expected FILE.py:NAME")
-        print(f"watching {file} as {row.name}; Ctrl-C ends it", file=sys.stderr, flush=True)
-        good = False
-        for number, saved_at in enumerate(_saves(file), start=1):
-            good = self._round(row, how, self.seed + number - 1, saved_at)
+        followed = Followed(source_of(self.impl))
+        print(f"watching {followed.source.home} as {row}; Ctrl-C to stop", file=sys.stderr, flush=True)
+        return 0 if self.rounds_of(row, how, followed, saves) else 1
+
+    def rounds_of(
+        self, row: str, how: "RerunFlags", followed: "Followed", events: "Callable[[Followed], Iterable[object]]"
+    ) -> bool:
+        """One round now, and one at each event for which one of the user's own files changed; the last verdict."""
+        good, number = self._round(row, how, followed, self.seed), 1
+        if number == self.rounds:
+            return good
+        for _ in events(followed):
+            if followed.changed():
+                good = self._round(row, how, followed, self.seed + number)
+                number += 1
             if number == self.rounds:
                 break
-        return 0 if good else 1
+        return good
 
-    def _row(self) -> "Row":
+    def _row(self) -> str:
         from parity.rows.registry import ROWS
 
         name = self.impl.rpartition(":")[2].lower()
         fits = [known for known in ROWS if known.lower() in name]
         op = self.op or max(fits, key=len, default=None)
         if op not in ROWS:
-            asked = f"there is no row {op!r}" if op else f"{name!r} does not say which row it is"
-            raise UserError(f"watch: {asked}; say --op with one of {', '.join(ROWS)}")
-        return ROWS[op]
+            what = f"there is no row {op!r}" if op else f"{name!r} does not name the row that it implements"
+            raise UserError(f"watch: {what}; pass --op with one of {', '.join(ROWS)}")
+        return op
 
-    def _round(self, row: "Row", how: "RerunFlags", seed: int, saved_at: float) -> bool:
-        from parity.commands.loading import implementation_from
+    def _round(self, row: str, how: "RerunFlags", followed: "Followed", seed: int) -> bool:
+        from parity.api.check import check
+        from parity.commands.loading import loaded
+        from parity.commands.progress import FirstVerdict
         from parity.report.saved import save
         from parity.report.terminal import render_failure
 
+        verdict = FirstVerdict(followed.take_times())
         try:
-            op = implementation_from(self.impl)
+            with loaded(self.impl) as user:
+                followed.follow(user.files)
+                failing = self._saved(row, how, user.implementation)
+                if failing:
+                    verdict.print(f"DISAGREES: {failing} saved failure{'s' * (failing > 1)} still failing")
+                arguments = arguments_of(how) | {"examples": 1, "seed": seed, "seconds": AT_ONCE / 4}
+                report = check(row, user.implementation, **arguments, rerun=how, progress=verdict)
         except UserError as error:
-            _Verdict(saved_at)(f"ERROR: {error}")
+            verdict.print(f"ERROR: {error}")
             return False
-        op.timeout = how.timeout
-        failing = self._saved(row, how)
-        from parity.running.row import run_row
-
-        told = _Verdict(saved_at)
-        if failing:
-            told(f"DISAGREES: {failing} saved failure{'s' * (failing > 1)} still failing")
-        report = run_row(
-            row,
-            op,
-            examples=1,
-            seed=seed,
-            supports=how.supports or None,
-            accept=how.accept,
-            seconds=AT_ONCE / len(row.lanes),
-            on_found=told.found,
-        )
-        for note in report.notes:
+        for note in report.rows[0].notes:
             print(f"  {note}", flush=True)
         if report.failures:
-            told("DISAGREES")
-            report.failures = [replace(failure, rerun=how) for failure in report.failures]
+            verdict.print("DISAGREES")
             save(report.failures, self.failures)
             for failure in report.failures:
                 print(f"{render_failure(failure)}\n", flush=True)
-        told(f"agrees on {report.cases} cases" if report.ok else "PROVES TOO LITTLE: too few cases are evidence")
+        verdict.print(f"agrees on {report.cases} cases" if report.ok else report.verdict)
         return report.ok and not failing
 
-    def _saved(self, row: "Row", how: "RerunFlags") -> int:
+    def _saved(self, row: str, how: "RerunFlags", implementation: object) -> int:
         """Run the saved failures of this implementation, as it is checked now; how many still fail."""
         from parity.commands.replay import STILL, replayed
         from parity.report.saved import read, saved_in
@@ -112,42 +111,56 @@ class Watch(ImplementationFlags):
                 saved = read(file)
             except (ValueError, OSError):
                 continue
-            if saved.row == row.name and saved.rerun.impl == self.impl:
-                verdict, lines = replayed(replace(saved, rerun=how))
+            if saved.row == row and saved.rerun.impl == self.impl:
+                verdict, lines = replayed(replace(saved, rerun=how), implementation)
                 if verdict == STILL:
                     failing += 1
                     print(f"still failing: {saved.lane} {saved.case}\n  {lines[0]}", flush=True)
         return failing
 
 
-def _saves(file: Path) -> Iterator[float]:
-    """Now, and then each time the file has changed: when it was seen to."""
-    before = None
-    while True:
-        try:
-            stat = file.stat()
-            state = stat.st_mtime_ns, stat.st_size, stat.st_ino
-        except FileNotFoundError:  # an editor replaces it
-            state = None
-        if state is not None and state != before:
-            before = state
-            yield time.monotonic()
-        else:
-            time.sleep(POLL)
+@dataclass
+class Followed:
+    """The user's own files: what was imported last, or any neighbour where the import failed."""
+
+    source: "Source"
+    files: frozenset[Path] = frozenset()
+    times: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def folders(self) -> set[Path]:
+        """Where the files are."""
+        return {self.source.root.resolve(), *(file.parent for file in self.files)}
+
+    def take_times(self) -> float:
+        """Take the files' times before they are read; the moment."""
+        self.times = self._now()
+        return time.monotonic()
+
+    def follow(self, files: frozenset[Path]) -> None:
+        """Follow these files from now on; what was followed before keeps the time at which it was read."""
+        before, self.files = self.times, files
+        self.times = {file: before.get(file, taken) for file, taken in self._now().items()}
+
+    def changed(self) -> bool:
+        """Whether a file was saved since; one that an editor is replacing is waited for."""
+        now = self._now()
+        return now != self.times and (self.source.file is None or self.source.file.is_file())
+
+    def _now(self) -> dict[Path, tuple[int, int]]:
+        times = {}
+        for file in self.files or self.source.root.resolve().glob("*.py"):
+            try:
+                stat = file.stat()
+            except OSError:
+                continue
+            times[file] = stat.st_mtime_ns, stat.st_size
+        return times
 
 
-class _Verdict:
-    """Printed once for each save: what is said later of the same save is no news."""
+def saves(followed: Followed) -> Iterator[object]:
+    """An event at each save in the folders, and every half second, for saves that the system does not report."""
+    from watchfiles import watch
 
-    def __init__(self, saved_at: float) -> None:
-        self.saved_at, self.told, self.out = saved_at, False, sys.stdout
-
-    def __call__(self, verdict: str) -> None:
-        if not self.told:
-            self.told = True
-            seconds = time.monotonic() - self.saved_at
-            print(f"{time.strftime('%H:%M:%S')} {verdict} ({seconds:.2f} s)", file=self.out, flush=True)
-
-    def found(self, differences: "list[Difference]") -> None:
-        """Something differs; it is yet to be shrunk."""
-        self(f"DISAGREES: {', '.join(sorted({difference.quantity for difference in differences}))} wrong")
+    return watch(
+        *followed.folders(), recursive=False, debounce=50, step=10, rust_timeout=MISSED, yield_on_timeout=True
+    )

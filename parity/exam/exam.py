@@ -23,7 +23,7 @@ from parity.naming import explain
 from parity.report.sentences import diagnosis
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
-from parity.running.lane import differences_of
+from parity.running.compare import differences_of
 from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt
 

@@ -22,6 +22,7 @@ class RerunFlags:
     timeout: float | None = TIME_LIMIT
     like: str | None = None  # module.name, or FILE.py:NAME; None for the row's own oracle
     shapes: str | None = None
+    strict: bool = False
 
     @property
     def flags(self) -> str:
@@ -34,6 +35,8 @@ class RerunFlags:
             words += ["--supports", *(f"{name}={_typed(value)}" for name, value in self.supports.items())]
         if self.accept:
             words += ["--accept", *self.accept]
+        if self.strict:
+            words.append("--strict")
         if self.timeout not in (None, TIME_LIMIT):
             words += ["--timeout", f"{self.timeout:g}"]
         return "".join(f" {shlex.quote(word)}" for word in words)
@@ -45,6 +48,8 @@ class RerunFlags:
             told["supports"] = dict(self.supports)
         if self.accept:
             told["accept"] = list(self.accept)
+        if self.strict:
+            told["strict"] = True
         if self.timeout != TIME_LIMIT:
             told["timeout"] = self.timeout
         return told | {name: value for name in ("like", "shapes") if (value := getattr(self, name)) is not None}
@@ -71,6 +76,7 @@ class RerunFlags:
             timeout if "timeout" in values else TIME_LIMIT,
             values.get("like"),
             values.get("shapes"),
+            values.get("strict") is True,
         )
 
 
@@ -86,7 +92,7 @@ def parsed_supports(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ValueError(f"supports {pair!r}: expected NAME=VALUE, as in groups=1 or square=true")
         try:
-            value = json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+            value = json.loads({"true": "true", "false": "false", "none": "null"}.get(text.lower(), text))
         except ValueError:
             value = text
         found[name] = _tuple(value)

@@ -64,7 +64,7 @@ def summary(report: Results) -> str:
         kinds = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         return f"{_count(len(failures), 'disagreement')} ({kinds}){notes}"
     if not report.cases:
-        return "nothing ran, so nothing is known"
+        return "not checked: no case ran"
     vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in report.rows if row.vacuous]
     if vacuous:
         return f"no disagreement, but too few cases prove anything: {'; '.join(vacuous)}"

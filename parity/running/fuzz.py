@@ -39,7 +39,7 @@ def fuzz(search: "LaneSearch", seconds: float, seed: int, shrinking: int = 200) 
     """
     if not draws_plainly(search.strategy):
         raise UserError(
-            f"{search.row.name}: --soak needs a strategy of the registry; Hypothesis alone draws this one"
+            f"{search.row.name}: --soak needs a strategy of the registry; only Hypothesis can draw its cases"
         )
     generator = random.Random(seed)
     until = time.monotonic() + seconds

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import nullcontext
-from types import ModuleType
+from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -14,54 +14,28 @@ from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
 from parity.cases.case import Case, Lane
 from parity.cases.torch_op import Op, own_kernels
-from parity.lanes import bound, exact, special, structure
 from parity.lanes.comparison import Mismatch
-from parity.lanes.errors import error_fact
-from parity.lanes.facts import Aspect, Difference, EmptyRefused, NonDeterministic
-from parity.lanes.reference import Expected, expect
+from parity.lanes.facts import Difference, NonDeterministic
+from parity.lanes.reference import expect
 from parity.lanes.trust import WEIGHED, trustworthy
 from parity.report import RowReport
 from parity.rows.row import Row
 from parity.running import classify as verdicts
-from parity.subjects import Declined, Implementation, ImplementationError
+from parity.running.compare import compare
+from parity.running.declines import LEAST_DECLINED, restrictions
+from parity.running.known import OF_NUMBERS, Known
+from parity.running.progress import Progress
+from parity.subjects import Declined
 
-COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structure": structure, "special": special}
-
-# Seconds of processor time that a lane may take: enough for any vectorised layer. Python loops may need more; they
-# get as many cases as fit, and the report says how many.
-SECONDS, SECONDS_A_CASE = 30.0, 0.05
-DECLINED = 150  # cases in a row, after which a lane is given up
-OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", "layout", "empty"})
-
-
-class Known:
-    """What is known to be wrong already, so that the search is blind to it and to what follows from it."""
-
-    def __init__(self) -> None:
-        self.found: set[tuple[str, Aspect]] = set()
-
-    def add(self, difference: Difference) -> None:
-        """Do not report this again."""
-        self.found.add((difference.quantity, difference.aspect))
-
-    def has(self, quantity: str, *aspects: Aspect) -> bool:
-        """Whether one of these aspects of the quantity is known."""
-        return any((quantity, aspect) in self.found for aspect in aspects)
-
-    def hides(self, difference: Difference, lane: Lane) -> bool:
-        """Whether the difference is known, or follows from one that is."""
-        name, aspect = difference.quantity, difference.aspect
-        if (name, aspect) in self.found:
-            return True
-        if aspect in OF_NUMBERS and self.has(name, "values", "form"):
-            return True
-        if aspect == "empty" and self.has(name, "raised"):  # it raises everywhere
-            return True
-        return self.has(name, "ties") and lane in ("structure", "special") and aspect in ("values", "special")
+# Every limit is a count, so that the same seed gives the same report on any machine. Seconds only guard against an
+# implementation so slow that the run would not end; a lane that they cut short is reported.
+SECONDS, SECONDS_A_CASE = 60.0, 0.25
+SHRINKING = 500  # cases that Hypothesis may try to make a failing one smaller
+DECLINED = 150  # cases after which a lane that has compared none is given up
 
 
 class LaneSearch:
-    """Cases of one lane, until one of them shows something that is not known."""
+    """Cases of one lane, until one of them shows a difference that is not known."""
 
     def __init__(
         self,
@@ -71,26 +45,33 @@ class LaneSearch:
         strategy: st.SearchStrategy[Case],
         known: Known,
         report: RowReport,
-        on_case: Callable[[], None] | None,
+        progress: Progress,
+        *,
+        settled: Collection[str] = (),
+        counting: bool = True,
     ) -> None:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
-        self.known, self.report, self.on_case = known, report, on_case
-        self.counting = on_case is not None  # a search over the same ground again does not count
-        self.on_found: Callable[[list[Difference]], None] = lambda _: None  # called before shrinking begins
-        self.declined: tuple[Case, str] | None = None
+        self.known, self.report, self.progress = known, report, progress
+        self.settled = settled  # words whose values are known, by the caller or by earlier searches
+        self.counting = counting  # False: another search over cases that were counted before
+        self.accepted: list[Case] = []
+        self.declined: list[Case] = []
+        self.reason = ""  # why the last case was declined
+        self.learnt: dict[str, Any] = {}  # what the implementation does, by a reason that it declined a case for
         self.failing: dict[str, Mismatch] = {}
         self.last: Mismatch | None = None
         self.until = math.inf
-        self.compared = 0
         self.stopped = False
+        self.slow = False
+        self.shrinks = 0
 
-    def run(self, examples: int, seed: int, handed: ExampleDatabase | None = None) -> Mismatch | None:
-        """The smallest mismatch found in so many cases, those that are handed over first."""
+    def run(self, examples: int, seed: int, given: ExampleDatabase | None = None) -> Mismatch | None:
+        """The smallest mismatch found in `examples` cases; those of the database come first."""
         check = hypothesis.given(self.strategy)(self.check)
         check = hypothesis.settings(
             max_examples=examples,
             deadline=None,  # the first call of torch takes a second
-            database=handed,  # else none: a failure is seen again by its case, not by a blob
+            database=given,  # else none: a failure is replayed by its case, not by a blob
             derandomize=False,
             report_multiple_bugs=False,
             phases=(Phase.reuse, Phase.generate, Phase.shrink),
@@ -98,70 +79,86 @@ class LaneSearch:
             verbosity=Verbosity.quiet,
         )(check)
         allowed = SECONDS + SECONDS_A_CASE * examples
-        self.until = time.process_time() + allowed
+        self.until = time.monotonic() + allowed
         found = None
         try:
             with nullcontext() if self.lane == "bound" else own_kernels():
-                # With a seed Hypothesis looks into no database.
-                (hypothesis.seed(seed)(check) if handed is None else check)()
+                # With a seed Hypothesis reads no database.
+                (hypothesis.seed(seed)(check) if given is None else check)()
         except Mismatch as mismatch:
             found = mismatch
         except Flaky:
             found = _flaky(self.last)
-        except Unsatisfiable:  # the lane has no such case: nothing ran, and the report says so
+        except Unsatisfiable:  # the lane has no such case: nothing ran, and the report shows it
             pass
-        if self.stopped and found is None and self.counting and self.compared:
-            each = allowed / max(self.compared, 1)
-            self.report.notes.append(
-                f"slow: {self.compared} of {examples} cases of the {self.lane} lane fitted into {allowed:.0f} s, "
-                f"at {each:.2g} s a case"
-            )
+        if self.slow and found is None and self.counting:
+            ran = f"only {len(self.accepted)} of {examples} cases of the {self.lane} lane"
+            self.report.notes.append(f"slow: {ran} ran in {allowed:.0f} s")
         return found
 
     def check(self, case: Case) -> None:
         """Compare one case, and count it.
 
         Raises:
-            Mismatch: it shows something that is not known.
-            UnsatisfiedAssumption: the implementation declines it.
+            Mismatch: it shows a difference that is not known.
+            UnsatisfiedAssumption: the implementation declines it, or torch does.
         """
-        if self.stopped or time.process_time() > self.until:
-            # Hypothesis may only be told again what it has been told before.
-            self.stopped = self.stopped or self.compared > 0
-            if self.stopped:
-                if (before := self.failing.get(repr(case))) is not None:
-                    raise before
-                return
+        if self._is_over():
+            # Hypothesis may only get the answers that it got before.
+            if (before := self.failing.get(repr(case))) is not None:
+                raise before
+            return
         try:
             expected = expect(self.row, case, self.lane)
             fractions, differences = compare(self.row, self.op, self.lane, expected)
         except Declined as reason:
-            if self.counting:
-                self.report.declined[self.lane] = self.report.declined.get(self.lane, 0) + 1
-                self.declined = case, str(reason)
-                self.stopped = self.compared == 0 and self.report.declined[self.lane] >= DECLINED
+            self._decline(case, reason)
             raise UnsatisfiedAssumption from None
         differences = [d for d in differences if not self._hidden(d, case)]
-        self.compared += 1
-        if self.counting:
-            self.report.lanes[self.lane] = self.report.lanes.get(self.lane, 0) + 1
-            if self.on_case is not None:
-                self.on_case()
-        if differences:
+        if self.last is None:
+            self.accepted.append(case)
             if self.counting:
-                self.on_found(differences)
-                self.until = time.process_time() + SECONDS  # what follows is shrinking
-            self.counting = False
+                self.report.lanes[self.lane] = self.report.lanes.get(self.lane, 0) + 1
+                self.progress.case()
+        if differences:
+            if self.last is None:
+                self.progress.found(self.lane, differences)
+                self.until = time.monotonic() + SECONDS  # what follows is shrinking
             self.last = self.failing[repr(case)] = Mismatch(self.lane, case, differences)
             self.stopped = any(difference.aspect == "time" for difference in differences)
             raise self.last
+        if self.last is not None:
+            return
         for name, fraction in fractions.items():
             if not self.known.has(name, *OF_NUMBERS):
                 self.report.quantities[name] = max(self.report.quantities.get(name, 0.0), fraction)
         if self.counting:
-            weighed = self.lane in WEIGHED
-            trusted = trustworthy(expected) if weighed else None
+            trusted = trustworthy(expected) if self.lane in WEIGHED else None
             self.report.saw(self.lane, case, fractions, trusted)
+
+    def _is_over(self) -> bool:
+        """Whether no further case is run: something was learnt, or too much was spent."""
+        if self.last is not None:
+            self.shrinks += 1
+            self.stopped = self.stopped or self.shrinks > SHRINKING
+        if not self.stopped and (self.accepted or self.declined) and time.monotonic() > self.until:
+            self.stopped = self.slow = True
+        return self.stopped
+
+    def _decline(self, case: Case, reason: Declined) -> None:
+        """Count a declined case; stop where the strategy can be restricted to what the implementation does."""
+        if self.last is not None:
+            return
+        self.declined.append(case)
+        self.reason = str(reason)
+        if self.counting:
+            self.report.declined[self.lane] = self.report.declined.get(self.lane, 0) + 1
+        learnt: dict[str, Any] = {**reason.narrows}
+        declined, accepted = len(self.declined), len(self.accepted)
+        if declined >= max(LEAST_DECLINED, accepted) and declined % LEAST_DECLINED == 0:
+            learnt |= restrictions(self.declined, self.accepted)
+        self.learnt |= {word: value for word, value in learnt.items() if word not in self.settled}
+        self.stopped = bool(self.learnt) or (accepted == 0 and declined >= DECLINED)
 
     def _hidden(self, difference: Difference, case: Case) -> bool:
         if self.known.hides(difference, self.lane):
@@ -170,39 +167,6 @@ class LaneSearch:
             self.lane == "exact" and difference.aspect == "values" and self.known.has(difference.quantity, "ties")
         )
         return ties and verdicts.only_ties(self.row, self.op, case, difference.quantity)
-
-
-def differences_of(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, float], list[Difference]]:
-    """The errors as fractions of their bounds, and the differences, of one case.
-
-    Raises:
-        Declined: the implementation does not do this case.
-    """
-    return compare(row, op, lane, expect(row, case, lane))
-
-
-def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The same, where the oracle's results are known already."""
-    case = expected.case
-    empty = lane == "structure" and any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)
-    try:
-        fractions, differences = COMPARISONS[lane].compare(row, op, expected)
-    except ImplementationError as error:
-        if empty and error.aspect == "raised":
-            first = "output" if not error.in_pullback else f"grad_{case.arrays[0].name}"
-            return {}, [Difference(first, EmptyRefused(error_fact(error)))]
-        if error.in_pullback and error.aspect != "time":
-            first = next(spec.name for spec in case.arrays)
-            fractions, differences = COMPARISONS[lane].compare(row, _without_pullback(op), expected)
-            return fractions, [*differences, Difference(f"grad_{first}", error_fact(error))]
-        return {}, [Difference("output", error_fact(error))]
-    return fractions, differences
-
-
-def _without_pullback(op: Op) -> Implementation:
-    made = Implementation(lambda *arrays, **options: (op(*arrays, **options)[0], None))
-    made.forward_only = True
-    return made
 
 
 def _flaky(last: Mismatch | None) -> Mismatch | None:

@@ -2,34 +2,40 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
-from parity.cases.primitives import narrowed
-from parity.cases.restrict import Supports, known_words, narrow
+from parity.cases.restrict import Supports, narrow
 from parity.cases.sample import sample
 from parity.cases.torch_op import Op
-from parity.diagnosis.explain import explain
-from parity.diagnosis.shrink import with_small_numbers
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import expect
+<<<<<<< HEAD
 from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport, sentences
+=======
+from parity.report import Evidence, Failure, RowReport
+from parity.report.rerun import RerunFlags
+from parity.report.sentences import diagnosis
+>>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)
 from parity.rows.row import Row
+from parity.running.accept import acceptable, fails
 from parity.running.classify import classified
+from parity.running.compare import differences_of
+from parity.running.declines import Allowed
 from parity.running.fuzz import fuzz
-from parity.running.lane import Known, LaneSearch, differences_of
+from parity.running.investigate import investigate
+from parity.running.known import Known
+from parity.running.lane import LaneSearch
+from parity.running.progress import Progress
+from parity.running.restrictions import check_dtype, check_supports, lanes_of, restricted
 from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, Implementation, ImplementationError
 
-__all__ = ["acceptable", "check_words", "differences_of", "run_case", "run_row"]
-
-
-ASPECTS = ("dtype", "memory", "layout", "empty", "ties", "special")
 PROBES, PROBING_SECONDS = 6, 2.0
 
 
@@ -44,96 +50,179 @@ def run_row(
     supports: Supports | None = None,
     accept: Iterable[str] = (),
     strict: bool = False,
+    exitfirst: bool = False,
     seconds: float | None = None,
-    on_case: Callable[[], None] = lambda: None,
-    on_found: Callable[[list[Difference]], None] = lambda _: None,
+    rerun: RerunFlags | None = None,
+    progress: Progress | None = None,
 ) -> RowReport:
-    """Compare `op` with the row's oracle on so many cases a lane.
+    """Compare `op` with the row's oracle on `examples` cases per lane.
 
     After a failure the search goes on for the other quantities, so that one mistake does not hide the next. A
     quantity is reported in the first lane that finds it wrong; what follows from that is not reported again.
-    Contract findings and a choice at ties hide only themselves.
 
     Args:
         row: what is compared.
         op: by the op law, or what `adapt` made of something else.
-        examples: cases a lane.
+        examples: cases per lane.
         seed: the same seed draws the same cases.
-        lanes: some of the row's; all if left out.
-        dtype: cases of this precision alone.
-        supports: what cases the implementation takes; see `parity.cases.restrict`.
-        accept: what does not fail, by name; see `acceptable`.
-        strict: whether special and contract findings fail; those of the row's own op always do.
-        seconds: soak each lane for this long, without Hypothesis; see `parity.running.fuzz`.
-        on_case: called after each case.
-        on_found: called with the first differences of a lane, before they are shrunk.
+        lanes: some of the row's; all if omitted.
+        dtype: only cases of this precision.
+        supports: what cases the implementation does; see `parity.cases.restrict`.
+        accept: findings that are not failures, by name; see `acceptable`.
+        strict: whether findings that leave finite numbers alone are failures too.
+        exitfirst: stop after the first lane with a failure.
+        seconds: fuzz each lane for this long, without Hypothesis; see `parity.running.fuzz`.
+        rerun: how the check was started, for the failures' "again" line.
+        progress: receives what happens while it happens.
 
     Raises:
-        Unrecognised: it cannot be told how to call the implementation.
-        ValueError: there is nothing of a name in `accept` or `supports`.
+        Unrecognised: nothing says how to call the implementation.
+        ArgumentError: an argument has no meaning for the row.
     """
-    accepted = acceptable(accept)
-    if isinstance(supports, dict):
-        check_words(row, supports)
-    held = op is row.op or getattr(op, "written", None) is row.op
-    report = RowReport(row.name, strict=strict or held)
-    implementation = op if isinstance(op, Implementation) else None
-    note = None if implementation is None else implementation.note
-    with sandboxed(note):
-        fixed = dict(supports) if isinstance(supports, dict) else {}
-        if implementation is not None:
-            implementation.fix(fixed)
-            _probe(row, implementation, supports, fixed)
-        known, declined, stopped = Known(), None, False
-        for lane in row.lanes if lanes is None else [lane for lane in row.lanes if lane in lanes]:
-            counting: Callable[[], None] | None = on_case
-            while not stopped:
-                strategy = narrow(row.strategy(lane=lane), supports)
-                shown = {} if implementation is None else _all_narrows(implementation, fixed)
-                if implementation is not None:
-                    strategy = narrow(strategy, shown | fixed)
-                if dtype is not None:
-                    strategy = narrowed(strategy, lambda case: case.dtype == dtype)
-                search = LaneSearch(row, op, lane, strategy, known, report, counting)
-                search.on_found = on_found
-                soaking = seconds is not None and counting is not None
-                own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would see the same geometry
-                found = fuzz(search, seconds or 0.0, own) if soaking else search.run(examples, own)
-                declined = search.declined or declined
-                if found is None:
-                    break
-                if implementation is not None and shown != _all_narrows(implementation, fixed):
-                    continue  # it has shown only now what it does not take: such a case says nothing of it
-                counting = None
-                stopped = any(difference.aspect == "time" for difference in found.differences)
-                wanted = supports if callable(supports) else _narrows_of(op) | fixed
-                first = found
-                found, evidence = _followed(row, op, lane, found, wanted, search)
-                news = [d for d in found.differences if not known.has(d.quantity, d.aspect)]
-                for difference in news or first.differences:  # something is learnt each time: the search ends
-                    known.add(difference)
-                for difference in news:
-                    failure = _failure(row, op, found, difference, evidence.get(difference.quantity))
-                    report.add(failure, accepted)
-    if stopped:
-        report.notes.append("stopped at the time limit: nothing more was checked")
-    if report.cases == 0 and not report.failures:
-        _nothing_ran(row, report, declined, supports)
-    if implementation is not None:
-        report.notes[:0] = implementation.notes
-        left_out = {
-            name: value for name, value in implementation.narrows.items() if name not in ("rank", "upstream")
-        }
-        if left_out:
-            values = ", ".join("no pairs" if n == "pairs" else f"{n}={v!r}" for n, v in left_out.items())
-            report.notes.append(f"checked with {values} alone, for it has no more")
-    return report
+    wanted, accepted = lanes_of(row, lanes), acceptable(accept)
+    check_dtype(dtype)
+    with sandboxed(op.note if isinstance(op, Implementation) else None):
+        check_supports(row, supports)
+        run = _RowRun(row, op, supports, dtype, accepted, strict, rerun, progress or Progress())
+        run.prepare()
+        for lane in wanted:
+            run.lane(lane, examples, seed, seconds)
+            if run.stopped or (exitfirst and run.report.failures):
+                break
+    return run.finished()
+
+
+class _RowRun:
+    """One row on its way through the lanes: what is known to be wrong, and what the implementation does not do."""
+
+    def __init__(
+        self,
+        row: Row,
+        op: Op,
+        supports: Supports | None,
+        dtype: Dtype | None,
+        accepted: frozenset[str],
+        strict: bool,
+        rerun: RerunFlags | None,
+        progress: Progress,
+    ) -> None:
+        self.row, self.op, self.supports, self.dtype = row, op, supports, dtype
+        self.accepted, self.rerun, self.progress = accepted, rerun, progress
+        self.implementation = op if isinstance(op, Implementation) else None
+        self.report, self.known = RowReport(row.name, strict=strict), Known()
+        self.learnt: dict[str, Any] = {}  # what it does not do, found out by trying
+        self.reason = ""  # why it declined a case last
+        self.stopped = False
+
+    def prepare(self) -> None:
+        """Find out what the implementation does not do."""
+        if self.implementation is not None:
+            fixed = dict(self.supports) if isinstance(self.supports, dict) else {}
+            self.implementation.fix(fixed)
+            _probe(self.row, self.implementation, self.supports, fixed)
+            self._learn({})
+
+    def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
+        """Search until the lane shows nothing new."""
+        own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would draw the same geometry
+        before, counting = deepcopy(self.report), True
+        while not self.stopped:
+            search = self._search(lane, counting)
+            fuzzing = seconds is not None and counting
+            found = fuzz(search, seconds or 0.0, own) if fuzzing else search.run(examples, own)
+            self.reason = search.reason or self.reason
+            if self._learn(search.learnt):
+                if counting:  # start the lane again, on cases that the implementation does
+                    self.report = deepcopy(before)
+                continue
+            if found is None:
+                break
+            counting = False
+            self.stopped = any(difference.aspect == "time" for difference in found.differences)
+            self._record(lane, found, search)
+        self.progress.lane(lane, self.report)
+
+    def finished(self) -> RowReport:
+        """The report, with notes on what was left out."""
+        report = self.report
+        if self.stopped:
+            report.notes.append("stopped at the time limit: nothing more was checked")
+        if report.cases == 0 and report.declined:
+            count = sum(report.declined.values())
+            report.notes.append(f"the implementation declined all {count} cases; the last one: {self.reason}")
+        elif report.cases == 0 and (self.supports is not None or self.dtype is not None):
+            limits = [f"supports={self.supports!r}"] if self.supports is not None else []
+            limits += [f"dtype={self.dtype!r}"] if self.dtype is not None else []
+            report.notes.append(f"no case of the lanes {', '.join(self.row.lanes)} fits {' and '.join(limits)}")
+        if self.implementation is not None:
+            report.notes[:0] = self.implementation.notes
+        left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
+        if left_out and report.cases:
+            values = ", ".join(left_out)
+            report.notes.append(f"checked only with {values}: the implementation supports nothing else")
+        return report
+
+    def _search(self, lane: Lane, counting: bool) -> LaneSearch:
+        settled = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
+        strategy = restricted(self.row, lane, self.supports, self.learnt, self.dtype)
+        return LaneSearch(
+            self.row, self.op, lane, strategy, self.known, self.report, self.progress,
+            settled=settled, counting=counting,
+        )  # fmt: skip
+
+    def _learn(self, learnt: Mapping[str, Any]) -> bool:
+        """Add what was found out; whether anything is new."""
+        before = dict(self.learnt)
+        own = {} if self.implementation is None else _all_narrows(self.implementation)
+        for word, value in {**own, **learnt}.items():
+            self.learnt.setdefault(word, value)
+        return self.learnt != before
+
+    def _record(self, lane: Lane, found: Mismatch, search: LaneSearch) -> None:
+        wanted = self.supports if callable(self.supports) else {**self.learnt, **(self.supports or {})}
+        first = found
+        found, evidence = investigate(self.row, self.op, lane, found, wanted, self.known, slow=search.slow)
+        news = [d for d in found.differences if not self.known.has(d.quantity, d.aspect)]
+        for difference in news or first.differences:  # something is learnt each time, so the search ends
+            self.known.add(difference)
+        for difference in news:
+            self._file(found, difference, evidence.get(difference.quantity))
+
+    def _file(self, found: Mismatch, difference: Difference, evidence: Evidence | None) -> None:
+        """Add a finding to the failures, or to what is reported beside them."""
+        failure = Failure(
+            self.row.name,
+            found.lane,
+            found.case,
+            difference,
+            diagnosis(difference),
+            None if self.implementation is None else self.implementation.place(difference.quantity),
+            rerun=self.rerun,
+            evidence=evidence,
+        )
+        self.report.add(failure, self.accepted)
+
+
+QUIET = ("rank", "upstream")  # left out of the notes: another note, or nothing at all, depends on them
+
+
+def _describe(word: str, value: Any) -> str:
+    if word == "pairs":
+        return "pairs" if value else "one number per option"
+    return f"{word}={value if isinstance(value, Allowed) else repr(value)}"
 
 
 def run_case(
-    row: Row, op: Op, lane: Lane, case: Case, *, supports: Supports | None = None, accept: Iterable[str] = ()
+    row: Row,
+    op: Op,
+    lane: Lane,
+    case: Case,
+    *,
+    supports: Supports | None = None,
+    accept: Iterable[str] = (),
+    strict: bool = False,
 ) -> list[Difference]:
-    """The differences on one case, those left out that are accepted.
+    """The differences on one case that are failures.
 
     Raises:
         Declined: the implementation does not do it.
@@ -141,40 +230,19 @@ def run_case(
         ValueError: there is nothing of a name in `accept`.
     """
     accepted = acceptable(accept)
+<<<<<<< HEAD
     if not row.valid(case):
         raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
+=======
+    check_supports(row, supports)
+>>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)
     if isinstance(op, Implementation) and isinstance(supports, dict):
         op.fix(supports)
     with sandboxed():
         found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
         if accepted and found.differences:
             found = classified(row, op, found, supports)
-    return [d for d in found.differences if d.accept_as not in accepted]
-
-
-def acceptable(names: Iterable[str]) -> frozenset[str]:
-    """The names: those of conventions, of contract findings (dtype, memory, layout, empty), and ties and special.
-
-    Raises:
-        ValueError: one of them is neither.
-    """
-    known = [*CONVENTIONS, *ASPECTS]
-    names = [names] if isinstance(names, str) else [*names]
-    names = ["memory" if name == "purity" else name for name in names]  # what of purity is not wrong, in schema 1
-    for name in names:
-        if name not in known:
-            raise ValueError(f"accept: there is no {name!r}; there are {', '.join(known)}")
-    return frozenset(names)
-
-
-def check_words(row: Row, supports: dict[str, Any]) -> None:
-    """Raise ValueError where `supports` names what cases of the row do not have."""
-    (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
-    for name in supports:
-        if name not in known_words(case):
-            raise ValueError(
-                f"supports: {row.name} has no {name!r}; it has {', '.join(sorted(known_words(case)))}"
-            )
+    return [d for d in found.differences if fails(d, accepted, strict)]
 
 
 def _probe(row: Row, implementation: Implementation, supports: Supports | None, fixed: dict[str, Any]) -> None:
@@ -183,7 +251,7 @@ def _probe(row: Row, implementation: Implementation, supports: Supports | None, 
     until = time.monotonic() + PROBING_SECONDS
     for round_ in range(3):
         before = dict(implementation.narrows)
-        strategy = narrow(narrow(row.strategy(lane=lane), supports), _all_narrows(implementation, fixed))
+        strategy = narrow(narrow(row.strategy(lane=lane), supports), _all_narrows(implementation) | fixed)
         for case in sample(strategy, PROBES, seed=round_):
             try:
                 expected = expect(row, case, lane)
@@ -208,12 +276,9 @@ def _probe(row: Row, implementation: Implementation, supports: Supports | None, 
             return
 
 
-def _narrows_of(op: Op) -> dict[str, Any]:
-    return _all_narrows(op, {}) if isinstance(op, Implementation) else {}
-
-
-def _all_narrows(implementation: Implementation, fixed: dict[str, Any]) -> dict[str, Any]:
+def _all_narrows(implementation: Implementation) -> dict[str, Any]:
     upstream = {} if implementation.takes_upstream else {"upstream": 1}
+<<<<<<< HEAD
     return {name: value for name, value in implementation.narrows.items() if name not in fixed} | upstream
 
 
@@ -276,3 +341,6 @@ def _nothing_ran(
     elif supports is not None:
         (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
         report.notes.append(f"not checked: supports=… leaves no case; {case} is one that it leaves out")
+=======
+    return dict(implementation.narrows) | upstream
+>>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 import hypothesis
@@ -10,6 +9,7 @@ import hypothesis.core
 import pytest
 
 import parity
+from numpy_cnn import ops
 from parity.api import defaults
 
 pytest_plugins = ["pytester"]
@@ -25,17 +25,9 @@ from numpy_cnn import ops
 test_relu = parity.case("relu", ops.relu)
 
 def test_what_was_chosen():
-    from parity.api.defaults import examples_for, seed_for
-    assert (examples_for(None), seed_for(None)) == ({examples}, {seed})
+    report = parity.check("relu", lanes=["structure"])
+    assert (report.examples, report.seed) == ({examples}, {seed})
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_chosen() -> Iterator[None]:
-    before = defaults.Chosen.examples, defaults.Chosen.seed
-    defaults.Chosen.examples = defaults.Chosen.seed = None
-    yield
-    defaults.Chosen.examples, defaults.Chosen.seed = before
 
 
 @pytest.mark.parametrize(
@@ -53,7 +45,7 @@ def test_flags_reach_the_tests(pytester: pytest.Pytester, flags: list[str], exam
         done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", *flags)
     finally:
         hypothesis.core.global_force_seed = before
-    done.assert_outcomes(passed=2)
+    done.assert_outcomes(passed=5)  # relu has four lanes
 
 
 @pytest.mark.parametrize("flags", [["--parity-examples", "0"], ["--parity-seed", "-1"]])
@@ -66,7 +58,7 @@ def test_flags_that_mean_nothing(pytester: pytest.Pytester, flags: list[str]) ->
 def test_a_failure_is_told_in_the_tests_output(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import parity\ntest_relu = parity.case('relu', lambda x: (x, lambda dy: (dy,)))")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", "--parity-examples", "10")
-    done.assert_outcomes(failed=1)
+    done.assert_outcomes(failed=1, passed=3)
     done.stdout.fnmatch_lines(["*relu: output in the exact lane*", "*python -m parity replay*"])
 
 
@@ -98,3 +90,111 @@ def test_neither_the_plugin_nor_a_test_not_run_imports_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+WRONG = """
+import parity
+from numpy_cnn import ops
+
+def negated(x):
+    y, pullback = ops.relu(x)
+    return y, lambda dy: (-pullback(dy)[0],)
+
+class TestMine:
+    test_relu = parity.case("relu", negated, examples=20, lanes=["exact", "bound"])
+
+class TestUnittest(__import__("unittest").TestCase):
+    test_relu = parity.case("relu", ops.relu, examples=5)
+"""
+
+
+def test_one_id_per_lane_in_a_class(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    pytester.makepyfile(WRONG)
+    done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", "-rA", "--junitxml=report.xml")
+    done.assert_outcomes(failed=1, passed=2)
+    done.stdout.fnmatch_lines(
+        [
+            "PASSED *::TestMine::test_relu[[]bound[]]",
+            "PASSED *::TestUnittest::test_relu",
+            "FAILED *::TestMine::test_relu[[]exact[]] - Failed: relu: grad_input: its sign is wrong *",
+        ]
+    )
+    out = done.stdout.str()
+    assert "its sign is wrong" in out
+    assert "pytest_pyfunc_call" not in out  # the harness's source explains nothing
+    assert "def test" not in out
+    assert 'message="Failed: relu: grad_input: ' in (pytester.path / "report.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("parity.case('relu', None)", "the implementation of 'relu' is None"),
+        ("parity.case('relu', ops.relu, exmples=3)", "exmples"),
+        ("parity.check('relu', None)", "the implementation of 'relu' is None"),
+    ],
+)
+def test_mistakes_in_a_call_are_type_errors(call: str, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        eval(call, {"parity": parity, "ops": ops})
+
+
+def test_a_row_that_does_not_exist_is_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    pytester.makepyfile("import parity\ntest_it = parity.case('rellu', lambda x: x)")
+    done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["FAILED *::test_it - Failed: rellu: there is no row 'rellu'; there are conv2d, *"])
+
+
+TABLE = """
+[tool.parity]
+examples = 7
+accept = ["dtype"]
+strict = true
+supports = { groups = 1 }
+[tool.parity.rows.relu]
+examples = 9
+supports = { rank = 2 }
+"""
+
+
+def test_defaults_in_pyproject(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml(TABLE)
+    pytester.makepyfile(
+        """
+        import numpy as np
+        import parity
+        from numpy_cnn import ops
+
+        def relu(x):
+            assert x.ndim == 2
+            y, pullback = ops.relu(x)
+            return y.astype(np.float64), pullback
+
+        test_relu = parity.case("relu", relu)
+
+        def test_what_holds():
+            assert parity.check("relu", relu, lanes=["exact"]).examples == 9
+            assert parity.check("linear", lanes=["exact"]).examples == 7
+            assert parity.check("relu", relu, lanes=["exact"], examples=3).examples == 3
+        """
+    )
+    done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
+    done.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("exmples = 3", "has no key 'exmples'; did you mean examples?"),
+        ("examples = '3'", "examples = '3' has the wrong type"),
+    ],
+)
+def test_mistakes_in_pyproject(pytester: pytest.Pytester, table: str, message: str) -> None:
+    pytester.makefile(".ini", pytest="[pytest]")  # pytest itself need not read the file
+    (pytester.path / "pyproject.toml").write_text(f"[tool.parity]\n{table}\n")
+    done = pytester.runpytest(*PLUGIN)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([f"*{message}*"])

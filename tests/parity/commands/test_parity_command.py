@@ -52,7 +52,7 @@ def test_rows_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "linear" in out
     assert "conv2d" not in out
     assert "160 cases, seed 0: all agree" in out
-    assert "relu: 80 cases, agrees" in err
+    assert "relu: structure lane: 20 cases, agrees" in err
 
 
 def test_the_command_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "--exmples", "3"], "did you mean --examples?"),
         (["check", "--examples", "0"], "got 0"),
         (["check", "--seed", "-1"], "got -1"),
-        (["check", "--impl", "x.py:f"], "takes one row"),
+        (["check", "--impl", "x.py:f"], "needs the one row"),
         (["check", "conv2d", "--impl", "nowhere.py:f"], "no such file nowhere.py"),
         (["check", "conv2d", "--impl", "nowhere"], "expected FILE.py:NAME"),
         (["check", "conv2d", "--impl", "{layers}:other"], "defines no other"),
@@ -125,8 +125,8 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "{broken}:f"], "broken.py:2: "),
         (["check", "conv2d", "--impl", "{raising}:f"], "raising.py:1 raised ZeroDivisionError"),
         (["check", "conv2d", "--impl", "{layers}:flippd"], "defines no flippd; did you mean flipped?"),
-        (["check", "conv2d", "--impl", "{layers}:number"], "my_layers.py:15: number is no layer"),
-        (["check", "conv2d", "--impl", "{layers}"], "my_layers.py:number, or FILE.py:FORWARD,BACKWARD"),
+        (["check", "conv2d", "--impl", "{layers}:number"], "my_layers.py:15: number is not a layer"),
+        (["check", "conv2d", "--impl", "{layers}"], "as in {layers}:number"),
         (["check", "conv2d", "--impl", "{folder}/my_layer.py:f"], "did you mean my_layers.py?"),
         (["check", "conv2d", "--impl", "{folder}:f"], "is a folder"),
         (["check", "conv2d", "--impl", "{leaving}:f"], "leaving.py:2 raised SystemExit: bye"),
@@ -156,7 +156,7 @@ def test_a_mistake_is_one_line(
     filled = [a if a.startswith("exact:") else a.format(**places) for a in arguments]
     assert main(filled) == 2
     err = capsys.readouterr().err.splitlines()
-    assert message in err[-1]
+    assert message.format(**places) in err[-1]
     assert err[-1].startswith("parity: error: ")
     assert not any("Traceback" in line for line in err)
 

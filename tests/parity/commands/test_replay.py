@@ -144,14 +144,16 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "layer.py"
     file.write_text(NARROW.replace("FACTOR", "2"))
-    flags = ["--supports", "bias=true", "rank=2", "--accept", "dtype", "--timeout", "20"]
+    flags = ["--supports", "bias=true", "rank=2", "--accept", "dtype", "--strict", "--timeout", "20"]
     assert main(["check", "linear", "--impl", "layer.py:layer", "--examples", "40", *flags]) == 1
     out = capsys.readouterr().out
     assert out.count("who is wrong") == 1  # dx; nothing about dtypes
     (saved,) = saved_in()
-    assert read(saved).rerun == RerunFlags("layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), timeout=20.0)
+    assert read(saved).rerun == RerunFlags(
+        "layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), 20.0, strict=True
+    )
     again = next(line for line in out.splitlines() if line.startswith("  again: ")).partition("parity ")[2]
-    assert again.endswith("--impl layer.py:layer --supports bias=true rank=2 --accept dtype --timeout 20")
+    assert again.endswith("--impl layer.py:layer --supports bias=true rank=2 --accept dtype --strict --timeout 20")
     assert main(shlex.split(again)) == 1
     file.write_text(NARROW.replace("FACTOR", "1"))
     assert main(shlex.split(again)) == 0
@@ -198,12 +200,12 @@ def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
     ("arguments", "message"),
     [
         (["--like", "torch.nn.functional.gelo"], "torch.nn.functional defines no gelo; did you mean gelu?"),
-        (["--like", "torch.nnn.gelu"], "there is no torch.nnn"),
-        (["--like", "gelu"], "expected a function of torch's"),
-        (["--like", "torch.pi"], "pi is a float, and no function"),
-        (["--shapes", "n c"], "belongs to --like"),
-        ([], "for another op, name its oracle"),
-        (["--like", "torch.relu", "--soak", "1"], "there is no soak"),
+        (["--like", "torch.nnn.gelu"], "there is no module torch.nnn"),
+        (["--like", "gelu"], "expected a torch function"),
+        (["--like", "torch.pi"], "pi is a float, not a function"),
+        (["--shapes", "n c"], "needs --like"),
+        ([], "there is no row"),
+        (["--like", "torch.relu", "--soak", "1"], "only Hypothesis can draw its cases"),
     ],
 )
 def test_mistakes_in_the_oracle(

@@ -60,7 +60,7 @@ def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["gone.py:my_linear"], "no such file gone.py"),
-        (["my_layers.py:layer"], "does not say which row it is"),
+        (["my_layers.py:layer"], "does not name the row"),
         (["my_layers.py:my_linear", "--op", "conv9d"], "no row 'conv9d'"),
     ],
 )

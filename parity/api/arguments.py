@@ -1,0 +1,69 @@
+"""The row and the restrictions that a call means."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from parity.api.adhoc import Shapes, row_like
+from parity.api.checked import Checked, Own, require_implementation
+from parity.api.defaults import Defaults
+from parity.cases.errors import ArgumentError, UnknownRowError
+from parity.cases.restrict import Supports
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
+from parity.running.restrictions import words_of
+
+
+def row_named(name: str) -> Row:
+    """The registry's row.
+
+    Raises:
+        UnknownRowError: there is none of that name; the message lists those there are.
+    """
+    if name not in ROWS:
+        raise UnknownRowError(f"there is no row {name!r}; there are {', '.join(ROWS)}")
+    return ROWS[name]
+
+
+def row_for(
+    name: str,
+    implementation: Checked,
+    like: Callable[..., Any] | None = None,
+    *,
+    shapes: Shapes | None = None,
+    strategy: Any = None,
+    options: Mapping[str, Any] | None = None,
+) -> Row:
+    """The registry's row, or one with `like` as its oracle; see `parity.check` for the arguments.
+
+    Raises:
+        UnknownRowError: the registry has no such row.
+        TypeError: an argument belongs to `like`, which is missing, or there is nothing to compare with it.
+    """
+    require_implementation(name, implementation)
+    if like is None:
+        if shapes is not None or strategy is not None or options is not None:
+            raise TypeError("shapes, strategy and options belong to like=…; a row of the registry has its own")
+        return row_named(name)
+    if isinstance(implementation, Own):
+        raise TypeError(
+            f"like=… needs an implementation to compare with it: parity.check({name!r}, my_op, like=…)"
+        )
+    return row_like(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
+
+
+def supports_for(row: Row, given: Supports | None, defaults: Defaults) -> Supports | None:
+    """The restrictions of a call on top of those of pyproject.toml that mean something for the row.
+
+    Raises:
+        ArgumentError: pyproject.toml has a word that no row has.
+    """
+    if callable(given):
+        return given
+    known = words_of(row)
+    for word in defaults.supports.keys() - known:
+        if not any(word in words_of(other) for other in ROWS.values()):
+            raise ArgumentError(
+                f"[tool.parity] supports: no row has {word!r}; {row.name} has {', '.join(sorted(known))}"
+            )
+    usual = {word: value for word, value in defaults.supports.items() if word in known}
+    return {**usual, **(given or {})} or None

@@ -1,0 +1,14 @@
+"""What the caller of `parity` may have got wrong."""
+
+from numpy_cnn.common.spec.errors import UserError
+
+
+class ArgumentError(UserError, ValueError):
+    """An argument has no meaning for this row; the command line prints the message and exits with code 2."""
+
+
+class UnknownRowError(UserError, KeyError):
+    """The registry has no such row; the message lists those that it has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would quote it

@@ -1,0 +1,30 @@
+"""Which findings are failures: by their verdict, and by the names that the caller accepts."""
+
+from collections.abc import Collection, Iterable
+
+from parity.cases.errors import ArgumentError
+from parity.lanes.facts import Difference, Verdict
+from parity.naming.catalogue import CONVENTIONS
+
+ASPECTS = ("dtype", "memory", "layout", "empty", "ties", "special")
+
+
+def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bool:
+    """Whether a finding is a failure; the others are notes."""
+    graded = difference.verdict in (Verdict.SPECIAL, Verdict.CONTRACT)
+    return difference.accept_as not in accepted and (strict or not graded)
+
+
+def acceptable(names: Iterable[str]) -> frozenset[str]:
+    """The names: those of conventions, of contract findings (dtype, memory, layout, empty), and ties and special.
+
+    Raises:
+        ArgumentError: there is none of that name.
+    """
+    known = [*CONVENTIONS, *ASPECTS]
+    names = [names] if isinstance(names, str) else [*names]
+    names = ["memory" if name == "purity" else name for name in names]  # what of purity is not wrong, in schema 1
+    for name in names:
+        if name not in known:
+            raise ArgumentError(f"accept: there is no {name!r}; there are {', '.join(known)}")
+    return frozenset(names)

@@ -1,0 +1,47 @@
+"""One case in one lane: the implementation and the oracle compared."""
+
+from types import ModuleType
+
+from parity.cases.case import Case, Lane
+from parity.cases.torch_op import Op
+from parity.lanes import bound, exact, special, structure
+from parity.lanes.errors import error_fact
+from parity.lanes.facts import Difference, EmptyRefused
+from parity.lanes.reference import Expected, expect
+from parity.rows.row import Row
+from parity.subjects import Implementation, ImplementationError
+
+COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structure": structure, "special": special}
+
+
+def differences_of(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, float], list[Difference]]:
+    """The errors as fractions of their bounds, and the differences, of one case.
+
+    Raises:
+        Declined: the implementation does not do this case.
+    """
+    return compare(row, op, lane, expect(row, case, lane))
+
+
+def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
+    """The same, where the oracle's results are known already."""
+    case = expected.case
+    empty = lane == "structure" and any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)
+    try:
+        fractions, differences = COMPARISONS[lane].compare(row, op, expected)
+    except ImplementationError as error:
+        if empty and error.aspect == "raised":
+            first = "output" if not error.in_pullback else f"grad_{case.arrays[0].name}"
+            return {}, [Difference(first, EmptyRefused(error_fact(error)))]
+        if error.in_pullback and error.aspect != "time":
+            first = next(spec.name for spec in case.arrays)
+            fractions, differences = COMPARISONS[lane].compare(row, _without_pullback(op), expected)
+            return fractions, [*differences, Difference(f"grad_{first}", error_fact(error))]
+        return {}, [Difference("output", error_fact(error))]
+    return fractions, differences
+
+
+def _without_pullback(op: Op) -> Implementation:
+    made = Implementation(lambda *arrays, **options: (op(*arrays, **options)[0], None))
+    made.forward_only = True
+    return made

@@ -1,0 +1,51 @@
+"""After a mismatch: what kind it is, the smallest numbers that show it, and what it depends on."""
+
+from dataclasses import replace
+
+from parity.cases.case import Case, Lane
+from parity.cases.restrict import Supports
+from parity.cases.torch_op import Op
+from parity.diagnosis.explain import explain
+from parity.diagnosis.shrink import with_small_numbers
+from parity.lanes.comparison import Mismatch
+from parity.lanes.facts import Difference
+from parity.lanes.reference import expect
+from parity.report import Evidence
+from parity.rows.row import Row
+from parity.running.classify import classified
+from parity.running.compare import differences_of
+from parity.running.known import Known
+from parity.subjects import Declined
+
+
+def investigate(
+    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, known: Known, *, slow: bool
+) -> tuple[Mismatch, dict[str, Evidence]]:
+    """The mismatch classified, on the simplest numbers, and what is known of it."""
+    if any(difference.aspect == "time" for difference in found.differences):
+        return found, {}
+    try:
+        found = classified(row, op, found, supports)
+        # What was learnt of a difference holds for smaller cases too; the lane itself knows nothing of ties.
+        kinds: dict[tuple[str, str], Difference] = {
+            (d.quantity, "values" if d.aspect == "ties" else d.aspect): d for d in found.differences
+        }
+
+        def run(case: Case) -> list[Difference]:
+            again = differences_of(row, op, lane, case)[1]
+            same = [(d, kinds.get((d.quantity, d.aspect))) for d in again]
+            return [
+                d if k is None else replace(k, fact=d.fact, wrong_side=d.wrong_side)
+                for d, k in same
+                if not known.hides(d, lane)
+            ]
+
+        if not slow:
+            found = with_small_numbers(found, expect(row, found.case, lane), run)
+
+        def everything(case: Case) -> list[Difference]:
+            return differences_of(row, op, lane, case)[1]
+
+        return found, explain(row, op, lane, found.case, found.differences, everything, further=not slow)
+    except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
+        return found, {}

@@ -1,0 +1,20 @@
+"""What a run reports while it runs."""
+
+from collections.abc import Sequence
+
+from parity.cases.case import Lane
+from parity.lanes.facts import Difference
+from parity.report import RowReport
+
+
+class Progress:
+    """Receives the events of a run and ignores them; override what is of interest."""
+
+    def case(self) -> None:
+        """A case was compared."""
+
+    def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
+        """A lane found its first differences; shrinking and naming them comes next."""
+
+    def lane(self, lane: Lane, report: RowReport) -> None:
+        """A lane is complete."""

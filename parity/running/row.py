@@ -14,14 +14,8 @@ from parity.cases.torch_op import Op
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import expect
-<<<<<<< HEAD
-from parity.naming.catalogue import CONVENTIONS
 from parity.report import Evidence, Failure, RowReport, sentences
-=======
-from parity.report import Evidence, Failure, RowReport
 from parity.report.rerun import RerunFlags
-from parity.report.sentences import diagnosis
->>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)
 from parity.rows.row import Row
 from parity.running.accept import acceptable, fails
 from parity.running.classify import classified
@@ -195,7 +189,7 @@ class _RowRun:
             found.lane,
             found.case,
             difference,
-            diagnosis(difference),
+            sentences.diagnosis(difference),
             None if self.implementation is None else self.implementation.place(difference.quantity),
             rerun=self.rerun,
             evidence=evidence,
@@ -230,12 +224,9 @@ def run_case(
         ValueError: there is nothing of a name in `accept`.
     """
     accepted = acceptable(accept)
-<<<<<<< HEAD
+    check_supports(row, supports)
     if not row.valid(case):
         raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
-=======
-    check_supports(row, supports)
->>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)
     if isinstance(op, Implementation) and isinstance(supports, dict):
         op.fix(supports)
     with sandboxed():
@@ -278,69 +269,4 @@ def _probe(row: Row, implementation: Implementation, supports: Supports | None, 
 
 def _all_narrows(implementation: Implementation) -> dict[str, Any]:
     upstream = {} if implementation.takes_upstream else {"upstream": 1}
-<<<<<<< HEAD
-    return {name: value for name, value in implementation.narrows.items() if name not in fixed} | upstream
-
-
-def _followed(
-    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, search: LaneSearch
-) -> tuple[Mismatch, dict[str, Evidence]]:
-    """The mismatch classified, on the simplest numbers, and what is known of it."""
-    if any(difference.aspect == "time" for difference in found.differences):
-        return found, {}
-    slow = search.stopped
-    try:
-        found = classified(row, op, found, supports)
-        # What was learnt of a difference holds for smaller cases too; the lane itself knows nothing of ties.
-        kinds: dict[tuple[str, str], Difference] = {
-            (d.quantity, "values" if d.aspect == "ties" else d.aspect): d for d in found.differences
-        }
-
-        def run(case: Case) -> list[Difference]:
-            again = differences_of(row, op, lane, case)[1]
-            same = [(d, kinds.get((d.quantity, d.aspect))) for d in again]
-            return [
-                d if k is None else replace(k, fact=d.fact, wrong_side=d.wrong_side)
-                for d, k in same
-                if not search.known.hides(d, lane)
-            ]
-
-        if not slow:
-            found = with_small_numbers(found, expect(row, found.case, lane), run)
-
-        def everything(case: Case) -> list[Difference]:
-            return differences_of(row, op, lane, case)[1]
-
-        return found, explain(row, op, lane, found.case, found.differences, everything, further=not slow)
-    except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
-        return found, {}
-
-
-def _failure(row: Row, op: Op, found: Mismatch, difference: Difference, evidence: Evidence | None) -> Failure:
-    return Failure(
-        row.name,
-        found.lane,
-        found.case,
-        difference,
-        sentences.diagnosis(difference),
-        op.place(difference.quantity) if isinstance(op, Implementation) else None,
-        evidence=evidence,
-    )
-
-
-def _nothing_ran(
-    row: Row, report: RowReport, declined: tuple[Case, str] | None, supports: Supports | None
-) -> None:
-    """A note on why no case ran."""
-    if declined is not None:
-        _, reason = declined
-        count = sum(report.declined.values())
-        report.notes.append(
-            f"not checked: it accepted none of {count} cases, and declined the last because: {reason}"
-        )
-    elif supports is not None:
-        (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
-        report.notes.append(f"not checked: supports=… leaves no case; {case} is one that it leaves out")
-=======
     return dict(implementation.narrows) | upstream
->>>>>>> 7f024f0 (api: one door for every check, one test per lane, restrictions that are tried first)

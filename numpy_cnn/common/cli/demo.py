@@ -52,14 +52,14 @@ class Demo:
                 packages.remove("torch_cnn")
                 note = "PyTorch is not installed, so only NumPy is shown: pip install 'cnn-parity[torch]'"
                 print(note)
-            with self._network(program) as path:  # once all have loaded it, a new one is needed no more
-                checkpoint = load_checkpoint(path)
-                workers = [stack.enter_context(Worker(package, path)) for package in packages]
-                try:
-                    for worker in workers:
-                        worker.wait()
-                except WorkerEnded as ended:
-                    raise UserError(str(ended)) from ended
+            path = stack.enter_context(self._network(program))  # a worker that is replaced loads it again
+            checkpoint = load_checkpoint(path)
+            workers = [stack.enter_context(Worker(package, path)) for package in packages]
+            try:
+                for worker in workers:
+                    worker.wait()
+            except WorkerEnded as ended:
+                raise UserError(str(ended)) from ended
             port = listening.getsockname()[1]
             trained = f"trained by {LABELS.get(checkpoint.backend, checkpoint.backend)}"
             name = f"{self.checkpoint or 'a new one'}, {trained} on {checkpoint.config.dataset.data}"

@@ -22,7 +22,7 @@ class Evaluate:
     """Measure a checkpoint of either backend on the test images."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
-    """A best.safetensors or last.safetensors."""
+    """A best.safetensors or last.safetensors, or the folder of a run."""
     data: Literal["digits", "mnist"] | None = None
     """The images; those that it was trained on if left out."""
     data_dir: Path | None = None
@@ -36,7 +36,7 @@ class Evaluate:
         checkpoint = load_checkpoint(self.checkpoint)
         trained = checkpoint.config.dataset
         name = self.data or trained.data
-        if IMAGE_SIZES[name] != checkpoint.data_size:
+        if name != trained.data and IMAGE_SIZES[name] != checkpoint.data_size:
             height, width = checkpoint.data_size
             raise UserError(
                 f"{self.checkpoint} reads images of {height}x{width} ({trained.data}), not those of {name}"

@@ -28,9 +28,10 @@ def from_csv(content: bytes, epochs: int | None = None) -> list[Row]:
     """
     rows: list[Row] = []
     try:
-        for row in csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True):
-            if len(rows) == epochs:
-                break
+        # Bytes that are no UTF-8 make a damaged row; it is an error only if the row is needed.
+        text = content.decode(errors="replace")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        while len(rows) != epochs and (row := next(reader, None)) is not None:
             if len(row) != len(COLUMNS):
                 raise ValueError(f"expected {len(COLUMNS)} columns, found {len(row)}")
             rows.append({key: float(row[key]) for key in COLUMNS})

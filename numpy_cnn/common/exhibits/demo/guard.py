@@ -1,7 +1,7 @@
-"""Who may speak to the server: pages that it served itself, on this machine, and nobody else.
+"""Requests that the server answers: those of the page that it served itself, on this machine, and no others.
 
 A page of another site, open in the same browser, can send requests to 127.0.0.1, or have its own name resolve to
-it (DNS rebinding). The first shows itself by its Origin, the second by its Host.
+it (DNS rebinding). The first is recognized by its Origin, the second by its Host.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,11 @@ HEADERS = {
 }
 
 
+LARGEST_HEAD = 16_384  # bytes of the address and all headers
+
+
 class Guard:
-    """Middleware that answers strangers itself, with 403, and adds the headers that browsers are to obey."""
+    """Middleware that refuses foreign requests (403) and large heads (431), and adds headers for the browser."""
 
     def __init__(self, app: ASGIApp, port: int, policy: str) -> None:
         self.app = app
@@ -34,18 +37,25 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        status, refusal = 403, self._refusal(Headers(scope=scope))
+        if _head_size(scope) > LARGEST_HEAD:
+            status, refusal = 431, f"refused: the head of a request has at most {LARGEST_HEAD} bytes"
         if refusal is None:
             await self.app(scope, receive, send_with_headers)
         else:
-            await PlainTextResponse(f"{refusal}\n", status_code=403)(scope, receive, send_with_headers)
+            await PlainTextResponse(f"{refusal}\n", status_code=status)(scope, receive, send_with_headers)
 
     def _refusal(self, headers: Mapping[str, str]) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if host not in self.hosts:
+        if host.lower() not in self.hosts:
             return f"refused: this is {self.hosts[0]}, and the request is for {host[:80] or 'no host'!r}"
-        if origin is not None and origin.removeprefix("http://") not in self.hosts:
+        if origin is not None and origin.lower() not in [f"http://{own}" for own in self.hosts]:
             return f"refused: the request comes from a page of {origin[:80]!r}, not from the one served here"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "refused: the request comes from a page of another site, not from the one served here"
         return None
+
+
+def _head_size(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+    return fields + len(scope["raw_path"]) + len(scope["query_string"])

@@ -199,32 +199,37 @@ function forget(text, bad = false) {
 }
 
 function show(answer) {
-  const seen = setup.backends.map(b => answer.backends[b.package]);
+  const all = setup.backends.map((b, n) => ({...answer.backends[b.package], n}));
+  const seen = all.filter(s => !s.error), lost = all.filter(s => s.error);
   const best = seen.map(s => s.probabilities.indexOf(Math.max(...s.probabilities)));
   rows.forEach(({row, button, bars, numbers}, digit) => {
     row.classList.toggle("best", best[0] === digit);
     row.classList.toggle("chosen", explain === digit);
     button.setAttribute("aria-pressed", String(explain === digit));
-    seen.forEach((s, n) => {
-      bars[n].style.width = 100 * s.probabilities[digit] + "%";
-      numbers[n].textContent = percent(s.probabilities[digit]);
-      numbers[n].title = `score ${s.scores[digit]}`;
+    all.forEach((s, n) => {
+      bars[n].style.width = s.error ? "0" : 100 * s.probabilities[digit] + "%";
+      numbers[n].textContent = s.error ? "" : percent(s.probabilities[digit]);
+      numbers[n].title = s.error ?? `score ${s.scores[digit]}`;
     });
   });
   const sure = seen[0].probabilities[best[0]] >= 0.8;
-  const said = best.every(d => d === best[0]) ? best[0] : best.map((d, n) => `${labels[n]} ${d}`).join(", ");
+  const said = best.every(d => d === best[0]) ? best[0] : best.map((d, i) => `${labels[seen[i].n]} ${d}`).join(", ");
   $("answer").classList.remove("bad");
   $("answer").replaceChildren(make("b", {textContent: said}), sure ? "they are sure" : "not sure: the next is close");
-  if (labels.length < 2) $("answer").lastChild.textContent = sure ? "it is sure" : "not sure: the next is close";
+  if (seen.length < 2) $("answer").lastChild.textContent = sure ? "it is sure" : "not sure: the next is close";
 
   paint(input, unpack(answer.input)[0], 1, INK);
   const gradients = seen.map(s => unpack(s.saliency));
-  gradients.forEach((g, n) => paint(saliencies[n], g[0], largest(g), SIGNED));
+  gradients.forEach((g, i) => paint(saliencies[seen[i].n], g[0], largest(g), SIGNED));
+  lost.forEach(s => blank(saliencies[s.n], height, width));
   $("explained").textContent = `the score of ${seen[0].digit}`;
   const planes = setup.maps.map(stage => seen.map(s => unpack(s.maps[stage])));
-  setup.maps.forEach((stage, k) => planes[k].forEach((p, n) =>
-    p.forEach((plane, i) => paint(maps[stage][n][i], plane, largest(p), SIGNED))));
+  setup.maps.forEach((stage, k) => {
+    planes[k].forEach((p, j) => p.forEach((plane, i) => paint(maps[stage][seen[j].n][i], plane, largest(p), SIGNED)));
+    lost.forEach(s => maps[stage][s.n].forEach(canvas => blank(canvas, ...setup.shapes[stage].slice(1))));
+  });
 
+  $("agreement").textContent = lost.map(s => s.error).join("; ");
   if (seen.length > 1) {
     const apart = ([a, b]) => a.reduce((m, v, i) => Math.max(m, Math.abs(v - b[i])), 0);
     const flat = p => p.flatMap(one => Array.from(one.values));

@@ -1,4 +1,4 @@
-"""The local server: one page, and one question that it asks again and again while somebody draws."""
+"""The local server: one page, and one request that it repeats while somebody draws."""
 
 import asyncio
 import base64
@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from numpy_cnn.common.exhibits.demo.connection import Connection
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
-from numpy_cnn.common.exhibits.demo.guard import Guard
+from numpy_cnn.common.exhibits.demo.guard import LARGEST_HEAD, Guard
 from numpy_cnn.common.exhibits.demo.inspector import MAPS
 from numpy_cnn.common.exhibits.demo.page import build
 from numpy_cnn.common.exhibits.demo.request import read_drawing
@@ -50,7 +51,7 @@ def serve(app: Starlette, listening: socket.socket) -> None:
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -59,7 +60,7 @@ def serve(app: Starlette, listening: socket.socket) -> None:
         access_log=False,
         server_header=False,
         limit_concurrency=64,
-        h11_max_incomplete_event_size=16_384,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
         timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run(sockets=[listening])
@@ -68,14 +69,14 @@ def serve(app: Starlette, listening: socket.socket) -> None:
 def application(
     checkpoint: Checkpoint, workers: Sequence[Worker], name: str, note: str | None, port: int
 ) -> Starlette:
-    """The page at `/` and, at `/look`, what every backend sees in a drawing.
+    """The page at `/` and, at `/look`, every backend's view of a drawing.
 
     Args:
         checkpoint: the network that all workers have loaded.
         workers: the backends, in the order in which they are shown.
         name: of the network, for the page's head.
-        note: what the page is to say besides, such as that a backend is missing.
-        port: the server's, for nobody else's Host and Origin are answered.
+        note: a line for the page, such as that a backend is missing.
+        port: the server's; requests with another Host or Origin are refused.
     """
     architecture = checkpoint.architecture
     setup = {
@@ -103,13 +104,15 @@ def application(
             image = await run_in_threadpool(read, drawing.ink, checkpoint)
         except UserError:
             raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
-        asked = (run_in_threadpool(worker.look, image, drawing.digit) for worker in workers)
-        try:
-            seen = await asyncio.gather(*asked)
-        except WorkerEnded as ended:
-            raise HTTPException(503, f"{ended}; start the demo again") from None
+        asked = [run_in_threadpool(_look, worker, image, drawing.digit) for worker in workers]
+        seen = await asyncio.gather(*asked)
+        if all(isinstance(one, WorkerEnded) for one in seen):
+            raise HTTPException(503, "; ".join(map(str, seen)))
         answers = {
-            worker.package: _answer(one, architecture.loss) for worker, one in zip(workers, seen, strict=True)
+            worker.package: {"error": str(one)}
+            if isinstance(one, WorkerEnded)
+            else _answer(one, architecture.loss)
+            for worker, one in zip(workers, seen, strict=True)
         }
         return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})
 
@@ -118,6 +121,14 @@ def application(
         middleware=[Middleware(Guard, port=port, policy=page.policy)],
         exception_handlers={HTTPException: _refuse},
     )
+
+
+def _look(worker: Worker, image: Array, digit: int | None) -> dict[str, Array] | WorkerEnded:
+    """The worker's answer, or why there is none: the other backend's is shown all the same."""
+    try:
+        return worker.look(image, digit)
+    except WorkerEnded as ended:
+        return ended
 
 
 def _answer(seen: dict[str, Array], loss: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The server's end of a backend's process.
 
-Each backend has one, for the import law: numpy_cnn never imports torch, and the oracle does not load what it
-judges. Two thread pools in one process would fight over the cores besides.
+Each backend has its own: numpy_cnn never imports torch, and the oracle does not load what it judges. Besides, two
+thread pools in one process would compete for the cores.
 """
 
 import contextlib
@@ -17,31 +17,30 @@ import numpy as np
 from numpy_cnn.common.exhibits.demo.inspector import receive, send
 from numpy_cnn.common.spec.backend import Array
 
+PATIENCE = 60.0  # seconds for an answer: a thousand times what one takes, loading included
 LABELS = {"numpy_cnn": "NumPy", "torch_cnn": "PyTorch"}
 
 
-class WorkerEnded(Exception):  # noqa: N818  # an event that the page tells of
-    """The backend's process is gone; the message says what it said last."""
+class WorkerEnded(Exception):  # noqa: N818  # an event that the page shows
+    """The backend's process has ended and could not be replaced; the message has its last line of output."""
 
 
 class Worker:
-    """One backend behind a pipe; as a context, it is ended on the way out.
+    """One backend behind a pipe. A process that has ended or does not answer is replaced by a new one.
+
+    As a context, the process is ended on the way out.
 
     Args:
         package: numpy_cnn or torch_cnn.
-        checkpoint: what it is to load.
+        checkpoint: the file to load, which must stay there as long as the worker is used.
     """
 
     def __init__(self, package: str, checkpoint: Path) -> None:
         self.package, self.label = package, LABELS[package]
+        self._checkpoint = checkpoint
         self._lock = threading.Lock()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{package}.views.inspection", str(checkpoint)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-        )
+        self._stopped = False
+        self._start()
 
     def __enter__(self) -> "Worker":
         return self
@@ -52,7 +51,7 @@ class Worker:
         self.close()
 
     def wait(self) -> None:
-        """Until the network is loaded.
+        """Return once the network is loaded.
 
         Raises:
             WorkerEnded: it could not be.
@@ -64,18 +63,36 @@ class Worker:
         """What the backend's `Inspector.look` returns; one thread after the other.
 
         Raises:
-            WorkerEnded: the process is gone.
+            WorkerEnded: the process ended, and so did the one that replaced it.
         """
+        request = {"image": image, "digit": np.array([-1 if digit is None else digit])}
         with self._lock:
-            assert self._process.stdin is not None
+            if self._stopped:
+                raise WorkerEnded(f"{self.label} has been stopped")
             try:
-                send(self._process.stdin, {"image": image, "digit": np.array([-1 if digit is None else digit])})
-            except (BrokenPipeError, ValueError) as error:  # ValueError: closed already
-                raise self._ended() from error
-            return self._receive()
+                return self._ask(request)
+            except WorkerEnded:
+                self._end()
+                self._start()
+                self._receive()
+                return self._ask(request)
 
     def close(self) -> None:
-        """End the process: it ends by itself when its input does."""
+        """End the process for good."""
+        self._stopped = True
+        self._end()
+
+    def _start(self) -> None:
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{self.package}.views.inspection", str(self._checkpoint)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+        )
+
+    def _end(self) -> None:
+        """It ends by itself when its input does; if not, it is killed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -86,19 +103,34 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
-        self._said.close()
+        self._output.close()
+
+    def _ask(self, request: dict[str, Array]) -> dict[str, Array]:
+        assert self._process.stdin is not None
+        try:
+            send(self._process.stdin, request)
+        except (BrokenPipeError, ValueError) as error:  # ValueError: closed by an attempt that failed
+            raise self._ended() from error
+        return self._receive()
 
     def _receive(self) -> dict[str, Array]:
         assert self._process.stdout is not None
-        answer = receive(self._process.stdout)
+        overdue = threading.Timer(PATIENCE, self._process.kill)
+        overdue.start()
+        try:
+            answer = receive(self._process.stdout)
+        except ValueError as error:
+            raise self._ended() from error
+        finally:
+            overdue.cancel()
         if answer is None:
             raise self._ended()
         return answer
 
     def _ended(self) -> WorkerEnded:
-        if self._said.closed:
-            return WorkerEnded(f"{self.label} has been stopped")
-        self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+        lines: list[str] = []
+        if not self._output.closed:
+            self._output.seek(0)
+            lines = self._output.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
         return WorkerEnded(f"the process of {self.label} has ended: {last}")

@@ -475,8 +475,8 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
         (("predict", "none.safetensors"), "predict: name at least one picture, as in: predict CKPT digit.png"),
         (("predict", "none.safetensors", "digit.png"), "none.safetensors: no such checkpoint"),
         (("plot",), "plot: name at least one run folder"),
-        (("plot", "nowhere"), "nowhere: no run to be found there, for it has no last.safetensors"),
-        (("--resume", "nowhere"), "nowhere: no run to be found there, for it has no last.safetensors"),
+        (("plot", "nowhere"), "nowhere: no run found: there is no last.safetensors in it"),
+        (("--resume", "nowhere"), "nowhere: no run found: there is no last.safetensors in it"),
         (("--out", "a", "--resume", "b"), "--out a and --resume b exclude each other"),
         (("--json", "nowhere/result.json"), "--json nowhere/result.json: there is no folder nowhere"),
         (("--json", "."), "--json .: that is a folder, not a file"),
@@ -542,17 +542,32 @@ def test_a_place_without_permission_is_told(here: Path, program: str, monkeypatc
         b"\xff\xfe\0\0",
     ],
 )
-def test_a_corrupt_history_is_told(
+def test_a_corrupt_history_is_reported_where_the_checkpoint_of_an_older_version_needs_it(
     trained: dict[str, Path], program: str, tmp_path: Path, content: str | bytes
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained[program], run)
+    save_checkpoint(run / "last.safetensors", replace(last(run), history=None))
     (run / "history.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     before = bits(last(run).parameters)
     for arguments in (("plot", run), ("train", "--resume", run, "--epochs", 9)):
         message = error_of(program, *arguments)
-        assert message.startswith(f"{run / 'history.csv'}: damaged; expected ")
+        assert message.startswith(f"{run / 'history.csv'}: damaged; ")
     assert bits(last(run).parameters) == before
+
+
+@pytest.mark.parametrize("torn", [b"7,0.1,0.9", b"7,0.1", b"\n7,x,,", b"\xff\xfe"[:1]])
+@pytest.mark.usefixtures("no_pictures")
+def test_a_torn_row_beyond_the_checkpoint_of_an_older_version_is_dropped(
+    trained: dict[str, Path], program: str, tmp_path: Path, torn: bytes
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained[program], run)
+    save_checkpoint(run / "last.safetensors", replace(last(run), history=None))
+    before = (run / "history.csv").read_bytes()
+    (run / "history.csv").write_bytes(before + torn)
+    succeed(program, "train", "--resume", run)
+    assert (run / "history.csv").read_bytes() == before
 
 
 def test_a_checkpoint_of_another_architecture_is_told(
@@ -570,15 +585,16 @@ def test_a_checkpoint_of_another_architecture_is_told(
 def test_a_full_disk_is_told_and_the_run_can_go_on(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, content: bytes) -> None:
+    def full(descriptor: int, content: memoryview) -> int:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(os, "write", full)
         result = call(program, "train", *QUICK, "--out", tmp_path / "run")
     assert result.code == 2
-    assert result.err.splitlines()[-1].endswith("best.safetensors: cannot be written (No space left on device)")
+    assert result.err.splitlines()[-1].endswith("last.safetensors: cannot be written (No space left on device)")
     assert "Traceback" not in result.err
+    succeed(program, "train", *QUICK, "--out", tmp_path / "run")
 
 
 def test_torch_cnn_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

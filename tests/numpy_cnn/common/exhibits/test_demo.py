@@ -7,9 +7,11 @@ import base64
 import hashlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,8 @@ import numpy_cnn.backend
 import numpy_cnn.views.inspection
 import torch_cnn.backend
 import torch_cnn.views.inspection
+from numpy_cnn.common.exhibits.demo import server
+from numpy_cnn.common.exhibits.demo.connection import HEAD_SECONDS
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.exhibits.demo.inspector import MAPS
 from numpy_cnn.common.exhibits.demo.request import LARGEST, read_drawing
@@ -192,6 +196,9 @@ REFUSED = {
     "other host": (403, body(), {"Host": "evil.example"}, "the request is for 'evil.example'"),
     "other port": (403, body(), {"Host": "127.0.0.1:1"}, "the request is for '127.0.0.1:1'"),
     "other origin": (403, body(), {"Origin": "https://evil.example"}, "from a page of 'https://evil.example'"),
+    "origin without a scheme": (403, body(), {"Origin": "127.0.0.1:0"}, "from a page of '127.0.0.1:0'"),
+    "large head": (431, body(), {"X": "x" * 16_384}, "the head of a request has at most 16384 bytes"),
+    "many headers": (431, body(), {f"X-{n}": "x" * 100 for n in range(160)}, "at most 16384 bytes"),
     "null origin": (403, body(), {"Origin": "null"}, "from a page of 'null'"),
     "other site": (403, body(), {"Sec-Fetch-Site": "cross-site"}, "another site"),
 }
@@ -245,8 +252,91 @@ def test_what_is_no_request_is_answered_all_the_same(served: Served, sent: bytes
     assert served.ask("GET", "/")[0] == 200
 
 
+def test_the_origin_has_the_scheme_of_the_page(served: Served) -> None:
+    for origin in (
+        f"https://localhost:{served.port}",
+        f"localhost:{served.port}",
+        f"http://localhost:{served.port}/",
+    ):
+        assert served.ask("POST", "/look", body(), JSON | {"Origin": origin})[0] == 403
+
+
+def test_heads_that_are_sent_in_part_block_nobody_and_time_out(served: Served) -> None:
+    connections = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(100)]
+    try:
+        for connection in connections:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert served.ask("GET", "/")[0] == 200
+        began = time.monotonic()
+        for connection in connections:
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert time.monotonic() - began < 4 * HEAD_SECONDS
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def children(process: int) -> list[int]:
+    """The processes that any thread of this one has started."""
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return sorted(int(child) for own in lists for child in own.read_text().split())
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes in /proc")
+def test_a_killed_worker_is_replaced(served: Served) -> None:
+    expected, before = served.look(seven()), children(served.process_id)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    assert served.look(seven()) == expected
+    after = children(served.process_id)
+    assert len(after) == 2
+    assert before[1] in after
+    assert before[0] not in after
+
+
+def test_if_one_backend_cannot_be_restarted_the_other_answers(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(path.read_bytes())
+    with Worker("numpy_cnn", path) as first, Worker("torch_cnn", copy) as second:
+        application = server.application(load_checkpoint(path), [first, second], "", None, 1)
+        for worker in (first, second):
+            worker.wait()
+
+        def look() -> dict:
+            status, answer = asyncio.run(post(application, body()))
+            assert status == 200
+            return json.loads(answer)["backends"]
+
+        expected = look()
+        copy.unlink()
+        second._process.kill()
+        seen = look()
+        assert seen["numpy_cnn"] == expected["numpy_cnn"]
+        assert [*seen["torch_cnn"]] == ["error"]
+        assert "the process of PyTorch has ended: " in seen["torch_cnn"]["error"]
+        assert "no such checkpoint" in seen["torch_cnn"]["error"]
+        copy.write_bytes(path.read_bytes())
+        assert look() == expected
+
+
+async def post(application: object, content: bytes) -> tuple[int, bytes]:
+    """Call the application as the server does; the status and the body of its answer."""
+    sent: list[dict] = []
+    headers = [(b"host", b"127.0.0.1:1"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/look", "raw_path": b"/look", "query_string": b""}
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    await application({**scope, "headers": headers}, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+
 def test_it_is_the_own_page_that_may_ask(served: Served) -> None:
-    for host in (f"127.0.0.1:{served.port}", f"localhost:{served.port}"):
+    for host in (f"127.0.0.1:{served.port}", f"localhost:{served.port}", f"LocalHost:{served.port}"):
         headers = JSON | {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
         assert served.ask("POST", "/look", body(), headers)[0] == 200
 

@@ -12,7 +12,15 @@ from torch import nn
 from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.initial import initial_parameters
 
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU}
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 class SimpleCNN(nn.Sequential):

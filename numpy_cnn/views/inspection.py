@@ -6,7 +6,7 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Array
 from numpy_cnn.chain import chain
 from numpy_cnn.common.exhibits.demo.child import serve
-from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.inspector import maps_of
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.model import SimpleCNN
 
@@ -16,13 +16,14 @@ class Inspector:
 
     def __init__(self, architecture: Architecture, parameters: dict[str, Array]) -> None:
         self.model = SimpleCNN(architecture, parameters=parameters)
+        self.maps = maps_of(architecture)
 
     def look(self, image: Array, digit: int | None = None) -> dict[str, Array]:
         x, seen, pullbacks = image, {}, []
         for layer in self.model.layers:
             x, pullback = chain([layer], self.model.parameters, x)
             pullbacks.append(pullback)
-            if layer[0] in MAPS:
+            if layer[0] in self.maps:
                 seen[layer[0]] = x[0]
         chosen = int(x[0].argmax()) if digit is None else digit
         gradient = np.zeros_like(x)

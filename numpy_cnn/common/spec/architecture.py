@@ -9,7 +9,8 @@ import numpy.typing as npt
 from numpy_cnn.common.spec.errors import UserError
 
 Preset = Literal["simple", "hidden", "tiny", "edge"]
-Activation = Literal["relu"]  # torch's names, with their defaults
+# Torch's names, each with its default options.
+Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid"]
 ParameterMap = TypeVar("ParameterMap", bound=Mapping[str, npt.NDArray[Any]])
 
 

@@ -8,8 +8,12 @@ from safetensors.numpy import load, save
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array
 
-MAPS = ("conv1", "relu1", "pool1")
 _LENGTH = struct.Struct("<Q")
+
+
+def maps_of(architecture: Architecture) -> tuple[str, ...]:
+    """The layers whose outputs are feature maps."""
+    return tuple(name for name, shape in architecture.stages()[1:] if len(shape) == 3)
 
 
 class Inspector(Protocol):
@@ -26,7 +30,7 @@ class Inspector(Protocol):
             digit: whose score; the one with the highest where None.
 
         Returns:
-            `scores` and `probabilities` (classes,); `conv1`, `relu1` and `pool1` (filters, h, w); `digit` (1,);
+            `scores` and `probabilities` (classes,); the layers of `maps_of` (filters, h, w); `digit` (1,);
             and `saliency` (C, H, W), the gradient of that digit's score with respect to the image.
         """
 

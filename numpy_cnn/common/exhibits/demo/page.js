@@ -81,7 +81,7 @@ $("stages").append(stencils.element);
 kernels.forEach((k, n) => paint(stencils.canvases[n], k, largest(kernels), SIGNED));
 const maps = {};
 for (const stage of setup.maps) {
-  const [title, told] = STAGES[stage], [count, h, w] = setup.shapes[stage];
+  const [title, told] = STAGES[stage] ?? [stage, "what the activation makes of the answers"], [count, h, w] = setup.shapes[stage];
   const lines = setup.backends.map((b, n) => line(b.label, SIDES[n], stage, count));
   lines.forEach((l, n) => l.canvases.forEach((c, i) => {
     c.id = `${stage}-${setup.backends[n].package}-${i}`;

@@ -19,11 +19,12 @@ from starlette.routing import Route
 from numpy_cnn.common.exhibits.demo.connection import Connection
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.exhibits.demo.guard import LARGEST_HEAD, Guard
-from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.inspector import maps_of
 from numpy_cnn.common.exhibits.demo.page import build
 from numpy_cnn.common.exhibits.demo.request import read_drawing
 from numpy_cnn.common.exhibits.demo.shares import shares
 from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
+from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import Checkpoint
@@ -88,7 +89,7 @@ def application(
         "note": note,
         "parameters": sum(array.size for array in checkpoint.parameters.values()),
         "backends": [{"package": worker.package, "label": worker.label} for worker in workers],
-        "maps": list(MAPS),
+        "maps": list(maps_of(architecture)),
         "shapes": {stage: list(shape) for stage, shape in architecture.stages()},
         "kernels": _packed(checkpoint.parameters["conv1.weight"].mean(axis=1)),
     }
@@ -111,7 +112,7 @@ def application(
         answers = {
             worker.package: {"error": str(one)}
             if isinstance(one, WorkerEnded)
-            else _answer(one, architecture.loss)
+            else _answer(one, architecture)
             for worker, one in zip(workers, seen, strict=True)
         }
         return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})
@@ -131,14 +132,14 @@ def _look(worker: Worker, image: Array, digit: int | None) -> dict[str, Array] |
         return ended
 
 
-def _answer(seen: dict[str, Array], loss: str) -> dict[str, Any]:
-    probabilities = shares(seen["scores"]) if loss == "mse" else seen["probabilities"]
+def _answer(seen: dict[str, Array], architecture: Architecture) -> dict[str, Any]:
+    probabilities = shares(seen["scores"]) if architecture.loss == "mse" else seen["probabilities"]
     return {
         "digit": int(seen["digit"][0]),
         "scores": seen["scores"].tolist(),
         "probabilities": probabilities.tolist(),
         "saliency": _packed(seen["saliency"]),
-        "maps": {stage: _packed(seen[stage]) for stage in MAPS},
+        "maps": {stage: _packed(seen[stage]) for stage in maps_of(architecture)},
     }
 
 

@@ -79,6 +79,11 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
             f"{checkpoint_path}: trained on squared errors; a walkthrough follows softmax and cross-entropy, "
             "which the other presets of --arch are trained on"
         )
+    if architecture.activation != "relu":
+        raise UserError(
+            f"{checkpoint_path}: its activation is {architecture.activation}; a walkthrough explains ReLU: "
+            "train with --activation relu"
+        )
     if architecture.in_channels != 1:
         raise UserError(f"{checkpoint_path}: reads {architecture.in_channels} channels, a walkthrough shows one")
     if label is not None:

@@ -30,7 +30,7 @@ import torch_cnn.views.inspection
 from numpy_cnn.common.exhibits.demo import server
 from numpy_cnn.common.exhibits.demo.connection import HEAD_SECONDS
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
-from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.inspector import maps_of
 from numpy_cnn.common.exhibits.demo.request import LARGEST, read_drawing
 from numpy_cnn.common.exhibits.demo.shares import shares
 from numpy_cnn.common.exhibits.demo.training import train_on_digits
@@ -81,7 +81,7 @@ def test_the_numbers_are_the_backends_own(
         assert seen["digit"] == (scores[0].argmax() if digit is None else digit)
         own = INSPECTORS[package](checkpoint.architecture, checkpoint.parameters).look(image, digit)
         assert np.array_equal(unpack(seen["saliency"]), own["saliency"])
-        for stage in MAPS:
+        for stage in maps_of(checkpoint.architecture):
             assert np.array_equal(unpack(seen["maps"][stage]), own[stage])
             assert own[stage].shape == dict(checkpoint.architecture.stages())[stage]
 

@@ -18,7 +18,7 @@ import numpy_cnn.backend
 import numpy_cnn.views.inspection
 import torch_cnn.views.inspection
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
-from numpy_cnn.common.exhibits.demo.inspector import MAPS
+from numpy_cnn.common.exhibits.demo.inspector import maps_of
 from numpy_cnn.common.exhibits.demo.training import train_on_digits
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -126,7 +126,7 @@ def test_what_is_drawn_with_the_mouse_is_shown_in_the_backends_own_numbers(
         assert np.array_equal(
             np.sign(colours[..., 0] - colours[..., 2])[faint(gradient)], np.sign(gradient)[faint(gradient)]
         )
-        for stage in MAPS:
+        for stage in maps_of(checkpoint.architecture):
             for number, plane in enumerate(seen[stage]):
                 colours = pixels(page, f"{stage}-{package}-{number}")
                 assert colours.shape == (*plane.shape, 3)

@@ -1,0 +1,74 @@
+"""What is learned of a failure by running more cases, also where the implementation does not cooperate."""
+
+from typing import Any
+
+import numpy as np
+
+import parity
+from numpy_cnn import ops
+from parity.diagnosis.facets import Facet, Kind
+
+
+def test_a_condition_names_the_array_it_is_about() -> None:
+    def wrong_without_bias(x: Any, w: Any, b: Any = None) -> Any:
+        y, pullback = ops.linear(x, w, b)
+        return y, lambda dy: (pullback(dy)[0], pullback(dy)[1] * (3 if b is None else 1), pullback(dy)[2])
+
+    def wrong_on_wide_outputs(x: Any, w: Any, b: Any = None) -> Any:
+        y, pullback = ops.linear(x, w, b)
+        return y + (w.shape[0] > 1), pullback
+
+    for implementation, facet, holds in (
+        (wrong_without_bias, Facet(Kind.GIVEN, "bias"), False),
+        (wrong_on_wide_outputs, Facet(Kind.HAS, "several outputs"), True),
+    ):
+        failure = parity.check("linear", implementation, examples=60, lanes=["exact"]).failures[0]
+        assert failure.evidence is not None
+        first = failure.evidence.dependence.needed[0]
+        assert (first.facet, first.holds) == (facet, holds)
+
+
+class Treacherous:
+    """Wrong at first; after some calls it raises, so that it does so while its failure is being explained."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def __call__(self, x: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyError("no more")
+        return np.maximum(x, 0) + 1, lambda dy: (np.where(x > 0, dy, 0),)
+
+
+def test_an_op_that_raises_while_it_is_being_explained() -> None:
+    for calls in (1, 2, 5, 20, 60, 200):
+        report = parity.check("relu", Treacherous(calls), examples=20, lanes=["exact"])
+        assert not report.ok
+        assert {failure.verdict.value for failure in report.failures} == {"wrong"}
+        assert str(report)
+
+
+PROMPT = """
+class Layer:
+    def forward(self, x):
+        self.mask = x > 0
+        return np.maximum(x, 0)
+    def backward(self, dy):
+        return 2 * np.where(self.mask, dy, 0)
+"""
+
+
+def test_a_class_made_at_a_prompt_has_a_script_with_its_result() -> None:
+    scope: dict[str, Any] = {"np": np, "__name__": "__main__"}
+    exec(compile(PROMPT, "<stdin>", "exec"), scope)
+    report = parity.check("relu", scope["Layer"], examples=20, lanes=["exact"])
+    failure = report.failures[0]
+    assert failure.quantity == "grad_input"
+    assert failure.evidence is not None
+    assert failure.evidence.script is not None
+    assert "as your implementation gave it" in failure.evidence.script
+    assert "import Layer" not in failure.evidence.script
+    done: dict[str, Any] = {}
+    exec(failure.evidence.script, done)
+    assert not np.array_equal(done["yours"], done["theirs"])

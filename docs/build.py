@@ -115,7 +115,7 @@ def mistake(name: str) -> Shown:
     """
     from parity.exam import PLANTED
     from parity.exam.exam import SPEAK_FOR_THEMSELVES, first_failure
-    from parity.naming import explain
+    from parity.naming import Observation, explain
     from parity.report.sentences import diagnosis
     from parity.rows.registry import ROWS
     from parity.running.sandbox import sandboxed
@@ -130,7 +130,8 @@ def mistake(name: str) -> Shown:
         raise Missing(f"{name} is not found in {cases} cases")
     quantities = list(dict.fromkeys(difference.quantity for difference in caught.differences))
     with sandboxed():
-        explained = [explain(row, adapt(entry.op), caught.lane, quantity) for quantity in quantities]
+        observation = Observation(row, adapt(entry.op), caught.lane)
+        explained = [explain(observation, quantity) for quantity in quantities]
     sentences = {
         quantity: f"{'' if found.always else 'where it fails, '}{found.sentence}"
         for quantity, found in zip(quantities, explained, strict=True)

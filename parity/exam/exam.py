@@ -19,7 +19,7 @@ from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import Op
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.lanes.facts import Difference
-from parity.naming import explain
+from parity.naming import Observation, explain
 from parity.report.sentences import diagnosis
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
@@ -129,7 +129,8 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
 
 def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
     with sandboxed():
-        found = {quantity: explain(row, adapt(op), lane, quantity) for quantity in quantities}
+        observation = Observation(row, adapt(op), lane)
+        found = {quantity: explain(observation, quantity) for quantity in quantities}
     return {quantity: explanation.name for quantity, explanation in found.items() if explanation is not None}
 
 

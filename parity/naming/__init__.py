@@ -1,5 +1,6 @@
-"""What a wrong result is, in a sentence: found by reproducing it, never guessed."""
+"""A wrong result described in a sentence, found by reproducing the result."""
 
+from parity.naming.observation import Observation
 from parity.naming.search import explain
 
-__all__ = ["explain"]
+__all__ = ["Observation", "explain"]

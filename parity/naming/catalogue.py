@@ -1,42 +1,45 @@
-"""Which explanations are tried for which row: its own first, for they say more than the general ones."""
+"""Which explanations are tried for which row: its own first, which are more specific than the general ones."""
 
-from parity.naming.convolution import CONVOLUTION
-from parity.naming.dense import FLATTEN, LINEAR
-from parity.naming.elementwise import RELU
+from collections.abc import Iterator
+
+from parity.naming import convolution, dense, elementwise, loss, normalization, optimizers, pooling, softmax
 from parity.naming.explanation import Explanation
-from parity.naming.general import FACTORS, GENERAL, UPSTREAM
-from parity.naming.loss import CROSS_ENTROPY, MSE, NLL
+from parity.naming.general import FACTORS, GENERAL, UPSTREAM, of_arguments, of_options
 from parity.naming.network import network
-from parity.naming.normalization import BATCH_NORM
-from parity.naming.optimizers import ADAM, ADAMW, SGD
-from parity.naming.pooling import POOLING
-from parity.naming.softmax import LOG_SOFTMAX, SOFTMAX
-from parity.rows.row import Row
+from parity.naming.probe import Probe
 
-_OWN: dict[str, tuple[Explanation, ...]] = {
-    "conv2d": CONVOLUTION,
-    "max_pool2d": POOLING,
-    "relu": RELU,
-    "linear": LINEAR,
-    "flatten": FLATTEN,
-    "softmax": SOFTMAX,
-    "log_softmax": LOG_SOFTMAX,
-    "nll_loss": NLL,
-    "cross_entropy": CROSS_ENTROPY,
-    "mse_loss": MSE,
-    "SGD": SGD,
-    "Adam": ADAM,
-    "AdamW": ADAMW,
-    "batch_norm": BATCH_NORM,
+OWN: dict[str, tuple[Explanation, ...]] = {
+    "conv2d": convolution.CONVOLUTION,
+    "max_pool2d": pooling.POOLING,
+    "relu": elementwise.RELU,
+    "linear": dense.LINEAR,
+    "flatten": dense.FLATTEN,
+    "softmax": softmax.SOFTMAX,
+    "log_softmax": softmax.LOG_SOFTMAX,
+    "nll_loss": loss.NLL,
+    "cross_entropy": loss.CROSS_ENTROPY,
+    "mse_loss": loss.MSE,
+    "batch_norm": normalization.BATCH_NORM,
+    "SGD": optimizers.SGD,
+    "Adam": optimizers.ADAM,
+    "AdamW": optimizers.ADAMW,
 }
-_OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in _OWN.items()}))
+OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in OWN.items()}))
 
 # Names that `accept` takes.
 CONVENTIONS = tuple(
-    dict.fromkeys(e.name for e in (*GENERAL, *(e for own in _OWN.values() for e in own)) if e.convention)
+    dict.fromkeys(e.name for e in (*GENERAL, *(e for own in OWN.values() for e in own)) if e.convention)
 )
 
 
-def explanations_of(row: Row) -> list[Explanation]:
-    """In the order in which they are tried."""
-    return [*_OWN.get(row.name, ()), *GENERAL]
+def explanations_of(row: str, probe: Probe) -> Iterator[Explanation]:
+    """In the order in which they are tried.
+
+    Args:
+        row: the row's name; one that is not in the catalogue has the general explanations.
+        probe: a call of the row's op, for the names of its arrays and options.
+    """
+    yield from OWN.get(row, ())
+    yield from GENERAL
+    yield from of_arguments(tuple(name for name in probe.arrays if not name.startswith("gradient")))
+    yield from of_options(probe.options)

@@ -1,159 +1,85 @@
-"""What goes wrong in linear and in flatten: the order of axes, the bias, a sum over the batch."""
+"""Mistakes in linear and in flatten: the order of axes, the bias, a sum over the batch."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import Explanation, NoAnswer, Question
-from parity.naming.general import BIAS, scaled
+from parity.naming.explanation import EditInputs, mistake, scaled
+from parity.naming.general import argument, lost, result_only
+from parity.naming.probe import NotApplicable, Probe
 
 
-def _transposed(question: Question) -> Question:
-    return question.with_arrays(weight=np.ascontiguousarray(question.array("weight").T))
-
-
-def _turned_back(answer: Array, question: Question) -> Array:
-    return answer.T if question.quantity == "grad_weight" else answer
-
-
-def _rows(question: Question) -> int:
-    return int(np.prod(question.dy.shape[:-1]))
-
-
-def _summed_over_first_axis(question: Question) -> Array:
-    return np.asarray(question.dy.sum(axis=0))
-
-
-def _only_row(place: int) -> Callable[[Question], Question]:
+def _only_row(place: int) -> EditInputs:
     """The upstream gradient of one row of all leading axes."""
 
-    def asks(question: Question) -> Question:
-        kept = np.zeros_like(question.dy)
-        kept.reshape(-1, kept.shape[-1])[place] = question.dy.reshape(-1, kept.shape[-1])[place]
-        return question.with_upstream(kept)
+    def inputs(probe: Probe) -> Probe:
+        kept = np.zeros_like(probe.dy)
+        kept.reshape(-1, kept.shape[-1])[place] = probe.dy.reshape(-1, kept.shape[-1])[place]
+        return probe.with_upstream(kept)
 
-    return asks
+    return inputs
+
+
+def _feature_lost(place: int) -> dict[str, Any]:
+    edit = lost(-1, place, 1)
+    return {
+        "inputs": argument("weight", edit),
+        "result": lambda r, probe: edit(r) if probe.quantity == "grad_weight" else r,
+    }
 
 
 LINEAR = (
-    Explanation("channels-transposed", "the weight is transposed", _transposed, _turned_back),
-    Explanation(
-        "channels-transposed",
-        "its axes are swapped: (inputs, outputs), where the weight is (outputs, inputs)",
-        makes=lambda answer, _: answer.T,
-        quantities="grad_weight",
+    mistake(
+        "weight-transposed",
+        inputs=argument("weight", lambda w: w.T),
+        result=lambda r, probe: r.T if probe.quantity == "grad_weight" else r,
     ),
-    *BIAS,
-    Explanation(
-        "batch-mean",
-        "it is divided by the number of rows, over all leading axes: a mean where there is a sum",
-        makes=scaled(lambda q: 1 / _rows(q)),
-        quantities="grad_",
-        convention=True,
-    ),
-    Explanation("first-sample-only", "only the first row of the batch counts", _only_row(0), quantities="grad_"),
-    Explanation("last-sample-only", "only the last row of the batch counts", _only_row(-1), quantities="grad_"),
-    Explanation(
-        "first-axis-only",
-        "it is summed over the first axis alone, not over all leading ones",
-        computes=_summed_over_first_axis,
-        quantities="grad_bias",
-    ),
-    Explanation(
-        "axis-kept",
-        "the summed axis is kept: its shape is (1, outputs)",
-        makes=lambda answer, _: answer[None],
-        quantities="grad_bias",
-    ),
-    Explanation(
-        "last-feature-lost",
-        "the last input feature is left out of the sum",
-        lambda question: question.with_arrays(
-            weight=np.concatenate([question.array("weight")[:, :-1], 0 * question.array("weight")[:, -1:]], axis=1)
-        ),
-        lambda answer, question: (
-            np.concatenate([answer[:, :-1], 0 * answer[:, -1:]], axis=1)
-            if question.quantity == "grad_weight"
-            else answer
-        ),
-    ),
+    mistake("channels-transposed", "grad_weight", result=result_only(lambda r: r.T)),
+    mistake("rows-mean", "grad_", result=scaled(lambda p: 1 / int(np.prod(p.dy.shape[:-1]))), convention=True),
+    mistake("first-row-only", "grad_", _only_row(0)),
+    mistake("last-row-only", "grad_", _only_row(-1)),
+    mistake("first-axis-only", "grad_bias", formula=lambda p: np.asarray(p.dy.sum(axis=0))),
+    mistake("axis-kept", "grad_bias", result=result_only(lambda r: r[None])),
+    mistake("first-feature-lost", **_feature_lost(0)),
+    mistake("last-feature-lost", **_feature_lost(-1)),
 )
 
 
-def _span(question: Question) -> tuple[int, int]:
-    """The first and the last axis that are joined."""
-    rank = max(question.first.ndim, 1)
-    return question.options["start_dim"] % rank, question.options["end_dim"] % rank
+def _span(probe: Probe) -> tuple[int, int]:
+    """The first and the last of the joined axes."""
+    rank = max(probe.first.ndim, 1)
+    return probe.options["start_dim"] % rank, probe.options["end_dim"] % rank
 
 
-def _second(question: Question) -> int:
-    return min(1, max(question.first.ndim, 1) - 1)
+def _second(probe: Probe) -> int:
+    return min(1, max(probe.first.ndim, 1) - 1)
 
 
-def _in_fortran_order(answer: Array, question: Question) -> Array:
+def _in_fortran_order(result: Array, probe: Probe) -> Array:
     """Read or written with the first of the joined axes fastest."""
-    start, end = _span(question)
-    shape = question.first.shape
-    joined = shape[start : end + 1]
-    if not joined:
-        raise NoAnswer("nothing is joined")
+    start, end = _span(probe)
+    shape = probe.first.shape
+    if not shape[start : end + 1]:
+        raise NotApplicable("nothing is joined")
     order = [*range(start), *range(end, start - 1, -1), *range(end + 1, len(shape))]
-    if question.about_output:
-        return question.first.transpose(order).reshape(answer.shape)
-    turned = question.dy.reshape([shape[axis] for axis in order])
-    return turned.transpose(np.argsort(order))
+    if probe.is_output:
+        return probe.first.transpose(order).reshape(result.shape)
+    return probe.dy.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
 
 
-def _fortran_reshape(answer: Array, question: Question) -> Array:
-    array = question.first if question.about_output else question.dy
-    return array.reshape(answer.shape, order="F")
+def _reshaped(result: Array, probe: Probe) -> Array:
+    return (probe.first if probe.is_output else probe.dy).reshape(result.shape, order="F")
 
 
 FLATTEN = (
-    Explanation(
-        "order-f", "the joined axes are read with the first one fastest (Fortran's order)", makes=_in_fortran_order
-    ),
-    Explanation("order-f", "the numbers are taken in Fortran's order", makes=_fortran_reshape),
-    Explanation(
-        "wrong-dim",
-        "start_dim and end_dim are ignored: all axes are joined",
-        lambda question: question.with_options(start_dim=0, end_dim=-1),
-        quantities="output",
-    ),
-    Explanation(
-        "wrong-dim",
-        "start_dim is ignored: axes are joined from the first on",
-        lambda question: question.with_options(start_dim=0),
-        quantities="output",
-    ),
-    Explanation(
-        "wrong-dim",
-        "start_dim is taken for 1",
-        lambda question: question.with_options(start_dim=_second(question)),
-        quantities="output",
-    ),
-    Explanation(
-        "wrong-dim",
-        "end_dim is ignored: axes are joined up to the last",
-        lambda question: question.with_options(end_dim=-1),
-        quantities="output",
-    ),
-    Explanation(
-        "wrong-dim",
-        "all axes but the first are joined, whatever the options say",
-        lambda question: question.with_options(start_dim=_second(question), end_dim=-1),
-        quantities="output",
-    ),
-    Explanation(
-        "wrong-dim",
-        "end_dim is left out, where it belongs to the joined axes",
-        lambda question: question.with_options(end_dim=max(_span(question)[0], _span(question)[1] - 1)),
-        quantities="output",
-    ),
-    Explanation(
-        "reversed",
-        "the numbers come out in the reverse order",
-        makes=lambda answer, _: answer.ravel()[::-1].reshape(answer.shape),
-    ),
+    mistake("order-f", result=_in_fortran_order),
+    mistake("reshaped-f", result=_reshaped),
+    mistake("flattens-all", "output", lambda p: p.with_options(start_dim=0, end_dim=-1)),
+    mistake("start-dim-ignored", "output", lambda p: p.with_options(start_dim=0)),
+    mistake("start-dim-one", "output", lambda p: p.with_options(start_dim=_second(p))),
+    mistake("end-dim-ignored", "output", lambda p: p.with_options(end_dim=-1)),
+    mistake("flattens-all-but-first", "output", lambda p: p.with_options(start_dim=_second(p), end_dim=-1)),
+    mistake("end-dim-excluded", "output", lambda p: p.with_options(end_dim=max(_span(p)[0], _span(p)[1] - 1))),
+    mistake("reversed", result=result_only(lambda r: r.ravel()[::-1].reshape(r.shape))),
 )

@@ -1,111 +1,68 @@
-"""What goes wrong in ReLU: the mask, and what happens at 0, at NaN and at infinity."""
+"""Mistakes in ReLU: the mask, and what happens at 0, at NaN and at infinity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import Computes, Explanation
+from parity.naming.explanation import Explanation, Formula, mistake
 
-LEAKS = (0.01, 0.1, 0.2, 0.3)
+SLOPES = (0.01, 0.1, 0.2, 0.3)
+LIMITS = (6, 1)
+
+# x → y
+_OUTPUTS: tuple[tuple[str, Callable[[Array], Any]], ...] = (
+    ("relu-passes-all", lambda x: x),
+    ("absolute", np.abs),
+    ("negative-part", lambda x: np.minimum(x, 0)),
+    ("sign-only", lambda x: np.where(x > 0, 1.0, 0.0)),
+    ("multiplies-by-mask", lambda x: x * (x > 0)),
+    ("nan-swallowed", lambda x: np.where(x > 0, x, 0)),
+    ("nan-swallowed", lambda x: np.fmax(x, 0)),
+    ("infinity-replaced", lambda x: np.nan_to_num(np.maximum(x, 0))),
+)
+
+# x, dy → dx
+_GRADIENTS: tuple[tuple[str, Callable[[Array, Array], Any]], ...] = (
+    ("relu-passes-all", lambda _, dy: dy),
+    ("relu-at-zero", lambda x, dy: np.where(x < 0, 0, dy)),
+    ("relu-half-at-zero", lambda x, dy: np.where(x < 0, 0, np.where(x == 0, dy / 2, dy))),
+    ("mask-inverted", lambda x, dy: np.where(x < 0, dy, 0)),
+    ("mask-complement", lambda x, dy: np.where(x > 0, 0, dy)),
+    ("mask-of-upstream", lambda _, dy: np.where(dy > 0, dy, 0)),
+    ("mask-of-both", lambda x, dy: np.where((x > 0) & (dy > 0), dy, 0)),
+    ("multiplies-by-output", lambda x, dy: dy * np.maximum(x, 0)),
+    ("multiplies-by-input", lambda x, dy: dy * x),
+    ("sign-of-input", lambda x, dy: dy * np.sign(x)),
+    ("nan-blocks", lambda x, dy: np.where(x > 0, dy, 0)),
+    ("nan-becomes-nan", lambda x, dy: np.where(np.isnan(x), x, np.where(x > 0, dy, 0))),
+)
 
 
-def _output(of: Callable[[Array], Array]) -> Computes:
-    return lambda question: np.asarray(of(question.first))
+def _output(of: Callable[[Array], Any]) -> Formula:
+    return lambda probe: np.asarray(of(probe.first))
 
 
-def _gradient(of: Callable[[Array, Array], Array]) -> Computes:
-    return lambda question: np.asarray(of(question.first, question.dy))
+def _gradient(of: Callable[[Array, Array], Any]) -> Formula:
+    return lambda probe: np.asarray(of(probe.first, probe.dy))
 
 
-def _leaky(slope: float) -> tuple[Explanation, Explanation]:
-    sentence = f"negative values are let through with the slope {slope}, as of a leaky ReLU"
-    return (
-        Explanation(
-            "leaky", sentence, computes=_output(lambda x: np.where(x > 0, x, slope * x)), quantities="output"
-        ),
-        Explanation(
-            "leaky",
-            sentence,
-            computes=_gradient(lambda x, dy: np.where(x > 0, dy, slope * dy)),
-            quantities="grad_",
-        ),
+def _capped(most: float) -> Iterator[Explanation]:
+    yield mistake("capped", "output", formula=_output(lambda x: np.clip(x, 0, most)), limit=most)
+    yield mistake(
+        "capped", "grad_", formula=_gradient(lambda x, dy: np.where((x > 0) & (x < most), dy, 0)), limit=most
     )
 
 
-OUTPUTS: tuple[tuple[str, str, Callable[[Array], Array]], ...] = (
-    ("relu-passes-all", "negative values are let through", lambda x: x),
-    ("absolute", "it is the absolute value", np.abs),
-    ("minimum", "it keeps the negative values and drops the positive ones", lambda x: np.minimum(x, 0)),
-    ("capped", "it is cut off at 6, as ReLU6", lambda x: np.clip(x, 0, 6)),
-    ("capped", "it is cut off at 1", lambda x: np.clip(x, 0, 1)),
-    ("sign-only", "it is 1 where x is positive: x itself is missing", lambda x: np.where(x > 0, 1.0, 0.0)),
-    ("multiplies-by-mask", "x is multiplied by a mask of zeros and ones: −∞·0 is NaN", lambda x: x * (x > 0)),
-    ("nan-swallowed", "NaN becomes 0, where it should spread", lambda x: np.where(x > 0, x, 0)),
-    ("nan-swallowed", "NaN becomes 0, where it should spread", lambda x: np.fmax(x, 0)),
-    (
-        "infinity-replaced",
-        "infinities and NaN are replaced by finite numbers",
-        lambda x: np.nan_to_num(np.maximum(x, 0)),
-    ),
-)
+def _leaky(slope: float) -> Iterator[Explanation]:
+    yield mistake("leaky", "output", formula=_output(lambda x: np.where(x > 0, x, slope * x)), slope=slope)
+    yield mistake("leaky", "grad_", formula=_gradient(lambda x, dy: np.where(x > 0, dy, slope * dy)), slope=slope)
 
-GRADIENTS: tuple[tuple[str, str, Callable[[Array, Array], Array]], ...] = (
-    ("relu-passes-all", "it lets everything through: the mask x > 0 is missing", lambda _, dy: dy),
-    (
-        "relu-at-zero",
-        "it lets the gradient through at x = 0, where torch gives 0",
-        lambda x, dy: np.where(x >= 0, dy, 0),
-    ),
-    (
-        "relu-at-zero",
-        "half of the gradient passes at x = 0, where torch gives 0",
-        lambda x, dy: np.where(x > 0, dy, np.where(x == 0, dy / 2, 0)),
-    ),
-    ("mask-inverted", "it lets the gradient through where x is negative", lambda x, dy: np.where(x < 0, dy, 0)),
-    (
-        "mask-inverted",
-        "it lets the gradient through where x is not positive",
-        lambda x, dy: np.where(x > 0, 0, dy),
-    ),
-    (
-        "mask-of-upstream",
-        "the mask is made of the upstream gradient, not of x",
-        lambda _, dy: np.where(dy > 0, dy, 0),
-    ),
-    (
-        "mask-of-both",
-        "the mask is made of x and of the upstream gradient",
-        lambda x, dy: np.where((x > 0) & (dy > 0), dy, 0),
-    ),
-    (
-        "multiplies-by-input",
-        "the gradient is multiplied by x, where it should only be masked",
-        lambda x, dy: dy * np.maximum(x, 0),
-    ),
-    ("multiplies-by-input", "the gradient is multiplied by x: the mask is missing", lambda x, dy: dy * x),
-    (
-        "sign-of-input",
-        "the gradient is multiplied by the sign of x, as of an absolute value",
-        lambda x, dy: dy * np.sign(x),
-    ),
-    ("nan-blocks", "no gradient passes where x is NaN", lambda x, dy: np.where(x > 0, dy, 0)),
-    (
-        "multiplies-by-mask",
-        "the gradient is multiplied by a mask of zeros and ones: 0·NaN is NaN",
-        lambda x, dy: dy * (x > 0),
-    ),
-    (
-        "nan-becomes-nan",
-        "the gradient is NaN where x is NaN",
-        lambda x, dy: np.where(np.isnan(x), x, np.where(x > 0, dy, 0)),
-    ),
-    ("capped", "no gradient passes beyond 6, as of ReLU6", lambda x, dy: np.where((x > 0) & (x < 6), dy, 0)),
-    ("capped", "no gradient passes beyond 1", lambda x, dy: np.where((x > 0) & (x < 1), dy, 0)),
-)
 
 RELU = (
-    *(Explanation(name, said, computes=_output(of), quantities="output") for name, said, of in OUTPUTS),
-    *(Explanation(name, said, computes=_gradient(of), quantities="grad_") for name, said, of in GRADIENTS),
-    *(explanation for slope in LEAKS for explanation in _leaky(slope)),
+    *(mistake(name, "output", formula=_output(of)) for name, of in _OUTPUTS),
+    *(mistake(name, "grad_", formula=_gradient(of)) for name, of in _GRADIENTS),
+    *(explanation for most in LIMITS for explanation in _capped(most)),
+    *(explanation for slope in SLOPES for explanation in _leaky(slope)),
 )

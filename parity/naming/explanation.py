@@ -1,153 +1,91 @@
-"""What an implementation might compute instead: something else asked of the oracle, or made of its answer."""
+"""A mistake as a computation: a call of the oracle that is edited, or a formula in its place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array, Op
-from parity.lanes.reference import Expected
+from parity.cases.torch_op import Array
+from parity.naming.probe import NotApplicable, Probe
+from parity.naming.sentences import SENTENCES
+
+EditInputs: TypeAlias = Callable[[Probe], Probe]
+EditResult: TypeAlias = Callable[[Array, Probe], Array]
+Formula: TypeAlias = Callable[[Probe], Array]
 
 
-class NoAnswer(Exception):  # noqa: N818  # it is no error: the explanation says nothing of this case
-    """Asked so, there is no result: shapes do not fit, or the formula is of another geometry."""
+def same_inputs(probe: Probe) -> Probe:
+    """The call as it is."""
+    return probe
 
 
-@dataclass(frozen=True)
-class Question:
-    """What the oracle is asked: arrays by torch's names, options, and the cotangent."""
-
-    like: Op
-    arrays: dict[str, Array | None]
-    options: dict[str, Any]
-    dy: Array
-    quantity: str  # output, grad_input, …
-
-    @classmethod
-    def of(cls, expected: Expected, quantity: str) -> "Question":
-        """What the case itself asks."""
-        inputs = expected.inputs
-        arrays = dict(zip(inputs.names, inputs.arrays, strict=True))
-        return cls(expected.like, arrays, inputs.options, expected.dy, quantity)
-
-    def array(self, name: str) -> Array:
-        """One that is not None."""
-        array = self.arrays.get(name)
-        if array is None:
-            raise NoAnswer(f"there is no {name}")
-        return array
-
-    @property
-    def first(self) -> Array:
-        """The input, whatever the row calls it."""
-        return self.array(next(iter(self.arrays)))
-
-    @property
-    def about_output(self) -> bool:
-        """Whether the output is asked for, and no gradient."""
-        return self.quantity == "output"
-
-    def with_arrays(self, **arrays: Array | None) -> "Question":
-        """Asked of other arrays."""
-        return replace(self, arrays=self.arrays | arrays)
-
-    def with_options(self, **options: Any) -> "Question":
-        """Asked with other options."""
-        return replace(self, options=self.options | options)
-
-    def with_upstream(self, dy: Array) -> "Question":
-        """Asked of another cotangent."""
-        return replace(self, dy=dy)
-
-    def about(self, quantity: str) -> "Question":
-        """Asked for another quantity."""
-        return replace(self, quantity=quantity)
-
-    @cached_property
-    def forward(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
-        """The oracle's output and its pullback."""
-        try:
-            y, pullback = self.like(*self.arrays.values(), **self.options)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise NoAnswer(str(error)) from None
-        return y, pullback
-
-    def answer(self) -> Array:
-        """The oracle's result for the quantity.
-
-        Raises:
-            NoAnswer: torch takes no such question, or the cotangent does not fit the output.
-        """
-        y, pullback = self.forward
-        if self.about_output:
-            return y
-        if y.shape != self.dy.shape:
-            raise NoAnswer("the cotangent does not fit the output")
-        gradients = dict(zip(self.arrays, pullback(np.array(self.dy, order="C")), strict=True))
-        gradient = gradients[self.quantity.removeprefix("grad_")]
-        if gradient is None:
-            raise NoAnswer("there is no such gradient")
-        return gradient
-
-
-Asks: TypeAlias = Callable[[Question], Question]
-Makes: TypeAlias = Callable[[Array, Question], Array]
-Computes: TypeAlias = Callable[[Question], Array]
-
-
-def unchanged(question: Question) -> Question:
-    """The question as it is."""
-    return question
-
-
-def as_it_is(answer: Array, question: Question) -> Array:  # noqa: ARG001  # the form of Makes
-    """The answer as it is."""
-    return answer
+def same_result(result: Array, probe: Probe) -> Array:  # noqa: ARG001  # the signature of EditResult
+    """The result as it is."""
+    return result
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One mistake, or one other convention, as a computation.
+    """One mistake, or one convention other than torch's.
 
-    `asks` alters what the oracle is asked; `computes` answers, or the oracle where it is None; `makes` alters the
-    answer.
+    `edit_inputs` changes the call, `formula` computes its result (the oracle does where it is None), and
+    `edit_result` changes the result.
     """
 
     name: str
-    sentence: str  # "the kernel is flipped", to stand behind the name of a quantity
-    asks: Asks = unchanged
-    makes: Makes = as_it_is
-    computes: Computes | None = None
-    quantities: str = ""  # the beginning of the names of those it can explain: "grad_" for all gradients
-    convention: bool = False  # another well-known choice, and no bug
+    sentence: str  # "the kernel is flipped": follows the name of a quantity
+    edit_inputs: EditInputs = same_inputs
+    edit_result: EditResult = same_result
+    formula: Formula | None = None
+    quantities: str = ""  # prefix of the quantities that it can explain: "grad_" for all gradients
+    convention: bool = False  # another well-known choice, not a bug
 
     def explains(self, quantity: str) -> bool:
-        """Whether it can be an explanation of this quantity at all."""
+        """Whether it can explain this quantity at all."""
         return quantity.startswith(self.quantities)
 
-    def result(self, question: Question) -> Array:
-        """What an implementation with this mistake returns.
+    def result(self, probe: Probe) -> Array:
+        """The result of an implementation with this mistake.
 
         Raises:
-            NoAnswer: it returns nothing in this case.
+            NotApplicable: it has none for this call.
         """
         try:
-            asked = self.asks(question)
-            answer = asked.answer() if self.computes is None else self.computes(asked)
-            return np.asarray(self.makes(answer, question))
+            edited = self.edit_inputs(probe)
+            result = edited.reference() if self.formula is None else self.formula(edited)
+            return np.asarray(self.edit_result(result, probe))
         except (RuntimeError, IndexError, ValueError, ZeroDivisionError, KeyError, TypeError) as error:
-            raise NoAnswer(str(error)) from None
+            raise NotApplicable(str(error)) from None
 
     def with_another(self, other: "Explanation") -> "Explanation | None":
-        """Both mistakes at once, this one made first; None where each computes by a formula of its own."""
-        if self.computes is not None and other.computes is not None:
+        """Both mistakes at once, this one first; None where each has a formula of its own."""
+        if self.formula is not None and other.formula is not None:
             return None
         return Explanation(
             f"{self.name}+{other.name}",
             f"{self.sentence}, and {other.sentence}",
-            lambda question: other.asks(self.asks(question)),
-            lambda answer, question: other.makes(self.makes(answer, question), question),
-            self.computes or other.computes,
+            lambda probe: other.edit_inputs(self.edit_inputs(probe)),
+            lambda result, probe: other.edit_result(self.edit_result(result, probe), probe),
+            self.formula or other.formula,
         )
+
+
+def mistake(
+    name: str,
+    quantities: str = "",
+    inputs: EditInputs = same_inputs,
+    result: EditResult = same_result,
+    formula: Formula | None = None,
+    *,
+    convention: bool = False,
+    **values: Any,
+) -> Explanation:
+    """An explanation whose sentence is in the list of sentences; `values` fill the placeholders in it."""
+    sentence = SENTENCES[name].format(**values)
+    return Explanation(name, sentence, inputs, result, formula, quantities, convention)
+
+
+def scaled(factor: Callable[[Probe], float]) -> EditResult:
+    """The result times a factor, in its own precision."""
+    return lambda result, probe: result * result.dtype.type(factor(probe))

@@ -1,239 +1,220 @@
-"""Mistakes that any op can have: a sign, a factor, the upstream gradient, a part of the sum that is lost."""
+"""Mistakes that any op can have: a sign, a factor, the upstream gradient, an argument, a lost part of a sum.
+
+They apply to every row, so that an op has names on its first day.
+"""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import Explanation, NoAnswer, Question
+from parity.naming.explanation import EditInputs, EditResult, Explanation, mistake, scaled
+from parity.naming.probe import NotApplicable, Probe
 
 GRADIENT = "grad_"
+Places: TypeAlias = Callable[[Array], Any]
 
 
-def scaled(factor: Callable[[Question], float]) -> Callable[[Array, Question], Array]:
-    """The answer times a factor, in its own precision."""
-    return lambda answer, question: answer * answer.dtype.type(factor(question))
-
-
-def samples(question: Question) -> int:
+def samples(probe: Probe) -> int:
     """N, the size of the first axis."""
-    return len(question.first) if question.first.ndim else 1
+    return len(probe.first) if probe.first.ndim else 1
 
 
-def positions(question: Question) -> int:
-    """Entries of the output for one sample and channel: oh·ow of an image."""
-    return int(np.prod(question.dy.shape[2:]))
+def upstream(edit: Callable[[Array], Array]) -> EditInputs:
+    """The cotangent edited."""
+    return lambda probe: probe.with_upstream(np.asarray(edit(probe.dy)))
 
 
-def _other_gradients() -> Iterator[Explanation]:
-    for name in ("input", "weight", "bias", "target"):
+def argument(name: str, edit: Callable[[Array], Array | None]) -> EditInputs:
+    """One array edited; the call as it is where that array is None."""
 
-        def other(question: Question, name: str = name) -> Array:
-            if question.quantity == f"grad_{name}" or question.arrays.get(name) is None:
-                raise NoAnswer("it is its own")
-            return Question(question.like, question.arrays, question.options, question.dy, f"grad_{name}").answer()
+    def inputs(probe: Probe) -> Probe:
+        array = probe.arrays.get(name)
+        if array is None:
+            return probe
+        edited = edit(array)
+        return probe.with_arrays(**{name: None if edited is None else np.ascontiguousarray(edited)})
 
-        sentence = f"it is the gradient of the {name}: the gradients are returned in another order"
-        yield Explanation("other-gradient", sentence, computes=other, quantities=GRADIENT)
-
-
-def _filled(value: Callable[[Array], float]) -> Callable[[Question], Question]:
-    return lambda question: question.with_upstream(np.full_like(question.dy, value(question.dy)))
+    return inputs
 
 
-def _kept(places: Any) -> Callable[[Question], Question]:
-    """The cotangent in these places, 0 elsewhere."""
-
-    def asks(question: Question) -> Question:
-        kept = np.zeros_like(question.dy)
-        kept[places] = question.dy[places]
-        return question.with_upstream(kept)
-
-    return asks
+def result_only(edit: Callable[[Array], Array]) -> EditResult:
+    """An edit of the result that does not depend on the call."""
+    return lambda result, _: edit(result)
 
 
-def _lost(
-    places: Callable[[Array], Any],
-) -> tuple[Callable[[Question], Question], Callable[[Array, Question], Array]]:
-    """Zeros where `places` says: in the cotangent for a gradient, in the output itself."""
+def kept(*index: Any) -> Callable[[Array], Array]:
+    """These places of an array, and 0 elsewhere."""
 
-    def without(array: Array) -> Array:
-        array = array.copy()
-        array[places(array)] = 0
-        return array
+    def edit(array: Array) -> Array:
+        if array.ndim < len(index):
+            raise NotApplicable("too few axes")
+        found = np.zeros_like(array)
+        found[index] = array[index]
+        return found
 
-    def asks(question: Question) -> Question:
-        return question if question.about_output else question.with_upstream(without(question.dy))
-
-    def makes(answer: Array, question: Question) -> Array:
-        return without(answer) if question.about_output else answer
-
-    return asks, makes
+    return edit
 
 
-def _at(axis: int, place: int, least_axes: int) -> Callable[[Array], Any]:
-    def places(array: Array) -> Any:
+def lost(axis: int, place: int, least_axes: int) -> Callable[[Array], Array]:
+    """0 at a place of an axis."""
+
+    def edit(array: Array) -> Array:
         if array.ndim < least_axes:
-            raise NoAnswer("too few axes")
-        index: list[Any] = [slice(None)] * array.ndim
-        index[axis] = place
-        return tuple(index)
+            raise NotApplicable("too few axes")
+        found = array.copy()
+        np.moveaxis(found, axis, 0)[place] = 0
+        return found
 
-    return places
+    return edit
 
 
-def _losses() -> Iterator[Explanation]:
-    for what, axis, place, least in (
-        ("first-row-lost", -2, 0, 3),
-        ("last-row-lost", -2, -1, 3),
-        ("first-column-lost", -1, 0, 3),
-        ("last-column-lost", -1, -1, 3),
-        ("first-sample-lost", 0, 0, 2),
-        ("last-sample-lost", 0, -1, 2),
-        ("first-channel-lost", 1, 0, 2),
-        ("last-channel-lost", 1, -1, 2),
-    ):
-        which, thing, _ = what.split("-")
-        asks, makes = _lost(_at(axis, place, least))
-        kind = f"output {thing}" if thing in ("row", "column", "channel") else thing
-        yield Explanation(what, f"the {which} {kind} is left out", asks, makes)
-    for which, only in (("first", slice(0, 1)), ("last", slice(-1, None))):
-        asks = _kept((only,))
-        sentence = f"only the {which} sample counts, where it is a sum over the batch"
-        yield Explanation(f"{which}-sample-only", sentence, asks, quantities=GRADIENT)
+def _everywhere(name: str, edit: Callable[[Array], Array]) -> Explanation:
+    """An edit of the output, or for gradients the same edit of the cotangent."""
+    return mistake(
+        name,
+        inputs=lambda probe: probe if probe.is_output else upstream(edit)(probe),
+        result=lambda result, probe: edit(result) if probe.is_output else result,
+    )
+
+
+def _repeated(axis: int, place: int) -> Callable[[Array], Array]:
+    def edit(array: Array) -> Array:
+        if array.ndim <= axis:
+            raise NotApplicable("too few axes")
+        return np.broadcast_to(np.take(array, [place], axis), array.shape)
+
+    return edit
 
 
 SIDES = {(1, 0): "down", (-1, 0): "up", (0, 1): "to the right", (0, -1): "to the left"}
 SIDES |= {(1, 1): "down and to the right", (-1, -1): "up and to the left"}
 
 
+def _shifted(by: tuple[int, int], wraps: bool) -> Callable[[Array], Array]:
+    def edit(array: Array) -> Array:
+        if array.ndim < 2:
+            raise NotApplicable("there are no rows and columns")
+        shifted = np.roll(array, by, (-2, -1))
+        for axis, step in zip((-2, -1), by, strict=True):
+            if step and not wraps:
+                np.moveaxis(shifted, axis, 0)[0 if step > 0 else -1] = 0
+        return shifted
+
+    return edit
+
+
 def _shifts() -> Iterator[Explanation]:
-    for by, where in SIDES.items():
-        for wraps in (False, True):
-
-            def makes(answer: Array, question: Question, by: tuple[int, int] = by, wraps: bool = wraps) -> Array:  # noqa: ARG001
-                if answer.ndim < 2:
-                    raise NoAnswer("there are no rows and columns")
-                shifted = np.roll(answer, by, (-2, -1))
-                for axis, step in zip((-2, -1), by, strict=True):
-                    if step and not wraps:
-                        index: list[Any] = [slice(None)] * answer.ndim
-                        index[axis] = 0 if step > 0 else -1
-                        shifted[tuple(index)] = 0
-                return shifted
-
-            around = ", and what is pushed out comes in on the other side" if wraps else ": an index is off by one"
-            yield Explanation("result-shifted", f"it is shifted by one pixel {where}{around}", makes=makes)
+    for by, side in SIDES.items():
+        yield mistake("result-shifted", result=result_only(_shifted(by, wraps=False)), where=side)
+        around = f"{side}, and what is pushed out comes in on the other side"
+        yield mistake("result-shifted", result=result_only(_shifted(by, wraps=True)), where=around)
 
 
-def _copies() -> Iterator[Explanation]:
-    for which, place in (("first", 0), ("last", -1)):
+def _other_gradients(arrays: tuple[str, ...]) -> Iterator[Explanation]:
+    for name in arrays:
 
-        def makes(answer: Array, question: Question, place: int = place) -> Array:  # noqa: ARG001
-            return np.broadcast_to(answer[place], answer.shape)
+        def other(probe: Probe, name: str = name) -> Array:
+            if probe.quantity == f"grad_{name}":
+                raise NotApplicable("it is its own gradient")
+            probe.array(name)
+            return probe.of_quantity(f"grad_{name}").reference()
 
-        yield Explanation(f"{which}-sample-for-all", f"every sample gets the result of the {which}", makes=makes)
-
-
-def _swapped(first: int, second: int) -> Callable[[Array, Question], Array]:
-    def makes(answer: Array, question: Question) -> Array:  # noqa: ARG001
-        return answer.swapaxes(first, second)
-
-    return makes
-
-
-def _flipped(*axes: int) -> Callable[[Array, Question], Array]:
-    def makes(answer: Array, question: Question) -> Array:  # noqa: ARG001
-        return np.flip(answer, axes)
-
-    return makes
+        yield mistake("other-gradient", GRADIENT, formula=other, array=name)
 
 
 FACTORS = (
-    Explanation("negated", "its sign is wrong", makes=scaled(lambda _: -1)),
-    Explanation("doubled", "it is twice too large", makes=scaled(lambda _: 2)),
-    Explanation("halved", "it is half of what it should be", makes=scaled(lambda _: 0.5)),
-    Explanation(
-        "batch-mean",
-        "it divides by the batch size N where torch does not",
-        makes=scaled(lambda q: 1 / samples(q)),
-        quantities=GRADIENT,
-        convention=True,
-    ),
-    Explanation("batch-sum", "it is N times too large: the division by N is missing", makes=scaled(samples)),
+    mistake("negated", result=scaled(lambda _: -1)),
+    mistake("doubled", result=scaled(lambda _: 2)),
+    mistake("halved", result=scaled(lambda _: 0.5)),
+    mistake("batch-mean", GRADIENT, result=scaled(lambda p: 1 / samples(p)), convention=True),
+    mistake("batch-sum", result=scaled(samples)),
 )
 
 UPSTREAM = (
-    Explanation(
-        "upstream-ignored",
-        "the upstream gradient is ignored: it is what an upstream of ones would give",
-        lambda question: question.with_upstream(np.ones_like(question.dy)),
-        quantities=GRADIENT,
-    ),
-    Explanation(
-        "upstream-squared",
-        "the upstream gradient is multiplied in twice",
-        lambda question: question.with_upstream(question.dy**2),
-        quantities=GRADIENT,
-    ),
-    Explanation(
-        "upstream-mean",
-        "the upstream gradient's mean stands in the place of its entries",
-        _filled(np.mean),
-        quantities=GRADIENT,
-    ),
-    Explanation(
-        "upstream-sum",
-        "the upstream gradient's sum stands in the place of its entries",
-        _filled(np.sum),
-        quantities=GRADIENT,
-    ),
-    Explanation(
-        "upstream-absolute",
-        "the upstream gradient loses its sign",
-        lambda question: question.with_upstream(np.abs(question.dy)),
-        quantities=GRADIENT,
-    ),
-    Explanation(
-        "passes-upstream",
-        "the upstream gradient is handed on unchanged",
-        computes=lambda question: question.dy,
-        quantities="grad_input",
-    ),
+    mistake("upstream-ignored", GRADIENT, upstream(np.ones_like)),
+    mistake("upstream-squared", GRADIENT, upstream(np.square)),
+    mistake("upstream-mean", GRADIENT, upstream(lambda dy: np.full_like(dy, dy.mean()))),
+    mistake("upstream-sum", GRADIENT, upstream(lambda dy: np.full_like(dy, dy.sum()))),
+    mistake("upstream-absolute", GRADIENT, upstream(np.abs)),
+    mistake("passes-upstream", "grad_input", formula=lambda probe: probe.dy),
 )
 
-
-def _with_bias(factor: float) -> Callable[[Question], Question]:
-    def asks(question: Question) -> Question:
-        bias = question.arrays["bias"]
-        return question if bias is None else question.with_arrays(bias=bias * factor)
-
-    return asks
-
+ZERO = mistake("zero", result=result_only(np.zeros_like))
 
 BIAS = (
-    Explanation(
-        "bias-missing",
-        "the bias is not added",
-        lambda question: question.with_arrays(bias=None),
-        quantities="output",
-    ),
-    Explanation("bias-doubled", "the bias is added twice", _with_bias(2), quantities="output"),
-    Explanation("bias-negated", "the bias is subtracted", _with_bias(-1), quantities="output"),
+    mistake("bias-missing", "output", argument("bias", lambda _: None)),
+    mistake("bias-doubled", "output", argument("bias", lambda b: 2 * b)),
+    mistake("bias-negated", "output", argument("bias", lambda b: -b)),
 )
 
-ZERO = Explanation("zero", "it is 0 everywhere", makes=lambda answer, _: np.zeros_like(answer))
+_LOST = (("row", -2, 3), ("column", -1, 3), ("sample", 0, 2), ("channel", 1, 2))
 
 GENERAL = (
     *FACTORS,
     *UPSTREAM,
     ZERO,
-    *_other_gradients(),
-    Explanation("result-flipped", "it comes out flipped along both image axes", makes=_flipped(-2, -1)),
-    Explanation("spatial-axes-swapped", "its last two axes are swapped", makes=_swapped(-2, -1)),
-    Explanation("channels-transposed", "its first two axes are swapped", makes=_swapped(0, 1)),
-    *_losses(),
+    *BIAS,
+    mistake("result-flipped", result=result_only(lambda a: np.flip(a, (-2, -1)))),
+    mistake("spatial-axes-swapped", result=result_only(lambda a: a.swapaxes(-2, -1))),
+    mistake("channels-transposed", result=result_only(lambda a: a.swapaxes(0, 1))),
+    *(_everywhere(f"first-{part}-lost", lost(axis, 0, least)) for part, axis, least in _LOST),
+    *(_everywhere(f"last-{part}-lost", lost(axis, -1, least)) for part, axis, least in _LOST),
+    _everywhere("first-sample-only", kept(slice(0, 1))),
+    _everywhere("last-sample-only", kept(slice(-1, None))),
+    _everywhere("first-plane-only", kept(0, 0)),
     *_shifts(),
-    *_copies(),
+    mistake("first-sample-for-all", result=result_only(_repeated(0, 0))),
+    mistake("last-sample-for-all", result=result_only(_repeated(0, -1))),
+    mistake("first-channel-for-all", result=result_only(_repeated(1, 0))),
 )
+
+
+def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
+    """Mistakes in the arrays after the input, by their names."""
+    yield from _other_gradients(arrays)
+    for name in arrays[1:]:
+        if name != "bias":  # see BIAS
+            yield mistake("argument-missing", "", argument(name, lambda _: None), array=name)
+            yield mistake("argument-negated", "", argument(name, np.negative), array=name)
+            yield mistake("argument-doubled", "", argument(name, lambda a: 2 * a), array=name)
+        yield mistake(
+            "argument-transposed", "", argument(name, _transposed), _gradient_of(name, _transposed), array=name
+        )
+
+
+def _transposed(array: Array) -> Array:
+    return array.swapaxes(-1, -2)
+
+
+def _gradient_of(name: str, edit: Callable[[Array], Array]) -> EditResult:
+    return lambda result, probe: edit(result) if probe.quantity == f"grad_{name}" else result
+
+
+def of_options(options: dict[str, Any]) -> Iterator[Explanation]:
+    """Mistakes in the options, by their names and kinds: a neutral value, swapped, off by one."""
+    for name, value in options.items():
+        if not isinstance(value, int | tuple):
+            continue
+        for neutral in (False, True) if isinstance(value, bool) else (0, 1):
+            yield _option(name, "option-ignored", _always(neutral), value=neutral)
+        if not isinstance(value, bool):
+            yield _option(name, "option-swapped", lambda v: v[::-1] if isinstance(v, tuple) else v)
+            yield _option(name, "option-off-by-one", _moved(1), value="+1")
+            yield _option(name, "option-off-by-one", _moved(-1), value="-1")
+
+
+def _option(name: str, which: str, edit: Callable[[Any], Any], **values: Any) -> Explanation:
+    def inputs(probe: Probe) -> Probe:
+        return probe.with_options(**{name: edit(probe.options[name])}) if name in probe.options else probe
+
+    return mistake(which, "", inputs, option=name, **values)
+
+
+def _always(value: Any) -> Callable[[Any], Any]:
+    return lambda _: value
+
+
+def _moved(by: int) -> Callable[[Any], Any]:
+    return lambda value: tuple(v + by for v in value) if isinstance(value, tuple) else value + by

@@ -11,55 +11,56 @@ import numpy as np
 
 from numpy_cnn.common.spec.architecture import Activation, Architecture, preset
 from parity.cases.torch_op import Array, oracle
-from parity.naming.explanation import Explanation, Question
+from parity.naming.explanation import Explanation
 from parity.naming.general import ZERO
+from parity.naming.probe import Probe
 from parity.rows.layers import Layer, layers_of
 
 QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # of a layer
 Tried = dict[str, tuple[Explanation, ...]]  # {row: its explanations}
 
 
-def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Question], Array]:
+def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Probe], Array]:
     """The network's answer with mistakes in one layer, by its quantities."""
 
-    def computes(question: Question) -> Array:
-        layers = layers_of(Architecture.from_json(question.options["architecture"]))
+    def formula(probe: Probe) -> Array:
+        layers = layers_of(Architecture.from_json(probe.options["architecture"]))
         if all(layer.name != place for layer in layers):
-            return question.answer()
-        known = {**question.arrays, "target": question.options["target"]}
+            return probe.reference()
+        known = {**probe.arrays, "target": probe.options["target"]}
 
-        def result(layer: Layer, asked: Question) -> Array:
-            wrong = wrongs.get(asked.quantity) if layer.name == place else None
-            return asked.answer() if wrong is None else wrong.result(asked)
+        def result(layer: Layer, call: Probe) -> Array:
+            wrong = wrongs.get(call.quantity) if layer.name == place else None
+            return call.reference() if wrong is None else wrong.result(call)
 
-        values, x = [], question.first
+        values, x = [], probe.first
         for layer in layers:
             arrays = {"input": x, **{argument: known.get(name) for argument, name in layer.parameters.items()}}
             # The output's shape is needed by formulas of windows before there is a cotangent.
-            asked = Question(oracle(layer.row.like), arrays, layer.options, np.zeros(()), "output")
-            asked = asked.with_upstream(np.zeros_like(asked.forward[0]))
-            values.append(asked)
-            x = result(layer, asked)
-        if question.about_output:
+            call = Probe(oracle(layer.row.like), arrays, layer.options, np.zeros(()), "output")
+            call = call.with_upstream(np.zeros_like(call.forward[0]))
+            values.append(call)
+            x = result(layer, call)
+        if probe.is_output:
             return x
-        dy: Array = question.dy
-        for layer, asked in zip(reversed(layers), reversed(values), strict=True):
-            asked = asked.with_upstream(dy)
+        dy: Array = probe.dy
+        for layer, call in zip(reversed(layers), reversed(values), strict=True):
+            call = call.with_upstream(dy)
             for argument, name in layer.parameters.items():
-                if question.quantity == f"grad_{name}":
-                    return result(layer, asked.about(f"grad_{argument}"))
-            dy = result(layer, asked.about("grad_input"))
+                if probe.quantity == f"grad_{name}":
+                    return result(layer, call.of_quantity(f"grad_{argument}"))
+            dy = result(layer, call.of_quantity("grad_input"))
         return dy
 
-    return computes
+    return formula
 
 
-def _of_batch(which: slice) -> Callable[[Question], Question]:
-    def asks(question: Question) -> Question:
-        kept = question.with_arrays(input=question.first[which])
-        return kept.with_options(target=question.options["target"][which])
+def _of_batch(which: slice) -> Callable[[Probe], Probe]:
+    def edit_inputs(probe: Probe) -> Probe:
+        kept = probe.with_arrays(input=probe.first[which])
+        return kept.with_options(target=probe.options["target"][which])
 
-    return asks
+    return edit_inputs
 
 
 def _places() -> list[tuple[str, str]]:
@@ -92,7 +93,7 @@ def _in_gradients(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explan
         for part in QUANTITIES[1:]:
             if wrong.explains(part):
                 sentence = f"in {place}, in its {part}: {wrong.sentence}"
-                yield Explanation(wrong.name, sentence, computes=_with(place, {part: wrong}), quantities="grad_")
+                yield Explanation(wrong.name, sentence, formula=_with(place, {part: wrong}), quantities="grad_")
 
 
 def _in_output(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanation]:
@@ -103,6 +104,6 @@ def _in_output(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanati
         others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # one mistake, told once or twice
         for other in others:
             both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
-            yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", computes=_with(place, both))
+            yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", formula=_with(place, both))
         sentence = f"in {place}, in its output: {wrong.sentence}"
-        yield Explanation(wrong.name, sentence, computes=_with(place, {"output": wrong}))
+        yield Explanation(wrong.name, sentence, formula=_with(place, {"output": wrong}))

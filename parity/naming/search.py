@@ -1,136 +1,145 @@
-"""Find the explanation that reproduces what an implementation returns, on every case of many.
+"""Find the explanation that reproduces an implementation's results on every case of many.
 
-Nothing is guessed. The implementation and the oracle run on random cases; an explanation fits if, on every case,
-it gives what the implementation gives, those included on which the implementation is right. If none does, one that
-reproduces every failing case is told as such; then pairs are tried. Where none fits, nothing is claimed.
+Nothing is guessed. An explanation fits if it returns what the implementation returns on every case, also where
+that is right, and if it differs from the oracle on every failing case: an edit that changes nothing there explains
+nothing. If none fits, one that reproduces every failing case is reported as such; then pairs are tried. Where none
+fits, no name is given.
 """
 
-import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from parity.cases.case import Lane
-from parity.cases.restrict import Supports
-from parity.cases.torch_op import Array, Op, own_kernels
+from parity.cases.torch_op import Array, own_kernels
 from parity.lanes.facts import Explained
 from parity.naming.catalogue import explanations_of
-from parity.naming.explanation import Explanation, NoAnswer, Question
-from parity.naming.observed import Seen, agree, observed
+from parity.naming.explanation import Explanation
+from parity.naming.fitted import fitted
+from parity.naming.observation import Entry, Evidence, Observation, agree
 from parity.naming.precision import lost
-from parity.rows.row import Row
+from parity.naming.probe import NotApplicable, Probe
 
-LEAST_TELLING = 3  # failing cases that an explanation has to reproduce
-PAIRED = 250  # explanations of which pairs are made: those of a whole network are too many
-SECONDS = 4.0  # for all explanations of a quantity, pairs included
+LEAST_FAILING = 3  # cases that an explanation has to reproduce
+PAIRED = 300  # explanations of which pairs are made: a whole network has too many
+MOST_PAIRS = 4000
+
+Result: TypeAlias = Callable[[Explanation, Probe], Array | None]
 
 
-class _Fit(NamedTuple):
-    """An explanation that fits, and on how much."""
+class Fit(NamedTuple):
+    """An explanation that fits, and the number of cases it was held against."""
 
     explanation: Explanation
-    failing: int
-    passing: int
-    exactly: bool
-    always: bool = True
+    failing: int  # cases on which torch differs
+    passing: int  # cases on which it does not
+    exactly: bool  # to the bit, wherever the numbers are integers
+    always: bool = True  # False: it reproduces the failing cases only; the others are right
 
     @property
     def explained(self) -> Explained:
+        """The facts that a report needs."""
         e = self.explanation
         return Explained(
             e.name, e.sentence, e.convention and self.always, self.failing, self.passing, self.exactly, self.always
         )
 
 
-def explain(row: Row, op: Op, lane: Lane, quantity: str, supports: Supports | None = None) -> Explained | None:
+def explain(observation: Observation, quantity: str) -> Explained | None:
     """The explanation of a quantity that differs, or None.
 
     Args:
-        row: what is compared.
-        op: the implementation, as an op.
-        lane: the lane that found it.
+        observation: the implementation's results in the lane that found the difference.
         quantity: output, grad_input, …
-        supports: what cases the implementation takes.
     """
-    if lane == "structure":
-        lane = "exact" if "exact" in row.lanes else "bound"
     with own_kernels():
-        # Real numbers in float64: rounding is far from every mistake there. What needs float32 shows in float32.
-        watched = observed(row, op, lane, supports, in_double=lane == "bound")
-        seen = watched.quantity(quantity)
-        if len(seen.failing) < LEAST_TELLING and lane == "bound":
-            watched = observed(row, op, lane, supports)
-            seen = watched.quantity(quantity)
-        if len(seen.failing) < LEAST_TELLING:
+        evidence = observation.evidence(quantity, LEAST_FAILING)
+        if evidence is None:
             return None
-        until = time.process_time() + SECONDS
-        possible = [e for e in (*watched.fitting, *explanations_of(row)) if e.explains(quantity)]
-        telling = [*_reproducing_first(possible, seen, until)]
-        found = (
-            _first_fitting(telling, seen)
-            or _precision(seen)
-            or _first_fitting(telling, seen, always=False)
-            or _first_fitting(_pairs(possible[:PAIRED], seen, until), seen)
-        )
-        if found is not None and found.explanation not in watched.fitting:
-            watched.fitting.append(found.explanation)
-        return None if found is None else found.explained
+        probe = evidence.failing[0].probe
+        candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
+        found = search(evidence, [e for e in candidates if e.explains(quantity)])
+    if found is not None and found.explanation not in observation.explained:
+        observation.explained.insert(0, found.explanation)  # what explains one quantity often explains the next
+    return None if found is None else found.explained
 
 
-def _precision(seen: Seen) -> _Fit | None:
-    found = lost([(ours, theirs) for _, ours, theirs in seen.failing])
-    return None if found is None else _Fit(found, len(seen.failing), 0, exactly=True)
+def result_of(explanation: Explanation, probe: Probe) -> Array | None:
+    """What the explanation returns for a call, or None."""
+    try:
+        with np.errstate(all="ignore"):
+            return explanation.result(probe)
+    except NotApplicable:
+        return None
 
 
-def _reproducing_first(possible: Iterable[Explanation], seen: Seen, until: float) -> Iterator[Explanation]:
-    """Those that reproduce the first failing case, as long as the time lasts."""
-    question, ours, _ = seen.failing[0]
-    for explanation in possible:
-        if time.process_time() > until:
-            return
-        result = _result(explanation, question)
-        if result is not None and agree(ours, result, question):
-            yield explanation
+def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of) -> Fit | None:
+    """The first candidate, measured scale or precision, or pair of candidates that fits the evidence."""
+    possible = [*_reproducing_first(candidates, evidence, result)]
+    return (
+        _first_fitting(possible, evidence, result)
+        or _precision(evidence)
+        or _first_fitting(fitted(evidence), evidence, result)
+        or _first_fitting(possible, evidence, result, always=False)
+        or _first_fitting(_pairs(candidates[:PAIRED], evidence, result), evidence, result)
+    )
 
 
-def _first_fitting(possible: Iterable[Explanation], seen: Seen, always: bool = True) -> _Fit | None:
-    for explanation in possible:
-        fit = _fit(explanation, seen, always)
+def _precision(evidence: Evidence) -> Fit | None:
+    found = lost([(entry.ours, entry.theirs) for entry in evidence.failing])
+    return None if found is None else Fit(found, len(evidence.failing), 0, exactly=True)
+
+
+def _reproducing_first(
+    candidates: Iterable[Explanation], evidence: Evidence, result: Result
+) -> Iterator[Explanation]:
+    """Those that reproduce the first failing case, which is the largest and refutes most."""
+    first = evidence.failing[0]
+    return (explanation for explanation in candidates if _reproduces(explanation, first, result) is not None)
+
+
+def _reproduces(explanation: Explanation, entry: Entry, result: Result) -> Array | None:
+    found = result(explanation, entry.probe)
+    return None if found is None or not agree(entry.ours, found, entry.probe) else found
+
+
+def _first_fitting(
+    candidates: Iterable[Explanation], evidence: Evidence, result: Result, always: bool = True
+) -> Fit | None:
+    for explanation in candidates:
+        fit = _fit(explanation, evidence, result, always)
         if fit is not None:
             return fit
     return None
 
 
-def _fit(explanation: Explanation, seen: Seen, always: bool) -> _Fit | None:
-    """Whether it reproduces every case, or every failing one; a case without an answer is not explained."""
-    exactly = True
-    for question, ours, _ in (*seen.failing, *(seen.passing if always else ())):
-        result = _result(explanation, question)
-        if result is None or not agree(ours, result, question):
+def _fit(explanation: Explanation, evidence: Evidence, result: Result, always: bool) -> Fit | None:
+    """How it fits every case, or every failing one; a case for which it has no result refutes it."""
+    exactly = any(entry.integer for entry in evidence.failing)
+    for entry in (*evidence.failing, *(evidence.passing if always else ())):
+        found = _reproduces(explanation, entry, result)
+        if found is None:
             return None
-        exactly &= bool(np.array_equal(ours, result, equal_nan=True))
-    return _Fit(explanation, len(seen.failing), len(seen.passing), exactly, always)
-
-
-def _result(explanation: Explanation, question: Question) -> Array | None:
-    try:
-        with np.errstate(all="ignore"):
-            return explanation.result(question)
-    except NoAnswer:
+        exactly &= not entry.integer or bool(np.array_equal(entry.ours, found, equal_nan=True))
+    if any(_unchanged(explanation, entry, result) for entry in evidence.failing):
         return None
+    return Fit(explanation, len(evidence.failing), len(evidence.passing), exactly, always)
 
 
-def _pairs(possible: list[Explanation], seen: Seen, until: float) -> Iterator[Explanation]:
+def _unchanged(explanation: Explanation, entry: Entry, result: Result) -> bool:
+    found = result(explanation, entry.probe)
+    return found is not None and found.shape == entry.theirs.shape and agree(found, entry.theirs, entry.probe)
+
+
+def _pairs(candidates: Sequence[Explanation], evidence: Evidence, result: Result) -> Iterator[Explanation]:
     """Two at once that reproduce the first failing case, of those that change anything in it."""
-    question, _, theirs = seen.failing[0]
-    telling = []
-    for explanation in possible:
-        if time.process_time() > until:
-            return
-        result = _result(explanation, question)
-        if result is not None and not agree(result, theirs, question):
-            telling.append(explanation)
-    for first in telling:
-        both = (first.with_another(second) for second in telling if second.name != first.name)
-        yield from _reproducing_first((pair for pair in both if pair is not None), seen, until)
+    first = evidence.failing[0]
+    changing = []
+    for explanation in candidates:
+        found = result(explanation, first.probe)
+        if found is not None and not agree(found, first.theirs, first.probe):
+            changing.append(explanation)
+    pairs = (a.with_another(b) for a in changing for b in changing if a.name != b.name)
+    made = islice((pair for pair in pairs if pair is not None), MOST_PAIRS)
+    return (pair for pair in made if _reproduces(pair, first, result_of) is not None)

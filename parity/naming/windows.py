@@ -1,6 +1,6 @@
-"""Sliding windows as their definition has them: pixels under taps, on images with room around them."""
+"""Sliding windows by their definition: pixels under taps, on images with a margin for every tap."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -8,14 +8,29 @@ from typing import Any
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import Question
+from parity.naming.explanation import Formula
+from parity.naming.probe import Probe
 
 Pair = tuple[int, int]
+Alter = Callable[["Geometry"], "Geometry"]
+
+# (name, field of the geometry, edit of the pair): an option ignored, swapped, or one axis' number for both.
+OPTION_EDITS: tuple[tuple[str, str, Callable[[Pair], Pair]], ...] = tuple(
+    (f"{option}-{kind}", option, edit)
+    for option, neutral in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", None))
+    for kind, edit in (
+        ("ignored", lambda _, neutral=neutral: (neutral, neutral)),
+        ("swapped", lambda v: (v[1], v[0])),
+        ("height-only", lambda v: (v[0], v[0])),
+        ("width-only", lambda v: (v[1], v[1])),
+    )
+    if not (kind == "ignored" and neutral is None)
+)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the taps lie: tap i of window p is over the pixel p·stride − padding + i·dilation."""
+    """Where the taps are: tap i of window p is over the pixel p·stride − padding + i·dilation."""
 
     kernel: Pair
     stride: Pair
@@ -24,15 +39,15 @@ class Geometry:
     behind: Pair  # padding below and to the right
 
     @classmethod
-    def of(cls, question: Question) -> "Geometry":
+    def of(cls, probe: Probe) -> "Geometry":
         """The case's own, of a convolution or of a pooling."""
-        options = question.options
+        options = probe.options
         sized = options.get("kernel_size")
-        rows, columns = question.array("weight").shape[2:] if sized is None else pair(sized)
+        rows, columns = probe.array("weight").shape[2:] if sized is None else pair(sized)
         kernel = (rows, columns)
         stride = kernel if options["stride"] is None else pair(options["stride"])
         dilation, padding = pair(options["dilation"]), options["padding"]
-        if padding == "same":  # an odd zero stands behind
+        if padding == "same":  # an odd zero is behind
             total = dilation[0] * (rows - 1), dilation[1] * (columns - 1)
             before = total[0] // 2, total[1] // 2
             return cls(kernel, stride, before, dilation, (total[0] - before[0], total[1] - before[1]))
@@ -41,13 +56,17 @@ class Geometry:
 
     @property
     def frame(self) -> tuple[Pair, ...]:
-        """What `np.pad` takes to do the padding beforehand."""
+        """The argument of `np.pad` that pads beforehand."""
         (top, left), (bottom, right) = self.padding, self.behind
         return (0, 0), (0, 0), (top, bottom), (left, right)
 
     def pixels(self, axis: int, tap: int, windows: int) -> Array:
-        """The pixel under the tap, for each window along an axis; it may lie outside of the image."""
+        """The pixel under the tap, for each window along an axis; it may be outside the image."""
         return np.arange(windows) * self.stride[axis] - self.padding[axis] + tap * self.dilation[axis]
+
+    def end(self, axis: int, windows: int) -> int:
+        """One past the last pixel that a window meets."""
+        return int(self.pixels(axis, self.kernel[axis] - 1, windows)[-1]) + 1
 
     def taps(self) -> Iterator[Pair]:
         """(i, j), row by row."""
@@ -55,7 +74,7 @@ class Geometry:
 
 
 class Canvas:
-    """Images (N, C, H, W) with room around them for every tap."""
+    """Images (N, C, H, W) with a margin for every tap."""
 
     def __init__(
         self, shape: tuple[int, ...], geometry: Geometry, windows: tuple[int, ...], fill: float = 0.0
@@ -73,7 +92,7 @@ class Canvas:
         self.image = self.array[:, :, m : m + shape[2], m : m + shape[3]]
 
     def place(self, i: int, j: int) -> Any:
-        """Where tap (i, j) lies, for all windows."""
+        """The pixels of tap (i, j), for all windows."""
         rows, columns = (
             self.geometry.pixels(axis, tap, count) + self.margin
             for axis, (tap, count) in enumerate(zip((i, j), self.windows, strict=True))
@@ -81,7 +100,7 @@ class Canvas:
         return (slice(None), slice(None), rows[:, None], columns)
 
     def window(self, p: int, q: int) -> Any:
-        """Where window (p, q) lies, all its taps."""
+        """The pixels of window (p, q), for all its taps."""
         g = self.geometry
         rows, columns = (
             place * g.stride[axis] - g.padding[axis] + np.arange(g.kernel[axis]) * g.dilation[axis] + self.margin
@@ -90,14 +109,33 @@ class Canvas:
         return (slice(None), slice(None), rows[:, None], columns)
 
 
-def covered(answer: Array, question: Question) -> Array:
-    """The images' gradient without the rows and columns behind the last window."""
-    g = Geometry.of(question)
+def altered(alter: Alter, formula: Callable[[Probe, Geometry], Array]) -> Formula:
+    """A formula on an altered geometry; the oracle's own result where the edit changes nothing."""
+
+    def result(probe: Probe) -> Array:
+        geometry = Geometry.of(probe)
+        instead = alter(geometry)
+        return probe.reference() if instead == geometry else formula(probe, instead)
+
+    return result
+
+
+def covered(result: Array, probe: Probe, padded: bool = False) -> Array:
+    """The images' gradient without the rows and columns after the last window, of the padded image if `padded`."""
+    g = Geometry.of(probe)
     ends = [
-        min(size, int(g.pixels(axis, g.kernel[axis] - 1, n)[-1]) + 1)
-        for axis, (size, n) in enumerate(zip(answer.shape[2:], question.dy.shape[2:], strict=True))
+        min(size, g.end(axis, n) - (g.behind[axis] if padded else 0))
+        for axis, (size, n) in enumerate(zip(result.shape[2:], probe.dy.shape[2:], strict=True))
     ]
-    return answer[:, :, : ends[0], : ends[1]]
+    return result[:, :, : max(0, ends[0]), : max(0, ends[1])]
+
+
+def cropped_at_minus_zero(result: Array, probe: Probe) -> Array:
+    """[p:-p] of the padded gradient: nothing is left of an axis without padding."""
+    rows, columns = (
+        size if p else 0 for size, p in zip(result.shape[2:], Geometry.of(probe).padding, strict=True)
+    )
+    return result[:, :, :rows, :columns]
 
 
 def pair(value: int | Pair) -> Pair:

@@ -12,7 +12,7 @@ from parity.lanes import exact
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import expect
-from parity.naming import explain
+from parity.naming import Observation, explain
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
@@ -21,19 +21,19 @@ DRAWS = 6
 
 def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> Mismatch:
     """The mismatch with what is known of the kind of each difference."""
-    return Mismatch(found.lane, found.case, [_classified(row, op, found, d, supports) for d in found.differences])
+    observation = Observation(row, op, found.lane, supports)
+    return Mismatch(found.lane, found.case, [_classified(observation, op, found, d) for d in found.differences])
 
 
-def _classified(
-    row: Row, op: Op, found: Mismatch, difference: Difference, supports: Supports | None
-) -> Difference:
-    if difference.aspect not in ("values", "special", "form", "raised") or difference.wrong_side == "oracle":
+def _classified(observation: Observation, op: Op, found: Mismatch, difference: Difference) -> Difference:
+    # An exception is never explained: an explanation reproduces results.
+    if difference.aspect not in ("values", "special", "form") or difference.wrong_side == "oracle":
         return difference
     # Real numbers do not tie, so a failure of the bound lane cannot come from a choice at ties.
     integers = difference.aspect == "values" and found.lane in ("exact", "structure")
-    if integers and only_ties(row, op, found.case, difference.quantity):
+    if integers and only_ties(observation.row, op, found.case, difference.quantity):
         difference = replace(difference, only="ties")
-    explained = explain(row, op, found.lane, difference.quantity, supports)
+    explained = explain(observation, difference.quantity)
     return difference if explained is None else replace(difference, explained=explained)
 
 

@@ -1,0 +1,65 @@
+"""Mistakes with a number in them that only the results themselves reveal: a constant factor, a learning rate."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+
+from parity.cases.torch_op import Array
+from parity.naming.explanation import Explanation, mistake, scaled
+from parity.naming.observation import Entry, Evidence
+from parity.naming.probe import NotApplicable, Probe
+
+Direction: TypeAlias = Callable[[Probe], Array]
+DIGITS = 6  # printed of a measured number
+
+
+def fitted(evidence: Evidence) -> Iterator[Explanation]:
+    """Explanations whose number is measured on the first failing case; the others confirm or refute it."""
+    first = evidence.failing[0]
+    for more in _measured(first, lambda probe: probe.reference()):
+        yield mistake("constant-factor", result=scaled(_always(1 + more)), factor=_printed(1 + more))
+    for more in _measured(first, _through_weight_gradient):
+        yield mistake("updated-weights", "grad_input", formula=_after_update(-more), rate=_printed(-more))
+
+
+def _printed(number: float) -> str:
+    return f"{number:.{DIGITS}g}"
+
+
+def _always(value: float) -> Callable[[Probe], float]:
+    return lambda _: value
+
+
+def _measured(entry: Entry, direction: Direction) -> Iterator[float]:
+    """s where ours = theirs + s·direction, by least squares: rounded as somebody would write it, and as it is."""
+    if entry.ours.shape != entry.theirs.shape or not np.isfinite(entry.ours).all():
+        return
+    try:
+        along = direction(entry.probe).astype(np.float64)
+    except (NotApplicable, ValueError):
+        return
+    if along.shape == entry.theirs.shape and np.isfinite(along).all() and along.any():
+        share = float(np.vdot(entry.ours.astype(np.float64) - entry.theirs, along) / np.vdot(along, along))
+        yield float(_printed(1 + share)) - 1
+        yield float(_printed(share))
+        yield share
+
+
+def _with_weight(probe: Probe, weight: Array) -> Array:
+    return probe.with_arrays(weight=np.ascontiguousarray(weight)).reference()
+
+
+def _through_weight_gradient(probe: Probe) -> Array:
+    """dx with dw in the place of w: what a step on the weights adds to dx, which is linear in them."""
+    if probe.quantity != "grad_input":
+        raise NotApplicable("only dx is computed from the weights")
+    return _with_weight(probe, probe.of_quantity("grad_weight").reference())
+
+
+def _after_update(rate: float) -> Callable[[Probe], Array]:
+    def formula(probe: Probe) -> Array:
+        step = probe.of_quantity("grad_weight").reference()
+        return _with_weight(probe, probe.array("weight") - step.dtype.type(rate) * step)
+
+    return formula

@@ -1,0 +1,208 @@
+"""What an implementation returns on random cases, beside the oracle's results.
+
+An observation is made once per implementation and lane, and passed on: all quantities read the same runs. Counts
+limit how much is run, never time, so that the same implementation gets the same name on every machine.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from parity.cases.case import Case, Lane
+from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
+from parity.cases.restrict import Supports, fits, narrow, narrowed
+from parity.cases.sample import sample
+from parity.cases.torch_op import Array, Op
+from parity.lanes.comparison import Quantities
+from parity.lanes.reference import Expected, expect
+from parity.naming.explanation import Explanation
+from parity.naming.probe import Probe
+from parity.rows.row import Row
+from parity.subjects import Declined, ImplementationError
+
+FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is held against
+POOL = 36  # failing cases among which those are chosen
+MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # run for one quantity, and the numbers in their arrays
+LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
+ROUNDINGS = 64  # of the largest entry: sums may be taken in another order
+
+
+class Entry(NamedTuple):
+    """One quantity of one case."""
+
+    probe: Probe
+    ours: Array
+    theirs: Array
+    integer: bool  # whether every sum is exact, so that a right explanation reproduces it to the bit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One quantity of many cases: those on which it is wrong, the largest first, and the others."""
+
+    failing: list[Entry]
+    passing: list[Entry]
+
+
+class _Runs:
+    """Cases of some lanes, which take turns, run when they are first needed; real numbers in one precision."""
+
+    def __init__(
+        self, row: Row, op: Op, lanes: Sequence[Lane], supports: Supports | None, in_double: bool
+    ) -> None:
+        self.row, self.op, self.in_double = row, op, in_double
+        self.done: list[tuple[Lane, Expected, Quantities]] = []
+        self.numbers = self.drawn = 0
+        self.cases = _in_turns(
+            [(lane, _cases(narrow(row.strategy(lane=lane), supports), supports)) for lane in lanes]
+        )
+
+    def __iter__(self) -> Iterator[tuple[Lane, Expected, Quantities]]:
+        yield from [*self.done]
+        for lane, case in self.cases:
+            if self.drawn >= MOST_CASES or self.numbers >= MOST_NUMBERS:
+                return
+            self.drawn += 1
+            try:
+                case = replace(case, dtype="float64") if self.in_double and lane == "bound" else case
+                expected = expect(self.row, case, lane)
+                ours = _returned(self.op, expected)
+            except (ImplementationError, Declined, RuntimeError, ValueError, IndexError):
+                continue  # the implementation returns nothing, or torch rejects the case
+            self.numbers += sum(a.size for a in expected.inputs.arrays if a is not None) + expected.dy.size
+            self.done.append((lane, expected, ours))
+            yield self.done[-1]
+
+    def evidence(self, quantity: str) -> Evidence:
+        failing: list[Entry] = []
+        passing: list[Entry] = []
+        for lane, expected, ours in self:
+            if len(failing) >= POOL:
+                break
+            if quantity in ours and quantity in expected.theirs:
+                got, theirs = np.asarray(ours[quantity]), expected.theirs[quantity]
+                entry = Entry(Probe.of(expected, quantity), got, theirs, lane != "bound")
+                (passing if agree(entry.ours, entry.theirs, entry.probe) else failing).append(entry)
+        failing = sorted(chosen(failing, FAILING), key=lambda entry: -entry.ours.size)
+        return Evidence(failing, chosen(passing, PASSING))
+
+
+class Observation:
+    """An implementation's results in one lane, and the explanations already found for some of its quantities.
+
+    Args:
+        row: what is compared.
+        op: the implementation, as an op.
+        lane: the lane that found a difference; for the structure lane, the row's own lane of numbers.
+        supports: the cases that the implementation accepts.
+    """
+
+    def __init__(self, row: Row, op: Op, lane: Lane, supports: Supports | None = None) -> None:
+        self.row = row
+        self.lane: Lane = lane if lane != "structure" else "exact" if "exact" in row.lanes else "bound"
+        self.explained: list[Explanation] = []
+        # Real numbers beside integers, on which a limit of 1 looks like a sign; in float64, where rounding is far
+        # below every mistake. What needs float32 shows in float32.
+        lanes: list[Lane] = [self.lane]
+        lanes += ["bound"] if self.lane == "exact" and "bound" in row.lanes else []
+        doubles = [True, False] if self.lane == "bound" else [True]
+        self._runs = [_Runs(row, op, lanes, supports, in_double) for in_double in doubles]
+
+    def evidence(self, quantity: str, least: int) -> Evidence | None:
+        """At least `least` failing cases of a quantity, with others on which it is right; None for fewer."""
+        for runs in self._runs:
+            evidence = runs.evidence(quantity)
+            if len(evidence.failing) >= least:
+                return evidence
+        return None
+
+
+def agree(a: Array, b: Array, probe: Probe) -> bool:
+    """Whether two results are equal up to a few roundings of the largest entry.
+
+    In double precision the largest number they are computed from counts as well: a difference of large numbers
+    may round to any tiny one.
+    """
+    if a.shape != b.shape:
+        return False
+    kind = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
+    scale = _largest(b)
+    if kind == np.float64:
+        scale = max(scale, _largest(probe.first if probe.is_output else probe.dy))
+    with np.errstate(all="ignore"):
+        near = np.abs(a.astype(np.float64) - b) <= ROUNDINGS * float(np.finfo(kind).eps) * scale
+        return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _largest(array: Array) -> float:
+    finite = np.abs(array[np.isfinite(array)])
+    return float(finite.max(initial=0.0))
+
+
+def chosen(entries: list[Entry], count: int) -> list[Entry]:
+    """Mostly cases with few sizes and options of 1, which hide factors and swapped axes; a third as they come."""
+    first, others = entries[: count // 3], entries[count // 3 :]
+    return first + sorted(others, key=lambda entry: _ones(entry.probe))[: count - len(first)]
+
+
+def _ones(probe: Probe) -> int:
+    sizes = [size for array in probe.arrays.values() if array is not None for size in array.shape]
+    return sizes.count(1) + sum(value in (1, (1, 1)) for value in probe.options.values() if _counts(value))
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, int | tuple) and not isinstance(value, bool)
+
+
+def _returned(op: Op, expected: Expected) -> Quantities:
+    inputs, dy = expected.inputs.private(), expected.dy.copy()
+    y, pullback = op(*inputs.arrays, **inputs.options)
+    found: Quantities = {"output": y}
+    if pullback is not None and np.shape(y) == dy.shape:
+        try:
+            gradients = pullback(dy)
+        except ImplementationError:
+            return found
+        found |= {f"grad_{n}": g for n, g in zip(inputs.names, gradients, strict=True) if g is not None}
+    return found
+
+
+def _cases(strategy: st.SearchStrategy[Case], supports: Supports | None) -> Iterator[Case]:
+    if not draws_plainly(strategy):  # the user's own
+        yield from sample(strategy, FAILING + PASSING)
+        return
+    yield from _with_larger_batches(_drawn(strategy), supports)
+
+
+def _drawn(strategy: st.SearchStrategy[Case]) -> Iterator[Case]:
+    generator = random.Random(0)
+    try:
+        while True:
+            yield draw_plainly(strategy, generator)[0]
+    except Nothing:
+        return
+
+
+def _in_turns(lanes: Sequence[tuple[Lane, Iterator[Case]]]) -> Iterator[tuple[Lane, Case]]:
+    """A case of each lane, again and again, until one has no more."""
+    while True:
+        for lane, cases in lanes:
+            case = next(cases, None)
+            if case is None:
+                return
+            yield lane, case
+
+
+def _with_larger_batches(cases: Iterable[Case], supports: Supports | None) -> Iterator[Case]:
+    """One case in five with a batch in which a factor N, and an order of samples, cannot hide."""
+    for count, case in enumerate(cases):
+        first = case.arrays[0]
+        if count % EVERY == EVERY - 1 and first.name == "input" and first.shape and first.shape[0] < LARGER_BATCH:
+            larger = narrowed(case, {"batch": LARGER_BATCH})
+            accepted = supports(larger) if callable(supports) else fits(larger, supports or {})
+            case = larger if accepted and fits(larger, {}) else case
+        yield case

@@ -1,0 +1,100 @@
+"""One call of the oracle: its arrays, options and cotangent, and the result that is asked of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from parity.cases.torch_op import Array, Op
+from parity.lanes.reference import Expected
+
+
+class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation has no result for this case
+    """An edited call has no result: shapes do not fit, or a formula belongs to another geometry."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A call of the oracle: arrays by torch's names, options, the cotangent, and one quantity of the result."""
+
+    like: Op
+    arrays: dict[str, Array | None]
+    options: dict[str, Any]
+    dy: Array
+    quantity: str  # output, grad_input, …
+
+    @classmethod
+    def of(cls, expected: Expected, quantity: str) -> "Probe":
+        """The unedited call of a case."""
+        inputs = expected.inputs
+        arrays = dict(zip(inputs.names, inputs.arrays, strict=True))
+        return cls(expected.like, arrays, inputs.options, expected.dy, quantity)
+
+    def array(self, name: str) -> Array:
+        """The array of this name.
+
+        Raises:
+            NotApplicable: the call has no such array, or it is None.
+        """
+        array = self.arrays.get(name)
+        if array is None:
+            raise NotApplicable(f"there is no {name}")
+        return array
+
+    @property
+    def first(self) -> Array:
+        """The input, whatever its name."""
+        return self.array(next(iter(self.arrays)))
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the quantity is the output, not a gradient."""
+        return self.quantity == "output"
+
+    def with_arrays(self, **arrays: Array | None) -> "Probe":
+        """The same call on other arrays."""
+        return replace(self, arrays=self.arrays | arrays)
+
+    def with_first(self, array: Array) -> "Probe":
+        """The same call on another input."""
+        return self.with_arrays(**{next(iter(self.arrays)): array})
+
+    def with_options(self, **options: Any) -> "Probe":
+        """The same call with other options."""
+        return replace(self, options=self.options | options)
+
+    def with_upstream(self, dy: Array) -> "Probe":
+        """The same call with another cotangent."""
+        return replace(self, dy=dy)
+
+    def of_quantity(self, quantity: str) -> "Probe":
+        """Another result of the same call."""
+        return replace(self, quantity=quantity)
+
+    @cached_property
+    def forward(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
+        """The oracle's output and pullback."""
+        try:
+            y, pullback = self.like(*self.arrays.values(), **self.options)
+        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+            raise NotApplicable(str(error)) from None
+        return y, pullback
+
+    def reference(self) -> Array:
+        """The oracle's result.
+
+        Raises:
+            NotApplicable: torch rejects the call, or the cotangent does not fit the output.
+        """
+        y, pullback = self.forward
+        if self.is_output:
+            return y
+        if y.shape != self.dy.shape:
+            raise NotApplicable("the cotangent does not fit the output")
+        gradients = dict(zip(self.arrays, pullback(np.array(self.dy, order="C")), strict=True))
+        gradient = gradients.get(self.quantity.removeprefix("grad_"))
+        if gradient is None:
+            raise NotApplicable("there is no such gradient")
+        return gradient

@@ -1,0 +1,123 @@
+"""Every explanation of the catalogue names its own mistake, when that is planted."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import TypeAlias
+
+import pytest
+
+from parity.cases.case import Lane
+from parity.cases.primitives import draw_plainly
+from parity.cases.torch_op import Array, own_kernels
+from parity.lanes.reference import expect
+from parity.naming.catalogue import OWN, explanations_of
+from parity.naming.explanation import Explanation
+from parity.naming.observation import FAILING, PASSING, Entry, Evidence, agree, chosen
+from parity.naming.probe import Probe
+from parity.naming.search import LEAST_FAILING, result_of, search
+from parity.naming.sentences import LANES, SENTENCES
+from parity.rows.registry import ROWS
+from parity.running.sandbox import sandboxed
+
+CASES = {"conv2d": 60, "max_pool2d": 60, "cross_entropy": 300}  # of each lane; of other rows 150
+LARGEST = 400  # numbers of an output
+
+# Other names of a mistake that are as true of it.
+SAME: dict[tuple[str, str], set[str]] = {
+    ("log_softmax", "log-clipped-both"): {"log-clipped"},  # 1 − ε is 1
+    ("cross_entropy", "log-clipped-both"): {"log-clipped"},
+    ("nll_loss", "gradient-of-sum"): {"mean-missing"},  # where nothing is reduced, neither changes anything
+    ("cross_entropy", "gradient-of-sum"): {"mean-missing"},
+    ("mse_loss", "gradient-of-sum"): {"mean-missing"},
+}
+
+Calls: TypeAlias = dict[tuple[str, Lane], list[tuple[Probe, Array]]]
+
+
+class Results:
+    """The results of explanations, each computed once."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[Explanation, int], Array | None] = {}
+
+    def __call__(self, explanation: Explanation, probe: Probe) -> Array | None:
+        key = explanation, id(probe)
+        if key not in self.found:
+            self.found[key] = result_of(explanation, probe)
+        return self.found[key]
+
+
+@cache
+def calls(name: str) -> Calls:
+    """Small cases of each lane: (quantity, lane) → calls with the oracle's results."""
+    row = ROWS[name]
+    found: defaultdict[tuple[str, Lane], list[tuple[Probe, Array]]] = defaultdict(list)
+    for lane in row.lanes:
+        if lane == "structure":
+            continue
+        generator, strategy, left = random.Random(0), row.strategy(lane=lane), CASES.get(name, 150)
+        while left:
+            case, _ = draw_plainly(strategy, generator)
+            case = replace(case, dtype="float64") if lane == "bound" else case
+            expected = expect(row, case, lane)
+            if expected.dy.size > LARGEST:
+                continue
+            left -= 1
+            for quantity, theirs in expected.theirs.items():
+                found[quantity, lane].append((Probe.of(expected, quantity), theirs))
+    return dict(found)
+
+
+def planted(explanation: Explanation, name: str, quantity: str, results: Results) -> Evidence | None:
+    """The results of an implementation with this mistake, in the first lanes in which it shows in enough cases."""
+    for lanes in (("exact", "bound"), ("bound",), ("special",)):
+        failing: list[Entry] = []
+        passing: list[Entry] = []
+        for lane in lanes:
+            for probe, theirs in calls(name).get((quantity, lane), []):
+                ours = results(explanation, probe)
+                if ours is not None:
+                    wrong = not agree(ours, theirs, probe)
+                    (failing if wrong else passing).append(Entry(probe, ours, theirs, lane != "bound"))
+        if len(failing) >= LEAST_FAILING:
+            failing = sorted(chosen(failing, FAILING), key=lambda entry: -entry.ours.size)
+            return Evidence(failing, chosen(passing, PASSING))
+    return None
+
+
+def misnamed(name: str, quantity: str, shown: set[Explanation]) -> Iterator[tuple[str, str, str | None]]:
+    """(quantity, explanation, the name it gets) for each that gets another name; `shown` collects all."""
+    probe = next(probe for (of, _), found in calls(name).items() if of == quantity for probe, _ in found)
+    candidates = [e for e in dict.fromkeys(explanations_of(name, probe)) if e.explains(quantity)]
+    results = Results()
+    for explanation in OWN[name]:
+        evidence = planted(explanation, name, quantity, results) if explanation.explains(quantity) else None
+        if evidence is not None:
+            shown.add(explanation)
+            found = search(evidence, candidates, results)
+            given = None if found is None else found.explanation.name
+            if given != explanation.name and given not in SAME.get((name, explanation.name), ()):
+                yield quantity, explanation.name, given
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name != "SimpleCNN"])
+def test_each_explanation_names_its_own_mistake(name: str) -> None:
+    """By its own name, or by a declared name of the same mistake."""
+    shown: set[Explanation] = set()
+    with sandboxed(), own_kernels():
+        quantities = dict.fromkeys(quantity for quantity, _ in calls(name))
+        wrong = [found for quantity in quantities for found in misnamed(name, quantity, shown)]
+    never = {e.name for e in OWN[name]} - {e.name for e in shown}
+    assert not wrong, wrong
+    assert not never, never
+
+
+def test_each_sentence_belongs_to_an_explanation() -> None:
+    names = {e.name for row in ROWS for e in OWN.get(row, ())}
+    probe = next(probe for found in calls("conv2d").values() for probe, _ in found)
+    names |= {e.name for e in explanations_of("another", probe)}
+    elsewhere = {*LANES, "constant-factor", "updated-weights", "float16-inside", "float32-inside"}
+    assert {*SENTENCES} - names - elsewhere == set()

@@ -53,7 +53,6 @@ def test_a_flipped_kernel_is_named_with_the_formula_it_contradicts() -> None:
     assert failure.diagnosis.startswith("the kernel is flipped along both axes")
     assert "to the bit" in failure.diagnosis
     assert failure.formula == ROWS["conv2d"].formulas["grad_input"]
-    assert f"this contradicts {failure.formula}" in str(failure)
     (told,) = report.to_json()["rows"][0]["failures"]
     assert (told["explanation"], told["formula"]) == ("kernel-flipped", failure.formula)
 

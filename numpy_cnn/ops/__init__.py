@@ -15,6 +15,7 @@ from numpy_cnn.ops.convolution import *
 from numpy_cnn.ops.linear import *
 from numpy_cnn.ops.loss import *
 from numpy_cnn.ops.normalization import *
+from numpy_cnn.ops.pointwise_loss import *
 from numpy_cnn.ops.pooling import *
 
 __all__ = sorted(name for name, value in globals().items() if isfunction(value) and value is not isfunction)

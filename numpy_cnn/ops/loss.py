@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
+from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent, real
 
-__all__ = ["cross_entropy", "log_softmax", "mse_loss", "nll_loss", "softmax"]
+__all__ = ["cross_entropy", "log_softmax", "nll_loss", "softmax"]
 
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
@@ -25,6 +25,11 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, it has no axis `dim`, or dy has another shape than y.
+
+    Source: J. Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
     """
     check_floats("softmax", input=input)
     x = input
@@ -32,7 +37,7 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("softmax", "dim", dim, x.ndim)
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ is torch's NaN and no reason to warn
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, and no reason to warn
         y = np.exp(_shifted(x, dim))
     y /= y.sum(axis=dim, keepdims=True)
 
@@ -56,6 +61,9 @@ def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, it has no axis `dim`, or dy has another shape than y.
 
     Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
@@ -93,7 +101,7 @@ def nll_loss(
     Args:
         input: x, log-probabilities (N, C), (C,) or (N, C, d1, …).
         target: int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
-        weight: one factor a class (C,), or None. It is an option: no gradient is given for it.
+        weight: one factor per class (C,), or None. It is an option: it has no gradient.
         ignore_index: the target that marks a sample to be left out.
         reduction: "none", "mean" or "sum".
 
@@ -101,20 +109,20 @@ def nll_loss(
         y, of target's shape for "none" and () otherwise, and the pullback dy → (dx, None).
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or a target is no class.
+        ValueError: shapes or dtypes do not fit, or a target is not a class.
     """
     check_floats("nll_loss", input=input, weight=weight)
     x = input
-    _check_reduction("nll_loss", reduction)
+    check_reduction("nll_loss", reduction)
     ignored = _ignored(x, target, weight, ignore_index)
 
     def taken(numbers: Array) -> Array:
-        """0 where the sample is ignored: no factor, for 0·∞ is NaN."""
+        """The numbers, but 0 where the sample is ignored. A factor would not do: 0·∞ is NaN."""
         return numbers if ignored is None else np.where(ignored, x.dtype.type(0), numbers)
 
-    # An ignored target may be no index at all: any valid one does in its place.
+    # An ignored target may not be a valid index: 0 takes its place.
     classes = target if ignored is None else np.where(ignored, 0, target)
-    if weight is None and ignored is None:  # as it mostly is: one number stands for all of them
+    if weight is None and ignored is None:  # the common case: one number for all samples
         v, total = x.dtype.type(1), x.dtype.type(target.size)
     else:
         v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
@@ -123,7 +131,7 @@ def nll_loss(
     grids = _grids(target.shape)
     chosen = (*grids[:1], classes, *grids[1:])
     with np.errstate(invalid="ignore"):  # 0·∞ of an ignored sample, and the mean of none
-        y = _reduced(taken(-v * x[chosen]), reduction, total)
+        y = reduced(taken(-v * x[chosen]), reduction, total)
 
     def pullback(dy: Array) -> tuple[Array, None]:
         dy = cotangent("nll_loss", dy, y)
@@ -141,65 +149,104 @@ def cross_entropy(
     weight: Array | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
 ) -> tuple[Array, Pullback]:
     """The loss of a classifier, from its raw scores, as `torch.nn.functional.cross_entropy`.
 
-        y = nll_loss(log_softmax(x), target)        dx = (softmax(x) − onehot(target)) · v · dy / Σ v   for a mean
+        y = nll_loss(log_softmax(x), t)        dx = (softmax(x) − onehot(t)) · v · dy / Σ v   for a mean
 
-    The arguments are those of `nll_loss`, with scores for x; targets are class indices.
+    With label smoothing ε, or with probabilities t[n,c] as targets, every class counts:
+
+        y_n = −Σ_c q[n,c] · log softmax(x)[n,c]        dx[n,c] = dy_n · (softmax(x)[n,c] · Σ_k q[n,k] − q[n,c])
+        q[n,c] = (1 − ε) · v_n · [c = t_n] + ε/C · w[c]        for class indices, all 0 where t_n is ignored
+        q[n,c] = w[c] · ((1 − ε) · t[n,c] + ε/C)               for probabilities
+        dt[n,c] = −dy_n · (1 − ε) · w[c] · log softmax(x)[n,c]
+
+    The mean divides by Σ v for class indices and by the number of samples for probabilities.
+
+    Args:
+        input: x, scores (N, C), (C,) or (N, C, d1, …). target: int64 class indices (N,), () or (N, d1, …), each
+        in [0, C) or equal to `ignore_index`; or probabilities
+            of x's shape and dtype.
+        weight: w, one factor per class (C,), or None for 1. It is an option: it has no gradient.
+        ignore_index: the class index that marks a sample to be left out.
+        reduction: "none", "mean" or "sum".
+        label_smoothing: ε in [0, 1], the share of the target that is spread evenly over the classes.
 
     Returns:
-        y, of target's shape for "none" and () otherwise, and the pullback dy → (dx, None).
+        y, without the class axis for "none" and () otherwise, and the pullback dy → (dx, dt); dt is None for
+        indices.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or a target is no class.
+        ValueError: shapes, dtypes or options do not fit, or a target is not a class.
+
+    Source: C. Szegedy et al., Rethinking the Inception architecture for computer vision (2016), for label
+    smoothing.
     """
-    check_floats("cross_entropy", input=input)
+    check_floats("cross_entropy", input=input, weight=weight)
     x = input
     if x.ndim == 0:
         raise ValueError("cross_entropy: expected scores (N, C), (C,) or (N, C, d1, …), got a single number")
-    log_probabilities, softmax_pullback = log_softmax(x, dim=0 if x.ndim == 1 else 1)
-    y, nll_pullback = nll_loss(log_probabilities, target, weight, ignore_index, reduction)
+    smoothing = real("cross_entropy", "label_smoothing", label_smoothing)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
+    check_reduction("cross_entropy", reduction)
+    dim = 0 if x.ndim == 1 else 1
+    by_probability = isinstance(target, (np.ndarray, np.generic)) and target.dtype.kind == "f"
+    if by_probability:
+        _check_probabilities(x, target, weight, ignore_index)
+    log_probabilities, softmax_pullback = log_softmax(x, dim)
+    if not by_probability and not smoothing:
+        y, nll_pullback = nll_loss(log_probabilities, target, weight, ignore_index, reduction)
+        return y, lambda dy: (softmax_pullback(nll_pullback(dy)[0])[0], None)
 
-    def pullback(dy: Array) -> tuple[Array, None]:
-        dlog, _ = nll_pullback(dy)
-        return softmax_pullback(dlog)[0], None
+    classes = x.shape[dim]
+    w = np.ones(classes, x.dtype) if weight is None else weight
+    w = w.reshape(-1, *(1,) * (x.ndim - dim - 1))  # broadcasts along the class axis
+    if by_probability:
+        q = w * ((1 - smoothing) * target + smoothing / classes)
+        total = x.dtype.type(x.size // max(1, classes))
+        counted = None
+    else:
+        ignored = _ignored(x, target, weight, ignore_index)
+        kept = np.ones(target.shape, bool) if ignored is None else ~ignored
+        onehot = np.expand_dims(np.where(kept, target, -1), dim) == np.arange(classes).reshape(w.shape)
+        counted = np.expand_dims(kept, dim)
+        q = counted * (w * ((1 - smoothing) * onehot + x.dtype.type(smoothing / classes)))
+        q = q.astype(x.dtype, copy=False)
+        total = (w * onehot).sum(dtype=x.dtype)
+    with np.errstate(invalid="ignore"):  # 0·∞, and the mean of none
+        if counted is None:
+            terms = q * log_probabilities
+        else:  # two terms, as in torch, and selected: 0·∞ is NaN
+            zero, weighted = x.dtype.type(0), w * log_probabilities
+            terms = np.where(onehot, x.dtype.type(1 - smoothing) * weighted, zero)
+            terms = np.where(counted, terms + x.dtype.type(smoothing / classes) * weighted, zero)
+        y = reduced(-terms.sum(axis=dim), reduction, total)
+
+    def pullback(dy: Array) -> tuple[Array, Array | None]:
+        dy = cotangent("cross_entropy", dy, y)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
+            dy = np.asarray(dy / total if reduction == "mean" else dy)
+            u = np.expand_dims(dy, dim) if reduction == "none" else dy
+            dlog = np.asarray(-q * u)
+            if counted is not None:
+                dlog = np.where(counted, dlog, x.dtype.type(0))
+            dt = np.asarray(-u * x.dtype.type(1 - smoothing) * w * log_probabilities) if by_probability else None
+        return softmax_pullback(dlog)[0], dt
 
     return y, pullback
 
 
-def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
-    """The squared error, as `torch.nn.functional.mse_loss`.
-
-        none: y = (x − t)²        sum: Σ (x − t)²        mean: Σ (x − t)² / size
-        dx = 2 (x − t) · dy, divided by the size in a mean; dt = −dx
-
-    Args:
-        input: x, predictions, any shape.
-        target: of x's shape. Torch would broadcast another shape, with a warning; here it is an error.
-        reduction: "none", "mean" (over all elements) or "sum".
-
-    Returns:
-        y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
-    """
-    check_floats("mse_loss", input=input, target=target)
-    x = input
-    _check_reduction("mse_loss", reduction)
-    if x.shape != target.shape:
-        raise ValueError(f"mse_loss: x and target must have one shape, got {x.shape} and {target.shape}")
-    difference = np.asarray(x - target)
-    size = x.dtype.type(x.size)
-    with np.errstate(invalid="ignore"):  # the mean of nothing is 0/0
-        y = _reduced(difference * difference, reduction, size)
-
-    def pullback(dy: Array) -> tuple[Array, Array]:
-        dy = cotangent("mse_loss", dy, y)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            two = x.dtype.type(2)  # NumPy before 2.0 would compute 2 · a single float32 in float64
-            dx = np.asarray(two * difference * (dy / size if reduction == "mean" else dy))
-        return dx, -dx
-
-    return y, pullback
+def _check_probabilities(x: Array, target: Array, weight: Array | None, ignore_index: int) -> None:
+    check_floats("cross_entropy", input=x, target=target)
+    if target.shape != x.shape:
+        raise ValueError(f"cross_entropy: probabilities must have the shape {x.shape} of x, got {target.shape}")
+    classes = x.shape[0 if x.ndim == 1 else 1]
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"cross_entropy: weight must have the shape ({classes},), got {weight.shape}")
+    if ignore_index >= 0:
+        raise ValueError(f"cross_entropy: ignore_index needs class indices, got {ignore_index} and probabilities")
 
 
 def _shifted(x: Array, dim: int) -> Array:
@@ -207,21 +254,23 @@ def _shifted(x: Array, dim: int) -> Array:
     return np.asarray(x - x.max(axis=dim, keepdims=True)) if x.size else x.copy()
 
 
-def _reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
+def reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
+    """The losses themselves, their sum, or their sum divided by `total`."""
     if reduction == "none":
         return np.asarray(losses)
     summed = losses.sum()
     return np.asarray(summed / total if reduction == "mean" else summed)
 
 
-def _check_reduction(op: str, reduction: str) -> None:
+def check_reduction(op: str, reduction: str) -> None:
+    """Raise ValueError unless `reduction` is one of the three."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
 
 @lru_cache(maxsize=16)
 def _grids(shape: tuple[int, ...]) -> tuple[Array, ...]:
-    """0, 1, 2, … along each axis of the shape. Batches are mostly of one size, and so it is kept."""
+    """0, 1, 2, … along each axis of the shape. Cached, because most batches have the same size."""
     grids = np.ix_(*map(np.arange, shape))
     for grid in grids:
         grid.flags.writeable = False
@@ -229,7 +278,7 @@ def _grids(shape: tuple[int, ...]) -> tuple[Array, ...]:
 
 
 def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array | None:
-    """Where the target is to be ignored, or None for nowhere, once all others are known to be classes."""
+    """Where the target is to be ignored, or None for nowhere. Raises ValueError unless all others are classes."""
     if x.ndim == 0:
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
@@ -243,7 +292,7 @@ def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
     wrong = target.view(np.uint64) >= classes  # without their sign, the negative ones are huge
     if not 0 <= ignore_index < classes and not np.count_nonzero(wrong):
-        return None  # as it mostly is: all are classes, and none is ignored
+        return None  # the common case: all are classes, and none is ignored
     ignored = np.asarray(target == ignore_index)
     wrong = wrong & ~ignored
     if np.count_nonzero(wrong):

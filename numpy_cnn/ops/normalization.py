@@ -1,13 +1,14 @@
-"""Normalization over a batch."""
+"""Normalization: over a batch, over a sample's features, over groups of channels."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
 
-__all__ = ["batch_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
 
 
 def batch_norm(
@@ -31,7 +32,7 @@ def batch_norm(
     otherwise they are `running_mean` and `running_var`. A channel of one value has y = b, and gradients up to
     1/√ε times dy.
 
-    Torch writes to the running statistics in training. This op writes to nothing: `running_statistics` gives the
+    Torch writes to the running statistics in training. This op writes to nothing: `running_statistics` returns the
     new ones.
 
     Args:
@@ -41,7 +42,7 @@ def batch_norm(
         weight: w, (C,), or None for 1.
         bias: b, (C,), or None for 0.
         training: whether μ and σ² come from x.
-        momentum: of no matter here; `running_statistics` takes it.
+        momentum: unused here; `running_statistics` uses it.
         eps: ε, added to the variance so that no channel is divided by 0.
 
     Returns:
@@ -49,7 +50,7 @@ def batch_norm(
 
     Raises:
         ValueError: shapes, dtypes or options do not fit; in training also a channel of one number, whose variance
-            is 0 whatever it is, and an eps of 0.
+            is always 0, and an eps of 0.
 
     Source: S. Ioffe and C. Szegedy, Batch Normalization: Accelerating Deep Network Training (2015).
     """
@@ -59,7 +60,7 @@ def batch_norm(
     if training:
         mean, var, deviation = _moments(x)
     else:
-        assert running_mean is not None  # it has been checked
+        assert running_mean is not None  # checked above
         assert running_var is not None
         mean, var = _along(running_mean, x), _along(running_var, x).astype(np.float64)
         deviation = _less(x, mean)
@@ -92,6 +93,200 @@ def batch_norm(
     return y, pullback
 
 
+def layer_norm(
+    input: Array,
+    normalized_shape: Sequence[int],
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-5,
+) -> tuple[Array, Pullback]:
+    """Bring the last axes of every sample to mean 0 and variance 1, as `torch.nn.functional.layer_norm`.
+
+        x̂ = (x − μ) / √(σ² + ε)        y = w · x̂ + b
+        db = Σ dy        dw = Σ dy · x̂        over the leading axes
+        dx = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)        with g = w · dy
+
+    μ, σ² and the means are taken over the axes of `normalized_shape`.
+
+    Args:
+        input: x, (…, *normalized_shape).
+        normalized_shape: the lengths of the last axes, which are normalized together.
+        weight: w, of normalized_shape, or None for 1.
+        bias: b, of normalized_shape, or None for 0.
+        eps: ε, added to the variance.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None where the array is.
+
+    Raises:
+        ValueError: shapes, dtypes or eps do not fit.
+
+    Source: J. Ba, J. Kiros and G. Hinton, Layer normalization (2016).
+    """
+    arrays = {"weight": weight, "bias": bias}
+    check_floats("layer_norm", input=input, **arrays)
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ValueError(f"layer_norm: normalized_shape {shape} must be the end of the input's {input.shape}")
+    for name, array in arrays.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"layer_norm: {name} must have the shape {shape}, got {array.shape}")
+    leading = input.ndim - len(shape)
+    axes, summed = tuple(range(leading, input.ndim)), tuple(range(leading))
+    return _normalized("layer_norm", input, input.shape, axes, summed, weight, bias, shape, eps)
+
+
+def group_norm(
+    input: Array, num_groups: int, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5
+) -> tuple[Array, Pullback]:
+    """Bring groups of channels of every sample to mean 0 and variance 1, as `torch.nn.functional.group_norm`.
+
+        x̂ = (x − μ) / √(σ² + ε)        y = w · x̂ + b        w and b per channel
+        db = Σ dy        dw = Σ dy · x̂        over samples and positions
+        dx = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)        with g = w · dy
+
+    μ, σ² and the means are taken over the channels of a group and all positions.
+
+    Args:
+        input: x, (N, C, …).
+        num_groups: number of groups that the C channels are divided into.
+        weight: w, (C,), or None for 1.
+        bias: b, (C,), or None for 0.
+        eps: ε, added to the variance.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None where the array is.
+
+    Raises:
+        ValueError: shapes, dtypes or options do not fit, or all groups together have one number.
+
+    Source: Y. Wu and K. He, Group normalization (2018).
+    """
+    return _by_groups("group_norm", input, num_groups, weight, bias, eps)
+
+
+def instance_norm(
+    input: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, Pullback]:
+    """Bring every channel of every sample to mean 0 and variance 1, as `torch.nn.functional.instance_norm`.
+
+        use_input_stats: `group_norm` with one group per channel
+        otherwise:       `batch_norm` in evaluation, by the running statistics
+
+    Torch writes to the running statistics where it uses the input's. This op writes to nothing.
+
+    Args:
+        input: x, (N, C, …) with at least one axis of positions.
+        running_mean: (C,), or None; used without `use_input_stats`.
+        running_var: (C,), or None where running_mean is.
+        weight: w, (C,), or None for 1.
+        bias: b, (C,), or None for 0.
+        use_input_stats: whether μ and σ² come from x.
+        momentum: unused here.
+        eps: ε, added to the variance.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None where the array is.
+
+    Raises:
+        ValueError: shapes, dtypes or options do not fit, or a channel has one position.
+
+    Source: D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization (2016).
+    """
+    check_floats("instance_norm", input=input, weight=weight, bias=bias)
+    if input.ndim < 3:
+        raise ValueError(f"instance_norm: expected (N, C, …) with positions, got {input.shape}")
+    check_floats("instance_norm", input=input, running_mean=running_mean, running_var=running_var)
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_running("instance_norm", input, running_mean, running_var)
+    if math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"instance_norm: needs more than 1 position per channel, the input {input.shape} has 1")
+    y, pullback = _by_groups("instance_norm", input, input.shape[1], weight, bias, eps)
+
+    def with_statistics(dy: Array) -> tuple[Array, None, None, Array | None, Array | None]:
+        dx, dw, db = pullback(dy)
+        return dx, None, None, dw, db
+
+    return y, with_statistics
+
+
+def _by_groups(
+    op: str, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Pullback]:
+    arrays = {"weight": weight, "bias": bias}
+    check_floats(op, input=x, **arrays)
+    if x.ndim < 2:
+        raise ValueError(f"{op}: expected (N, C) or (N, C, …), got {x.shape}")
+    samples, channels, *positions = x.shape
+    if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups:
+        raise ValueError(f"{op}: {channels} channels do not divide into num_groups {groups!r}: input {x.shape}")
+    for name, array in arrays.items():
+        if array is not None and array.shape != (channels,):
+            raise ValueError(f"{op}: {name} must have the shape ({channels},), got {array.shape}")
+    if samples * (channels // groups) * math.prod(positions) == 1:
+        raise ValueError(f"{op}: needs more than 1 number per group, the input {x.shape} has 1: its variance is 0")
+    grouped = samples, groups, channels // groups, *positions
+    along = (groups, channels // groups, *(1,) * len(positions))
+    axes, summed = tuple(range(2, len(grouped))), (0, *range(3, len(grouped)))
+    return _normalized(op, x, grouped, axes, summed, weight, bias, along, eps)
+
+
+def _normalized(
+    op: str,
+    x: Array,
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    summed: tuple[int, ...],
+    weight: Array | None,
+    bias: Array | None,
+    along: tuple[int, ...],
+    eps: float,
+) -> tuple[Array, Pullback]:
+    """x, seen in `shape`, is normalized over `axes`, then scaled and shifted.
+
+    weight and bias have the shape `along`, which broadcasts against `shape`; their gradients are summed over
+    `summed`.
+    """
+    if not isinstance(eps, Real) or eps < 0:
+        raise ValueError(f"{op}: eps must be a number of at least 0, got {eps!r}")
+    seen = x.reshape(shape)
+    count = math.prod(shape[axis] for axis in axes)
+    w = None if weight is None else weight.reshape(along)
+
+    def total(a: Array, over: tuple[int, ...]) -> Array:
+        return np.asarray(a.sum(axis=over, keepdims=True, dtype=np.float64))
+
+    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the mean of nothing
+        xhat = seen - (total(seen, axes) / count).astype(x.dtype)
+        rstd = (1 / np.sqrt(total(xhat * xhat, axes) / count + eps)).astype(x.dtype)
+        xhat *= rstd
+        y = xhat.copy() if w is None else xhat * w
+        if bias is not None:
+            y += bias.reshape(along)
+    y = y.reshape(x.shape)
+
+    def pullback(dy: Array) -> tuple[Array, Array | None, Array | None]:
+        u = cotangent(op, dy, y).reshape(shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            g = u if w is None else u * w
+            dx = g - (total(g, axes) / count).astype(x.dtype)
+            dx -= xhat * (total(g * xhat, axes) / count).astype(x.dtype)
+            dx *= rstd
+            dw = None if weight is None else total(u * xhat, summed).astype(x.dtype).reshape(weight.shape)
+            db = None if bias is None else total(u, summed).astype(x.dtype).reshape(bias.shape)
+        return dx.reshape(x.shape), dw, db
+
+    return y, pullback
+
+
 def running_statistics(
     input: Array, running_mean: Array, running_var: Array, momentum: float = 0.1
 ) -> tuple[Array, Array]:
@@ -100,13 +295,13 @@ def running_statistics(
         running_mean ← (1 − momentum) · running_mean + momentum · μ
         running_var  ← (1 − momentum) · running_var + momentum · Σ (x − μ)² / (m − 1)
 
-    It stands beside `batch_norm` because an op writes to nothing that it is given. The variance divides by m − 1
-    here, and by m there: this one estimates that of all data, while that one makes the variance of this batch 1.
+    A function of its own, because an op writes to none of its arguments. The variance divides by m − 1 here and
+    by m in `batch_norm`: this one estimates that of all data, while that one makes the variance of this batch 1.
 
     Args:
-        input: x, as `batch_norm` is given it.
-        running_mean: (C,), as it was before.
-        running_var: (C,), as it was before.
+        input: x, as for `batch_norm`.
+        running_mean: (C,), before the step.
+        running_var: (C,), before the step.
         momentum: the share of the new batch.
 
     Returns:
@@ -131,14 +326,14 @@ def running_statistics(
 def _moments(x: Array) -> tuple[Array, Array, Array]:
     """μ and σ² of each channel, and x − μ. The mean is taken off first: Σ x²/m − μ² would cancel."""
     count = _count(x)
-    with np.errstate(invalid="ignore", divide="ignore"):  # of no numbers it is NaN, which nobody looks at
+    with np.errstate(invalid="ignore", divide="ignore"):  # of no numbers it is NaN, and unused
         mean = (_sum(x) / count).astype(x.dtype)
         deviation = _less(x, mean)
         return mean, _sum(deviation * deviation) / count, deviation
 
 
 def _less(x: Array, mean: Array) -> Array:
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ is torch's NaN and no reason to warn
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, and no reason to warn
         return np.asarray(x - mean)
 
 
@@ -158,7 +353,7 @@ def _sum(x: Array) -> Array:
 
 
 def _along(channels: Array, x: Array) -> Array:
-    """One number a channel (C,), to be broadcast against x (N, C, …)."""
+    """One number per channel (C,), shaped to broadcast against x (N, C, …)."""
     return channels.reshape(-1, *(1,) * (x.ndim - 2))
 
 
@@ -182,9 +377,7 @@ def _check(
             raise ValueError(
                 f"batch_norm: {name} must have the shape {x.shape[1:2]} for the input {x.shape}, got {array.shape}"
             )
-    if (running_mean is None) != (running_var is None):
-        missing = "running_mean" if running_mean is None else "running_var"
-        raise ValueError(f"batch_norm: {missing} is None and the other is not; give both or neither")
+    _check_running("batch_norm", x, running_mean, running_var)
     if not isinstance(training, (bool, np.bool_)):
         raise ValueError(f"batch_norm: training must be True or False, got {training!r}")
     for name, value in (("momentum", momentum), ("eps", eps)):
@@ -196,6 +389,16 @@ def _check(
         raise ValueError(f"batch_norm: eps must be {'above' if training else 'at least'} 0, got {eps!r}")
     if training and _count(x) == 1:
         raise ValueError(
-            f"batch_norm: training needs more than 1 number a channel, the input {x.shape} has 1: "
-            "its variance is 0, and y would be the bias whatever x is"
+            f"batch_norm: training needs more than 1 number per channel, the input {x.shape} has 1: "
+            "its variance is 0, and y would be the bias for every x"
         )
+
+
+def _check_running(op: str, x: Array, running_mean: Array | None, running_var: Array | None) -> None:
+    check_floats(op, input=x, running_mean=running_mean, running_var=running_var)
+    if (running_mean is None) != (running_var is None):
+        missing = "running_mean" if running_mean is None else "running_var"
+        raise ValueError(f"{op}: {missing} is None and the other is not; give both or neither")
+    for name, array in (("running_mean", running_mean), ("running_var", running_var)):
+        if array is not None and array.shape != x.shape[1:2]:
+            raise ValueError(f"{op}: {name} must have the shape {x.shape[1:2]}, got {array.shape}")

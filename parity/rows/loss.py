@@ -1,5 +1,6 @@
 """Losses: a row for each."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from numpy_cnn import ops
 from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, gamma
+from parity.bounds.running import running
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import REDUCTIONS, batch, dyadic, numbers
@@ -37,6 +39,21 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     options = {"reduction": reduction} | ({} if ignored is None else {"ignore_index": ignored})
     magnitude = draw(integers(1, 8)) if row == "nll_loss" else draw(sampled([1, 8, 200]))
     return Case(row, (x, target, weight), options, *numbers(draw, magnitude))
+
+
+@composite
+def cross_entropy(draw: st.DrawFn, lane: Lane) -> Case:
+    """Class indices or probabilities as targets, with and without label smoothing."""
+    case: Case = draw(_classification("cross_entropy", lane))
+    smoothing, by_probability = draw(sampled([0.0, 0.0, 0.1, 1.0])), draw(sampled([False, False, True]))
+    if not smoothing and not by_probability:
+        return case
+    x, target, weight = case.arrays
+    options = case.options | {"label_smoothing": smoothing}
+    if by_probability:
+        target = ArraySpec("target", x.shape, "weights")
+        options.pop("ignore_index", None)
+    return replace(case, arrays=(x, target, weight), options=options)
 
 
 @composite
@@ -74,6 +91,8 @@ def cross_entropy_bound(s: BoundInputs) -> ErrorBounds:
     x, target = s.arrays
     assert x is not None
     assert target is not None
+    if s.options.get("label_smoothing") or target.dtype.kind == "f":
+        return running(s)
     axis = 0 if x.ndim == 1 else 1
     p, _, absolute = softmax_error(x, axis)
     of_log = gamma(absolute, s.u)
@@ -112,7 +131,7 @@ ROWS = (
         "cross_entropy",
         ops.cross_entropy,
         F.cross_entropy,
-        partial(_classification, "cross_entropy"),
+        cross_entropy,
         cross_entropy_bound,
         INEXACT,
         formulas={

@@ -1,7 +1,9 @@
 """Normalizations: a row for each."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
@@ -37,6 +39,65 @@ def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
     )
     options = {"training": training, "momentum": draw(sampled([0.1, 0.5])), "eps": draw(sampled(EPSILONS))}
     return Case("batch_norm", arrays, options, *numbers(draw))
+
+
+def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with an option between its arrays, as one of (input, weight, bias) and keywords."""
+
+    @wraps(function)
+    def op(input: Any, weight: Any = None, bias: Any = None, **options: Any) -> Any:
+        return function(input, weight=weight, bias=bias, **options)
+
+    return op
+
+
+@composite
+def layer_norm(draw: st.DrawFn, lane: Lane) -> Case:
+    """Up to three leading axes, one to three that are normalized, with and without weight and bias."""
+    leading = [draw(integers(0 if lane == "structure" else 1, 3)) for _ in range(draw(integers(0, 3)))]
+    each = tuple(draw(integers(1, 5)) for _ in range(draw(integers(1, 3))))
+    arrays = (
+        ArraySpec("input", (*leading, *each), draw(sampled(["real", "shifted"]))),
+        ArraySpec("weight", each if draw(booleans) else None),
+        ArraySpec("bias", each if draw(booleans) else None),
+    )
+    options = {"normalized_shape": each, "eps": draw(sampled(EPSILONS))}
+    return Case("layer_norm", arrays, options, *numbers(draw))
+
+
+@composite
+def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
+    """Rows, sequences and images, in one group, several, or one per channel."""
+    groups, of_group = draw(integers(1, 3)), draw(integers(1, 3))
+    samples = draw(integers(0 if lane == "structure" else 1, 3))
+    around = [draw(integers(1, 4)) for _ in range(draw(integers(0, 2)))]
+    if samples * of_group * math.prod(around) == 1:
+        samples = 2  # one number has no variance, and torch rejects it
+    channels = groups * of_group
+    weighted = draw(booleans)  # torch has no gradient of a bias alone: "tensor does not have a device"
+    arrays = (
+        ArraySpec("input", (samples, channels, *around), draw(sampled(["real", "shifted"]))),
+        ArraySpec("weight", (channels,) if weighted else None),
+        ArraySpec("bias", (channels,) if draw(booleans) and weighted else None),
+    )
+    return Case("group_norm", arrays, {"num_groups": groups, "eps": draw(sampled(EPSILONS))}, *numbers(draw))
+
+
+@composite
+def instance_norm(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
+    """Sequences and images, by the input's statistics and by given ones."""
+    samples, channels = draw(integers(1, 3)), draw(integers(1, 3))  # torch rejects an empty batch
+    around = (draw(integers(2, 5)), *(draw(integers(1, 4)) for _ in range(draw(integers(0, 1)))))
+    own = draw(booleans)
+    each = (channels,)
+    arrays = (
+        ArraySpec("input", (samples, channels, *around), draw(sampled(["real", "shifted"]))),
+        ArraySpec("running_mean", None if own else each),
+        ArraySpec("running_var", None if own else each, "weights"),
+        ArraySpec("weight", each if draw(booleans) else None),
+        ArraySpec("bias", each if draw(booleans) else None),
+    )
+    return Case("instance_norm", arrays, {"use_input_stats": own, "eps": draw(sampled(EPSILONS))}, *numbers(draw))
 
 
 # Roundings of x̂, of y and of dx beyond those of the sums: subtractions, products, and α folded or taken apart.
@@ -139,6 +200,45 @@ ROWS = (
             "grad_input": "dx = w/√(σ² + ε)·(dy − mean(dy) − x̂·mean(dy·x̂)) in training",
             "grad_weight": "dw = Σ dy·x̂ over all axes but the channels",
             "grad_bias": "db = Σ dy over all axes but the channels",
+        },
+    ),
+    Row(
+        "layer_norm",
+        arrays_first(ops.layer_norm),
+        arrays_first(F.layer_norm),
+        layer_norm,
+        lanes=INEXACT,
+        formulas={
+            "output": "y = w·(x − μ)/√(σ² + ε) + b, μ and σ² over the axes of normalized_shape",
+            "grad_input": "dx = (g − mean(g) − x̂·mean(g·x̂))/√(σ² + ε), g = w·dy",
+            "grad_weight": "dw = Σ dy·x̂ over the leading axes",
+            "grad_bias": "db = Σ dy over the leading axes",
+        },
+    ),
+    Row(
+        "group_norm",
+        arrays_first(ops.group_norm),
+        arrays_first(F.group_norm),
+        group_norm,
+        lanes=INEXACT,
+        formulas={
+            "output": "y = w·(x − μ)/√(σ² + ε) + b, μ and σ² over a group's channels and all positions",
+            "grad_input": "dx = (g − mean(g) − x̂·mean(g·x̂))/√(σ² + ε), g = w·dy",
+            "grad_weight": "dw = Σ dy·x̂ over samples and positions",
+            "grad_bias": "db = Σ dy over samples and positions",
+        },
+    ),
+    Row(
+        "instance_norm",
+        ops.instance_norm,
+        F.instance_norm,
+        instance_norm,
+        lanes=INEXACT,
+        formulas={
+            "output": "y = w·(x − μ)/√(σ² + ε) + b, μ and σ² over the positions of each channel of each sample",
+            "grad_input": "dx = (g − mean(g) − x̂·mean(g·x̂))/√(σ² + ε), g = w·dy",
+            "grad_weight": "dw = Σ dy·x̂ over samples and positions",
+            "grad_bias": "db = Σ dy over samples and positions",
         },
     ),
 )

@@ -8,11 +8,23 @@ from parity.rows import (
     networks,
     normalization,
     optimizers,
+    pointwise_loss,
     pooling,
     softmax,
 )
 from parity.rows.row import Row
 
-FAMILIES = (convolution, pooling, activation, linear, normalization, softmax, loss, optimizers, networks)
+FAMILIES = (
+    convolution,
+    pooling,
+    activation,
+    linear,
+    normalization,
+    softmax,
+    loss,
+    pointwise_loss,
+    optimizers,
+    networks,
+)
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.ROWS}

@@ -54,7 +54,7 @@ def test_an_empty_batch_changes_no_running_statistics() -> None:
 
 
 def test_they_reject_what_batch_norm_rejects() -> None:
-    with pytest.raises(ValueError, match="more than 1 number a channel"):
+    with pytest.raises(ValueError, match="more than 1 number per channel"):
         running_statistics(normal(1, 3), normal(3), normal(3))
 
 

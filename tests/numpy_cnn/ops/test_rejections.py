@@ -51,7 +51,7 @@ REJECTED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("linear", (x, np.ones((3, 4), np.float32)), {}, "(3, 4)"),
     ("linear", (x, np.ones((3, 5), np.float32), np.ones(2, np.float32)), {}, "(2,)"),
     ("batch_norm", (x[:1, :, :1, :1], None, None), {"training": True}, "(1, 4, 1, 1)"),
-    ("batch_norm", (x[:1, :, 0, 0], zeros, ones), {"training": True}, "more than 1 number a channel"),
+    ("batch_norm", (x[:1, :, 0, 0], zeros, ones), {"training": True}, "more than 1 number per channel"),
     ("batch_norm", (x[0, 0, 0], zeros[:1], ones[:1]), {}, "(5,)"),
     ("batch_norm", (x, None, None), {}, "training=False needs running_mean and running_var"),
     ("batch_norm", (x, None, ones), {"training": True}, "running_mean is None"),
@@ -110,24 +110,6 @@ STRICTER = [
 def test_rejected_for_a_reason(name: str, arrays: Any, options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         getattr(ops, name)(*arrays, **options)
-
-
-@pytest.mark.parametrize("name", ops.__all__)
-def test_pullback_rejects_another_shape(name: str) -> None:
-    arrays: dict[str, tuple[Any, ...]] = {
-        "conv2d": (x, w[:, :, :1, :1].repeat(2, 1)),
-        "max_pool2d": (x, 2),
-        "softmax": (x, 1),
-        "log_softmax": (x, 1),
-        "linear": (x, np.ones((3, 5), np.float32)),
-        "batch_norm": (x, zeros, ones),
-        "nll_loss": (scores, labels),
-        "cross_entropy": (scores, labels),
-        "mse_loss": (x, x),
-    }
-    y, pullback = getattr(ops, name)(*arrays.get(name, (x,)))
-    with pytest.raises(ValueError, match=r"dy"):
-        pullback(np.ones((7, *np.shape(y)), np.float32))
 
 
 def test_one_image_without_a_batch() -> None:

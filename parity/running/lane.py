@@ -16,7 +16,7 @@ from parity.cases.case import Case, Lane
 from parity.cases.torch_op import Op, own_kernels
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference, NonDeterministic
-from parity.lanes.reference import expect
+from parity.lanes.reference import Expected, expect
 from parity.lanes.trust import WEIGHED, trustworthy
 from parity.report import RowReport
 from parity.rows.row import Row
@@ -54,6 +54,7 @@ class LaneSearch:
         self.known, self.report, self.progress = known, report, progress
         self.settled = settled  # words whose values are known, by the caller or by earlier searches
         self.counting = counting  # False: another search over cases that were counted before
+        self.restricted = strategy is not row.strategy(lane=lane)
         self.accepted: list[Case] = []
         self.declined: list[Case] = []
         self.reason = ""  # why the last case was declined
@@ -109,7 +110,7 @@ class LaneSearch:
                 raise before
             return
         try:
-            expected = expect(self.row, case, self.lane)
+            expected = self._expect(case)
             fractions, differences = compare(self.row, self.op, self.lane, expected)
         except Declined as reason:
             self._decline(case, reason)
@@ -135,6 +136,15 @@ class LaneSearch:
         if self.counting:
             trusted = trustworthy(expected) if self.lane in WEIGHED else None
             self.report.saw(self.lane, case, fractions, trusted)
+
+    def _expect(self, case: Case) -> Expected:
+        try:
+            return expect(self.row, case, self.lane)
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            if not self.restricted:
+                raise
+            # Options fixed by the caller may not go together with others: Nesterov's method needs a momentum.
+            raise UnsatisfiedAssumption from None
 
     def _is_over(self) -> bool:
         """Whether no further case is run: something was learnt, or too much was spent."""

@@ -71,7 +71,7 @@ def _try(row: Row, supports: Mapping[str, Any]) -> None:
     for lane in row.lanes:
         # A value may be of any type, and so may what it raises in a strategy or in torch.
         try:
-            cases = _few(narrow(row.strategy(lane=lane), supports))
+            cases = few(narrow(row.strategy(lane=lane), supports))
         except Exception as error:
             raise ArgumentError(f"supports: {row.name} has no case with {values}: {_first_line(error)}") from error
         for case in cases:
@@ -84,7 +84,8 @@ def _try(row: Row, supports: Mapping[str, Any]) -> None:
     raise ArgumentError(f"supports: {row.name} has no case with {values}: {reason}")
 
 
-def _few(strategy: st.SearchStrategy[Case]) -> list[Case]:
+def few(strategy: st.SearchStrategy[Case]) -> list[Case]:
+    """The first cases of a strategy, without a search."""
     if not draws_plainly(strategy):
         return sample(strategy, TRIALS)
     generator, cases = random.Random(0), []
@@ -110,4 +111,5 @@ def restricted(
     strategy = narrow(strategy, {**learnt, **own})
     if dtype is not None:
         strategy = narrowed(strategy, lambda case: case.dtype == dtype)
-    return strategy
+    own_cases = strategy is row.strategy(lane=lane)
+    return strategy if own_cases else narrowed(strategy, row.valid)

@@ -21,6 +21,7 @@ from parity.running.accept import acceptable, fails
 from parity.running.classify import classified
 from parity.running.compare import differences_of
 from parity.running.declines import Allowed
+from parity.running.first_calls import require_entered
 from parity.running.fuzz import fuzz
 from parity.running.investigate import investigate
 from parity.running.known import Known
@@ -115,6 +116,7 @@ class _RowRun:
             self.implementation.fix(fixed)
             _probe(self.row, self.implementation, self.supports, fixed)
             self._learn({})
+            require_entered(self.row, self.implementation, self.supports, self.learnt)
 
     def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
         """Search until the lane shows nothing new."""

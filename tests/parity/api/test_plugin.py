@@ -59,7 +59,7 @@ def test_a_failure_is_told_in_the_tests_output(pytester: pytest.Pytester) -> Non
     pytester.makepyfile("import parity\ntest_relu = parity.case('relu', lambda x: (x, lambda dy: (dy,)))")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", "--parity-examples", "10")
     done.assert_outcomes(failed=1, passed=3)
-    done.stdout.fnmatch_lines(["*relu: output in the exact lane*", "*python -m parity replay*"])
+    done.stdout.fnmatch_lines(["*relu: wrong: output in the exact lane*", "*python -m parity replay*"])
 
 
 def test_a_profile_of_hypothesis_says_how_many() -> None:

@@ -29,6 +29,10 @@ def right(x, w, b=None, **options):
     return ops.conv2d(x, w, b, **options)
 
 number = 3
+absent = None
+
+def of_four(x, w, b, c):
+    return x
 """
 
 
@@ -82,9 +86,41 @@ def test_json_to_a_file_and_to_standard_output(tmp_path: Path, capsys: pytest.Ca
     out = capsys.readouterr().out
     told = json.loads(file.read_text())
     assert json.loads(out[out.index("{\n") :]) == told
-    assert told["schema"] == 1
+    assert told["schema"] == 2
     assert told["ok"] is True
     assert told["rows"][0]["lanes"]["exact"] == {"cases": 5, "ok": True}
+
+
+def test_options_that_torch_takes_only_with_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "SGD", "--supports", "nesterov=true", "--examples", "10"]) == 0
+    assert main(["check", "max_pool2d", "--supports", "stride=none", "--examples", "5"]) == 0
+
+
+PACKAGE = """
+from .helpers import forward
+
+class Relu:
+    forward = staticmethod(forward)
+"""
+
+
+def test_a_module_of_a_package_with_relative_imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "layers.py").write_text(PACKAGE)
+    (package / "helpers.py").write_text("from numpy_cnn.ops import relu as forward\n")
+    for place in ("mine.layers:Relu.forward", "mine/layers.py:forward"):
+        assert main(["check", "relu", "--impl", place, "--examples", "5"]) == 0
+    assert not {name for name in sys.modules if name.partition(".")[0] == "mine"}
+
+
+def test_the_first_failing_lane_ends_it(layers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "conv2d", "--impl", f"{layers}:flipped", "--examples", "40", "-x", "--json", "-"]
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert set(json.loads(out[out.index("{\n") :])["rows"][0]["lanes"]) == {"exact"}
+    assert "conv2d: exact lane: grad_weight differs from torch" in err
 
 
 def test_one_precision_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +133,7 @@ def test_one_precision_alone(capsys: pytest.CaptureFixture[str]) -> None:
 def test_training_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--steps", "8", "--batch-size", "16"]) == 0
     out = capsys.readouterr().out
-    assert "the runs agree" in out
+    assert "the backends agree in each of" in out
     assert "fc2.weight" in out
 
 
@@ -126,11 +162,19 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "{raising}:f"], "raising.py:1 raised ZeroDivisionError"),
         (["check", "conv2d", "--impl", "{layers}:flippd"], "defines no flippd; did you mean flipped?"),
         (["check", "conv2d", "--impl", "{layers}:number"], "my_layers.py:15: number is not a layer"),
-        (["check", "conv2d", "--impl", "{layers}"], "as in {layers}:number"),
+        (["check", "conv2d", "--impl", "{layers}"], "as in {layers}:of_four"),
         (["check", "conv2d", "--impl", "{folder}/my_layer.py:f"], "did you mean my_layers.py?"),
         (["check", "conv2d", "--impl", "{folder}:f"], "is a folder"),
         (["check", "conv2d", "--impl", "{leaving}:f"], "leaving.py:2 raised SystemExit: bye"),
         (["check", "conv2d", "--impl", "{lacking}:f"], "lacking.py:1 raised ModuleNotFoundError"),
+        (["check", "conv2d", "--impl", "no.such.module:f"], "there is no module no in"),
+        (["check", "conv2d", "--impl", "{layers}:absent"], "absent is None in"),
+        (["check", "relu", "--impl", "{layers}:of_four"], "it was never entered: of_four() missing 3 required"),
+        (["check", "conv2d", "--supports", "stride=none"], "conv2d has no case with stride=None: torch rejects"),
+        (["check", "conv2d", "--supports", "padding=odd"], "Invalid padding string: 'odd'"),
+        (["check", "conv2d", "--supports", "rank=two"], "conv2d has no case with rank='two'"),
+        (["check", "conv2d", "--supports", "input=3"], "conv2d has no case with input=3"),
+        (["check", "softmax", "--supports", "dim=9"], "softmax has no case with dim=9: no case of the row fits"),
         (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "No such file"),
         (["replay", "exact:{}"], "not a case"),
         (["replay", "exakt:1"], "not a case"),

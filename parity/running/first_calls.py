@@ -1,0 +1,52 @@
+"""Whether the implementation can be called at all: a form that is never entered says nothing about its numbers."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from parity.cases.case import Lane
+from parity.cases.restrict import Supports
+from parity.lanes.reference import expect
+from parity.rows.row import Row
+from parity.running.restrictions import few, restricted
+from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
+
+PARITY = str(Path(__file__).resolve().parents[1])
+
+
+def require_entered(
+    row: Row, implementation: Implementation, supports: Supports | None, learnt: dict[str, Any]
+) -> None:
+    """Call it with a few cases.
+
+    Raises:
+        Unrecognised: each call failed before the first line of the implementation, as for a missing argument.
+    """
+    lane: Lane = row.lanes[0]
+    last: BaseException | None = None
+    for case in few(restricted(row, lane, supports, learnt, None)):
+        try:
+            inputs = expect(row, case, lane).inputs.private()
+            implementation(*inputs.arrays, **inputs.options)
+        except ImplementationError as error:
+            last = error.__cause__
+            if not isinstance(last, TypeError) or _entered(last.__traceback__):
+                return
+        except (Declined, RuntimeError, ValueError, IndexError, TypeError):  # or torch rejects the case
+            continue
+        else:
+            return
+    if last is not None:
+        raise Unrecognised(
+            f"it was never entered: {last}; wrap it in a function that takes the arguments of torch's {row.name}, "
+            "as in lambda *arrays, **options: …"
+        )
+
+
+def _entered(trace: TracebackType | None) -> bool:
+    """Whether the exception comes from outside parity."""
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(PARITY):
+            return True
+        trace = trace.tb_next
+    return False

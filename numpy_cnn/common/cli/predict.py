@@ -1,5 +1,6 @@
-"""`predict`: which digit is on a picture of the user's own."""
+"""`predict`: which digit is on a picture of your own."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,55 +10,80 @@ import tyro
 
 from numpy_cnn.common.cli.loading import load_network
 from numpy_cnn.common.data.fit import average_pixels
-from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.data.pretrained import PRETRAINED
+from numpy_cnn.common.photo.doubt import doubts
+from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.spec.errors import UserError
-from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
-
-# Below this the second-best digit is too close for the first to be relied on.
-SURE = 0.8
+    from numpy_cnn.common.photo.image import Reading
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Read the digit on a PNG or JPEG of your own."""
+    """Read the digit on a PNG, JPEG or other picture of your own."""
 
-    checkpoint: Annotated[Path, tyro.conf.Positional]
-    """A best.safetensors or last.safetensors of either backend."""
-    images: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Pictures of one digit each, dark on light or light on dark."""
+    paths: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(name="", metavar="[CKPT] IMAGE...")
+    ] = ()
+    """A checkpoint (*.safetensors, or the folder of a run), or none for the network that comes with the package,
+    trained on MNIST; then pictures of one digit each, dark on light or light on dark."""
     show_input: Path | None = None
-    """PNG for what the network saw: each picture cropped, centred and scaled."""
+    """PNG to write: what the network received, each picture cropped, centred and scaled."""
 
     def run(self, program: "Program") -> int:
-        """Print the digit and the probabilities for each picture; the exit code."""
-        from numpy_cnn.common.photo.image import read_digit
+        """Print the digit and the probabilities of each picture; the exit code, 2 if one could not be read."""
+        from numpy_cnn.common.photo.image import Reading, read_digit
 
-        if not self.images:
-            raise UserError("predict: name at least one picture, as in: predict CKPT digit.png")
-        checkpoint = load_checkpoint(self.checkpoint)
-        read = [read_digit(path, checkpoint.data_size, checkpoint.pixel) for path in self.images]
-        inputs = average_pixels(np.concatenate(read), checkpoint.architecture.image_size)
-        if self.show_input is not None:
-            _save_inputs(checkpoint.pixel.fraction(inputs), self.show_input)
+        named, images = checkpoint_and_rest(self.paths)
+        if not images:
+            raise UserError("predict: name at least one picture, as in: predict digit.png")
+        checkpoint = load_checkpoint(named)
         network = load_network(checkpoint, program)
-        scores = network.logits(inputs)
-        squared = checkpoint.architecture.loss == "mse"
-        shares = _shares(scores) if squared else network.probabilities(scores)
-        for path, probabilities in zip(self.images, shares, strict=True):
-            best = int(probabilities.argmax())
-            print(f"{path}: {best}")
-            print("  " + "  ".join(f"{digit}: {p:6.2%}" for digit, p in enumerate(probabilities)))
-            if probabilities[best] < SURE:
-                second = int(np.argsort(probabilities)[-2])
-                print(f"  unsure: it may be a {second} as well; --show-input FILE shows what the network saw")
-        return 0
+        readings: list[Reading] = []
+        for path in images:
+            try:
+                reading = read_digit(path, checkpoint.data_size, checkpoint.pixel)
+            except UserError as error:
+                if len(images) == 1:
+                    raise
+                print(f"{program.name}: error: {error}", file=sys.stderr)
+                continue
+            readings.append(reading)
+            inputs = average_pixels(reading.inputs, checkpoint.architecture.image_size)
+            _print_answer(path, _probabilities(network.logits(inputs), network, checkpoint), reading)
+        if self.show_input is not None and readings:
+            read = average_pixels(np.concatenate([r.inputs for r in readings]), checkpoint.architecture.image_size)
+            _save_inputs(checkpoint.pixel.fraction(read), self.show_input)
+        return 0 if len(readings) == len(images) else 2
+
+
+def checkpoint_and_rest(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
+    """The checkpoint that comes first, or else the one of the package; and the other paths."""
+    if paths and (paths[0].suffix == ".safetensors" or paths[0].is_dir()):
+        folder = paths[0].is_dir()
+        return paths[0] / "best.safetensors" if folder else paths[0], paths[1:]
+    return PRETRAINED, paths
+
+
+def _print_answer(path: Path, probabilities: Array, reading: "Reading") -> None:
+    print(f"{path}: {int(probabilities.argmax())}")
+    print("  " + "  ".join(f"{digit}: {p:6.2%}" for digit, p in enumerate(probabilities)))
+    for reason in doubts(probabilities, reading.notes):
+        print(f"  unsure: {reason}")
+
+
+def _probabilities(scores: Array, network: Backend, checkpoint: Checkpoint) -> Array:
+    """Of one picture, ``(classes,)``."""
+    squared = checkpoint.architecture.loss == "mse"
+    of_one: Array = (_shares(scores) if squared else network.probabilities(scores))[0]
+    return of_one
 
 
 def _shares(scores: Array) -> Array:
-    """Scores (N, classes) of a network trained on squared errors, which aim at 0 and 1, as probabilities."""
+    """Scores (N, classes) of a network trained on squared errors, whose targets are 0 and 1, as probabilities."""
     positive = scores.clip(1e-6)
     shares: Array = positive / positive.sum(axis=1, keepdims=True)
     return shares

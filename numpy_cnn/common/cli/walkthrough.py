@@ -1,4 +1,4 @@
-"""`walkthrough`: one picture of the user's own through the network and back, every number shown."""
+"""`walkthrough`: one picture of your own through the network and back, every number shown."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from numpy_cnn.common.cli.predict import checkpoint_and_rest
 from numpy_cnn.common.exhibits.walkthrough.kernels import Kernel
 from numpy_cnn.common.spec.errors import UserError
 
@@ -20,29 +21,29 @@ class Walkthrough:
     """Follow one picture through convolution, ReLU, pooling, dense layer and softmax, and the loss back to it."""
 
     image: Annotated[Path, tyro.conf.Positional]
-    """Any PNG or JPEG; it is made grey and 28x28."""
+    """A picture; it is converted to grey and 28x28."""
     kernel: Kernel = "vertical-edge"
-    """What slides over the picture; learned takes a trained network, named by --checkpoint."""
+    """What slides over the picture; learned: the filters of a trained network, which reads the digit on it."""
     checkpoint: Path | None = None
-    """For --kernel learned: a best.safetensors or last.safetensors of either backend."""
+    """For --kernel learned: a checkpoint of either backend; the network that comes with the package if omitted."""
     label: int | None = None
-    """The right class; 1 if left out, and what the network itself says for --kernel learned."""
+    """The right class; 1 if omitted; for --kernel learned, the network's own answer."""
     classes: int | None = None
-    """Classes to choose from; 2 if left out, and those of the network for --kernel learned."""
+    """Classes to choose from; 2 if omitted; for --kernel learned, those of the network."""
     epochs: int = 5
     """Steps of gradient descent on this one picture; a fixed kernel stays, the dense layer learns."""
     lr: float = 0.1
     """Learning rate of these steps."""
     seed: int = 42
-    """Of the dense layer's first weights, where they are not learned ones."""
+    """For the dense layer's initial weights, unless they are learned ones."""
     out: Path = Path("walkthrough.png")
-    """PNG for everything in one picture."""
+    """PNG to write: everything in one picture."""
     html: Path | None = None
-    """HTML page to play with: a slider moves the kernel, forward and backward. It needs no network."""
+    """HTML page to write: a slider moves the kernel, forward and backward. The page works offline."""
     arrays: Path | None = None
-    """NPZ for every number: each stage, each gradient, the losses. Nothing is drawn then, and nothing printed."""
+    """NPZ to write every number to: each stage, each gradient, the losses. Nothing is drawn or printed then."""
     compare: bool = False
-    """Walk with the other backend as well, and print the numbers of both side by side."""
+    """Run the other backend as well, and print the numbers of both side by side."""
 
     def run(self, program: "Program") -> int:
         """Print the stages, draw them, and write the page; the exit code."""
@@ -64,7 +65,7 @@ class Walkthrough:
             print(f"\n===== {names[0]} and {names[1]} =====")
             print("\n".join(comparing.side_by_side(comparing.arrays_of(traces), theirs, names)))
         if self.label is None and self.kernel == "learned":
-            print(f"\nNo --label: the network's own answer, {lesson.label}, is taken for the right one.")
+            print(f"\nNo --label: the network's own answer, {lesson.label}, is used as the right one.")
         print(f"\n{self.out}" if self.html is None else f"\n{self.out}\n{self.html}")
         return 0
 
@@ -72,11 +73,10 @@ class Walkthrough:
         from numpy_cnn.common.exhibits.walkthrough import lesson
 
         if self.kernel == "learned":
-            if self.checkpoint is None:
-                raise UserError("--kernel learned: name the trained network by --checkpoint CKPT")
             if self.classes is not None:
                 raise UserError(f"--classes {self.classes}: a learned network has its own")
-            return lesson.learned(self.image, self.checkpoint, self.label)
+            path, _ = checkpoint_and_rest(() if self.checkpoint is None else (self.checkpoint,))
+            return lesson.learned(self.image, path, self.label)
         if self.checkpoint is not None:
             raise UserError(f"--checkpoint {self.checkpoint}: only --kernel learned reads one, not {self.kernel}")
         label = 1 if self.label is None else self.label
@@ -85,9 +85,9 @@ class Walkthrough:
     def _check_folders(self) -> None:
         for flag, path in (("--out", self.out), ("--html", self.html), ("--arrays", self.arrays)):
             if path is not None and not path.parent.is_dir():
-                raise UserError(f"{flag} {path}: there is no folder {path.parent}")
+                raise UserError(f"{flag} {path}: no folder {path.parent}")
             if path is not None and path.is_dir():
-                raise UserError(f"{flag} {path}: that is a folder, not a file")
+                raise UserError(f"{flag} {path}: this is a folder, not a file")
 
     def _draw(self, lesson: "Lesson", traces: "list[Trace]", backend: str) -> None:
         from numpy_cnn.common.exhibits.walkthrough.drawing import draw
@@ -98,7 +98,7 @@ class Walkthrough:
             write_page(lesson, traces, backend, self.image.name, self.html)
 
     def _flags(self) -> list[str]:
-        """What the other program is to be told, so that it walks the same way."""
+        """The flags with which the other program does the same."""
         given = {"checkpoint": self.checkpoint, "label": self.label, "classes": self.classes}
         always = {"kernel": self.kernel, "epochs": self.epochs, "lr": self.lr, "seed": self.seed}
         flags = {**always, **{name: value for name, value in given.items() if value is not None}}

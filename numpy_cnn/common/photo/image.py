@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,27 @@ from numpy.typing import NDArray
 
 from numpy_cnn.common.data import IMAGE_SIZES, PixelScale
 from numpy_cnn.common.data.fit import average_pixels
-from numpy_cnn.common.photo.ink import Grey, crop, ink_of, without_specks
-from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.photo.ink import Grey, ink_of
+from numpy_cnn.common.photo.parts import crop, digit_of
+from numpy_cnn.common.photo.pixels import read_pixels
+from numpy_cnn.common.photo.strokes import thickened
 
-_MOST_PIXELS = 100_000_000
-_TOO_MANY = "are too many for a picture of one digit; crop it or scale it down"
 _WORKING_SIDE = 512  # pixels; a larger picture is averaged down to this before anything is measured
 
 
-def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> NDArray[np.float32]:
-    """The input ``(1, 1, H, W)`` for a PNG, JPEG or other picture of one digit, dark on light or light on dark.
+@dataclass(frozen=True)
+class Reading:
+    """An input ``(1, 1, H, W)`` for the network, and what makes it doubtful, each in a few words."""
 
-    Transparency is laid on white, the camera's rotation undone, the picture made grey, ink told from paper
-    by Otsu's threshold, specks are dropped and the rest cropped. Then it goes the way of the data set whose
-    ``pixel`` scale is given:
+    inputs: NDArray[np.float32]
+    notes: tuple[str, ...]
+
+
+def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> Reading:
+    """The input for a PNG, JPEG or other picture of one digit, dark on light or light on dark.
+
+    The ink is separated from the paper and cropped (``ink.ink_of``), specks are dropped, and strokes too thin to
+    survive the reduction are thickened. Then it goes the way of the data set whose ``pixel`` scale is given:
 
     - MNIST (``maximum`` 255): scaled into 20x20 with the aspect kept, and moved by whole pixels so that
       the centre of mass is at the centre of the 28x28 field;
@@ -32,57 +39,23 @@ def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> ND
       grown or thinned until 30 % of it is ink, and the inked points of each 4x4 block counted.
 
     A smaller ``image_size`` that divides the data set's own is averaged down as ``data.fit`` does it; any
-    other is drawn the MNIST way with its proportion of 20/28.
+    other is drawn the MNIST way, in a field of that size with its margins: those of MNIST padded to 32x32 are 6
+    pixels wide, and the digit keeps its 20.
 
-    Raises UserError where the file is missing, no picture, absurdly large, or has no ink.
+    Raises:
+        UserError: the file is missing, not a picture, too large, or has no ink.
 
-    Sources: N. Otsu, A threshold selection method from gray-level histograms, 1979; LeCun, Cortes and Burges,
-    The MNIST database; Garris et al., NIST Form-Based Handprint Recognition System, 1994.
+    Sources: LeCun, Cortes and Burges, The MNIST database; Garris et al., NIST Form-Based Handprint Recognition
+    System, 1994.
     """
-    ink = crop(without_specks(crop(ink_of(_read_grey(path), path))))
+    found = ink_of(read_pixels(path, _WORKING_SIDE), path)
+    ink, notes = digit_of(found.ink)
     own = IMAGE_SIZES["digits" if pixel.maximum == 16 else "mnist"]
     averaged = all(have % want == 0 for have, want in zip(own, image_size, strict=True))
     field = own if averaged else image_size
-    share = _draw_as_uci(ink) if field == IMAGE_SIZES["digits"] else _draw_as_mnist(ink, field)
+    share = _draw_as_uci(ink) if field == IMAGE_SIZES["digits"] else _draw_as_mnist(thickened(ink), field)
     inputs = pixel.inputs(np.rint(share * pixel.maximum))[None, None]
-    return average_pixels(inputs, image_size) if averaged else inputs
-
-
-def _read_grey(path: Path) -> Grey:
-    """Grey levels 0 to 255, ``(H, W)``, the longer side at most ``_WORKING_SIDE``."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's, about large images or odd metadata
-            with Image.open(path) as image:
-                width, height = image.size
-                if width * height > _MOST_PIXELS:
-                    raise UserError(f"{path}: {width}x{height} pixels {_TOO_MANY}")
-                image.draft("L", (_WORKING_SIDE, _WORKING_SIDE))  # a JPEG is decoded at a smaller size
-                upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith(("I", "F")):
-            # 16 and 32 bits a pixel: converting to 8 would clip instead of scaling.
-            wide = np.nan_to_num(np.asarray(upright, dtype=np.float64))
-            low, high = wide.min(), wide.max()
-            upright = Image.fromarray(np.uint8(255 * (wide - low) / max(high - low, 1)))
-        if upright.mode not in ("P", "PA", "LA", "La", "RGBa"):
-            upright = upright.convert("RGBA" if upright.mode == "RGBA" else "RGB")
-        coloured = upright.convert("RGBA")
-        paper = Image.new("RGBA", coloured.size, "white")
-        grey = Image.alpha_composite(paper, coloured).convert("L")
-    except UserError:
-        raise
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise UserError(f"cannot read the image {path}: {error.strerror}") from error
-    except UnidentifiedImageError as error:
-        raise UserError(f"{path} is not an image that can be read: a PNG or JPEG is expected") from error
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: its pixels {_TOO_MANY}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: the image is damaged ({error})") from error
-    factor = math.ceil(max(grey.size) / _WORKING_SIDE)
-    return np.asarray(grey.reduce(factor), dtype=np.float64)
+    return Reading(average_pixels(inputs, image_size) if averaged else inputs, (*found.doubts, *notes))
 
 
 def _resize(ink: Grey, height: int, width: int) -> Grey:

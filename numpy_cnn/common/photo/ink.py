@@ -1,43 +1,238 @@
-"""Ink told from paper: from grey levels to how much of each point a stroke covers."""
+"""Ink separated from paper: from colours to how much of each point a stroke covers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.photo.parts import SPECK, Part, parts_of
+from numpy_cnn.common.photo.pixels import Pixels
 from numpy_cnn.common.spec.errors import UserError
 
 Grey = NDArray[np.float64]
 
-_LEAST_CONTRAST = 20.0  # grey levels of 255 between ink and paper; below it is the noise of a camera
-_SPECK = 0.05  # of the ink of the largest connected part
+_LEAST_CONTRAST = 20.0  # grey levels of 255 between ink and paper; less is the noise of a camera
+_FAINT = 40.0
+_WIDEST_STROKE = 0.36  # of the shorter side of the picture
+_LONG_STROKE = 0.2  # of the longer side: a one that fills the picture is nearly as wide as it
+_ALONG_AN_EDGE = 0.3  # of a side of the picture: what touches more of it is a frame, a table or a shadow
+_CLEARER = 1.6  # times the contrast by which one of the two layers, dark and light, is taken at once
+_OWN_COLOUR = 2.0  # how many times the contrast in grey the one in colour must be to be used instead
 
 
-def ink_of(grey: Grey, path: Path) -> Grey:
-    """Grey levels ``(H, W)`` to ink: 0 on the paper, 1 inside a stroke, between them along its edge.
+@dataclass(frozen=True)
+class Ink:
+    """Ink ``(H, W)``, 0 on the paper to 1 inside a stroke, and what makes its reading doubtful."""
 
-    Raises UserError, naming ``path``, where there is no ink.
+    ink: Grey
+    doubts: tuple[str, ...]
+
+
+def ink_of(pixels: Pixels, path: Path) -> Ink:
+    """The ink on a picture ``(H, W, 4)``, without frames and what surrounds the page.
+
+    The paper's grey is estimated at each point by a morphological closing with a square wider than any stroke: it
+    follows shading, the edge of a shadow and the edge of a page, and removes the strokes. What is darker than this
+    is ink (for light ink on dark paper the other way round), separated by Otsu's threshold.
+
+    Raises:
+        UserError: there is no ink; the message names ``path``.
+
+    Sources: N. Otsu, A threshold selection method from gray-level histograms, 1979; F. Meyer, Contrast features
+    extraction (the top-hat transformation), 1979.
     """
-    threshold, contrast = _otsu(grey)
-    if np.median(_border(grey)) > threshold:
-        grey = 255 - grey
-    above_paper = (grey - _paper(grey, contrast)).clip(0, 255)
-    threshold, contrast = _otsu(above_paper)
-    if contrast < _LEAST_CONTRAST:
+    grey = _grey_of(pixels)
+    light_on_dark = float(np.median(_border(grey))) <= _otsu(grey)[0]
+    first, second = (_stand_out(grey, light) for light in (light_on_dark, not light_on_dark))
+    if _other_way_round(first, second):
+        first = second
+    if first.contrast < _LEAST_CONTRAST:
         raise UserError(
             f"{path}: no digit found: the image is blank, or its ink differs from the paper by only "
-            f"{contrast:.0f} of 255 grey levels"
+            f"{first.contrast:.0f} of 255 grey levels"
         )
+    doubts = []
+    if first.contrast < _FAINT:
+        doubts.append(f"the ink is faint: it differs from the paper by {first.contrast:.0f} of 255 grey levels")
+    return Ink(first.ink, tuple(doubts))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What is darker (or lighter) than its surroundings, ``(H, W)``, and by how many grey levels."""
+
+    ink: Grey
+    contrast: float
+
+
+def _stand_out(grey: Grey, light: bool) -> _Layer:
+    if light:
+        grey = 255 - grey
+    smooth = _blurred(grey) if min(grey.shape) > 64 else grey
+    paper = closing(smooth, _odd(max(_WIDEST_STROKE * min(grey.shape), _LONG_STROKE * max(grey.shape))))
+    depth = (paper - grey).clip(0, None)
+    if not light:  # light falls as a factor on paper and ink alike
+        depth *= float(np.quantile(paper, 0.9)) / paper.clip(1, None)
+    depth = depth.clip(0, 255)
+    threshold, contrast = _otsu(depth)
+    if contrast < _LEAST_CONTRAST:
+        return _Layer(np.zeros_like(grey), contrast)
     # Half an ink at the threshold, none at half of it: noise vanishes and edges stay where they were.
-    ink: Grey = (above_paper / threshold - 0.5).clip(0, 1)
-    return ink
+    ink: Grey = (depth / threshold - 0.5).clip(0, 1)
+    kept = _without_surroundings(ink)
+    if not kept.any():
+        return _Layer(kept, 0.0)
+    inside = kept >= 0.5
+    return _Layer(kept, float(depth[inside].mean()) if inside.any() else contrast)
+
+
+def _other_way_round(first: _Layer, second: _Layer) -> bool:
+    """Whether `second` is the ink, and `first` the page it is on or the gaps between the strokes."""
+    if min(first.contrast, second.contrast) < _LEAST_CONTRAST:
+        return second.contrast > first.contrast
+    if max(first.contrast, second.contrast) > _CLEARER * min(first.contrast, second.contrast):
+        return second.contrast > first.contrast
+    return _is_page_of(first, second) or _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
+
+
+def _is_page_of(page: _Layer, writing: _Layer) -> bool:
+    """Whether `page` is a filled rectangle with the writing well inside."""
+    largest = parts_of(page.ink)[0]
+    if min(largest.height, largest.width) < 0.3 * min(page.ink.shape) or not _is_rectangle(largest.mask):
+        return False
+    within = writing.ink[largest.top : largest.bottom, largest.left : largest.right].sum()
+    return bool(within > 0.5 * writing.ink.sum())
+
+
+def _is_rectangle(mask: NDArray[np.bool_]) -> bool:
+    """Whether the convex outline of the points, row by row, fills 85 % of the smallest rectangle around it."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    points = np.array([(row, column) for row in rows for column in np.flatnonzero(mask[row])[[0, -1]]], np.float64)
+    filled = sum(np.ptp(np.flatnonzero(mask[row])) + 1 for row in rows)
+    angles = np.radians(np.arange(0, 90, 3))
+    turned = [np.stack([points @ (np.cos(a), np.sin(a)), points @ (-np.sin(a), np.cos(a))]) for a in angles]
+    smallest = min(float(np.prod(np.ptp(t, axis=1) + 1)) for t in turned)
+    return bool(filled > 0.85 * smallest and mask.sum() > 0.6 * filled)
+
+
+def _without_surroundings(ink: Grey) -> Grey:
+    """The ink without a frame, a table's edge or a shadow, if a digit remains."""
+    parts = parts_of(ink)
+    if len(parts) < 2:
+        return ink
+    height, width = ink.shape
+    inner = [part for part in parts if not _surrounds(part, height, width)]
+    inner = [part for part in inner if not _boxes_in(part, inner)]
+    tallest = max((max(part.height, part.width) for part in inner), default=0)
+    if tallest < 0.06 * min(ink.shape):
+        return ink
+    kept = np.zeros(ink.shape, np.bool_)
+    for part in inner:
+        kept |= part.mask
+    return np.where(kept, ink, 0)
+
+
+def _off_the_edge(ink: Grey) -> Grey:
+    """The largest part that does not touch the edge of the picture, if it is more than a speck."""
+    parts = parts_of(ink)
+    inner = [part for part in parts if part.amount > SPECK * parts[0].amount and not _touches_edge(part.mask)]
+    return np.where(inner[0].mask, ink, 0) if inner else np.zeros_like(ink)
+
+
+def _surrounds(part: Part, height: int, width: int) -> bool:
+    mask, cell = part.mask, part.cell
+    bands = (mask[:cell], mask[-cell:], mask[:, :cell].T, mask[:, -cell:].T)
+    touched = [(int(band.any(axis=0).sum()), band.shape[1]) for band in bands]
+    along = sum(count for count, _ in touched)
+    return any(count > _ALONG_AN_EDGE * side for count, side in touched) or (
+        along > _ALONG_AN_EDGE * min(height, width)
+    )
+
+
+def _boxes_in(part: Part, parts: list[Part]) -> bool:
+    """Whether the part is a thin outline around all the others, and these are large enough to be a digit."""
+    others = [other for other in parts if other is not part]
+    if not others or part.mask.sum() > 0.25 * part.height * part.width:
+        return False
+    inside = all(part.contains(other) for other in others)
+    return inside and max(other.height for other in others) > 0.3 * part.height
+
+
+def _grey_of(pixels: Pixels) -> Grey:
+    """Grey levels 0 to 255 of the picture laid on white, or on black where white hides the ink; of coloured ink on
+    paper of the same grey, the direction in which the colours differ most."""
+    opaque = pixels[..., 3:] / 255
+    on_white = pixels[..., :3] * opaque + 255 * (1 - opaque)
+    if opaque.min() < 0.5 and _contrast(_luma(on_white)) < _LEAST_CONTRAST:
+        on_white = pixels[..., :3] * opaque
+    luma = _luma(on_white)
+    own = _main_colour(on_white)
+    return own if _contrast(own) > max(_LEAST_CONTRAST, _OWN_COLOUR * _contrast(luma)) else luma
+
+
+def _luma(colours: Pixels) -> Grey:
+    """Luma by ITU-R 601-2."""
+    grey: Grey = colours @ np.array([0.299, 0.587, 0.114])
+    return grey
+
+
+def _main_colour(colours: Pixels) -> Grey:
+    """The colours along their first principal component, scaled as grey levels are."""
+    flat = colours.reshape(-1, 3)
+    centred = flat - flat.mean(axis=0)
+    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    along = (centred @ direction).reshape(colours.shape[:2])
+    spread = along - np.median(_border(along)) + 127.5
+    grey: Grey = spread.clip(0, 255)
+    return grey
+
+
+def _contrast(grey: Grey) -> float:
+    """Grey levels between the strokes and what is around them, of either kind."""
+    return max(_stand_out(grey, light).contrast for light in (False, True))
+
+
+def closing(grey: Grey, size: int) -> Grey:
+    """The largest of each ``size`` x ``size`` square, then the smallest of these: dark parts thinner than ``size``
+    vanish, and edges stay where they are."""
+    return -_dilated(-_dilated(grey, size), size)
+
+
+def _dilated(grey: Grey, size: int) -> Grey:
+    """The largest value in the square around each point; the picture ends at its edge."""
+    for axis in (0, 1):
+        half = size // 2
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (half, half)
+        rows = np.pad(grey, padding, constant_values=-np.inf)
+        reach = 1
+        while reach < size:  # a maximum over `reach` points becomes one over twice as many
+            step = min(reach, size - reach)
+            length = rows.shape[axis] - step
+            rows = np.maximum(rows.take(range(length), axis), rows.take(range(step, step + length), axis))
+            reach += step
+        grey = rows
+    return grey
+
+
+def _blurred(grey: Grey) -> Grey:
+    """The mean of 3x3 points, which keeps noise out of the maxima."""
+    padded = np.pad(grey, 1, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9)
+
+
+def _odd(size: float) -> int:
+    return 2 * math.ceil(size / 2) + 1
 
 
 def _otsu(grey: Grey) -> tuple[float, float]:
-    """The threshold that parts the histogram with the least variance within both parts, and the distance
+    """The threshold that separates the histogram with the least variance within both parts, and the distance
     between their means."""
     counts, _ = np.histogram(grey, bins=256, range=(-0.5, 255.5))
     levels = np.arange(256)
@@ -47,57 +242,24 @@ def _otsu(grey: Grey) -> tuple[float, float]:
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = ((counts * levels).sum() - sum_below) / above - sum_below / below
     between = np.where((below > 0) & (above > 0), below * above * np.nan_to_num(distance) ** 2, 0)
-    # Between two levels with nothing in between every threshold is as good: take the middle one.
+    # With nothing between two levels every threshold there is equally good: take the middle one.
     best = np.flatnonzero(between == between.max())
     middle = best[len(best) // 2]
     return float(best.mean() + 0.5), float(distance[middle]) if between.max() > 0 else 0.0
 
 
-def _border(grey: Grey) -> Grey:
+def _border(grey: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
 
 
-def _paper(grey: Grey, contrast: float) -> Grey:
-    """The grey of the paper everywhere: the border's median, tilted where the light falls off to one side.
-
-    A side whose median differs from its opposite's by half the contrast is covered by ink, not shaded.
-    """
-    height, width = grey.shape
-    paper = np.full(grey.shape, np.median(_border(grey)))
-    down = float(np.median(grey[-1]) - np.median(grey[0]))
-    right = float(np.median(grey[:, -1]) - np.median(grey[:, 0]))
-    if abs(down) < contrast / 2:
-        paper += down * np.linspace(-0.5, 0.5, height)[:, None]
-    if abs(right) < contrast / 2:
-        paper += right * np.linspace(-0.5, 0.5, width)
-    return paper
+def _touches_edge(ink: NDArray[Any]) -> bool:
+    return bool((_border(ink) > 0).any())
 
 
-def crop(ink: Grey) -> Grey:
-    """The ink without the empty rows and columns around it."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def without_specks(ink: Grey) -> Grey:
-    """The ink without the connected parts that are tiny beside the largest one.
-
-    Parts are told apart on a grid of at most 64x64 cells; touching at a corner counts as connected.
-    """
-    cell = math.ceil(max(ink.shape) / 64)
-    height, width = (math.ceil(side / cell) for side in ink.shape)
-    padded = np.zeros((height * cell, width * cell))
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    cells = padded.reshape(height, cell, width, cell).sum(axis=(1, 3))
-
-    part = np.where(cells > 0, np.arange(1, cells.size + 1).reshape(cells.shape), 0)
-    while True:
-        around = np.lib.stride_tricks.sliding_window_view(np.pad(part, 1), (3, 3)).max(axis=(2, 3))
-        spread = np.where(cells > 0, around, 0)
-        if np.array_equal(spread, part):
-            break
-        part = spread
-
-    amount = np.bincount(part.ravel(), weights=cells.ravel())
-    kept = (amount >= _SPECK * amount.max())[part]
-    return np.where(kept.repeat(cell, axis=0).repeat(cell, axis=1), padded, 0)[: ink.shape[0], : ink.shape[1]]
+def _area(ink: Grey) -> float:
+    """Of the rectangle that holds the ink, but for the outermost fiftieth on each side: a halo is not counted."""
+    sides = []
+    for axis in (0, 1):
+        amounts = np.cumsum(ink.sum(axis=axis))
+        sides.append(np.searchsorted(amounts, 0.98 * amounts[-1]) - np.searchsorted(amounts, 0.02 * amounts[-1]))
+    return float(sides[0] * sides[1])

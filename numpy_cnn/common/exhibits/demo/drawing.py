@@ -48,5 +48,5 @@ def centred(ink: Array, checkpoint: Checkpoint) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "drawing.png")
         Image.fromarray(255 - ink).save(path, compress_level=0)
-        read = read_digit(path, checkpoint.data_size, checkpoint.pixel)
+        read = read_digit(path, checkpoint.data_size, checkpoint.pixel).inputs
     return average_pixels(read, checkpoint.architecture.image_size)

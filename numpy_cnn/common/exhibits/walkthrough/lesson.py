@@ -88,7 +88,7 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
         raise UserError(f"{checkpoint_path}: reads {architecture.in_channels} channels, a walkthrough shows one")
     if label is not None:
         _check_label(label, architecture.classes)
-    read = read_digit(path, checkpoint.data_size, checkpoint.pixel)
+    read = read_digit(path, checkpoint.data_size, checkpoint.pixel).inputs
     inputs = average_pixels(read, architecture.image_size)
     parameters = {name: np.asarray(array, dtype=np.float64) for name, array in checkpoint.parameters.items()}
     for name in ("conv1.weight", "conv1.bias"):

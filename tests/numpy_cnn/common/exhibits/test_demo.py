@@ -33,7 +33,6 @@ from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.exhibits.demo.inspector import maps_of
 from numpy_cnn.common.exhibits.demo.request import LARGEST, read_drawing
 from numpy_cnn.common.exhibits.demo.shares import shares
-from numpy_cnn.common.exhibits.demo.training import train_on_digits
 from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
 from numpy_cnn.common.photo.image import read_digit
 from numpy_cnn.common.spec.architecture import Architecture, preset
@@ -46,8 +45,8 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_on_digits("numpy_cnn", numpy_cnn.backend.Backend, tmp_path_factory.mktemp("demo"))
+def path(trained: dict[str, Path]) -> Path:
+    return trained["numpy_cnn"] / "best.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,7 @@ def test_a_drawn_zero_is_read(served: Served) -> None:
 
 def test_a_centred_drawing_is_read_as_predict_reads_its_picture(checkpoint: Checkpoint, tmp_path: Path) -> None:
     Image.fromarray(255 - seven()).save(tmp_path / "seven.png")
-    expected = read_digit(tmp_path / "seven.png", checkpoint.data_size, checkpoint.pixel)
+    expected = read_digit(tmp_path / "seven.png", checkpoint.data_size, checkpoint.pixel).inputs
     assert np.array_equal(centred(seven(), checkpoint), expected)
 
 

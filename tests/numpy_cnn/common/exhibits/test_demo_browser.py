@@ -19,7 +19,6 @@ import numpy_cnn.views.inspection
 import torch_cnn.views.inspection
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.exhibits.demo.inspector import maps_of
-from numpy_cnn.common.exhibits.demo.training import train_on_digits
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the tests of the page need selenium")
@@ -48,8 +47,8 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_on_digits("numpy_cnn", numpy_cnn.backend.Backend, tmp_path_factory.mktemp("browser"))
+def checkpoint_path(trained: dict[str, Path]) -> Path:
+    return trained["numpy_cnn"] / "best.safetensors"
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,15 @@ MNIST, UCI = PIXELS["mnist"], PIXELS["digits"]
 
 
 def stroke(seed: int) -> np.ndarray:
-    """A random connected stroke as a boolean bitmap, 20 rows high and at most 20 columns wide."""
+    """A random connected stroke two points wide as a boolean bitmap, 20 rows high and at most 20 columns wide."""
     rng = np.random.default_rng(seed)
-    bitmap = np.zeros((20, 20), dtype=np.bool_)
-    column = 10
-    for row in range(20):
-        turn = min(max(0, column + int(rng.integers(-6, 7))), 19)
+    bitmap = np.zeros((10, 10), dtype=np.bool_)
+    column = 5
+    for row in range(10):
+        turn = min(max(0, column + int(rng.integers(-1, 2))), 9)
         bitmap[row, min(column, turn) : max(column, turn) + 1] = True
         column = turn
-    return bitmap[:, bitmap.any(axis=0)]
+    return bitmap[:, bitmap.any(axis=0)].repeat(2, axis=0).repeat(2, axis=1)
 
 
 def picture(bitmap, factor=4, top=9, left=5, bottom=3, right=8, paper=255, ink=0) -> np.ndarray:
@@ -42,7 +42,7 @@ def picture(bitmap, factor=4, top=9, left=5, bottom=3, right=8, paper=255, ink=0
 def read(tmp_path, array, image_size=(28, 28), pixel=MNIST) -> np.ndarray:
     path = tmp_path / "digit.png"
     Image.fromarray(array).save(path)
-    return read_digit(path, image_size, pixel)
+    return read_digit(path, image_size, pixel).inputs
 
 
 def raw(inputs, pixel=MNIST) -> np.ndarray:
@@ -63,7 +63,7 @@ def distance_from_centre(pixels) -> list[float]:
 margins = st.integers(1, 60)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     factor=st.integers(1, 12),
@@ -85,7 +85,7 @@ def test_place_scale_contrast_and_inversion_leave_the_mnist_digit_the_same(
     assert max(distance_from_centre(pixels)) <= 0.5
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), top=margins, left=margins, inverted=st.booleans())
 def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed, top, left, inverted):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
@@ -96,7 +96,7 @@ def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_noise_and_uneven_light_are_taken_for_paper(tmp_path_factory, seed):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
     shown = picture(bitmap, 6, paper=220, ink=40).astype(np.float64)
@@ -155,7 +155,7 @@ def test_other_sizes_keep_the_proportion_of_mnist(tmp_path):
 
 
 def test_a_thin_line_across_and_one_down(tmp_path):
-    for bitmap in (np.ones((1, 20), np.bool_), np.ones((20, 1), np.bool_)):
+    for bitmap in (np.ones((2, 20), np.bool_), np.ones((20, 2), np.bool_)):
         pixels = raw(read(tmp_path, picture(bitmap)))
         assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
         assert raw(read(tmp_path, picture(bitmap), (8, 8), UCI), UCI).max() == 16
@@ -163,7 +163,7 @@ def test_a_thin_line_across_and_one_down(tmp_path):
 
 def test_a_tight_crop_is_still_dark_on_light(tmp_path):
     bitmap = np.zeros((20, 12), np.bool_)
-    bitmap[:3], bitmap[:, -3:] = True, True
+    bitmap[:2], bitmap[:, -2:] = True, True
     shown = picture(bitmap, 5, top=0, left=0, bottom=0, right=2)
     pixels = raw(read(tmp_path, shown))
     assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
@@ -180,7 +180,7 @@ def test_every_mode_of_a_picture_reads_the_same(tmp_path, mode):
     image.save(path)
 
     assert image.mode == mode
-    assert np.array_equal(read_digit(path, (28, 28), MNIST), read(tmp_path, shown))
+    assert np.array_equal(read_digit(path, (28, 28), MNIST).inputs, read(tmp_path, shown))
 
 
 def test_transparency_is_laid_on_white(tmp_path):
@@ -192,7 +192,7 @@ def test_transparency_is_laid_on_white(tmp_path):
     palette.save(tmp_path / "palette.png", transparency=0)
 
     assert np.array_equal(read(tmp_path, black), read(tmp_path, shown))
-    assert np.array_equal(read_digit(tmp_path / "palette.png", (28, 28), MNIST), read(tmp_path, shown))
+    assert np.array_equal(read_digit(tmp_path / "palette.png", (28, 28), MNIST).inputs, read(tmp_path, shown))
 
 
 def test_the_rotation_of_the_camera_is_undone(tmp_path):
@@ -202,13 +202,13 @@ def test_the_rotation_of_the_camera_is_undone(tmp_path):
     exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
     turned.save(tmp_path / "turned.png", exif=exif)
 
-    assert np.array_equal(read_digit(tmp_path / "turned.png", (28, 28), MNIST), read(tmp_path, shown))
+    assert np.array_equal(read_digit(tmp_path / "turned.png", (28, 28), MNIST).inputs, read(tmp_path, shown))
 
 
 def test_a_large_photo_as_jpeg(tmp_path):
     shown = picture(stroke(7), factor=80, top=400, left=300, bottom=300, right=500, paper=230, ink=30)
     Image.fromarray(shown).convert("RGB").save(tmp_path / "photo.jpg")
-    pixels = raw(read_digit(tmp_path / "photo.jpg", (28, 28), MNIST))
+    pixels = raw(read_digit(tmp_path / "photo.jpg", (28, 28), MNIST).inputs)
 
     rows, columns = ink_box(pixels)
     assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
@@ -247,12 +247,12 @@ def test_a_blank_picture_has_no_digit(tmp_path, grey):
 
 
 @pytest.mark.parametrize(
-    ("size", "told"), [((12_000, 9_000), "12000x9000 pixels"), ((20_000, 20_000), "its pixels")]
+    ("size", "reason"), [((12_000, 9_000), "12000x9000 pixels"), ((20_000, 20_000), "its pixels")]
 )
-def test_an_absurd_size_is_refused_before_it_is_unpacked(tmp_path, size, told):
+def test_an_absurd_size_is_refused_before_it_is_unpacked(tmp_path, size, reason):
     path = tmp_path / "bomb.png"
-    Image.new("1", size).save(path)
-    assert f"{told} are too many" in message_of(path)
+    Image.new("RGB" if size[0] < 20_000 else "1", size).save(path, compress_level=1)
+    assert reason in message_of(path)
 
 
 def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path):

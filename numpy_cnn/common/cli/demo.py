@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from numpy_cnn.common.cli.predict import checkpoint_and_rest
+from numpy_cnn.common.data.pretrained import PRETRAINED
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 
@@ -43,7 +43,7 @@ class Demo:
         if program.name == "torch_cnn":
             program.backend()  # reports that torch is missing
         with ExitStack() as stack:
-            path, _ = checkpoint_and_rest(() if self.checkpoint is None else (self.checkpoint,))
+            path = self.checkpoint or PRETRAINED
             checkpoint = load_checkpoint(path)
             check_fits(checkpoint, path)
             listening = stack.enter_context(listen(self.port))

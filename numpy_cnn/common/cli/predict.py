@@ -37,7 +37,7 @@ class Predict:
         """Print the digit and the probabilities of each picture; the exit code, 2 if one could not be read."""
         from numpy_cnn.common.photo.image import Reading, read_digit
 
-        named, images = checkpoint_and_rest(self.paths)
+        named, images = _checkpoint_and_images(self.paths)
         if not images:
             raise UserError("predict: name at least one picture, as in: predict digit.png")
         checkpoint = load_checkpoint(named)
@@ -60,12 +60,10 @@ class Predict:
         return 0 if len(readings) == len(images) else 2
 
 
-def checkpoint_and_rest(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
-    """The checkpoint that comes first, or else the one of the package; and the other paths."""
-    if paths and (paths[0].suffix == ".safetensors" or paths[0].is_dir()):
-        folder = paths[0].is_dir()
-        return paths[0] / "best.safetensors" if folder else paths[0], paths[1:]
-    return PRETRAINED, paths
+def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
+    """The checkpoint if it comes first, or else that of the package; and the pictures."""
+    named = bool(paths) and (paths[0].suffix == ".safetensors" or paths[0].is_dir())
+    return (paths[0], paths[1:]) if named else (PRETRAINED, paths)
 
 
 def _print_answer(path: Path, probabilities: Array, reading: "Reading") -> None:

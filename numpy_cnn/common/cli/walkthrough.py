@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from numpy_cnn.common.cli.predict import checkpoint_and_rest
+from numpy_cnn.common.data.pretrained import PRETRAINED
 from numpy_cnn.common.exhibits.walkthrough.kernels import Kernel
 from numpy_cnn.common.spec.errors import UserError
 
@@ -75,7 +75,7 @@ class Walkthrough:
         if self.kernel == "learned":
             if self.classes is not None:
                 raise UserError(f"--classes {self.classes}: a learned network has its own")
-            path, _ = checkpoint_and_rest(() if self.checkpoint is None else (self.checkpoint,))
+            path = self.checkpoint or PRETRAINED
             return lesson.learned(self.image, path, self.label)
         if self.checkpoint is not None:
             raise UserError(f"--checkpoint {self.checkpoint}: only --kernel learned reads one, not {self.kernel}")

@@ -20,6 +20,7 @@ _LEAST_CONTRAST = 20.0  # grey levels of 255 between ink and paper; less is the 
 _FAINT = 40.0
 _WIDEST_STROKE = 0.36  # of the shorter side of the picture
 _LONG_STROKE = 0.2  # of the longer side: a one that fills the picture is nearly as wide as it
+_MOST = 0.7  # of a picture: more than a digit covers, however tightly it is cropped
 _ALONG_AN_EDGE = 0.3  # of a side of the picture: what touches more of it is a frame, a table or a shadow
 _CLEARER = 1.6  # times the contrast by which one of the two layers, dark and light, is taken at once
 _OWN_COLOUR = 2.0  # how many times the contrast in grey the one in colour must be to be used instead
@@ -47,9 +48,11 @@ def ink_of(pixels: Pixels, path: Path) -> Ink:
     extraction (the top-hat transformation), 1979.
     """
     grey = _grey_of(pixels)
-    light_on_dark = float(np.median(_border(grey))) <= _otsu(grey)[0]
+    threshold = _otsu(grey)[0]
+    mostly_light = float((grey > threshold).mean()) > _MOST
+    light_on_dark = not mostly_light and float(np.median(_border(grey))) <= threshold
     first, second = (_stand_out(grey, light) for light in (light_on_dark, not light_on_dark))
-    if _other_way_round(first, second):
+    if _other_way_round(first, second, mostly_light):
         first = second
     if first.contrast < _LEAST_CONTRAST:
         raise UserError(
@@ -91,13 +94,16 @@ def _stand_out(grey: Grey, light: bool) -> _Layer:
     return _Layer(kept, float(depth[inside].mean()) if inside.any() else contrast)
 
 
-def _other_way_round(first: _Layer, second: _Layer) -> bool:
+def _other_way_round(first: _Layer, second: _Layer, mostly_light: bool) -> bool:
     """Whether `second` is the ink, and `first` the page it is on or the gaps between the strokes."""
     if min(first.contrast, second.contrast) < _LEAST_CONTRAST:
         return second.contrast > first.contrast
     if max(first.contrast, second.contrast) > _CLEARER * min(first.contrast, second.contrast):
         return second.contrast > first.contrast
-    return _is_page_of(first, second) or _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
+    if _is_page_of(first, second):
+        return True
+    # On paper in the shade the gaps between strokes may stand out as well as the strokes, which reach farther.
+    return not mostly_light and _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
 
 
 def _is_page_of(page: _Layer, writing: _Layer) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mnist_files import idx_bytes, small_mnist, write_mnist
+from pictures import draw
 from PIL import Image
 from programs import OTHER, PROGRAMS, best, bits, call, environment, error_of, history, last, spawn, succeed
 
@@ -43,14 +44,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def checkpoint_of(folder: Path) -> Path:
     return RunFolder(folder).best
-
-
-def draw(path: Path, number: int, **options: object) -> int:
-    """A test image, enlarged, dark on light, as a user's own picture; its label."""
-    split = digits.load().test
-    grey = 255 * (1 - split.images[number, 0] / split.images[number, 0].max()).clip(0, 1)
-    Image.fromarray(np.pad(grey.astype(np.uint8), 1, constant_values=255)).resize((200, 200)).save(path, **options)
-    return int(split.labels[number])
 
 
 # Training

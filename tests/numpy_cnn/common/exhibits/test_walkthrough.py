@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mnist_files import real_mnist_dir
+from pictures import draw
 from PIL import Image
 from programs import PROGRAMS, ROOT, Result, error_of, spawn, succeed
 
@@ -235,8 +236,6 @@ def test_the_place_from_near_adds_up(program: str) -> None:
 def test_a_learned_network_is_walked_through_whole(
     tmp_path: Path, drawn_nothing: None, trained: dict[str, Path], program: str
 ) -> None:
-    from test_command import draw
-
     digit = draw(tmp_path / "digit.png", 0)
     checkpoint = RunFolder(trained["torch_cnn"]).best
     out = succeed(
@@ -247,7 +246,7 @@ def test_a_learned_network_is_walked_through_whole(
     assert "After the Hidden Layer: shape (128,)" in out
     predicted = succeed(program, "predict", checkpoint, tmp_path / "digit.png").out
     assert predicted.splitlines()[0].endswith(f": {digit}")
-    assert f"the network's own answer, {digit}, is taken for the right one" in out
+    assert f"the network's own answer, {digit}, is used as the right one" in out
     share = float(re.search(rf" {digit}: +([\d.]+)%", predicted)[1])
     start = lesson.learned(tmp_path / "digit.png", checkpoint, None)
     probabilities = traced(program, start)[0].probabilities
@@ -255,8 +254,6 @@ def test_a_learned_network_is_walked_through_whole(
 
 
 def test_everything_of_a_learned_network_learns(tmp_path: Path, trained: dict[str, Path]) -> None:
-    from test_command import draw
-
     draw(tmp_path / "digit.png", 1)
     start = lesson.learned(tmp_path / "digit.png", RunFolder(trained["numpy_cnn"]).best, 3)
     ours, theirs = (traced(name, start, epochs=2, lr=0.01) for name in PROGRAMS)
@@ -335,12 +332,11 @@ def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None
         ((PHOTO, "--lr", "0"), "--lr 0.0"),
         ((PHOTO, "--lr", "nan"), "--lr nan"),
         ((PHOTO, "--seed", "-4"), "--seed -4"),
-        ((PHOTO, "--kernel", "learned"), "name the trained network by --checkpoint"),
         ((PHOTO, "--checkpoint", "x.safetensors"), "only --kernel learned reads one, not vertical-edge"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x"), "x: no such checkpoint"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x", "--classes", "3"), "has its own"),
-        ((PHOTO, "--out", "no/such/folder.png"), "--out no/such/folder.png: there is no folder no/such"),
-        ((PHOTO, "--html", "no/such/page.html"), "--html no/such/page.html: there is no folder no/such"),
+        ((PHOTO, "--out", "no/such/folder.png"), "--out no/such/folder.png: no folder no/such"),
+        ((PHOTO, "--html", "no/such/page.html"), "--html no/such/page.html: no folder no/such"),
         ((PHOTO, "--arrays", "no/such/a.npz"), "no/such/a.npz"),
         ((__file__,), "is not an image that can be read"),
     ],

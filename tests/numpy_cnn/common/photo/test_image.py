@@ -273,3 +273,106 @@ def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path)
         steps = range(-3, 4)
         shared = {(i, j): (pixels * np.roll(digit, (i, j), (0, 1))).sum() for i in steps for j in steps}
         assert max(map(abs, max(shared, key=shared.get))) <= 1
+
+
+def notes_of(tmp_path, array) -> str:
+    path = tmp_path / "digit.png"
+    Image.fromarray(array).save(path)
+    return " ".join(read_digit(path, (28, 28), MNIST).notes)
+
+
+def test_thin_strokes_are_thickened_before_they_fade(tmp_path):
+    bitmap = stroke(8).repeat(16, axis=0).repeat(16, axis=1)
+    edges = bitmap & ~(
+        np.roll(bitmap, 2, axis=0)
+        & np.roll(bitmap, -2, axis=0)
+        & np.roll(bitmap, 2, axis=1)
+        & np.roll(bitmap, -2, axis=1)
+    )  # an outline of 2 points where 320 are the height
+    pixels = raw(read(tmp_path, picture(edges, factor=1, top=40, left=40, bottom=40, right=40)))
+    assert pixels.max() > 230
+
+
+@pytest.mark.parametrize("frame", [3, 12, 30])
+def test_a_frame_around_the_page_is_not_ink(tmp_path, frame):
+    shown = picture(stroke(9), factor=6, top=50, left=50, bottom=50, right=50)
+    framed = shown.copy()
+    framed[:frame] = framed[-frame:] = 0
+    framed[:, :frame] = framed[:, -frame:] = 0
+    assert np.array_equal(read(tmp_path, framed), read(tmp_path, shown))
+    assert notes_of(tmp_path, framed) == ""
+
+
+def test_a_page_on_a_dark_table_is_not_ink(tmp_path):
+    page = picture(stroke(10), factor=6, top=50, left=60, bottom=50, right=60)
+    table = np.pad(page, ((30, 90), (120, 10)), constant_values=60)
+    assert np.array_equal(read(tmp_path, table), read(tmp_path, page))
+
+
+def test_the_edge_of_a_shadow_is_not_ink(tmp_path):
+    page = picture(stroke(11), factor=6, top=50, left=60, bottom=50, right=60, paper=240, ink=0)
+    shadow = page.copy()
+    shadow[: len(page) // 2] //= 2
+    assert np.array_equal(read(tmp_path, shadow), read(tmp_path, page))
+
+
+def test_ink_and_paper_of_the_same_grey_differ_in_colour(tmp_path):
+    shown = picture(stroke(12))
+    red, green = np.array([205, 60, 60]), np.array([60, 125, 87])
+    grey = np.array([0.299, 0.587, 0.114])
+    assert abs(red @ grey - green @ grey) < 5
+    coloured = np.where(shown[..., None] == 0, red, green).astype(np.uint8)
+    assert np.array_equal(read(tmp_path, coloured), read(tmp_path, shown))
+
+
+def test_white_ink_on_nothing(tmp_path):
+    shown = picture(stroke(13))
+    white = np.full((*shown.shape, 4), 255, np.uint8)
+    white[..., 3] = 255 - shown
+    assert np.array_equal(read(tmp_path, white), read(tmp_path, shown))
+
+
+@pytest.mark.parametrize("noise", [0, 10, 120, 900])
+def test_blank_paper_of_16_bits_has_no_digit(tmp_path, noise):
+    grey = 52_000 + np.random.default_rng(0).integers(-noise, noise + 1, (80, 60))
+    path = tmp_path / "blank.png"
+    Image.fromarray(grey.astype(np.uint16)).save(path)
+    assert "no digit found" in message_of(path)
+
+
+def test_two_digits_are_reported(tmp_path):
+    first, second = picture(stroke(14), right=2), picture(stroke(15))
+    assert "2 figures" in notes_of(tmp_path, np.concatenate([first, second], axis=1))
+    assert notes_of(tmp_path, first) == ""
+
+
+def test_ink_at_the_edge_and_scattered_ink_are_doubted(tmp_path):
+    assert "touches the edge" in notes_of(tmp_path, picture(stroke(16), bottom=0))
+    dots = np.where(np.indices((200, 200)).sum(axis=0) % 40 < 8, 0, 255)
+    dots = np.where(np.abs(np.subtract(*np.indices((200, 200)))) % 40 < 8, dots, 255)
+    assert "may not be a digit" in notes_of(tmp_path, np.pad(dots, 20, constant_values=255).astype(np.uint8))
+
+
+def test_a_size_that_does_not_divide_mnist_s_is_read(tmp_path):
+    pixels = raw(read(tmp_path, picture(stroke(17)), (32, 32)))
+    assert pixels.shape == (32, 32)
+    assert np.array_equal(pixels[ink_box(pixels)].shape[0], 23)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16", "F"])
+def test_a_large_picture_needs_little_memory(tmp_path, mode):
+    """Measured on the arrays that NumPy allocates: strips, never the whole picture as floats."""
+    import tracemalloc
+
+    shown = picture(stroke(18), factor=90, top=300, left=300, bottom=300, right=300)
+    image = (
+        Image.fromarray(shown.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(shown).convert(mode)
+    )
+    path = tmp_path / "large.tif"
+    image.save(path)
+    tracemalloc.start()
+    pixels = raw(read_digit(path, (28, 28), MNIST).inputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert max(side.stop - side.start for side in ink_box(pixels)) == 20

@@ -42,22 +42,22 @@ class Predict:
             raise UserError("predict: name at least one picture, as in: predict digit.png")
         checkpoint = load_checkpoint(named)
         network = load_network(checkpoint, program)
-        readings: list[Reading] = []
+        readings: dict[Path, Reading] = {}
         for path in images:
             try:
-                reading = read_digit(path, checkpoint.data_size, checkpoint.pixel)
+                readings[path] = read_digit(path, checkpoint.data_size, checkpoint.pixel)
             except UserError as error:
                 if len(images) == 1:
                     raise
                 print(f"{program.name}: error: {error}", file=sys.stderr)
-                continue
-            readings.append(reading)
-            inputs = average_pixels(reading.inputs, checkpoint.architecture.image_size)
-            _print_answer(path, _probabilities(network.logits(inputs), network, checkpoint), reading)
+        inputs = [
+            average_pixels(reading.inputs, checkpoint.architecture.image_size) for reading in readings.values()
+        ]
         if self.show_input is not None and readings:
-            read = average_pixels(np.concatenate([r.inputs for r in readings]), checkpoint.architecture.image_size)
-            _save_inputs(checkpoint.pixel.fraction(read), self.show_input)
-        return 0 if len(readings) == len(images) else 2
+            _save_inputs(checkpoint.pixel.fraction(np.concatenate(inputs)), self.show_input)
+        for (path, reading), one in zip(readings.items(), inputs, strict=True):
+            _print_answer(path, _probabilities(network.logits(one), network, checkpoint), reading)
+        return 0 if readings.keys() == {*images} else 2
 
 
 def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:

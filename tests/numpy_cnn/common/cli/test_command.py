@@ -19,7 +19,7 @@ import pytest
 from mnist_files import idx_bytes, small_mnist, write_mnist
 from pictures import draw
 from PIL import Image
-from programs import OTHER, PROGRAMS, best, bits, call, environment, error_of, history, last, spawn, succeed
+from programs import OTHER, PROGRAMS, ROOT, best, bits, call, environment, error_of, history, last, spawn, succeed
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.data import digits
@@ -252,16 +252,29 @@ def test_predict_knows_most_digits_of_pictures(trained: dict[str, Path], tmp_pat
     assert sum(map(int.__eq__, said, labels)) >= 20
 
 
+def test_predict_takes_the_network_of_the_package_where_none_is_named(tmp_path: Path, program: str) -> None:
+    out = succeed(program, "predict", ROOT / "docs" / "images" / "walkthrough_seven.png").out
+    assert out.splitlines()[0].endswith("walkthrough_seven.png: 7")
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, program: str) -> None:
+    seven, text = ROOT / "docs" / "images" / "walkthrough_seven.png", tmp_path / "text.png"
+    text.write_text("seven")
+    result = call(program, "predict", text, seven)
+    assert result.code == 2
+    assert result.out.splitlines()[0] == f"{seven}: 7"
+    assert result.err.startswith(f"{program}: error: {text} is not an image")
+
+
 @pytest.mark.usefixtures("no_pictures")
 def test_predict_warns_when_the_network_is_unsure(tmp_path: Path, program: str) -> None:
     """A network that was hardly trained is never sure, and one with a large bias is."""
     succeed(program, "train", *QUICK, "--lr", 0, "--out", tmp_path / "run")
     draw(tmp_path / "digit.png", 0)
     out = succeed(program, "predict", checkpoint_of(tmp_path / "run"), tmp_path / "digit.png").out.splitlines()
-    assert len(out) == 3
     shares = [float(share.rstrip("%")) for share in out[1].split()[1::2]]
     second = shares.index(sorted(shares)[-2])
-    assert out[2] == f"  unsure: it may be a {second} as well; --show-input FILE shows what the network saw"
+    assert out[-1].startswith(f"  unsure: it may also be {second} (")
 
     sure = best(tmp_path / "run")
     sure.parameters["fc2.bias"][4] += 100
@@ -465,7 +478,7 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
         (("summary", "--filter", "3"), "unknown option --filter: did you mean --filters? (summary"),
         (("summary", "--kernel-size", "9"), "the convolution needs at least 9 pixels, but has 8"),
         (("evaluate", "none.safetensors"), "none.safetensors: no such checkpoint"),
-        (("predict", "none.safetensors"), "predict: name at least one picture, as in: predict CKPT digit.png"),
+        (("predict", "none.safetensors"), "predict: name at least one picture, as in: predict digit.png"),
         (("predict", "none.safetensors", "digit.png"), "none.safetensors: no such checkpoint"),
         (("plot",), "plot: name at least one run folder"),
         (("plot", "nowhere"), "nowhere: no run found: there is no last.safetensors in it"),

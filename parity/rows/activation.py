@@ -27,17 +27,21 @@ WHOLE = 32  # torch's vector loops take this many numbers at a time in float32, 
 
 
 @composite
-def _activation(draw: st.DrawFn, row: str, options: Options, dyadic: Options, lane: Lane) -> Case:
-    """Any shape of up to four axes, every option; where sums must be exact, only sums of powers of two."""
+def _activation(
+    draw: st.DrawFn, row: str, options: Options = (), dyadic: Options | None = None, *, lane: Lane
+) -> Case:
+    """Any shape of up to four axes, every option; where sums must be exact, the options in `dyadic` if given."""
     axes = shape(draw, lane, 0, 4)
-    drawn = {name: draw(sampled(values)) for name, values in (options if lane == "bound" else dyadic)}
+    drawn = {
+        name: draw(sampled(values)) for name, values in (options if lane == "bound" or dyadic is None else dyadic)
+    }
     return Case(row, (ArraySpec("input", axes),), drawn, *numbers(draw))
 
 
 @composite
 def _in_whole_vectors(draw: st.DrawFn, row: str, options: Options, lane: Lane) -> Case:
     """The same, but for special values of whole vectors: of NaN, torch's gradient in the remainder is another."""
-    case: Case = draw(_activation(row, options, options, lane))
+    case: Case = draw(_activation(row, options, lane=lane))
     if lane != "special":
         return case
     axes = (*(draw(integers(1, 3)) for _ in range(draw(integers(0, 2)))), WHOLE)
@@ -47,7 +51,7 @@ def _in_whole_vectors(draw: st.DrawFn, row: str, options: Options, lane: Lane) -
 @composite
 def _gelu(draw: st.DrawFn, lane: Lane) -> Case:
     """The same; special values of the exact form in float64: in float32 torch's erf(∞) is NaN."""
-    case: Case = draw(_activation("gelu", FORMS, FORMS, lane))
+    case: Case = draw(_activation("gelu", FORMS, lane=lane))
     if lane == "special" and case.options["approximate"] == "none":
         return Case("gelu", case.arrays, case.options, "float64", case.magnitude, case.seed)
     return case
@@ -162,7 +166,7 @@ ROWS = (
         "relu",
         ops.relu,
         F.relu,
-        partial(_activation, "relu", (), ()),
+        partial(_activation, "relu"),
         copies,
         formulas={"output": "y = max(x, 0)", "grad_input": "dx = dy where x > 0, and 0 elsewhere"},
         selects=True,
@@ -197,7 +201,7 @@ ROWS = (
         "sigmoid",
         ops.sigmoid,
         torch.sigmoid,
-        partial(_activation, "sigmoid", (), ()),
+        partial(_activation, "sigmoid"),
         sigmoid_bound,
         INEXACT,
         formulas={"output": "y = 1/(1 + exp(−x))", "grad_input": "dx = dy·y·(1 − y)"},
@@ -207,7 +211,7 @@ ROWS = (
         "tanh",
         ops.tanh,
         torch.tanh,
-        partial(_activation, "tanh", (), ()),
+        partial(_activation, "tanh"),
         tanh_bound,
         INEXACT,
         formulas={"output": "y = tanh(x)", "grad_input": "dx = dy·(1 − y²)"},
@@ -217,7 +221,7 @@ ROWS = (
         "silu",
         ops.silu,
         F.silu,
-        partial(_activation, "silu", (), ()),
+        partial(_activation, "silu"),
         silu_bound,
         INEXACT,
         formulas={"output": "y = x·σ(x), σ(x) = 1/(1 + exp(−x))", "grad_input": "dx = dy·σ(x)·(1 + x·(1 − σ(x)))"},
@@ -227,7 +231,7 @@ ROWS = (
         "softplus",
         ops.softplus,
         F.softplus,
-        partial(_activation, "softplus", BENDS, BENDS),
+        partial(_activation, "softplus", BENDS),
         softplus_bound,
         INEXACT,
         formulas={

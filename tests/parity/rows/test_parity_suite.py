@@ -26,7 +26,7 @@ def test_row_agrees_with_torch(name: str) -> None:
 
 
 def test_every_public_op_has_a_row() -> None:
-    assert set(ops.__all__) <= set(ROWS), "add a row to parity/rows/registry.py for each new op"
+    assert set(ops.__all__) <= set(ROWS), "add a row to the family's file in parity/rows for each new op"
     for name in ops.__all__:
         assert ROWS[name].op is getattr(ops, name)
 

@@ -110,9 +110,7 @@ def application(
         if all(isinstance(one, WorkerEnded) for one in seen):
             raise HTTPException(503, "; ".join(map(str, seen)))
         answers = {
-            worker.package: {"error": str(one)}
-            if isinstance(one, WorkerEnded)
-            else _answer(one, architecture)
+            worker.package: {"error": str(one)} if isinstance(one, WorkerEnded) else _answer(one, architecture)
             for worker, one in zip(workers, seen, strict=True)
         }
         return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})

@@ -1,0 +1,144 @@
+"""Faults for the torture: one file operation of a command fails, and nothing after it happens.
+
+The command runs in a forked child through its own `main`, so that all of Python and the libraries is loaded once. In
+the child the functions of `os` through which the project changes files are counted; the one with the chosen number
+ends the process as SIGKILL does, or fails as a full or read-only disk does from then on.
+"""
+
+import builtins
+import errno
+import io
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OPERATIONS = ("open", "write", "fsync", "replace", "unlink", "mkdir", "rmdir", "ftruncate")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at the operation with the number `at`, counted from 0."""
+
+    kind: str  # "kill", "torn" (a write does half of its work before the kill), "full", "read-only"
+    at: int = ENDLESS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int  # negative for a signal
+    operations: list[str]
+    output: str  # of both streams
+
+
+def run(main: Callable[[list[str]], int], arguments: list[str], fault: Fault, clock: float = 0.0) -> Outcome:
+    """Run a command in a child, with a fault.
+
+    Args:
+        main: the command's entry, such as `lambda typed: main(PROGRAM, typed)`.
+        arguments: what a user types.
+        fault: what happens to it.
+        clock: seconds by which all clocks go back at every reading.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            _child(main, arguments, fault, clock, output.fileno(), log.fileno())
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        log.seek(0)
+        text, names = output.read().decode(errors="replace"), log.read().decode().split()
+    return Outcome(os.waitstatus_to_exitcode(status), names, text)
+
+
+def _child(
+    main: Callable[[list[str]], int], arguments: list[str], fault: Fault, clock: float, output: int, log: int
+) -> None:
+    code = 70  # only if what follows breaks
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", write_through=True)
+        if clock:
+            _turn_back(clock)
+        _install(fault, log)
+        code = main(arguments)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _install(fault: Fault, log: int) -> None:
+    """Count the operations and let the chosen one fail."""
+    real = {name: getattr(os, name) for name in OPERATIONS}
+    count = iter(range(ENDLESS)).__next__
+    write_log = os.write
+
+    def wrapped(name: str) -> Callable[..., Any]:
+        def operation(*arguments: Any, **settings: Any) -> Any:
+            if name == "open" and not (len(arguments) > 1 and arguments[1] & WRITING):
+                return real[name](*arguments, **settings)
+            if name == "write" and arguments[0] in (1, 2):
+                return real[name](*arguments, **settings)
+            number = count()
+            write_log(log, f"{name}\n".encode())
+            if number >= fault.at:
+                _fail(fault, name, real, arguments)
+            return real[name](*arguments, **settings)
+
+        return operation
+
+    for name in OPERATIONS:
+        setattr(os, name, wrapped(name))
+    # What the project writes goes through `os`; a file that is opened another way would not be counted.
+    opened = builtins.open
+
+    def checked(file: Any, mode: str = "r", *arguments: Any, **settings: Any) -> Any:
+        if set(mode) & set("wax+") and not str(file).startswith(("/dev/", "/tmp/matplotlib")):
+            number = count()
+            write_log(log, b"open()\n")
+            if number >= fault.at:
+                _fail(fault, "open", real, ())
+        return opened(file, mode, *arguments, **settings)
+
+    builtins.open = checked
+    io.open = checked  # pathlib's
+
+
+def _fail(fault: Fault, name: str, real: dict[str, Callable[..., Any]], arguments: tuple[Any, ...]) -> None:
+    if fault.kind in ("kill", "torn"):
+        if fault.kind == "torn" and name == "write":
+            real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault.kind == "full" and name in ("write", "fsync", "mkdir", "ftruncate"):
+        if name == "write":
+            real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if fault.kind == "read-only" and name != "fsync":
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def _turn_back(seconds: float) -> None:
+    for name in ("time", "monotonic", "perf_counter"):
+        real, readings = getattr(time, name), iter(range(ENDLESS))
+        setattr(time, name, lambda real=real, readings=readings: real() - seconds * next(readings))
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    """The files in a folder and their contents."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.is_dir() else {}

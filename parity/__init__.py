@@ -4,6 +4,7 @@ report = parity.check("conv2d", my_conv2d)          # generated cases; report.ok
 report = parity.check("gelu", my_gelu, like=torch.nn.functional.gelu)      # any torch function as the oracle
 report = parity.check_gradients(my_op, x, w)        # without torch: finite differences in float64
 test_conv2d = parity.case("conv2d", my_conv2d)      # a pytest test
+parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b))    # one result, held to its error bound
 """
 
 from importlib import import_module
@@ -12,16 +13,23 @@ from typing import TYPE_CHECKING, Any
 from parity.api.case import case
 
 if TYPE_CHECKING:
+    from parity.api.assert_close import assert_close
     from parity.api.check import check
     from parity.api.gradients import check_gradients
     from parity.report import Failure, Report
 
-__all__ = ["Failure", "Report", "case", "check", "check_gradients"]
+__all__ = ["Failure", "Report", "assert_close", "case", "check", "check_gradients"]
 
-_HOMES = {"check": "api.check", "check_gradients": "api.gradients", "Failure": "report", "Report": "report"}
+_HOMES = {
+    "assert_close": "api.assert_close",
+    "check": "api.check",
+    "check_gradients": "api.gradients",
+    "Failure": "report",
+    "Report": "report",
+}
 
 
-# Imported when first asked for: `python -m parity --help` answers without the second that torch takes.
+# Imported on first use: `python -m parity --help` does not wait for torch.
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"parity.{_HOMES[name]}"), name)

@@ -24,7 +24,7 @@ Shapes: TypeAlias = str | Sequence[int | str | Sequence[int | str]]
 
 MOST = 4  # entries along an axis that is drawn
 TRIALS = 25
-_NAMES = ("input", "other", "third", "fourth", "fifth")
+NAMES = ("input", "other", "third", "fourth", "fifth")
 
 
 def row_like(
@@ -86,7 +86,7 @@ def _strategy_of(
 ) -> Callable[..., st.SearchStrategy[Case]]:
     axes = None if shapes is None else _parsed(shapes)
     count = _arrays(implementation, like) if axes is None else len(axes)
-    names = _names(like, count)
+    names = names_of(like, count)
 
     @st.composite
     def cases(draw: st.DrawFn, lane: Lane) -> Case:
@@ -126,7 +126,7 @@ def _given(
             pair = isinstance(drawn, tuple) and len(drawn) == 2 and isinstance(drawn[1], Mapping)
             shapes, more = drawn if pair else (drawn, {})
             plain = {key: draw(v) if isinstance(v, st.SearchStrategy) else v for key, v in options.items()}
-            names = _names(like, len(shapes))
+            names = names_of(like, len(shapes))
             arrays = tuple(
                 ArraySpec(n, None if shape is None else tuple(shape))
                 for n, shape in zip(names, shapes, strict=True)
@@ -165,11 +165,12 @@ def _arrays(implementation: Any, like: Callable[..., Any]) -> int:
     return 1
 
 
-def _names(like: Callable[..., Any], count: int) -> list[str]:
+def names_of(like: Callable[..., Any], count: int) -> list[str]:
+    """Torch's names of the first `count` arguments, or input, other, … where it has none."""
     parameters = parameters_of(like) or ()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(names) < count:
-        names = [*_NAMES, *(f"array{i}" for i in range(len(_NAMES), count))]
+        names = [*NAMES, *(f"array{i}" for i in range(len(NAMES), count))]
     return ["input" if name == "x" else name for name in names[:count]]
 
 

@@ -31,6 +31,7 @@ class SGD:
         dampening: τ.
         weight_decay: λ, the weight of ½‖w‖² in the loss.
         nesterov: look ahead along the momentum; needs a momentum and no dampening.
+        maximize: climb instead of descend: g ← −g first.
 
     Raises:
         ValueError: a setting outside its range.
@@ -46,6 +47,7 @@ class SGD:
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        maximize: bool = False,
     ) -> None:
         _check_not_negative("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
@@ -55,13 +57,15 @@ class SGD:
             )
         self.parameters = parameters
         self.lr, self.momentum, self.dampening = lr, momentum, dampening
-        self.weight_decay, self.nesterov = weight_decay, nesterov
+        self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
         self.state: State = {}
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
         """Move every parameter that has a gradient; the gradients are not changed."""
         for name, g in _present("SGD", self.parameters, gradients).items():
             w = self.parameters[name]
+            if self.maximize:
+                g = -g
             if self.weight_decay:
                 g = g + self.weight_decay * w
             if self.momentum:
@@ -94,6 +98,7 @@ class Adam:
         eps: ε, added outside of the root.
         weight_decay: λ.
         amsgrad: keep the maximum of v.
+        maximize: climb instead of descend: g ← −g first.
 
     Raises:
         ValueError: a setting outside its range.
@@ -112,13 +117,14 @@ class Adam:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        maximize: bool = False,
     ) -> None:
         _check_not_negative(type(self).__name__, lr=lr, eps=eps, weight_decay=weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), got {betas}")
         self.parameters = parameters
         self.lr, self.betas, self.eps = lr, betas, eps
-        self.weight_decay, self.amsgrad = weight_decay, amsgrad
+        self.weight_decay, self.amsgrad, self.maximize = weight_decay, amsgrad, maximize
         self.state: State = {}
         self._together: list[str] = []
         self._groups: list[_Group] = []
@@ -132,20 +138,22 @@ class Adam:
             m, v = group.vectors["exp_avg"], group.vectors["exp_avg_sq"]
             group.vectors["step"] += 1
             t = float(group.vectors["step"][0])
+            if self.maximize:
+                gs = [-g for g in gs]
             if self.weight_decay and self.decoupled_weight_decay:
                 for w in ws:
                     w *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
                 gs = [g + self.weight_decay * w for w, g in zip(ws, gs, strict=True)]
-            # Every line writes to an array that is there already: a fresh one of fc1's size costs more to get than
-            # to fill. The parts of the scratch array are what belongs to each parameter.
+            # Every line writes to an existing array: allocating one of fc1's size costs more than filling it. The
+            # parts of the scratch array belong to one parameter each.
             scratch, parts = group.scratch, group.parts
             # m ← β₁·m + (1−β₁)·g
             for part, g in zip(parts, gs, strict=True):
                 np.multiply(g, 1 - beta1, out=part)
             m *= beta1
             m += scratch
-            # v ← β₂·v + (1−β₂)·g², of the (1−β₁)·g that lie in the scratch array: their squares are (1−β₁)²·g².
+            # v ← β₂·v + (1−β₂)·g², of the (1−β₁)·g in the scratch array: their squares are (1−β₁)²·g².
             scratch *= scratch
             scratch *= (1 - beta2) / (1 - beta1) ** 2
             v *= beta2
@@ -162,7 +170,7 @@ class Adam:
                 w -= part
 
     def _grouped(self, names: list[str]) -> list["_Group"]:
-        """The groups that these parameters fall into. They stay while it is the same that have a gradient."""
+        """The groups of these parameters, kept while the same ones have a gradient."""
         if names != self._together:
             alike: dict[tuple[Any, float], list[str]] = {}
             for name in names:
@@ -195,14 +203,158 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad, maximize)
+
+
+class RMSprop:
+    """Steps divided by a running root mean square of the gradients, as `torch.optim.RMSprop`.
+
+        g ← g + λ·w                                   weight decay λ
+        v ← α·v + (1−α)·g²                            the mean square
+        ḡ ← α·ḡ + (1−α)·g                             only if centered; then v − ḡ² takes the place of v below
+        d ← g / (√v + ε)
+        w ← w − lr·d, or with momentum b ← μ·b + d, w ← w − lr·b
+
+    Args:
+        parameters: {name: array}, changed in place by `step`.
+        lr: step size.
+        alpha: α, the memory of the mean square.
+        eps: ε, added outside of the root.
+        weight_decay: λ.
+        momentum: μ in [0, ∞).
+        centered: divide by the standard deviation instead of the root mean square.
+        maximize: climb instead of descend: g ← −g first.
+
+    Raises:
+        ValueError: a setting outside its range.
+
+    Source: T. Tieleman and G. Hinton, Lecture 6.5, Neural networks for machine learning (2012); A. Graves,
+    Generating sequences with recurrent neural networks (2013), for the centered form.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        maximize: bool = False,
+    ) -> None:
+        _check_not_negative("RMSprop", lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        self.parameters = parameters
+        self.lr, self.alpha, self.eps = lr, alpha, eps
+        self.weight_decay, self.momentum = weight_decay, momentum
+        self.centered, self.maximize = centered, maximize
+        self.state: State = {}
+
+    def step(self, gradients: Mapping[str, Array | None]) -> None:
+        """Move every parameter that has a gradient; the gradients are not changed."""
+        for name, g in _present("RMSprop", self.parameters, gradients).items():
+            w = self.parameters[name]
+            state = self.state.setdefault(name, self._fresh_state(w))
+            state["step"] += 1
+            if self.maximize:
+                g = -g
+            if self.weight_decay:
+                g = g + self.weight_decay * w
+            v = state["square_avg"]
+            v *= self.alpha
+            v += (1 - self.alpha) * g * g
+            if self.centered:
+                mean = state["grad_avg"]
+                mean *= self.alpha
+                mean += (1 - self.alpha) * g
+                v = v - mean * mean
+            d = g / (np.sqrt(v) + self.eps)
+            if self.momentum:
+                b = state["momentum_buffer"]
+                b *= self.momentum
+                b += d
+                d = b
+            w -= self.lr * d
+
+    def _fresh_state(self, w: Array) -> dict[str, Array]:
+        names = ["square_avg", *["momentum_buffer"] * (self.momentum > 0), *["grad_avg"] * self.centered]
+        return {"step": np.zeros((), np.float32)} | {name: np.zeros_like(w) for name in names}
+
+
+class Adagrad:
+    """Steps divided by the root of all squared gradients so far, as `torch.optim.Adagrad`.
+
+        g ← g + λ·w                                   weight decay λ
+        s ← s + g²
+        w ← w − lr / (1 + (t−1)·η) · g / (√s + ε)
+
+    t counts the steps of each parameter, from 1.
+
+    Args:
+        parameters: {name: array}, changed in place by `step`.
+        lr: step size.
+        lr_decay: η, how fast the step size falls.
+        weight_decay: λ.
+        initial_accumulator_value: s before the first step.
+        eps: ε, added outside of the root.
+        maximize: climb instead of descend: g ← −g first.
+
+    Raises:
+        ValueError: a setting outside its range.
+
+    Source: J. Duchi, E. Hazan and Y. Singer, Adaptive subgradient methods for online learning and stochastic
+    optimization (2011).
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        maximize: bool = False,
+    ) -> None:
+        _check_not_negative(
+            "Adagrad",
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+        self.parameters = parameters
+        self.lr, self.lr_decay, self.eps = lr, lr_decay, eps
+        self.weight_decay, self.maximize = weight_decay, maximize
+        self.initial_accumulator_value = initial_accumulator_value
+        self.state: State = {}
+
+    def step(self, gradients: Mapping[str, Array | None]) -> None:
+        """Move every parameter that has a gradient; the gradients are not changed."""
+        for name, g in _present("Adagrad", self.parameters, gradients).items():
+            w = self.parameters[name]
+            state = self.state.setdefault(name, self._fresh_state(w))
+            state["step"] += 1
+            if self.maximize:
+                g = -g
+            if self.weight_decay:
+                g = g + self.weight_decay * w
+            s = state["sum"]
+            s += g * g
+            lr = self.lr / (1 + (float(state["step"]) - 1) * self.lr_decay)
+            w -= lr * g / (np.sqrt(s) + self.eps)
+
+    def _fresh_state(self, w: Array) -> dict[str, Array]:
+        return {"step": np.zeros((), np.float32), "sum": np.full_like(w, self.initial_accumulator_value)}
 
 
 class _Group:
     """Parameters of one dtype and one count of steps: their state as one vector of each kind.
 
-    A step is then a few passes over long vectors, and not over many short ones. What `state` holds for each name
+    A step is then a few passes over long vectors instead of many short ones. What `state` stores for each name
     becomes a view of its part of them.
     """
 
@@ -239,12 +391,12 @@ def _check_not_negative(optimizer: str, **settings: float) -> None:
 def _present(
     optimizer: str, parameters: Mapping[str, Array], gradients: Mapping[str, Array | None]
 ) -> dict[str, Array]:
-    """The gradients there are, once all are known to fit."""
+    """The gradients that are not None. Raises ValueError unless each fits its parameter."""
     present = {name: gradient for name, gradient in gradients.items() if gradient is not None}
     for name, gradient in present.items():
         if name not in parameters:
             raise ValueError(
-                f"{optimizer}: a gradient for {name!r}, which is no parameter; those are {[*parameters]}"
+                f"{optimizer}: a gradient for {name!r}, which is not a parameter; the parameters are {[*parameters]}"
             )
         if gradient.shape != parameters[name].shape:
             raise ValueError(

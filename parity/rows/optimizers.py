@@ -65,6 +65,7 @@ def sgd(draw: st.DrawFn, lane: Lane) -> Case:
     settings["nesterov"] = draw(booleans) and settings["momentum"] > 0
     dampening = draw(share)
     settings["dampening"] = 0.0 if settings["nesterov"] else dampening
+    settings["maximize"] = draw(booleans)
     return Case("SGD", _arrays(draw), settings, dtype, draw(integers(1, 8)), draw(SEEDS))
 
 
@@ -77,8 +78,39 @@ def _adam(draw: st.DrawFn, row: str, lane: Lane) -> Case:  # noqa: ARG001  # one
         "eps": draw(sampled([1e-8, 1e-3, 1.0])),
         "weight_decay": draw(sampled([0.0, 0.25])),
         "amsgrad": draw(booleans),
+        "maximize": draw(booleans),
     }
     return Case(row, _arrays(draw), settings, draw(DTYPES), draw(integers(1, 8)), draw(SEEDS))
+
+
+@composite
+def rmsprop(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
+    """The memory, ε, weight decay, momentum. Centered only with an ε that keeps v − ḡ² ≈ 0 from deciding."""
+    centered = draw(booleans)
+    settings = {
+        "lr": draw(sampled([0.1, 1e-3])),
+        "alpha": draw(sampled([0.99, 0.5])),
+        "eps": 1.0 if centered else draw(sampled([1e-8, 1e-3, 1.0])),
+        "weight_decay": draw(sampled([0.0, 0.25])),
+        "momentum": draw(sampled([0.0, 0.9])),
+        "centered": centered,
+        "maximize": draw(booleans),
+    }
+    return Case("RMSprop", _arrays(draw), settings, draw(DTYPES), draw(integers(1, 8)), draw(SEEDS))
+
+
+@composite
+def adagrad(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
+    """A falling step size, weight decay, an accumulator that starts above 0."""
+    settings = {
+        "lr": draw(sampled([1.0, 0.1, 1e-3])),
+        "lr_decay": draw(sampled([0.0, 0.5])),
+        "weight_decay": draw(sampled([0.0, 0.25])),
+        "initial_accumulator_value": draw(sampled([0.0, 0.5])),
+        "eps": draw(sampled([1e-10, 1e-3, 1.0])),
+        "maximize": draw(booleans),
+    }
+    return Case("Adagrad", _arrays(draw), settings, draw(DTYPES), draw(integers(1, 8)), draw(SEEDS))
 
 
 def _arrays(draw: st.DrawFn) -> tuple[ArraySpec, ...]:
@@ -114,6 +146,24 @@ ROWS = (
         partial(_adam, "AdamW"),
         lanes=NEITHER,
         formulas={"output": "w ← (1 − η·λ)·w, then Adam's step with the bare gradient"},
+        kind="optimizer",
+    ),
+    Row(
+        "RMSprop",
+        by_hand(optim.RMSprop),
+        of_torch(torch.optim.RMSprop),
+        rmsprop,
+        lanes=NEITHER,
+        formulas={"output": "v ← αv + (1−α)g² (less ḡ² if centered), d = g/(√v + ε); b ← μb + d; w ← w − η·b"},
+        kind="optimizer",
+    ),
+    Row(
+        "Adagrad",
+        by_hand(optim.Adagrad),
+        of_torch(torch.optim.Adagrad),
+        adagrad,
+        lanes=NEITHER,
+        formulas={"output": "s ← s + g²; w ← w − η/(1 + (t−1)·η_decay)·g/(√s + ε)"},
         kind="optimizer",
     ),
 )

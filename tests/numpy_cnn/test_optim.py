@@ -22,16 +22,20 @@ from numpy_cnn import optim
         (optim.Adam, {"eps": -1e-8}, "-1e-08"),
         (optim.Adam, {"weight_decay": -0.1}, "weight_decay must not be negative, got -0.1"),
         (optim.AdamW, {"lr": -1.0}, "lr"),
+        (optim.RMSprop, {"alpha": -0.5}, "alpha must not be negative, got -0.5"),
+        (optim.RMSprop, {"momentum": -0.5}, "momentum must not be negative, got -0.5"),
+        (optim.Adagrad, {"lr_decay": -1.0}, "lr_decay must not be negative, got -1.0"),
+        (optim.Adagrad, {"initial_accumulator_value": -1.0}, "initial_accumulator_value must not be negative"),
     ],
 )
 def test_settings_out_of_range(kind: Any, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  # the message is looked at below
+    with pytest.raises(ValueError) as error:  # noqa: PT011  # the message is checked below
         kind({}, **settings)
     assert message in str(error.value)
     assert str(error.value).startswith(f"{kind.__name__}: ")
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
 def test_parameters_change_in_place_and_gradients_do_not(kind: Any) -> None:
     w, still = np.ones((2, 2), np.float32), np.ones(3, np.float32)
     optimizer = kind({"w": w, "still": still}, lr=0.1)
@@ -45,7 +49,7 @@ def test_parameters_change_in_place_and_gradients_do_not(kind: Any) -> None:
     assert w.dtype == np.float32
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.RMSprop, optim.Adagrad])
 def test_gradients_that_belong_to_nothing(kind: Any) -> None:
     optimizer = kind({"w": np.ones(2)})
     with pytest.raises(ValueError, match=rf"^{kind.__name__}: .*'v'.*\['w'\]"):
@@ -63,7 +67,7 @@ def test_the_momentum_buffer_is_not_the_first_gradient() -> None:
     assert optimizer.state["w"]["momentum_buffer"].tolist() == [1.5, 1.5]
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
 def test_defaults_are_torchs(kind: Any) -> None:
     torchs = inspect.signature(getattr(torch.optim, kind.__name__)).parameters
     ours = [name for name in inspect.signature(kind).parameters if name != "parameters"]
@@ -98,6 +102,8 @@ def test_the_state_is_torchs(kind: Any, amsgrad: bool) -> None:
         (optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
         (optim.Adam, {"weight_decay": 0.1, "amsgrad": True}),
         (optim.AdamW, {}),
+        (optim.RMSprop, {"momentum": 0.9, "centered": True, "eps": 1.0}),
+        (optim.Adagrad, {"lr_decay": 0.1}),
     ],
 )
 def test_parameters_together_are_moved_as_each_alone(kind: Any, settings: dict[str, Any]) -> None:

@@ -396,7 +396,7 @@ def _present(
     for name, gradient in present.items():
         if name not in parameters:
             raise ValueError(
-                f"{optimizer}: a gradient for {name!r}, which is not a parameter; the parameters are {[*parameters]}"
+                f"{optimizer}: a gradient for {name!r}, which is not a parameter; there are {[*parameters]}"
             )
         if gradient.shape != parameters[name].shape:
             raise ValueError(

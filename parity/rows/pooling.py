@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
 from parity.cases.case import ArraySpec, Case, Lane
-from parity.cases.primitives import booleans, composite, integers
+from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import images, numbers, pair
 from parity.rows.convolution import Window
-from parity.rows.row import Row
+from parity.rows.row import INEXACT, Row
 
 
 @composite
@@ -49,6 +49,48 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("max_pool2d", (image,), options, *numbers(draw))
 
 
+@composite
+def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Windows apart, touching and overlapping; padding counted or not, ceil_mode, a divisor of one's own."""
+    ceil_mode = draw(booleans)
+    rows, columns = draw(avg_windows(ceil_mode)), draw(avg_windows(ceil_mode))
+    options: dict[str, Any] = {
+        "kernel_size": pair(draw, rows.kernel, columns.kernel),
+        "stride": pair(draw, rows.stride, columns.stride),
+        "padding": pair(draw, rows.padding, columns.padding),
+        "ceil_mode": ceil_mode,
+        "count_include_pad": draw(booleans),
+        "divisor_override": draw(sampled([None, None, 3, -2])),
+    }
+    if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
+        options["stride"] = None
+    channels = draw(integers(1, 3))
+    samples = images(draw, lane, channels * rows.size * columns.size)
+    image = ArraySpec("input", (samples, channels, rows.size, columns.size))
+    return Case("avg_pool2d", (image,), options, *numbers(draw))
+
+
+@composite
+def avg_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
+    """As for max-pooling, without dilation."""
+    kernel, stride = draw(integers(1, 5)), draw(integers(1, 4))
+    more = draw(integers(-3, 8))
+    padded = max(kernel + more, 1, kernel - (stride - 1 if ceil_mode else 0))
+    padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
+    return Window(padded - 2 * padding, kernel, stride, padding, 1)
+
+
+@composite
+def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Fewer windows than pixels, as many, and more; one size for both, or None for the input's."""
+    height, width = draw(integers(1, 9)), draw(integers(1, 9))
+    size = draw(integers(1, 9)), draw(integers(1, 9))
+    output_size = draw(sampled([size, size, size[0], (None, size[1]), (size[0], None)]))
+    channels = draw(integers(1, 3))
+    image = ArraySpec("input", (images(draw, lane, channels * height * width), channels, height, width))
+    return Case("adaptive_avg_pool2d", (image,), {"output_size": output_size}, *numbers(draw))
+
+
 def meets_pixels(case: Case) -> bool:
     """Whether each window meets a pixel: otherwise torch answers −∞ with an index outside the plane.
 
@@ -75,10 +117,26 @@ def meets_pixels(case: Case) -> bool:
 def max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
     """y is a selection. dx adds up the windows that a pixel has won: kh·kw at most."""
     y, pullback = s.op(*s.arrays, **s.options)
-    kernel = s.options["kernel_size"]
-    taps = kernel**2 if isinstance(kernel, int) else kernel[0] * kernel[1]
     (dx,) = pullback(np.abs(s.dy))
-    return np.zeros_like(y), (gamma(taps, s.u) * dx,)
+    return np.zeros_like(y), (gamma(_taps(s), s.u) * dx,)
+
+
+def average_bound(s: BoundInputs) -> ErrorBounds:
+    """A sum of at most H·W numbers and a division; dx adds up at most oh·ow quotients."""
+    x = s.arrays[0]
+    assert x is not None
+    y, pullback = s.op(np.abs(x), **s.options)
+    (dx,) = pullback(np.abs(s.dy))
+    terms, windows = min(x[0, 0].size, _taps(s)) if x.size else 0, y[0, 0].size if y.size else 0
+    return gamma(terms + 2, s.u) * np.abs(y), (gamma(windows + 2, s.u) * np.abs(dx),)
+
+
+def _taps(s: BoundInputs) -> int:
+    """Pixels of a window, at most."""
+    x = s.arrays[0]
+    assert x is not None
+    kernel = s.options.get("kernel_size", x.shape[-2:])
+    return int(kernel**2 if isinstance(kernel, int) else kernel[0] * kernel[1])
 
 
 ROWS = (
@@ -94,5 +152,29 @@ ROWS = (
         },
         selects=True,
         sound=meets_pixels,
+    ),
+    Row(
+        "avg_pool2d",
+        ops.avg_pool2d,
+        F.avg_pool2d,
+        avg_pool2d,
+        average_bound,
+        INEXACT,
+        formulas={
+            "output": "y[n,c,p,q] = Σ_(i,j) x[n, c, p·s − pad + i, q·s − pad + j] / (pixels of the window)",
+            "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] / (pixels of the window) over the windows with (h,v)",
+        },
+    ),
+    Row(
+        "adaptive_avg_pool2d",
+        ops.adaptive_avg_pool2d,
+        F.adaptive_avg_pool2d,
+        adaptive_avg_pool2d,
+        average_bound,
+        INEXACT,
+        formulas={
+            "output": "y[n,c,p,q] = mean x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]",
+            "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] / (pixels of the window) over the windows with (h,v)",
+        },
     ),
 )

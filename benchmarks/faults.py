@@ -1,8 +1,8 @@
 """Faults for the torture: one file operation of a command fails, and nothing after it happens.
 
-The command runs in a forked child through its own `main`, so that all of Python and the libraries is loaded once. In
-the child the functions of `os` through which the project changes files are counted; the one with the chosen number
-ends the process as SIGKILL does, or fails as a full or read-only disk does from then on.
+The command runs in a forked child through its own `main`, so that Python and the libraries are loaded once. In
+the child the functions of `os` that change files are counted; the one with the chosen number ends the process as
+SIGKILL does, or it and all later ones fail as on a full or a read-only disk.
 """
 
 import builtins

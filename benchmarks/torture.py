@@ -2,8 +2,8 @@
 
     python benchmarks/torture.py [--short] [--kills N]
 
-After each fault: every file in the folder is whole, an older or the newer state; the run can be continued, or, if it
-has no checkpoint yet, be started again; and the finished run is that of an undisturbed one, bit for bit.
+After each fault: every file in the folder is whole, an older or the newer state; the run can be continued, or, if
+it has no checkpoint yet, be started again; and the finished run is that of an undisturbed one, bit for bit.
 """
 
 import argparse
@@ -22,18 +22,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 import numpy as np
+from faults import Fault, Outcome, run, state
 from PIL import Image
 
 import numpy_cnn.__main__
 import numpy_cnn.common.cli.train
 import torch_cnn.__main__
-from benchmarks.faults import Fault, Outcome, run, state
 from numpy_cnn.common.cli.main import main
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 from numpy_cnn.common.training.run_folder import RunFolder
@@ -144,9 +139,11 @@ def killed_at_random(program: str, expected: dict[str, object], kills: int, seed
             for _ in range(3):
                 resume = (folder / "run" / "last.safetensors").exists()
                 typed = ["--resume", "run"] if resume else [*SMALL, "--epochs", str(EPOCHS), "--out", "run"]
-                environment = {**os.environ, "PYTHONPATH": str(ROOT)}
                 process = subprocess.Popen(
-                    [sys.executable, "-m", program, *typed], cwd=folder, env=environment, stderr=subprocess.PIPE
+                    [sys.executable, "-m", program, *typed],
+                    cwd=folder,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
                 )
                 time.sleep(rng.uniform(0.2, 2.5))
                 process.kill()
@@ -159,7 +156,7 @@ def killed_at_random(program: str, expected: dict[str, object], kills: int, seed
 
 
 def removed_midway(program: str) -> Iterator[str]:
-    """The run's folder is deleted, or replaced by a file, while the command runs: one line and exit 2, no traceback."""
+    """The run's folder is deleted, or replaced, while the command runs: one line and exit 2, no traceback."""
     for replacement in ("nothing", "a file", "a read-only folder"):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -191,10 +188,13 @@ def removed_midway(program: str) -> Iterator[str]:
 
 def warm_up(program: str, picture: Path) -> None:
     """Import in this process all that the commands need, so that the children find it loaded."""
-    with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stderr(io.StringIO()):
-        with contextlib.redirect_stdout(io.StringIO()):
-            assert main(PROGRAMS[program], [*SMALL, "--epochs", "1", "--out", f"{temporary}/run"]) == 0
-            assert main(PROGRAMS[program], ["predict", f"{temporary}/run", str(picture)]) == 0
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        assert main(PROGRAMS[program], [*SMALL, "--epochs", "1", "--out", f"{temporary}/run"]) == 0
+        assert main(PROGRAMS[program], ["predict", f"{temporary}/run", str(picture)]) == 0
 
 
 def campaign(programs: tuple[str, ...], step: int, kills: int) -> Counter[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy_cnn.common.spec.files import replace_file
+from numpy_cnn.common.spec.streams import log
 from parity.cases.case import LANES, Case, Lane
 from parity.report import Failure
 from parity.report.rerun import RerunFlags
@@ -72,18 +74,19 @@ class Saved:
 def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
     """Write each failure to a file of its own; the files.
 
-    Raises:
-        OSError: the folder cannot be written to.
+    A folder that cannot be written to gives a warning and no error: the failures matter more than their files.
     """
     files = []
     for f in failures:
         saved = Saved(f.row, f.lane, f.quantity, f.case, f.diagnosis, f.rerun or RerunFlags())
-        folder.mkdir(parents=True, exist_ok=True)
-        files.append(folder / saved.file_name)
         text = json.dumps(saved.to_json(), indent=1, allow_nan=False) + "\n"
-        part = files[-1].with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(files[-1])  # whole or not at all
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(folder / saved.file_name, text.encode())
+        except OSError as error:
+            log(f"warning: failures cannot be saved in {folder} ({error.strerror or error}); see --failures")
+            break
+        files.append(folder / saved.file_name)
     return files
 
 
@@ -101,5 +104,5 @@ def read(file: Path) -> Saved:
     """
     try:
         return Saved.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:  # JSON's own errors and broken UTF-8 among them
+    except (ValueError, RecursionError) as error:  # JSON's own errors and broken UTF-8 among them
         raise ValueError(f"{file}: {error}") from error

@@ -10,32 +10,32 @@ from parity.exam.bug import planted
 from parity.exam.edits import Called, edited
 
 
-@planted("relu", explained=("relu-passes-all",))
+@planted("relu", explained=("relu-passes-all",), at="dx")
 def relu_passes_all(x: Array) -> Called:
     """The gradient passes everywhere."""
     return ops.relu(x)[0], lambda dy: (dy.copy(),)
 
 
-@planted("relu", explained=("relu-at-zero",))
+@planted("relu", explained=("relu-at-zero",), at="dx")
 def relu_slope_at_zero(x: Array) -> Called:
     """The gradient passes at 0 as well: >= where it should be >."""
     return ops.relu(x)[0], lambda dy: (np.where(x < 0, x.dtype.type(0), dy),)
 
 
-@planted("relu", explained=("relu-at-zero", "half"))
+@planted("relu", explained=("relu-half-at-zero",), at="dx")
 def relu_half_at_zero(x: Array) -> Called:
     """Half of the gradient passes at 0, as a subgradient may, and torch's does not."""
     slope = np.where(x == 0, 0.5, np.where(x < 0, 0.0, 1.0)).astype(x.dtype)
     return ops.relu(x)[0], lambda dy: (slope * dy,)
 
 
-@planted("relu", explained=("mask-of-upstream",))
+@planted("relu", explained=("mask-of-upstream",), at="dx")
 def relu_mask_of_upstream(x: Array) -> Called:
     """The gradient is rectified itself: the mask is taken from dy instead of x."""
     return ops.relu(x)[0], lambda dy: (np.where(dy > 0, dy, dy.dtype.type(0)),)
 
 
-@planted("relu", explained=("multiplies-by-input",))
+@planted("relu", explained=("multiplies-by-output",), at="dx")
 def relu_times_output(x: Array) -> Called:
     """dy is multiplied by the output instead of its sign."""
     y, _ = ops.relu(x)
@@ -49,19 +49,19 @@ def relu_leaky(x: Array) -> Called:
     return slope * x, lambda dy: (np.where(x > 0, dy, slope * dy),)
 
 
-@planted("relu", explained=("multiplies-by-mask",))
+@planted("relu", explained=("multiplies-by-mask",), at="y")
 def relu_times_mask(x: Array) -> Called:
     """The output is the mask times x: minus infinity times 0 is NaN."""
     return edited(ops.relu(x), y=lambda _: np.asarray(x * (x > 0)))
 
 
-@planted("relu", explained=("nan-blocks",))
+@planted("relu", explained=("nan-blocks",), at="dx")
 def relu_nan_dead(x: Array) -> Called:
     """NaN counts as dead in the gradient: NaN > 0 is false, and torch lets dy through."""
     return ops.relu(x)[0], lambda dy: (np.where(x > 0, dy, dy.dtype.type(0)),)
 
 
-@planted("relu", explained=("nan-swallowed",))
+@planted("relu", explained=("nan-swallowed",), at="y")
 def relu_nan_swallowed(x: Array) -> Called:
     """NaN becomes 0 in the output."""
     return edited(ops.relu(x), y=lambda _: np.where(x > 0, x, x.dtype.type(0)))
@@ -109,19 +109,19 @@ def relu_hands_out_its_buffer(x: Array) -> Called:
     return y, pullback
 
 
-@planted("relu", explained=("absolute",))
+@planted("relu", explained=("absolute",), at="y")
 def relu_absolute(x: Array) -> Called:
     """The sign is dropped instead of the number."""
     return edited(ops.relu(x), y=lambda _: np.abs(x))
 
 
-@planted("relu", explained=("mask-inverted",))
+@planted("relu", explained=("mask-complement",), at="dx")
 def relu_mask_inverted(x: Array) -> Called:
     """The gradient passes where it should not, and nowhere else."""
     return ops.relu(x)[0], lambda dy: (np.where(x <= 0, dy, dy.dtype.type(0)),)
 
 
-@planted("relu", explained=("capped",))
+@planted("relu", explained=("capped",), at="y")
 def relu_capped_at_six(x: Array) -> Called:
     """Numbers beyond 6 are cut off, as in ReLU6."""
     six = x.dtype.type(6)

@@ -1,4 +1,4 @@
-"""The exam: each planted bug is to be found, and given no wrong name; what is right is to be left alone.
+"""The exam: each planted bug is found as its author wrote down, and gets no wrong name; right ones pass.
 
 Cases are drawn plainly, without Hypothesis, and a failure is not shrunk: the first one ends a search. The same
 seed draws the same cases, so an exam has one outcome.
@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -43,7 +43,7 @@ class Caught:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one implementation."""
+    """The result for one implementation."""
 
     row: str
     name: str
@@ -58,7 +58,7 @@ class Outcome:
     case: str = ""
     cases: int = 0
     names: dict[str, str] = field(default_factory=dict)  # quantity → the explanation given
-    seconds: float = 0.0  # that the search for names took, once the bug was found
+    seconds: float = 0.0  # spent on the search for names, once the bug was found
 
     @property
     def caught(self) -> bool:
@@ -85,8 +85,18 @@ class Outcome:
         return values
 
 
-def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None, int]:
-    """The first failing case, lane by lane as the row has them, and how many cases were compared."""
+def first_failure(
+    row: Row, op: Op, examples: int, seed: int, counts: Callable[[list[Difference]], bool] = bool
+) -> tuple[Caught | None, int]:
+    """The first failing case, lane by lane as the row has them, and the number of cases compared.
+
+    Args:
+        row: what is compared.
+        op: the implementation.
+        examples: cases per lane.
+        seed: the same seed draws the same cases.
+        counts: which differences are a failure; all of them if left out.
+    """
     op, compared = adapt(op), 0
     with sandboxed():
         for lane in row.lanes:
@@ -99,32 +109,42 @@ def first_failure(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | 
                 except Declined:
                     continue
                 compared += 1
-                if differences:
+                if counts(differences):
                     return Caught(lane, case, differences, compared), compared
     return None, compared
 
 
+def as_written(bug: Planted) -> Callable[[list[Difference]], bool]:
+    """Whether differences are those that the bug's author wrote down: of its quantities, and no mere crash."""
+
+    def counts(differences: list[Difference]) -> bool:
+        return any(d.aspect in bug.aspects and (not bug.reaches or d.quantity in bug.reaches) for d in differences)
+
+    return counts
+
+
 def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
-    """Search for one implementation's mistake, and ask for its name."""
+    """Search for one implementation's mistake, then for its name."""
     row, seconds = ROWS[entry.row], 0.0
-    caught, compared = first_failure(row, entry.op, examples, seed)
-    told: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
+    counts = as_written(entry) if isinstance(entry, Planted) else bool
+    caught, compared = first_failure(row, entry.op, examples, seed, counts)
+    found_values: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
     if isinstance(entry, Planted):
-        told |= {"source": entry.source, "expected": tuple(sorted(entry.explanations))}
+        found_values |= {"source": entry.source, "expected": tuple(sorted(entry.explanations))}
     if caught is not None:
         quantities = tuple(dict.fromkeys(difference.quantity for difference in caught.differences))
-        told |= {
+        found_values |= {
             "lane": caught.lane,
             "quantities": quantities,
             "aspects": tuple(dict.fromkeys(difference.aspect for difference in caught.differences)),
             "message": diagnosis(caught.differences[0]),
             "case": str(caught.case),
         }
-        if naming and told["wrong"]:
+        if naming and found_values["wrong"]:
             begun = time.perf_counter()
-            told["names"] = _names(row, entry.op, caught.lane, quantities)
+            found_values["names"] = _names(row, entry.op, caught.lane, quantities)
             seconds = time.perf_counter() - begun
-    return Outcome(entry.row, entry.name, entry.says, **told, seconds=seconds)
+    return Outcome(entry.row, entry.name, entry.says, **found_values, seconds=seconds)
 
 
 def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
@@ -135,7 +155,7 @@ def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str,
 
 
 def hold(rows: Sequence[str], examples: int, seed: int, naming: bool = True) -> Iterator[Outcome]:
-    """The outcomes of everything in the catalogue for these rows, as they come in, from one process a core."""
+    """The outcomes of the catalogue for these rows, as they come in, from one process per core."""
     entries = [(False, i) for i, entry in enumerate(CORRECT) if entry.row in rows]
     entries += [(True, i) for i, entry in enumerate(PLANTED) if entry.row in rows]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

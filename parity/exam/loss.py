@@ -62,13 +62,13 @@ def nll_ignore_index_fixed(x: Array, target: Array, **options: Any) -> Called:
     return ops.nll_loss(x, target, **{name: v for name, v in options.items() if name != "ignore_index"})
 
 
-@planted("nll_loss", explained=("weight-ignored",))
+@planted("nll_loss", explained=("class-weight-ignored",))
 def nll_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
     """The classes' weights are not looked at."""
     return ops.nll_loss(x, target, **(options | {"weight": None}))
 
 
-@planted("nll_loss", explained=("weight-squared",))
+@planted("nll_loss", explained=("weight-squared",), at="dx")
 def nll_dx_weight_squared(x: Array, target: Array, **options: Any) -> Called:
     """The gradient carries the weight twice."""
     weight = options.get("weight")
@@ -78,13 +78,13 @@ def nll_dx_weight_squared(x: Array, target: Array, **options: Any) -> Called:
     return edited(called, dx=lambda g: g * weight.reshape(-1, *[1] * max(0, x.ndim - 2)))
 
 
-@planted("nll_loss", explained=("reduction-ignored",))
+@planted("nll_loss", explained=("reduction-mean", "gradient-of-mean"))
 def nll_always_mean(x: Array, target: Array, **options: Any) -> Called:
     """reduction is not looked at: the mean is taken."""
     return ops.nll_loss(x, target, **(options | {"reduction": "mean"}))
 
 
-@planted("nll_loss", explained=("mean-missing",))
+@planted("nll_loss", explained=("mean-missing", "gradient-of-sum"), at="dx")
 def nll_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
     """The gradient of a mean lacks its 1/N."""
     summed = ops.nll_loss(x, target, **(options | {"reduction": "sum"}))
@@ -92,7 +92,7 @@ def nll_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
     return forward_of(right, summed if options["reduction"] == "mean" else right)
 
 
-@planted("nll_loss", explained=("upstream-ignored",))
+@planted("nll_loss", explained=("upstream-ignored",), at="dx")
 def nll_upstream_ignored(x: Array, target: Array, **options: Any) -> Called:
     """The loss is taken for the end of the graph: dy counts as 1."""
     return edited(ops.nll_loss(x, target, **options), dy=np.ones_like)
@@ -107,7 +107,7 @@ def nll_mean_over_images(x: Array, target: Array, **options: Any) -> Called:
     return _mean_over(called, _total(x, target, options), x.dtype.type(len(x)), options)
 
 
-@planted("nll_loss", explained=("wrong-dim",))
+@planted("nll_loss", explained=("classes-last",))
 def nll_classes_last(x: Array, target: Array, **options: Any) -> Called:
     """Scores (N, C, d1) are read as (N, d1, C); it shows where the sizes are the same."""
     if x.ndim != 3 or x.shape[1] != x.shape[2]:
@@ -115,7 +115,7 @@ def nll_classes_last(x: Array, target: Array, **options: Any) -> Called:
     return edited(ops.nll_loss(x.swapaxes(1, 2), target, **options), dx=lambda g: g.swapaxes(1, 2))
 
 
-@planted("nll_loss")
+@planted("nll_loss", at="y")
 def nll_ignored_times_zero(x: Array, target: Array, **options: Any) -> Called:
     """An ignored sample's loss is multiplied by 0, and minus infinity times 0 is NaN."""
     called, kept = ops.nll_loss(x, target, **options), _kept(target, options)
@@ -139,13 +139,15 @@ def nll_target_written(x: Array, target: Array, **options: Any) -> Called:
 # cross_entropy
 
 
-@planted("cross_entropy", explained=("upstream-ignored",))
+@planted("cross_entropy", explained=("upstream-ignored",), at="dx")
 def ce_upstream_ignored(x: Array, target: Array, **options: Any) -> Called:
     """The loss is taken for the end of the graph: dy counts as 1."""
     return edited(ops.cross_entropy(x, target, **options), dy=np.ones_like)
 
 
-@planted("cross_entropy", explained=("mean-missing",), source="tensorflow/swift-apis#42")
+@planted(
+    "cross_entropy", explained=("mean-missing", "gradient-of-sum"), at="dx", source="tensorflow/swift-apis#42"
+)
 def ce_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
     """The gradient of a mean is not divided by the batch."""
     right, summed = (
@@ -154,7 +156,7 @@ def ce_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
     return forward_of(right, summed if options["reduction"] == "mean" else right)
 
 
-@planted("cross_entropy", explained=("log-of-softmax", "epsilon-in-log"))
+@planted("cross_entropy", explained=("epsilon-in-log",), at="y")
 def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
     """The logarithm of the softmax, with a small number added so that it stays finite."""
     p, _ = ops.softmax(x, min(1, x.ndim - 1))
@@ -162,7 +164,7 @@ def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
     return edited(ops.cross_entropy(x, target, **options), y=lambda _: of_log)
 
 
-@planted("cross_entropy", explained=("no-max-shift",))
+@planted("cross_entropy", explained=("no-max-shift",), at="y")
 def ce_no_max_shift(x: Array, target: Array, **options: Any) -> Called:
     """exp of the scores as they are overflows."""
     log_p = x - np.log(np.exp(x).sum(axis=min(1, x.ndim - 1), keepdims=True))
@@ -170,7 +172,7 @@ def ce_no_max_shift(x: Array, target: Array, **options: Any) -> Called:
     return edited(ops.cross_entropy(x, target, **options), y=lambda _: unshifted)
 
 
-@planted("cross_entropy", explained=("wrong-dim",))
+@planted("cross_entropy", explained=("softmax-along-last",))
 def ce_classes_last(x: Array, target: Array, **options: Any) -> Called:
     """The softmax of (N, C, d1) runs along d1."""
     log_p, back = ops.log_softmax(x, -1)
@@ -178,7 +180,7 @@ def ce_classes_last(x: Array, target: Array, **options: Any) -> Called:
     return y, lambda dy: (back(pullback(dy)[0])[0], None)
 
 
-@planted("cross_entropy", explained=("weight-ignored",))
+@planted("cross_entropy", explained=("class-weight-ignored",), at="dx")
 def ce_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
     """The classes' weights are not looked at in the gradient."""
     return forward_of(
@@ -201,13 +203,15 @@ def ce_mean_without_weights(x: Array, target: Array, **options: Any) -> Called:
     return _mean_over(ops.cross_entropy(x, target, **options), _total(x, target, options), count, options)
 
 
-@planted("cross_entropy", explained=("reduction-ignored",), source="facebookresearch/detectron2#3454")
+@planted(
+    "cross_entropy", explained=("reduction-mean", "gradient-of-mean"), source="facebookresearch/detectron2#3454"
+)
 def ce_always_mean(x: Array, target: Array, **options: Any) -> Called:
     """reduction is not handed on: the mean is taken."""
     return ops.cross_entropy(x, target, **(options | {"reduction": "mean"}))
 
 
-@planted("cross_entropy", explained=("target-sign",))
+@planted("cross_entropy", explained=("target-added",), at="dx")
 def ce_onehot_added(x: Array, target: Array, **options: Any) -> Called:
     """The gradient is softmax + onehot where it should be softmax - onehot."""
     right = ops.cross_entropy(x, target, **options)
@@ -219,7 +223,7 @@ def ce_onehot_added(x: Array, target: Array, **options: Any) -> Called:
     return right[0], pullback
 
 
-@planted("cross_entropy", explained=("target-not-subtracted",))
+@planted("cross_entropy", explained=("target-not-subtracted",), at="dx")
 def ce_onehot_forgotten(x: Array, target: Array, **options: Any) -> Called:
     """The gradient is the softmax alone, without the one at the target."""
     right = ops.cross_entropy(x, target, **options)
@@ -227,7 +231,7 @@ def ce_onehot_forgotten(x: Array, target: Array, **options: Any) -> Called:
     return right[0], lambda dy: (right[1](dy)[0] - of_nll(dy)[0], None)
 
 
-@planted("cross_entropy", explained=("divided-by-classes",), source="victorlempitsky/Mate#2")
+@planted("cross_entropy", explained=("divided-by-classes",), at="dx", source="victorlempitsky/Mate#2")
 def ce_dx_divided_by_everything(x: Array, target: Array, **options: Any) -> Called:
     """The gradient of a mean is divided by the number of scores instead of samples."""
     called = ops.cross_entropy(x, target, **options)
@@ -235,7 +239,7 @@ def ce_dx_divided_by_everything(x: Array, target: Array, **options: Any) -> Call
     return edited(called, dx=lambda g: g / classes) if options["reduction"] == "mean" else called
 
 
-@planted("cross_entropy", explained=("ignore-index-ignored",), source="Jittor/jittor#233")
+@planted("cross_entropy", explained=("ignored-as-class-zero",), at="dx", source="Jittor/jittor#233")
 def ce_ignored_pulled(x: Array, target: Array, **options: Any) -> Called:
     """An ignored sample has no loss, but its scores get a gradient all the same."""
     right, kept = ops.cross_entropy(x, target, **options), _kept(target, options)
@@ -243,7 +247,7 @@ def ce_ignored_pulled(x: Array, target: Array, **options: Any) -> Called:
     return forward_of(right, ops.cross_entropy(x, np.where(kept, target, 0), **all_kept))
 
 
-@planted("cross_entropy", explained=("mean", "upstream-mean"))
+@planted("cross_entropy", explained=("upstream-mean", "mean"), at="dx")
 def ce_upstream_mean(x: Array, target: Array, **options: Any) -> Called:
     """Without a reduction every sample gets the mean of dy."""
     called = ops.cross_entropy(x, target, **options)
@@ -262,7 +266,7 @@ def ce_weight_of_ignored_target(x: Array, target: Array, **options: Any) -> Call
     return called
 
 
-@planted("cross_entropy", explained=("half", "halved", "batch-mean"))
+@planted("cross_entropy", explained=("half", "halved", "batch-mean"), at="dx")
 def ce_divided_twice(x: Array, target: Array, **options: Any) -> Called:
     """A batch of two is divided by two in the loss and again in the gradient."""
     called = ops.cross_entropy(x, target, **options)
@@ -272,13 +276,13 @@ def ce_divided_twice(x: Array, target: Array, **options: Any) -> Called:
 # mse_loss
 
 
-@planted("mse_loss", explained=("factor-two-missing", "halved", "half"))
+@planted("mse_loss", explained=("half", "halved"), at="dx dt")
 def mse_factor_two_missing(*arrays: Any, **options: Any) -> Called:
     """The derivative of the square lacks its 2."""
     return edited(ops.mse_loss(*arrays, **options), dx=lambda g: np.asarray(g / 2), dw=lambda g: np.asarray(g / 2))
 
 
-@planted("mse_loss", explained=("halved", "half"))
+@planted("mse_loss", explained=("half", "halved"))
 def mse_with_a_half(*arrays: Any, **options: Any) -> Called:
     """Half of the squared error, as many courses define it."""
     return edited(ops.mse_loss(*arrays, **options), y=_halved, dx=_halved, dw=_halved)
@@ -288,7 +292,12 @@ def _halved(a: Array) -> Array:
     return np.asarray(a * a.dtype.type(0.5))
 
 
-@planted("mse_loss", explained=("mean-missing",), source="jxgu1016/MNIST_center_loss_pytorch#9")
+@planted(
+    "mse_loss",
+    explained=("mean-missing", "gradient-of-sum"),
+    at="dx dt",
+    source="jxgu1016/MNIST_center_loss_pytorch#9",
+)
 def mse_dx_mean_missing(*arrays: Any, **options: Any) -> Called:
     """The gradient of a mean is not divided by the size."""
     right, summed = (ops.mse_loss(*arrays, **(options | {"reduction": r})) for r in (options["reduction"], "sum"))
@@ -305,25 +314,25 @@ def mse_mean_over_batch(x: Array, target: Array, **options: Any) -> Called:
     return edited(called, y=lambda y: y * scale, dx=lambda g: g * scale, dw=lambda g: g * scale)
 
 
-@planted("mse_loss", explained=("target-sign", "negated", "other-gradient"))
+@planted("mse_loss", explained=("target-sign", "negated", "other-gradient"), at="dt")
 def mse_target_sign(*arrays: Any, **options: Any) -> Called:
     """The target's gradient has the prediction's sign."""
     return edited(ops.mse_loss(*arrays, **options), dw=lambda g: np.asarray(-g))
 
 
-@planted("mse_loss", explained=("reduction-ignored",))
+@planted("mse_loss", explained=("reduction-mean", "gradient-of-mean"))
 def mse_always_mean(*arrays: Any, **options: Any) -> Called:
     """reduction is not looked at: the mean is taken."""
     return ops.mse_loss(*arrays, **(options | {"reduction": "mean"}))
 
 
-@planted("mse_loss", explained=("upstream-ignored",))
+@planted("mse_loss", explained=("upstream-ignored",), at="dx dt")
 def mse_upstream_ignored(*arrays: Any, **options: Any) -> Called:
     """The loss is taken for the end of the graph: dy counts as 1."""
     return edited(ops.mse_loss(*arrays, **options), dy=np.ones_like)
 
 
-@planted("mse_loss")
+@planted("mse_loss", at="y")
 def mse_expanded_square(x: Array, target: Array, **options: Any) -> Called:
     """x² - 2xt + t² cancels where x and t are close."""
     each = x * x - 2 * x * target + target * target
@@ -332,7 +341,7 @@ def mse_expanded_square(x: Array, target: Array, **options: Any) -> Called:
     return edited(right, y=lambda y: reduced[options["reduction"]].astype(y.dtype))
 
 
-@planted("mse_loss")
+@planted("mse_loss", at="dt")
 def mse_target_without_gradient(*arrays: Any, **options: Any) -> Called:
     """The target gets no gradient, as if it were always data."""
     y, pullback = ops.mse_loss(*arrays, **options)
@@ -345,7 +354,7 @@ def mse_dtype_changed(*arrays: Any, **options: Any) -> Called:
     return edited(ops.mse_loss(*arrays, **options), y=lambda y: y.astype(np.float64))
 
 
-@planted("nll_loss", explained=("target-off-by-one",))
+@planted("nll_loss", explained=("target-one-too-high",))
 def nll_classes_counted_from_one(x: Array, target: Array, **options: Any) -> Called:
     """Classes are counted from 1: each target is the next one's, and the last the first's."""
     classes = x.shape[min(1, x.ndim - 1)]
@@ -353,7 +362,7 @@ def nll_classes_counted_from_one(x: Array, target: Array, **options: Any) -> Cal
     return ops.nll_loss(x, moved, **options)
 
 
-@planted("cross_entropy")
+@planted("cross_entropy", explained=("smoothed",), at="y")
 def ce_smoothed(x: Array, target: Array, **options: Any) -> Called:
     """A tenth of each target is spread over all classes, though nobody has asked for it."""
     axis = min(1, x.ndim - 1)
@@ -365,7 +374,7 @@ def ce_smoothed(x: Array, target: Array, **options: Any) -> Called:
     return edited(called, y=lambda y: np.where(_kept(target, options), 0.9 * y + 0.1 * spread, y).astype(x.dtype))
 
 
-@planted("mse_loss", explained=("absolute-error",))
+@planted("mse_loss", explained=("sign-of-error",), at="dx dt")
 def mse_absolute(x: Array, target: Array, **options: Any) -> Called:
     """The absolute error stands for the squared one in the gradient: its sign is taken."""
     called = ops.mse_loss(x, target, **options)

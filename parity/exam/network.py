@@ -50,7 +50,7 @@ def _replaced(layers: list[Layer], **by: Any) -> list[Layer]:
     return [(name, by.get(name, op)) for name, op in layers]
 
 
-@planted("SimpleCNN", explained=("order-f",))
+@planted("SimpleCNN", explained=("order-f", "reshaped-f"))
 def cnn_flatten_order_f(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The image is flattened column by column, so that fc1's weights meet other pixels."""
     flat = partial(flatten_order_f, start_dim=1)
@@ -110,7 +110,10 @@ def cnn_bias_not_trained(x: Array, *parameters: Array, architecture: Any, target
     return network(x, parameters, architecture, target, gradients_of=lambda g: g | {last: np.zeros_like(g[last])})
 
 
-@planted("SimpleCNN", explained=("reduction-ignored", "mean", "batch-mean", "divided-by-positions"))
+@planted(
+    "SimpleCNN",
+    explained=("reduction-mean", "gradient-of-mean", "mean", "batch-mean", "divided-by-positions", "sum", "half"),
+)
 def cnn_loss_averaged(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The loss is averaged where it should be summed."""
     return network(x, parameters, architecture, target, reduction="mean")

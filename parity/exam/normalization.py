@@ -83,37 +83,37 @@ def norm_epsilon_outside_root(*arrays: Any, **options: Any) -> Called:
     return _textbook(*arrays, **options, root=lambda v, eps: np.sqrt(v) + eps)
 
 
-@planted("batch_norm", explained=("variance-constant", "statistics-constant"))
+@planted("batch_norm", explained=("variance-constant",), at="dx")
 def norm_variance_taken_for_constant(*arrays: Any, **options: Any) -> Called:
     """The gradient does not pass through the variance."""
     return _textbook(*arrays, **options, through_variance=False)
 
 
-@planted("batch_norm", explained=("mean-constant", "statistics-constant"))
+@planted("batch_norm", explained=("mean-constant",), at="dx")
 def norm_mean_taken_for_constant(*arrays: Any, **options: Any) -> Called:
     """The gradient does not pass through the mean."""
     return _textbook(*arrays, **options, through_mean=False)
 
 
-@planted("batch_norm", explained=("statistics-constant",))
+@planted("batch_norm", explained=("statistics-constant",), at="dx")
 def norm_statistics_taken_for_constant(*arrays: Any, **options: Any) -> Called:
     """In training the gradient is that of evaluation: neither mean nor variance is differentiated."""
     return _textbook(*arrays, **options, through_mean=False, through_variance=False)
 
 
-@planted("batch_norm", explained=("weight-ignored",), source="denizyuret/Knet.jl#288")
+@planted("batch_norm", explained=("weight-in-gradient-lost",), at="dx", source="denizyuret/Knet.jl#288")
 def norm_dx_without_weight(*arrays: Any, **options: Any) -> Called:
     """dx leaves the scale out."""
     return _textbook(*arrays, **options, scaled=False)
 
 
-@planted("batch_norm", explained=("not-normalized", "multiplies-by-input"))
+@planted("batch_norm", explained=("gathers-input",), at="dw")
 def norm_dw_of_the_input(*arrays: Any, **options: Any) -> Called:
     """dw multiplies dy by the input where it should be the normalized input."""
     return _textbook(*arrays, **options, of_dw=lambda _, x: x)
 
 
-@planted("batch_norm")
+@planted("batch_norm", at="y")
 def norm_variance_by_squares(*arrays: Any, **options: Any) -> Called:
     """E[x²] - E[x]² cancels far from 0."""
 
@@ -127,7 +127,7 @@ def norm_variance_by_squares(*arrays: Any, **options: Any) -> Called:
     )
 
 
-@planted("batch_norm", explained=("statistics-of-each-image",))
+@planted("batch_norm", explained=("statistics-of-each-image",), at="y")
 def norm_statistics_of_each_image(*arrays: Any, **options: Any) -> Called:
     """In training mean and variance are those of each image, as in instance normalization."""
     x = arrays[0]
@@ -158,7 +158,7 @@ def norm_input_centred_in_place(x: Array, mean: Any, var: Any, *parameters: Any,
     return called
 
 
-@planted("batch_norm")
+@planted("batch_norm", explained=("shift-scaled",), at="y")
 def norm_bias_not_scaled_out(*arrays: Any, **options: Any) -> Called:
     """The bias is added before the weight multiplies."""
     x, _, _, w, b = arrays

@@ -69,7 +69,7 @@ def sgd_decay_needs_momentum(parameter: Array, *gradients: Array | None, **setti
     return _sgd(parameter, gradients, **(settings if settings["momentum"] else settings | {"weight_decay": 0.0}))
 
 
-@planted("SGD", explained=("decay-without-lr",))
+@planted("SGD", explained=("decay-without-lr", "decay-over-lr"))
 def sgd_decay_without_lr(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The weights shrink by the decay itself, not by lr times the decay."""
     return _sgd(parameter, gradients, **(settings | {"weight_decay": settings["weight_decay"] / settings["lr"]}))
@@ -96,7 +96,7 @@ def sgd_momentum_ignored(parameter: Array, *gradients: Array | None, **settings:
     return _sgd(parameter, gradients, **(settings | {"momentum": 0.0, "nesterov": False}))
 
 
-@planted("SGD", explained=("none-counts",))
+@planted("SGD", explained=("none-moves",))
 def sgd_none_moves(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """Without a gradient the momentum moves the parameter on."""
     return _sgd(parameter, gradients, **settings, absent=lambda w, b: w if b is None else w - settings["lr"] * b)
@@ -197,7 +197,7 @@ def adam_second_moment_corrected_only(parameter: Array, *gradients: Array | None
     return _adam(parameter, gradients, **settings, corrections=lambda t: (1.0, 1 - settings["betas"][1] ** t))
 
 
-@planted("Adam", explained=("bias-correction-off-by-one",))
+@planted("Adam", explained=("bias-correction-late",))
 def adam_steps_counted_from_two(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The step is counted up once too often before the correction."""
     b1, b2 = settings["betas"]
@@ -253,13 +253,13 @@ def adam_betas_swapped(parameter: Array, *gradients: Array | None, **settings: A
     return _adam(parameter, gradients, **(settings | {"betas": settings["betas"][::-1]}))
 
 
-@planted("Adam", explained=("none-counts",))
+@planted("Adam", explained=("none-advances",))
 def adam_none_counts(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """A step without a gradient is counted."""
     return _adam(parameter, gradients, **settings, none_counts=True)
 
 
-@planted("Adam", explained=("square-missing",))
+@planted("Adam", explained=("square-missing-in-moment",))
 def adam_second_moment_absolute(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The second moment averages |g| instead of its square."""
     return _adam(parameter, gradients, **settings, second=np.abs)
@@ -306,7 +306,7 @@ class _CountsEachParameter:
                 self.parameters[name][...] = trajectory[-1]
 
 
-@planted("Adam", explained=("none-counts", "bias-correction-off-by-one"), source="flashlight/flashlight#143")
+@planted("Adam", explained=("count-shared", "bias-correction-late"), source="flashlight/flashlight#143")
 def adam_count_raised_by_each_parameter(
     parameter: Array, *gradients: Array | None, **settings: Any
 ) -> tuple[Array, Any]:
@@ -357,19 +357,19 @@ def adamw_amsgrad_after_correction(parameter: Array, *gradients: Array | None, *
     return _adam(parameter, gradients, **settings, decay="decoupled", largest="after")
 
 
-@planted("AdamW", explained=("none-counts",))
+@planted("AdamW", explained=("none-decays",))
 def adamw_none_decays(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """A parameter without a gradient shrinks all the same."""
     return _adam(parameter, gradients, **settings, decay="decoupled", none_decays=True)
 
 
-@planted("SGD")
+@planted("SGD", explained=("decay-twice",))
 def sgd_decay_twice(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The decay is added to the gradient twice: once by the loss, once by the optimizer."""
     return _sgd(parameter, gradients, **(settings | {"weight_decay": 2 * settings["weight_decay"]}))
 
 
-@planted("Adam", explained=("root-missing",))
+@planted("Adam", explained=("adam-root-missing",))
 def adam_root_of_the_mean(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The root is missing: the step is divided by the mean square itself."""
     return _adam(parameter, gradients, **settings, denominator=lambda v, c, eps: v / c + eps)

@@ -47,38 +47,43 @@ def _shared_out(x: Array, options: dict[str, Any], share: Callable[[Array], Arra
     return y, pullback
 
 
-@planted("max_pool2d", explained=("zero-padding",))
+@planted("max_pool2d", explained=("zero-padding", "zero-padding-wins"))
 def pool_padded_with_zero(x: Array, **options: Any) -> Called:
     """The padding is 0 where it should be minus infinity: negative borders lose to it."""
     return textbook(x, fill=0.0, **options)
 
 
-@planted("max_pool2d", explained=("starts-from-zero",))
+@planted("max_pool2d", explained=("starts-from-zero",), at="y")
 def pool_starts_from_zero(x: Array, **options: Any) -> Called:
     """The running maximum starts at 0: a window of negative numbers gives 0."""
     return edited(ops.max_pool2d(x, **options), y=lambda y: np.maximum(y, 0))
 
 
-@planted("max_pool2d", explained=("ties-to-all",))
+@planted("max_pool2d", explained=("ties-to-all",), at="dx")
 def pool_ties_to_all(x: Array, **options: Any) -> Called:
     """Every tap that equals the maximum takes all of dy."""
     return _shared_out(x, options, lambda winners: winners)
 
 
-@planted("max_pool2d", explained=("ties-split",))
+@planted("max_pool2d", explained=("ties-split",), at="dx")
 def pool_ties_split(x: Array, **options: Any) -> Called:
     """Taps that tie share dy evenly."""
     return _shared_out(x, options, lambda winners: winners / np.maximum(winners.sum(axis=2, keepdims=True), 1))
 
 
-@planted("max_pool2d", explained=("ties-to-last",))
+@planted("max_pool2d", explained=("ties-to-last",), at="dx")
 def pool_ties_to_last(x: Array, **options: Any) -> Called:
     """Of equal taps the last one takes dy: the comparison is >= where it should be >."""
     last = textbook(x, select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2), **options)
     return forward_of(ops.max_pool2d(x, **options), last)
 
 
-@planted("max_pool2d", explained=("overlap-overwritten",), source="0809zheng/CS231n-assignment2019#19")
+@planted(
+    "max_pool2d",
+    explained=("windows-overwritten-unless-zero", "windows-overwritten"),
+    at="dx",
+    source="0809zheng/CS231n-assignment2019#19",
+)
 def pool_overlap_overwritten(x: Array, **options: Any) -> Called:
     """Overlapping windows overwrite each other's gradient instead of adding to it."""
 
@@ -94,7 +99,7 @@ def pool_overlap_overwritten(x: Array, **options: Any) -> Called:
     return textbook(x, back=back, **options)
 
 
-@planted("max_pool2d", explained=("first-window-only",))
+@planted("max_pool2d", explained=("first-nonzero-window-only", "first-window-only"), at="dx")
 def pool_first_window_only(x: Array, **options: Any) -> Called:
     """A pixel that wins in several windows gets the gradient of the first alone."""
 
@@ -134,7 +139,7 @@ def pool_dilation_ignored(x: Array, dilation: Any = 1, **options: Any) -> Called
     return ops.max_pool2d(x, **options)
 
 
-@planted("max_pool2d", explained=("dilation-height-only",), source="tracel-ai/burn#4466")
+@planted("max_pool2d", explained=("dilation-height-only",), at="dx", source="tracel-ai/burn#4466")
 def pool_dx_dilation_of_height_for_both(x: Array, **options: Any) -> Called:
     """The backward uses the height's dilation for the width as well."""
 
@@ -144,7 +149,7 @@ def pool_dx_dilation_of_height_for_both(x: Array, **options: Any) -> Called:
     return textbook(x, back=back, **options)
 
 
-@planted("max_pool2d", source="microsoft/onnxruntime#29637")
+@planted("max_pool2d", at="y", source="microsoft/onnxruntime#29637")
 def pool_dilated_window_clamped(x: Array, **options: Any) -> Called:
     """A window that begins in the padding is moved to pixel 0, and its taps then step from there."""
     at = pool_windows(x, **options)
@@ -165,7 +170,7 @@ def pool_ceil_mode_ignored(x: Array, ceil_mode: bool = False, **options: Any) ->
     return ops.max_pool2d(x, **options)
 
 
-@planted("max_pool2d", source="pytorch/pytorch#45357")
+@planted("max_pool2d", explained=("window-in-padding-kept",), at="y", source="pytorch/pytorch#45357")
 def pool_window_outside(x: Array, **options: Any) -> Called:
     """In ceil_mode a last window that begins behind the image is kept, and is minus infinity."""
     at = pool_windows(x, **options)
@@ -179,7 +184,7 @@ def pool_window_outside(x: Array, **options: Any) -> Called:
     return y, textbook(x, **options)[1]
 
 
-@planted("max_pool2d", explained=("window-gradient-averaged",))
+@planted("max_pool2d", explained=("window-gradient-averaged",), at="dx")
 def pool_gradient_averaged(x: Array, **options: Any) -> Called:
     """The gradient is average pooling's: each tap takes an equal share."""
     at = pool_windows(x, **options)
@@ -191,7 +196,7 @@ def pool_gradient_averaged(x: Array, **options: Any) -> Called:
     return ops.max_pool2d(x, **options)[0], pullback
 
 
-@planted("max_pool2d", explained=("average",))
+@planted("max_pool2d", explained=("average-with-padding", "average"), at="y")
 def pool_average(x: Array, **options: Any) -> Called:
     """The mean of each window stands for its maximum."""
     at = pool_windows(x, **options)
@@ -199,19 +204,19 @@ def pool_average(x: Array, **options: Any) -> Called:
     return forward_of((y, lambda dy: (dy,)), ops.max_pool2d(x, **options))
 
 
-@planted("max_pool2d", explained=("minimum",))
+@planted("max_pool2d", explained=("minimum", "minimum-wins"))
 def pool_minimum(x: Array, **options: Any) -> Called:
     """The smallest value of each window wins."""
     return textbook(x, fill=np.inf, select=lambda p: p.argmin(axis=2), **options)
 
 
-@planted("max_pool2d", explained=("first-nan",))
+@planted("max_pool2d", explained=("first-nan",), at="dx")
 def pool_first_nan_wins(x: Array, **options: Any) -> Called:
     """Of several NaN in a window argmax takes the first, torch the last."""
     return forward_of(ops.max_pool2d(x, **options), textbook(x, **options))
 
 
-@planted("max_pool2d", explained=("nan-swallowed",))
+@planted("max_pool2d", explained=("nan-ignored",), at="y")
 def pool_nan_swallowed(x: Array, **options: Any) -> Called:
     """np.fmax passes over NaN: a window of NaN and numbers gives a number."""
     at = pool_windows(x, **options)
@@ -219,7 +224,7 @@ def pool_nan_swallowed(x: Array, **options: Any) -> Called:
     return forward_of((y, lambda dy: (dy,)), ops.max_pool2d(x, **options))
 
 
-@planted("max_pool2d", explained=("kernel-transposed",))
+@planted("max_pool2d", explained=("winner-split-by-height",), at="dx")
 def pool_winner_decoded_by_height(x: Array, **options: Any) -> Called:
     """The winner's number is split by the kernel's height instead of its width: wrong if it is not square."""
 
@@ -239,14 +244,14 @@ def pool_winner_decoded_by_height(x: Array, **options: Any) -> Called:
     return textbook(x, back=back, **options)
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", at="dx")
 def pool_empty_window_lost(x: Array, **options: Any) -> Called:
     """A window of minus infinities has no winner, for none of its taps is greater than the maximum so far."""
     y, pullback = ops.max_pool2d(x, **options)
     return y, lambda dy: pullback(np.where(y == -np.inf, 0, dy).astype(dy.dtype))
 
 
-@planted("max_pool2d", explained=("remainder-dropped",))
+@planted("max_pool2d", explained=("remainder-dropped",), at="dx")
 def pool_dx_without_the_remainder(x: Array, **options: Any) -> Called:
     """dx ends with the last window: rows that the floor drops are missing."""
 
@@ -257,13 +262,13 @@ def pool_dx_without_the_remainder(x: Array, **options: Any) -> Called:
     return textbook(x, back=back, **options)
 
 
-@planted("max_pool2d", explained=("padding-not-cropped", "padding-ignored"))
+@planted("max_pool2d", explained=("padding-ignored",), at="dx")
 def pool_dx_cropped_at_the_wrong_end(x: Array, **options: Any) -> Called:
     """dx is cut out of its padded copy from the first row on."""
     return textbook(x, back=lambda r, at: scatter(r, replace(at, padding=(0, 0))), **options)
 
 
-@planted("max_pool2d", explained=("upstream-ignored",))
+@planted("max_pool2d", explained=("upstream-ignored",), at="dx")
 def pool_upstream_ignored(x: Array, **options: Any) -> Called:
     """dx marks the winners with ones."""
     return edited(ops.max_pool2d(x, **options), dy=np.ones_like)
@@ -289,7 +294,7 @@ def pool_nan_replaced_in_the_input(x: Array, **options: Any) -> Called:
     return y, pullback
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", at="y")
 def pool_fifth_column_lost(x: Array, **options: Any) -> Called:
     """An unrolled loop has four columns of taps: a fifth never wins."""
     at, called = pool_windows(x, **options), ops.max_pool2d(x, **options)
@@ -305,7 +310,7 @@ def pool_dtype_changed(x: Array, **options: Any) -> Called:
     return edited(ops.max_pool2d(x, **options), dx=lambda g: g.astype(np.float64))
 
 
-@planted("max_pool2d", explained=("kernel-swapped", "kernel-transposed"))
+@planted("max_pool2d", explained=("kernel-swapped",))
 def pool_kernel_swapped(x: Array, kernel_size: Any, stride: Any = None, **options: Any) -> Called:
     """kernel_size is read as (width, height)."""
     return ops.max_pool2d(x, swapped(kernel_size), kernel_size if stride is None else stride, **options)
@@ -317,7 +322,7 @@ def pool_stride_of_height_for_both(x: Array, kernel_size: Any, stride: Any = Non
     return ops.max_pool2d(x, kernel_size, pair(kernel_size if stride is None else stride)[0], **options)
 
 
-@planted("max_pool2d", explained=("last-column-lost",))
+@planted("max_pool2d", explained=("last-column-lost",), at="dx")
 def pool_last_column_of_windows_lost(x: Array, **options: Any) -> Called:
     """The loop over the columns of dy ends one early."""
 
@@ -329,7 +334,7 @@ def pool_last_column_of_windows_lost(x: Array, **options: Any) -> Called:
     return edited(ops.max_pool2d(x, **options), dy=shorter)
 
 
-@planted("max_pool2d")
+@planted("max_pool2d", explained=("winner-of-first-channel",), at="dx")
 def pool_channels_share_the_first_winner(x: Array, **options: Any) -> Called:
     """The winner is looked for in the first channel, and taken for that of all."""
     at = pool_windows(x, **options)

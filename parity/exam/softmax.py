@@ -15,20 +15,20 @@ def _one_axis(x: Array) -> tuple[Array, bool]:
     return (x.reshape(1), True) if x.ndim == 0 else (x, False)
 
 
-@planted("softmax", explained=("wrong-dim",))
+@planted("softmax", explained=("last-axis",))
 def softmax_last_axis(x: Array, dim: int) -> Called:  # noqa: ARG001  # the bug
     """The last axis competes, whatever dim says."""
     return ops.softmax(x, -1)
 
 
-@planted("softmax", explained=("diagonal-only",), source="deeplearning4j/libnd4j#440")
+@planted("softmax", explained=("diagonal-only",), at="dx", source="deeplearning4j/libnd4j#440")
 def softmax_diagonal_only(x: Array, dim: int) -> Called:
     """The gradient is y (1 - y) dy: the cross terms of the Jacobian are missing."""
     y, _ = ops.softmax(x, dim)
     return y, lambda dy: (y * (1 - y) * dy,)
 
 
-@planted("softmax", explained=("softmax-passes-dy",), source="pjreddie/darknet#96")
+@planted("softmax", explained=("softmax-passes-dy",), at="dx", source="pjreddie/darknet#96")
 def softmax_passes_dy(x: Array, dim: int) -> Called:
     """The gradient is copied through, as if a loss behind it had dealt with the softmax."""
     return ops.softmax(x, dim)[0], lambda dy: (dy.copy(),)
@@ -48,7 +48,7 @@ def softmax_no_max_shift(x: Array, dim: int) -> Called:
     return (y.reshape(()) if scalar else y), pullback
 
 
-@planted("softmax", explained=("global-max-shift",))
+@planted("softmax", explained=("global-max-shift",), at="y")
 def softmax_shift_of_all(x: Array, dim: int) -> Called:
     """The largest score of the whole array is subtracted: rows far below it become 0 / 0."""
     if x.size == 0:
@@ -56,7 +56,7 @@ def softmax_shift_of_all(x: Array, dim: int) -> Called:
     return forward_of(softmax_no_max_shift(np.asarray(x - x.max()), dim), ops.softmax(x, dim))
 
 
-@planted("softmax", explained=("factor-lost",))
+@planted("softmax", explained=("factor-lost",), at="dx")
 def softmax_dx_without_y(x: Array, dim: int) -> Called:
     """The factor y in front of the gradient is missing."""
     y, _ = ops.softmax(x, dim)
@@ -69,7 +69,7 @@ def softmax_dx_without_y(x: Array, dim: int) -> Called:
     return y, pullback
 
 
-@planted("softmax", explained=("wrong-dim",))
+@planted("softmax", explained=("sum-along-other-axis",), at="dx")
 def softmax_dx_sums_last_axis(x: Array, dim: int) -> Called:
     """The gradient sums over the last axis, the output over dim."""
     y, pullback = ops.softmax(x, dim)
@@ -85,38 +85,38 @@ def softmax_float16_inside(x: Array, dim: int) -> Called:
     return edited(narrow, y=lambda y: y.astype(own), dx=lambda g: g.astype(own))
 
 
-@planted("softmax", explained=("upstream-ignored", "zero"))
+@planted("softmax", explained=("upstream-ignored", "zero"), at="dx")
 def softmax_upstream_ignored(x: Array, dim: int) -> Called:
     """The gradient takes dy for ones, and is 0."""
     return edited(ops.softmax(x, dim), dy=np.ones_like)
 
 
-@planted("softmax", explained=("doubled",), source="markroxor/fromscratchtoml#65")
+@planted("softmax", explained=("doubled",), at="dx", source="markroxor/fromscratchtoml#65")
 def softmax_gradient_doubled(x: Array, dim: int) -> Called:
     """The gradient is off by a factor of two."""
     return edited(ops.softmax(x, dim), dx=lambda g: 2 * g)
 
 
-@planted("log_softmax", explained=("log-of-softmax",))
+@planted("log_softmax", explained=("log-of-softmax",), at="y")
 def log_softmax_log_of_softmax(x: Array, dim: int) -> Called:
     """log(softmax(x)): small probabilities underflow to log 0."""
     return edited(ops.log_softmax(x, dim), y=lambda _: np.asarray(np.log(ops.softmax(x, dim)[0])))
 
 
-@planted("log_softmax", explained=("upstream-sum-ignored", "diagonal-only"), source="mlpack/mlpack#2360")
+@planted("log_softmax", explained=("diagonal-only",), at="dx", source="mlpack/mlpack#2360")
 def log_softmax_upstream_not_summed(x: Array, dim: int) -> Called:
     """dx is dy - exp(y) dy: the sum over dy is missing."""
     y, _ = ops.log_softmax(x, dim)
     return y, lambda dy: (dy - np.exp(y) * dy,)
 
 
-@planted("log_softmax", explained=("wrong-dim",))
+@planted("log_softmax", explained=("last-axis",))
 def log_softmax_last_axis(x: Array, dim: int) -> Called:  # noqa: ARG001  # the bug
     """The last axis competes, whatever dim says."""
     return ops.log_softmax(x, -1)
 
 
-@planted("log_softmax", explained=("no-max-shift",))
+@planted("log_softmax", explained=("no-max-shift",), at="y")
 def log_softmax_no_max_shift(x: Array, dim: int) -> Called:
     """x - log sum exp(x) without the shift overflows."""
     one, _ = _one_axis(x)
@@ -124,7 +124,7 @@ def log_softmax_no_max_shift(x: Array, dim: int) -> Called:
     return edited(ops.log_softmax(x, dim), y=lambda _: y.reshape(x.shape))
 
 
-@planted("log_softmax", explained=("log-instead-of-softmax",))
+@planted("log_softmax", explained=("log-instead-of-softmax",), at="dx")
 def log_softmax_dx_with_y(x: Array, dim: int) -> Called:
     """dx multiplies by y, the logarithm, where it should be exp(y)."""
     y, _ = ops.log_softmax(x, dim)
@@ -157,7 +157,7 @@ def log_softmax_float32_inside(x: Array, dim: int) -> Called:
     return edited(narrow, y=lambda y: y.astype(own), dx=lambda g: g.astype(own))
 
 
-@planted("log_softmax", explained=("batch-mean",))
+@planted("log_softmax", explained=("batch-mean",), at="dx")
 def log_softmax_divided_by_batch(x: Array, dim: int) -> Called:
     """The gradient is divided by the length of the first axis, which is the loss's business."""
     count = x.dtype.type(max(1, len(x)) if x.ndim else 1)
@@ -180,7 +180,7 @@ def softmax_output_shared(x: Array, dim: int) -> Called:
     return y, pulled
 
 
-@planted("softmax")
+@planted("softmax", explained=("plain-mean",), at="dx")
 def softmax_dx_less_the_plain_mean(x: Array, dim: int) -> Called:
     """The gradient takes off the plain mean of dy, and not the one weighted by y."""
     y, _ = ops.softmax(x, dim)
@@ -191,7 +191,7 @@ def softmax_dx_less_the_plain_mean(x: Array, dim: int) -> Called:
     return y, pullback
 
 
-@planted("softmax")
+@planted("softmax", explained=("epsilon-in-sum",), at="y")
 def softmax_small_number_in_the_sum(x: Array, dim: int) -> Called:
     """A small number is added to the sum against a division by 0."""
     _, pullback = ops.softmax(x, dim)
@@ -200,7 +200,7 @@ def softmax_small_number_in_the_sum(x: Array, dim: int) -> Called:
     return np.asarray(e / (total + x.dtype.type(1e-3))), pullback
 
 
-@planted("log_softmax", explained=("other-base",))
+@planted("log_softmax", explained=("other-base",), at="y")
 def log_softmax_base_ten(x: Array, dim: int) -> Called:
     """The logarithm is the decimal one."""
     return edited(ops.log_softmax(x, dim), y=lambda y: np.asarray(y / y.dtype.type(np.log(10))))

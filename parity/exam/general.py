@@ -1,4 +1,4 @@
-"""Mistakes that every op can have, planted in every row by wrapping its op."""
+"""Mistakes that every op can have, planted in every row by wrapping its op; and one right look-alike of each."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,11 @@ import numpy as np
 
 from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
-from parity.exam.bug import plant
-from parity.exam.edits import results, upstream
+from parity.exam.bug import CORRECT, Correct, plant
+from parity.exam.edits import option, results, upstream
 from parity.rows.registry import ROWS
 
-# The gradients of each row; an optimizer has none, and a network is planted by its layers.
-GRADIENTS = {
-    "conv2d": "dx dw db", "max_pool2d": "dx", "relu": "dx", "linear": "dx dw db", "flatten": "dx", "softmax": "dx",
-    "log_softmax": "dx", "nll_loss": "dx", "cross_entropy": "dx", "mse_loss": "dx",
-}  # fmt: skip
+GRADIENTS = {"conv2d": "dx dw db", "linear": "dx dw db"}  # of other rows the first
 
 
 def _negated(a: Array) -> Array:
@@ -49,26 +45,44 @@ RESULTS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
 )
 
 
-def _plant_all() -> None:
-    for row, gradients in GRADIENTS.items():
-        op, places = ROWS[row].op, gradients.split()
-        for name, edit in RESULTS:
-            for place in ("y", *places):
-                accepted = f"{name} target-sign" if name == "negated" else name
-                plant(
-                    row,
-                    f"{row.replace('_', '-')}-{place}-{name}",
-                    accepted,
-                    results(op, **{place: edit}),
-                    at=place,
-                    factor="1/3",
-                )
-        for place in places:
-            # Where the loss ends the graph the upstream gradient is often forgotten.
-            names = "upstream-ignored zero" if row == "softmax" else "upstream-ignored"
-            ignoring = upstream(op, np.ones_like, place)
-            plant(row, f"{row.replace('_', '-')}-{place}-without-upstream", names, ignoring, at=place)
-        plant(row, f"{row.replace('_', '-')}-output-in-a-buffer", "shared-state", _late_overwrite(op), at="y")
+def _in_fortran_order(a: Array) -> Array:
+    return np.asfortranarray(a) if a.ndim else a
 
 
-_plant_all()
+def _plant_all(row: str, op: Op) -> None:
+    prefix, places = row.replace("_", "-"), GRADIENTS.get(row, "dx").split()
+    for name, edit in RESULTS:
+        for place in ("y", *places):
+            op_with = results(op, **{place: edit})
+            plant(row, f"{prefix}-{place}-{name}", name, op_with, at=place, factor="1/3")
+    for place in places:
+        # The gradient of a softmax for an upstream of ones is zero.
+        ignoring = upstream(op, np.ones_like, place)
+        plant(row, f"{prefix}-{place}-without-upstream", "upstream-ignored zero", ignoring, at=place)
+    plant(row, f"{prefix}-output-in-a-buffer", "shared-state", _late_overwrite(op), at="y")
+    says = "The results are laid out column by column in memory."
+    ordered = results(op, y=_in_fortran_order, dx=_in_fortran_order)
+    CORRECT.append(Correct(row, f"{prefix}-in-fortran-order", says, ordered))
+
+
+def _plant_in_optimizer(row: str, op: Op) -> None:
+    """An optimizer returns the parameter after each step, and has no gradients."""
+
+    def climbs(parameter: Array, *gradients: Array | None, **settings: object) -> object:
+        return op(parameter, *(None if g is None else -g for g in gradients), **settings)
+
+    prefix = row.lower()
+    plant(
+        row, f"{prefix}-climbs", "ascends", climbs, says="The gradients' sign is wrong, that of the decay is not."
+    )
+    twice = option(op, "lr", lambda lr: 2 * lr)
+    plant(row, f"{prefix}-lr-doubled", "", twice, says="The learning rate counts twice.")
+    says = "The trajectory is laid out column by column in memory."
+    CORRECT.append(Correct(row, f"{prefix}-in-fortran-order", says, results(op, y=_in_fortran_order)))
+
+
+for _row in ROWS.values():
+    if _row.kind == "op":
+        _plant_all(_row.name, _row.op)
+    elif _row.kind == "optimizer":
+        _plant_in_optimizer(_row.name, _row.op)

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from parity.cases.case import ArraySpec, Case
 from parity.cases.torch_op import Array, Op
 from parity.lanes.reference import Expected
+from parity.rows.pooling import meets_pixels
 
 
 class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation has no result for this case
@@ -76,11 +78,19 @@ class Probe:
     @cached_property
     def forward(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
         """The oracle's output and pullback."""
+        if not self._is_sound():
+            raise NotApplicable("a window meets no pixel: torch's answer would be out of bounds")
         try:
             y, pullback = self.like(*self.arrays.values(), **self.options)
         except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
             raise NotApplicable(str(error)) from None
         return y, pullback
+
+    def _is_sound(self) -> bool:
+        """Whether torch stays within its own memory: an edited pooling need not."""
+        if not {"kernel_size", "dilation", "ceil_mode"} <= self.options.keys():
+            return True
+        return meets_pixels(Case("", (ArraySpec("input", self.first.shape),), self.options))
 
     def reference(self) -> Array:
         """The oracle's result.

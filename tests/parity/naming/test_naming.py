@@ -15,6 +15,7 @@ from parity.exam.windows import gather, pool_windows, scatter
 from parity.lanes.facts import Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
+from parity.naming.probe import NotApplicable, Probe
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 from parity.subjects import adapt
@@ -187,3 +188,11 @@ def test_an_op_of_the_users_has_names_on_its_first_day() -> None:
 def test_the_same_implementation_gets_the_same_name() -> None:
     first, second = (explained("conv2d", conv_with(lambda *a: -flipped(*a)), "grad_input") for _ in range(2))
     assert str(first) == str(second)
+
+
+def test_torch_is_never_asked_for_windows_that_meet_no_pixel() -> None:
+    """Its backward would write outside its buffer: an edited option can make such windows."""
+    inputs = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 2, "ceil_mode": False}
+    probe = Probe(ROWS["max_pool2d"].op, {"input": np.zeros((1, 1, 1, 2))}, inputs, np.zeros((1, 1, 1, 2)), "output")
+    with pytest.raises(NotApplicable, match="no pixel"):
+        probe.reference()

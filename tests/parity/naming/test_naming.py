@@ -193,6 +193,8 @@ def test_the_same_implementation_gets_the_same_name() -> None:
 def test_torch_is_never_asked_for_windows_that_meet_no_pixel() -> None:
     """Its backward would write outside its buffer: an edited option can make such windows."""
     inputs = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 2, "ceil_mode": False}
-    probe = Probe(ROWS["max_pool2d"].op, {"input": np.zeros((1, 1, 1, 2))}, inputs, np.zeros((1, 1, 1, 2)), "output")
+    probe = Probe(
+        ROWS["max_pool2d"].op, {"input": np.zeros((1, 1, 1, 2))}, inputs, np.zeros((1, 1, 1, 2)), "output"
+    )
     with pytest.raises(NotApplicable, match="no pixel"):
         probe.reference()

@@ -17,5 +17,6 @@ from numpy_cnn.ops.loss import *
 from numpy_cnn.ops.normalization import *
 from numpy_cnn.ops.pointwise_loss import *
 from numpy_cnn.ops.pooling import *
+from numpy_cnn.ops.transposed_convolution import *
 
 __all__ = sorted(name for name, value in globals().items() if isfunction(value) and value is not isfunction)

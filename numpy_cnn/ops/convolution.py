@@ -1,17 +1,15 @@
-"""2-D convolution, as the field calls what is mathematically a cross-correlation."""
+"""Convolution in two dimensions and in one, as the field calls what is mathematically a cross-correlation."""
 
 from functools import lru_cache
-from itertools import product
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.fast import patches
-from numpy_cnn.ops.fast import rows as by_rows
 from numpy_cnn.ops.fast.conv_1x1 import conv_1x1
-from numpy_cnn.ops.fast.windows import Axis, Framed, Phase, batch_first, frame
+from numpy_cnn.ops.fast.correlation import correlate, correlate_weight, framed_outputs, spread
+from numpy_cnn.ops.fast.windows import Axis, batch_first, frame
 
-__all__ = ["conv2d"]
+__all__ = ["conv1d", "conv2d"]
 
 
 def conv2d(
@@ -67,70 +65,83 @@ def conv2d(
     if rows.pointwise and columns.pointwise:
         return conv_1x1(x, weight, bias, groups)
     framed = frame(x, (rows, columns))
-    y = _correlate(framed, rows, columns, weight, bias, groups)
+    y = correlate(framed, rows, columns, weight, bias, groups)
 
     def pullback(
         dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array | None, Array | None, Array | None]:
         needs_dx, needs_dw, needs_db = needs_input_grad
-        phases = _phases(rows, columns) if needs_dx else ()
-        u = frame(cotangent("conv2d", dy, batch_first(y)), *((r, c) for (_, _, r), (_, _, c) in phases))
+        u = framed_outputs(cotangent("conv2d", dy, batch_first(y)), rows, columns, spread_follows=needs_dx)
         dx = dw = db = None
         if needs_dw:
-            dw = _correlate_weight(framed, rows, columns, u.inside, groups)
+            dw = correlate_weight(framed, rows, columns, u.inside, groups)
         if needs_db and bias is not None:
             db = u.inside.sum(axis=1).sum(axis=(1, 2))  # whole rows are added faster than the numbers in one
-        if needs_dx and not _finite(weight):
-            dx = batch_first(patches.scatter(u.inside, rows, columns, weight, groups))
-        elif needs_dx:
-            # Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps
-            # that meet it: nothing is scattered, and every input is written once.
-            back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
-            back = back.reshape(x.shape[1], -1, *weight.shape[2:])
-            dx = np.empty((*x.shape[1:], len(x)), dtype=x.dtype)
-            for (in_rows, row_taps, r), (in_columns, column_taps, c) in phases:
-                taps = back[:, :, row_taps, column_taps]
-                if not taps.size:  # the stride is longer than the kernel: no window met these inputs
-                    dx[:, in_rows, in_columns] = 0
-                elif len(phases) == 1:
-                    dx = _correlate(u, r, c, taps, None, groups)
-                else:
-                    dx[:, in_rows, in_columns] = _correlate(u, r, c, taps, None, groups)
-            dx = batch_first(dx)
+        if needs_dx:
+            dx = batch_first(spread(u, rows, columns, weight, groups))
         return dx, dw, db
 
     return batch_first(y), pullback
 
 
-@lru_cache(maxsize=1024)
-def _phases(rows: Axis, columns: Axis) -> tuple[tuple[Phase, Phase], ...]:
-    return tuple(product(rows.phases(), columns.phases()))
+def conv1d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] | str = 0,
+    dilation: int | tuple[int] = 1,
+    groups: int = 1,
+) -> tuple[Array, Pullback]:
+    """Slide O kernels over sequences, as `torch.nn.functional.conv1d`: `conv2d` over images of one row.
 
+        y[n,o,p] = b[o] + Σ_{c,i} w[o,c,i] · x[n, c, p·s − pad + i·d]
+        dx[n,c,h] = Σ_{o,i} w[o,c,i] · u[n,o,p]   over the p whose tap i lies on h
+        dw[o,c,i] = Σ_{n,p} u[n,o,p] · x[n, c, p·s − pad + i·d]        db[o] = Σ_{n,p} u[n,o,p]
 
-@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
-def _correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
-    """y by whichever way is faster. `by_rows` leaves out the rows of padding, which 0 · ∞ does not allow."""
-    if by_rows.is_faster(x, rows, columns, weight.shape[1]) and _finite(weight):
-        return by_rows.correlate(x, rows, columns, weight, bias, groups)
-    return patches.correlate(x, rows, columns, weight, bias, groups)
+    Args:
+        input: x, sequences (N, C, L), or one sequence (C, L).
+        weight: kernels (O, C/groups, k).
+        bias: (O,), or None.
+        stride: step of the window.
+        padding: zeros on each side, or "valid", or "same".
+        dilation: distance of neighbouring taps.
+        groups: number of groups that channels and kernels are divided into.
 
+    Returns:
+        y (N, O, ol) with ol = ⌊(L + 2·pad − d·(k−1) − 1) / s⌋ + 1, and the pullback dy → (dx, dw, db).
 
-@np.errstate(invalid="ignore")
-def _correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
-    """dw by whichever way is faster.
+    Raises:
+        ValueError: shapes, dtypes or options do not fit; where `conv2d` finds it, in its words.
 
-    `by_rows` leaves out the rows of padding and multiplies rows of outputs that do not exist. Both matter only if
-    x or u is not finite, and then dw is not either: nothing large has to be searched.
+    Source: A. Waibel et al., Phoneme recognition using time-delay neural networks (1989).
     """
-    if by_rows.is_faster(x, rows, columns, len(x.numbers) // groups) and rows.always_met:
-        dw = by_rows.correlate_weight(x, rows, columns, u, groups)
-        if _finite(dw):
-            return dw
-    return patches.correlate_weight(x, rows, columns, u, groups)
+    check_floats("conv1d", input=input, weight=weight, bias=bias)
+    if input.ndim not in (2, 3) or weight.ndim != 3:
+        given = f"input {input.shape}, weight {weight.shape}"
+        raise ValueError(f"conv1d: expected input (N, C, L) or (C, L) and weight (O, C/groups, k), got {given}")
+    if isinstance(padding, str):
+        of_image: IntPair | str = padding
+    else:
+        of_image = (0, _one("padding", padding, 0))
+    options = (1, _one("stride", stride, 1)), of_image, (1, _one("dilation", dilation, 1)), groups
+    y, image_pullback = conv2d(input[..., None, :], weight[:, :, None], bias, *options)
+    y = y[..., 0, :]
+
+    def pullback(
+        dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        dx, dw, db = image_pullback(cotangent("conv1d", dy, y)[..., None, :], needs_input_grad)
+        return None if dx is None else dx[..., 0, :], None if dw is None else dw[:, :, 0], db
+
+    return y, pullback
 
 
-def _finite(x: Array) -> bool:
-    return bool(np.isfinite(x).all())
+def _one(name: str, value: int | tuple[int], least: int) -> int:
+    single = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    if isinstance(single, (tuple, list)):
+        raise ValueError(f"conv1d: {name} must be one int, got {value!r}")
+    return pair("conv1d", name, single, at_least=least)[1]
 
 
 def _conv2d_of_one_image(

@@ -72,12 +72,90 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("conv2d", arrays, options, *numbers(draw))
 
 
+@composite
+def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Sequences with strides, padding, dilation and groups."""
+    window = draw(conv_windows())
+    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    mode = draw(sampled(["numbers", "numbers", "same", "valid"]))
+    padding: Any = window.padding
+    if mode == "same":
+        window, padding = window._replace(stride=1), "same"
+    elif mode == "valid":
+        window, padding = window._replace(size=window.size + 2 * window.padding), "valid"
+    samples = at_most(draw(batch(lane)), draw(TIMES), channels * groups * window.size)
+    arrays = (
+        ArraySpec("input", (samples, channels * groups, window.size)),
+        ArraySpec("weight", (kernels * groups, channels, window.kernel)),
+        ArraySpec("bias", (kernels * groups,) if draw(booleans) else None),
+    )
+    options = {"stride": window.stride, "padding": padding, "dilation": window.dilation, "groups": groups}
+    return Case("conv1d", arrays, options, *numbers(draw))
+
+
+@composite
+def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
+    """An axis of the small image (`size`), and the output padding; the output has at least one pixel."""
+    size, kernel, stride, dilation = (
+        draw(integers(1, 5)),
+        draw(KERNELS),
+        draw(integers(1, 3)),
+        draw(integers(1, 3)),
+    )
+    extra = min(draw(integers(0, 2)), max(stride, dilation) - 1)
+    full = (size - 1) * stride + dilation * (kernel - 1) + extra + 1
+    return Window(size, kernel, stride, min(draw(integers(0, 3)), (full - 1) // 2), dilation), extra
+
+
+@composite
+def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Strides below and above the kernel, output padding, dilation, groups, no bias."""
+    (rows, more_rows), (columns, more_columns) = draw(_transposed_windows()), draw(_transposed_windows())
+    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    few, times = draw(batch(lane)), draw(TIMES)
+    if times > 1:  # then mostly more channels too: other ways are fast with them
+        channels, kernels = (size * more for size, more in zip((channels, kernels), draw(DEEP), strict=True))
+    samples = at_most(few, times, groups * max(channels, kernels) * rows.size * columns.size * 20)
+    arrays = (
+        ArraySpec("input", (samples, kernels * groups, rows.size, columns.size)),
+        ArraySpec("weight", (kernels * groups, channels, rows.kernel, columns.kernel)),
+        ArraySpec("bias", (channels * groups,) if draw(booleans) else None),
+    )
+    options = {
+        "stride": pair(draw, rows.stride, columns.stride),
+        "padding": pair(draw, rows.padding, columns.padding),
+        "output_padding": pair(draw, more_rows, more_columns),
+        "groups": groups,
+        "dilation": pair(draw, rows.dilation, columns.dilation),
+    }
+    return Case("conv_transpose2d", arrays, options, *numbers(draw, draw(integers(1, 4))))
+
+
 def conv2d_bound(s: BoundInputs) -> ErrorBounds:
     """y sums C/g·kh·kw products and the bias, dx at most O/g·kh·kw, dw and db N·oh·ow."""
 
     def lengths(w: Array, y: Array) -> tuple[int, int, int]:
         taps = w.shape[2] * w.shape[3]
         return w[0].size + 1, w.shape[0] // s.options["groups"] * taps, y[:, 0].size
+
+    return bilinear(s, lengths)
+
+
+def conv1d_bound(s: BoundInputs) -> ErrorBounds:
+    """As for conv2d, with k taps."""
+
+    def lengths(w: Array, y: Array) -> tuple[int, int, int]:
+        return w[0].size + 1, w.shape[0] // s.options["groups"] * w.shape[2], y[:, 0].size
+
+    return bilinear(s, lengths)
+
+
+def conv_transpose2d_bound(s: BoundInputs) -> ErrorBounds:
+    """y sums at most O/g·kh·kw products and the bias, dx C/g·kh·kw, dw N·H·W, and db N·oh·ow."""
+
+    def lengths(w: Array, y: Array) -> tuple[int, int, int]:
+        taps = w.shape[2] * w.shape[3]
+        return w.shape[0] // s.options["groups"] * taps + 1, w[0].size, y[:, 0].size
 
     return bilinear(s, lengths)
 
@@ -96,6 +174,32 @@ ROWS = (
             "grad_input": f"dx[n,c,h,v] = Σ w[o,c,i,j]·dy[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
             "grad_weight": f"dw[o,c,i,j] = Σ_(n,p,q) dy[n,o,p,q]·x[n, c, {_TAP}]",
             "grad_bias": "db[o] = Σ_(n,p,q) dy[n,o,p,q]",
+        },
+    ),
+    Row(
+        "conv1d",
+        ops.conv1d,
+        F.conv1d,
+        conv1d,
+        conv1d_bound,
+        formulas={
+            "output": "y[n,o,p] = b[o] + Σ_(c,i) w[o,c,i]·x[n, c, p·s − pad + i·d]",
+            "grad_input": "dx[n,c,h] = Σ w[o,c,i]·dy[n,o,p] over all o,i,p with h = p·s − pad + i·d",
+            "grad_weight": "dw[o,c,i] = Σ_(n,p) dy[n,o,p]·x[n, c, p·s − pad + i·d]",
+            "grad_bias": "db[o] = Σ_(n,p) dy[n,o,p]",
+        },
+    ),
+    Row(
+        "conv_transpose2d",
+        ops.conv_transpose2d,
+        F.conv_transpose2d,
+        conv_transpose2d,
+        conv_transpose2d_bound,
+        formulas={
+            "output": f"y[n,c,h,v] = b[c] + Σ w[o,c,i,j]·x[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
+            "grad_input": f"dx[n,o,p,q] = Σ_(c,i,j) w[o,c,i,j]·dy[n, c, {_TAP}]",
+            "grad_weight": f"dw[o,c,i,j] = Σ_(n,p,q) x[n,o,p,q]·dy[n, c, {_TAP}]",
+            "grad_bias": "db[c] = Σ_(n,h,v) dy[n,c,h,v]",
         },
     ),
 )

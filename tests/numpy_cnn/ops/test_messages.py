@@ -15,7 +15,7 @@ from parity.cases.primitives import draw_plainly
 from parity.rows.registry import ROWS
 
 # An op may pass its arguments on to another, whose message then names the other.
-ALSO = {"cross_entropy": "nll_loss: ", "instance_norm": "batch_norm: "}
+ALSO = {"cross_entropy": "nll_loss: ", "instance_norm": "batch_norm: ", "conv1d": "conv2d: "}
 
 
 def calls(name: str, count: int = 60) -> Iterator[Inputs]:

@@ -1,4 +1,4 @@
-"""What an author has written, as a script calls it: where to import it from, and how it is called."""
+"""A user's implementation as a script uses it: where to import it from, and how to call it."""
 
 import inspect
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from parity.diagnosis.literals import keywords
 
 @dataclass(frozen=True)
 class ImportableCallable:
-    """Names that a script can import, and what they stand for."""
+    """Names that a script can import, and the objects behind them."""
 
     imports: tuple[str, ...]
     names: tuple[str, ...]
@@ -51,8 +51,8 @@ def importable(op: Op, used: frozenset[str]) -> ImportableCallable | None:
         return None
     file = sources[0][0]
     names = tuple(f"my_{name}" if name in used else name for _, name in sources)
-    told = [name if name == own else f"{own} as {name}" for name, (_, own) in zip(names, sources, strict=True)]
-    imports = (f"sys.path.insert(0, {str(file.parent)!r})", f"from {file.stem} import {', '.join(told)}")
+    imported = [name if name == own else f"{own} as {name}" for name, (_, own) in zip(names, sources, strict=True)]
+    imports = (f"sys.path.insert(0, {str(file.parent)!r})", f"from {file.stem} import {', '.join(imported)}")
     return ImportableCallable(imports, names, parts)
 
 

@@ -1,4 +1,4 @@
-"""Simple properties of a case, by which failing cases are told from the others."""
+"""Simple properties of a case, that distinguish failing cases from the others."""
 
 import math
 from collections.abc import Iterator

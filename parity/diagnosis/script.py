@@ -1,4 +1,4 @@
-"""A failure as a script of its own: NumPy, torch and the user's file, twenty lines at most."""
+"""A failure as a script that runs by itself: NumPy, torch and the user's file, twenty lines at most."""
 
 import inspect
 from typing import Any
@@ -18,7 +18,7 @@ from parity.lanes.reference import Expected
 from parity.rows.row import Row
 
 MOST_LINES = 20
-MOST_NUMBERS = 64  # more would be no script to read
+MOST_NUMBERS = 64  # a script with more would not be readable
 SHORT = {"input": "x", "weight": "w", "bias": "b"}
 USED = frozenset({"x", "w", "b", "y", "dy", "p", "t", "h", "np", "torch", "F", "sys", "yours", "theirs", "before"})
 # How a script lays an array out as the structure lane does.
@@ -33,8 +33,8 @@ LAID = {
 def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Quantities) -> str | None:
     """The script that shows one difference of a case; None where it would not be short.
 
-    An implementation that is a function of the op law, a pair of functions or a class, at the top level of a file,
-    is called as it is; for others the script holds what they gave, where that shows anything.
+    A function of the op law, a pair of functions or a class at the top level of a file is imported and called; for
+    others the script contains what they returned, where that shows anything.
     """
     inputs = expected.inputs
     drawn = [a for a in (*inputs.arrays, *inputs.options.values()) if isinstance(a, np.ndarray)]
@@ -72,7 +72,7 @@ def _of_values(
     literals = _literals(arrays | _arrays_of(options), expected)
     layout = layout_of(difference)
     comma = ", ".join([*(name for name, array in arrays.items() if array is not None), "dy"])
-    # torch copies what it is given, and takes no negative strides: its half comes before the arrays are laid out.
+    # torch rejects negative strides: its half comes before the arrays are laid out.
     before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
     place = expected.inputs.names.index(of) if quantity != "output" else None
     candidates = [] if written is None else _yours(call_forms(written, [*arrays], options), place)
@@ -146,8 +146,8 @@ def _of_breach(
         for gradient in form.gradients(place):
             lines = breach_lines(difference.fact, form, gradient, short)
             if lines is not None and _shows(written, [*literals, *lines]):
-                told = ['print("before:", before, "after:", after, sep="\\n")']
-                return ["import sys", "import numpy as np", *written.imports, *literals, *lines, *told]
+                show = ['print("before:", before, "after:", after, sep="\\n")']
+                return ["import sys", "import numpy as np", *written.imports, *literals, *lines, *show]
     return None
 
 
@@ -160,16 +160,16 @@ def _whole(
     difference: Difference,
 ) -> list[str] | None:
     """The script with the first of the candidates that does what the implementation did."""
-    told = f'print("{difference.quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")'
+    show = f'print("{difference.quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")'
     if difference.aspect == "dtype":
-        told = 'print("yours:", yours.dtype, "torch\'s:", theirs.dtype)'
+        show = 'print("yours:", yours.dtype, "torch\'s:", theirs.dtype)'
     heads = ["import numpy as np", "import torch"]
     for lines in candidates:
         if written is not None and _gives(written, [*before, *lines], got):
-            return ["import sys", *heads, *written.imports, *before, *lines, *torchs, told]
+            return ["import sys", *heads, *written.imports, *before, *lines, *torchs, show]
     if got is None:
         return None
-    return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, told]
+    return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, show]
 
 
 def _yours(called: list[CallForm], place: int | None) -> list[list[str]]:

@@ -28,7 +28,7 @@ def of_function(
         arrays: by the names that the script has for them.
         leaves: those of them that have a gradient.
         options: keywords.
-        quantity: what is asked for.
+        quantity: the one that differs.
         of: the array, by its name in the script, whose gradient that is.
     """
     name = row.torch_name

@@ -1,4 +1,4 @@
-"""The fact that an exception of the implementation stands for."""
+"""Exceptions of the implementation as facts."""
 
 from parity.lanes.facts import BadResult, Error, Raised, TimedOut
 from parity.subjects.errors import CallRaised, CallTimedOut, ImplementationError

@@ -216,7 +216,7 @@ class OutputOverwritten(_Fact):
 class GradientAccumulates(_Fact):
     """Each call of the pullback adds to what the calls before returned."""
 
-    calls: int  # after so many calls the gradient is that many times too large
+    calls: int  # after `calls` calls the gradient is `calls` times too large
     aspect = "purity"
     name = "accumulates"
 

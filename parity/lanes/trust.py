@@ -2,7 +2,7 @@
 
 A case is MISTRUSTED where the oracle's output or one of its gradients
 
-- is zero throughout, or has no entry: a gradient of zero also says that the input does not matter;
+- is zero throughout, or has no entry: a zero gradient may also mean that the input does not matter;
 - has fewer than half as many entries other than zero as the same geometry has on normal random numbers. Zeros of
   the geometry (pixels that a stride steps over, classes that are not the target) are thus held against nobody;
 - for a row without gradients: stays the same when all arrays but the first are changed.
@@ -42,7 +42,7 @@ def trustworthy(expected: "Expected") -> bool:
 
 
 def too_few(trusted: int, cases: int) -> bool:
-    """Whether a lane with so many trusted cases among so many has proven too little."""
+    """Whether a lane with `trusted` trusted cases out of `cases` has proven too little."""
     return cases >= LEAST_CASES and trusted < LEAST_SHARE * cases
 
 

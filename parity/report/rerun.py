@@ -1,4 +1,4 @@
-"""How an implementation was checked: what has to be said again for the same check."""
+"""How an implementation was checked: the flags that repeat the check."""
 
 import inspect
 import json
@@ -42,17 +42,18 @@ class RerunFlags:
         return "".join(f" {shlex.quote(word)}" for word in words)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` takes; what was not said is left out."""
-        told: dict[str, Any] = {"impl": self.impl}
+        """Plain values that `from_json` takes; defaults are left out."""
+        values: dict[str, Any] = {"impl": self.impl}
         if self.supports:
-            told["supports"] = dict(self.supports)
+            values["supports"] = dict(self.supports)
         if self.accept:
-            told["accept"] = list(self.accept)
+            values["accept"] = list(self.accept)
         if self.strict:
-            told["strict"] = True
+            values["strict"] = True
         if self.timeout != TIME_LIMIT:
-            told["timeout"] = self.timeout
-        return told | {name: value for name in ("like", "shapes") if (value := getattr(self, name)) is not None}
+            values["timeout"] = self.timeout
+        named = {name: getattr(self, name) for name in ("like", "shapes")}
+        return values | {name: value for name, value in named.items() if value is not None}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RerunFlags":
@@ -107,10 +108,10 @@ def rerun_flags_of(
     like: Any = None,
     shapes: Any = None,
 ) -> RerunFlags | None:
-    """The command's flags for what `parity.check` was given; None where no command can say it.
+    """The command's flags for the arguments of `parity.check`; None where no command can express them.
 
-    What can be said: functions and classes at the top level of a file that belongs to no package, a `supports`
-    that is a dict, a function of torch's as `like`.
+    A command can express: functions and classes at the top level of a file that belongs to no package, a dict as
+    `supports`, one of torch's functions as `like`.
     """
     impl = None if implementation is None else _place(implementation)
     named = None if like is None else _torch_name(like)

@@ -1,6 +1,6 @@
-"""Failures kept in files of our own, one each, so that they can be run again after the next change.
+"""Failures saved in one file each, so that they can be run again after the next change.
 
-Nothing of Hypothesis is in them: a case is its geometry and its numbers, and stays what it is across versions.
+They contain nothing of Hypothesis: a case is its geometry and its numbers, whatever the version.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ FOLDER = Path(".parity")
 
 @dataclass(frozen=True)
 class Saved:
-    """A case that has failed once."""
+    """A case that failed once."""
 
     row: str
     lane: Lane
@@ -48,7 +48,7 @@ class Saved:
         """The inverse of `to_json`.
 
         Raises:
-            ValueError: it is none, or of another schema; the message says what is wrong.
+            ValueError: it is not a saved failure, or of another schema; the message names the reason.
         """
         if not isinstance(values, dict) or "schema" not in values:
             raise ValueError("not a saved failure: it has no schema")
@@ -60,14 +60,14 @@ class Saved:
             how = RerunFlags.from_json(values)
             return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], how)
         except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
-            told = str(error) or "no such lane"
-            raise ValueError(f"not a saved failure: {type(error).__name__} {told}") from error
+            reason = str(error) or "no such lane"
+            raise ValueError(f"not a saved failure: {type(error).__name__} {reason}") from error
 
     @property
     def file_name(self) -> str:
         """The same failure of the same implementation always has the same name."""
-        told = self.to_json() | {"diagnosis": None}
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:10]
+        values = self.to_json() | {"diagnosis": None}
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.row}-{self.quantity}-{self.lane}-{digest}.json"
 
 

@@ -182,11 +182,11 @@ def test_the_script_shows_the_failure_by_itself(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "their_layers.py").write_text(LAYERS)
-    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "120"]) == 1
+    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "120", "--strict"]) == 1
     diagnoses = {read(file).diagnosis for file in saved_in()}
-    told = next(part for part in _failures(capsys.readouterr().out) if message in part)
+    text = next(part for part in _failures(capsys.readouterr().out) if message in part)
     assert any(message in diagnosis for diagnosis in diagnoses)
-    script = _script(told)
+    script = _script(text)
     assert len(script.splitlines()) <= 20
     assert "parity" not in script
     assert f"import {name}" in script
@@ -207,8 +207,8 @@ def test_the_script_shows_the_failure_by_itself(
 
 
 def _failures(out: str) -> list[str]:
-    """The report, one part a failure."""
-    return re.split(r"^(?=\w+: \w+[\w.]* in the \w+ lane)", out, flags=re.MULTILINE)[1:]
+    """The report, one part per failure."""
+    return re.split(r"^(?=\w+: \w+: [\w.]+ in the \w+ lane)", out, flags=re.MULTILINE)[1:]
 
 
 def _script(failure: str) -> str:

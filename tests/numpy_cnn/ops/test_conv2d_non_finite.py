@@ -16,7 +16,7 @@ from numpy_cnn.ops import convolution
 from numpy_cnn.ops.fast import patches
 from numpy_cnn.ops.fast import rows as by_rows
 from parity.cases.torch_op import own_kernels
-from parity.running.sandbox import contained
+from parity.running.sandbox import sandboxed
 
 Array = npt.NDArray[Any]
 
@@ -134,7 +134,7 @@ def test_torchs_own_kernels_do_the_same(geometry: Geometry, name: str) -> None:
     arrays = arrays_of(geometry)
     arrays[name][0, 0, 0, 0] = np.inf
     x, w = (torch.tensor(arrays[n], requires_grad=True) for n in ("x", "w"))
-    with contained(), own_kernels():
+    with sandboxed(), own_kernels():
         expected = F.conv2d(x, w, **geometry.options)
         gradients = torch.autograd.grad(expected, (x, w), torch.from_numpy(arrays["dy"]))
     y, pullback = ops.conv2d(arrays["x"], arrays["w"], **geometry.options)

@@ -56,7 +56,7 @@ def row_like(
         )
     else:
         drawn = _given(name, strategy, like, options or {})
-    row = Row(name, implementation, _polite(like), drawn, lanes=NEITHER)
+    row = Row(name, implementation, _polite(like), drawn, lanes=NEITHER, views=True)
     if _is_exact(row):
         exact = replace(row, strategy=lambda lane: _where_exact(row, drawn(lane=lane), lane))
         return replace(exact, lanes=("exact", "bound", "structure"))

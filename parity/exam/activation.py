@@ -126,3 +126,29 @@ def relu_capped_at_six(x: Array) -> Called:
     """Numbers beyond 6 are cut off, as in ReLU6."""
     six = x.dtype.type(6)
     return edited(ops.relu(x), y=lambda y: np.asarray(np.minimum(y, six)))
+
+
+@planted("relu", explained=("shares-memory",), at="y")
+def relu_returns_its_input(x: Array) -> Called:
+    """Where nothing is negative the output is the input itself."""
+    y, pullback = ops.relu(x)
+    return (x if (x >= 0).all() else y), pullback
+
+
+@planted("relu", at="y")
+def relu_tail_of_the_vector_loop(x: Array) -> Called:
+    """Eight numbers at a time are rectified; what is left over passes as it is."""
+
+    def tail(y: Array) -> Array:
+        flat = y.reshape(-1).copy()
+        flat[flat.size // 8 * 8 :] = x.reshape(-1)[flat.size // 8 * 8 :]
+        return flat.reshape(y.shape) if y.size > 8 else y
+
+    return edited(ops.relu(x), y=tail)
+
+
+@planted("relu", at="dx")
+def relu_mask_times_infinity(x: Array) -> Called:
+    """The mask multiplies before it selects: a dead unit with an infinite input makes NaN of its gradient."""
+    y, pullback = ops.relu(x)
+    return y, lambda dy: (np.where(np.isinf(x) & (x < 0), dy.dtype.type(np.nan), pullback(dy)[0]),)

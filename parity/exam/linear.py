@@ -186,3 +186,15 @@ def linear_last_feature_lost(x: Array, w: Array, b: Array | None = None) -> Call
     fewer = w.copy()
     fewer[:, -1] = 0
     return forward_of(ops.linear(x, fewer, b), ops.linear(x, w, b))
+
+
+@planted("linear", explained=("shares-memory",), at="db")
+def linear_db_of_one_row(x: Array, w: Array, b: Array | None = None) -> Called:
+    """With one row there is nothing to add up, and db is a view of dy."""
+    y, pullback = ops.linear(x, w, b)
+
+    def pulled(dy: Array) -> tuple[Array | None, ...]:
+        dx, dw, db = pullback(dy)
+        return dx, dw, db if db is None or dy.shape[:-1] != (1,) else dy[0]
+
+    return y, pulled

@@ -380,3 +380,19 @@ def mse_absolute(x: Array, target: Array, **options: Any) -> Called:
     called = ops.mse_loss(x, target, **options)
     size = np.maximum(np.abs(2 * (x - target)), np.finfo(x.dtype).tiny)
     return edited(called, dx=lambda g: np.asarray(g / size), dw=lambda g: np.asarray(g / size))
+
+
+@planted("cross_entropy", explained=("log-clipped",), at="y")
+def ce_log_clipped(x: Array, target: Array, **options: Any) -> Called:
+    """The probabilities are clipped to at least 1e-7 before the logarithm."""
+    p, _ = ops.softmax(x, min(1, x.ndim - 1))
+    clipped, _ = ops.nll_loss(np.log(np.maximum(p, p.dtype.type(1e-7))), target, **options)
+    return edited(ops.cross_entropy(x, target, **options), y=lambda _: clipped)
+
+
+@planted("mse_loss", explained=("dtype-changed",), at="dx dt")
+def mse_gradients_in_double(*arrays: Any, **options: Any) -> Called:
+    """Gradients in double precision, as Python's float makes them of the loss."""
+    return edited(
+        ops.mse_loss(*arrays, **options), dx=lambda g: g.astype(np.float64), dw=lambda g: g.astype(np.float64)
+    )

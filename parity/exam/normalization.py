@@ -167,3 +167,15 @@ def norm_bias_not_scaled_out(*arrays: Any, **options: Any) -> Called:
         return called
     extra = (b * w - b).reshape(-1, *[1] * (x.ndim - 2))
     return edited(called, y=lambda y: y + extra)
+
+
+@planted("batch_norm", explained=("epsilon-missing-in-backward",), at="dx")
+def norm_epsilon_missing_in_backward(*arrays: Any, **options: Any) -> Called:
+    """The forward divides by the root of variance and epsilon, dx by that of the variance."""
+    x, right = arrays[0], ops.batch_norm(*arrays, **options)
+    if options["training"] and x.size:
+        var = x.astype(np.float64).var(axis=(0, *range(2, x.ndim)))
+    else:
+        var = np.ones(1) if arrays[2] is None else arrays[2].astype(np.float64)
+    scale = _along(np.sqrt(1 + options["eps"] / np.maximum(var, np.finfo(np.float64).tiny)), x, 1.0)
+    return edited(right, dx=lambda g: (g * scale).astype(g.dtype))

@@ -348,3 +348,45 @@ def pool_channels_share_the_first_winner(x: Array, **options: Any) -> Called:
         return (scatter(routed, at),)
 
     return ops.max_pool2d(x, **options)[0], pullback
+
+
+@planted("max_pool2d", explained=("shares-memory",), at="y")
+def pool_of_one_pixel_returns_the_image(x: Array, **options: Any) -> Called:
+    """A window of one pixel that moves by one pixel selects everything: the image itself is returned."""
+    y, pullback = ops.max_pool2d(x, **options)
+    at = pool_windows(x, **options)
+    same = at.kernel == at.stride == (1, 1) and at.padding == (0, 0)
+    return (x if same else y), pullback
+
+
+@planted("max_pool2d", at="dx")
+def pool_nearly_ties_to_first(x: Array, **options: Any) -> Called:
+    """The winner is looked for in half precision, in which maxima tie that nearly tie."""
+    return forward_of(
+        ops.max_pool2d(x, **options), textbook(x, select=lambda p: p.astype(np.float16).argmax(axis=2), **options)
+    )
+
+
+@planted("max_pool2d", explained=("ceil-ignored-in-backward",), at="dx")
+def pool_ceil_mode_ignored_in_backward(x: Array, ceil_mode: bool = False, **options: Any) -> Called:
+    """The loops of the backward run over the windows that floor counts."""
+    rows, columns = pool_windows(x, **options).outputs
+
+    def floored(dy: Array) -> Array:
+        kept = np.zeros_like(dy)
+        kept[:, :, :rows, :columns] = dy[:, :, :rows, :columns]
+        return kept
+
+    return edited(ops.max_pool2d(x, ceil_mode=ceil_mode, **options), dy=floored)
+
+
+@planted("max_pool2d", explained=("first-plane-only",), at="y")
+def pool_first_plane_only(x: Array, **options: Any) -> Called:
+    """The loops over images and channels are missing: the first plane is pooled, the others stay 0."""
+
+    def first(y: Array) -> Array:
+        kept = np.zeros_like(y)
+        kept[:1, :1] = y[:1, :1]
+        return kept
+
+    return edited(ops.max_pool2d(x, **options), y=first)

@@ -204,3 +204,15 @@ def softmax_small_number_in_the_sum(x: Array, dim: int) -> Called:
 def log_softmax_base_ten(x: Array, dim: int) -> Called:
     """The logarithm is the decimal one."""
     return edited(ops.log_softmax(x, dim), y=lambda y: np.asarray(y / y.dtype.type(np.log(10))))
+
+
+@planted("softmax", at="y")
+def softmax_tail_of_the_vector_loop(x: Array, dim: int) -> Called:
+    """Four numbers at a time are exponentiated; those left over at the end of a row are not divided."""
+
+    def tail(y: Array) -> Array:
+        y = y.copy()
+        y[..., y.shape[-1] // 4 * 4 :] *= 2
+        return y
+
+    return edited(ops.softmax(x, dim), y=lambda y: tail(y) if y.ndim and y.shape[-1] > 4 else y)

@@ -249,6 +249,16 @@ class NonDeterministic(_Fact):
 
 
 @dataclass(frozen=True)
+class MemoryShared(_Fact):
+    """A result shares memory with an argument or with another result: whoever writes to one changes the other."""
+
+    other: str  # input, weight, dy, output, grad_input, …
+    aspect = "memory"
+    verdict = Verdict.CONTRACT
+    name = "shares-memory"
+
+
+@dataclass(frozen=True)
 class CacheShared(_Fact):
     """Writing to a gradient that was returned changes what the next call returns."""
 
@@ -283,6 +293,7 @@ Purity: TypeAlias = (
     | GradientAccumulates
     | StaleSecondCall
     | SecondCallRaised
+    | MemoryShared
     | CacheShared
     | OutputShared
     | SharedState

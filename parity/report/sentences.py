@@ -16,6 +16,7 @@ from parity.lanes.facts import (
     GradientAccumulates,
     LayoutChangesResult,
     LayoutRefused,
+    MemoryShared,
     Missing,
     NonDeterministic,
     NotNumbers,
@@ -98,6 +99,8 @@ def fact(found: Fact) -> str:  # one line for each kind
             return "a second call of the pullback returned another gradient"
         case SecondCallRaised(error):
             return f"a second call failed: {fact(error)}"
+        case MemoryShared(other):
+            return f"shares memory with {'the upstream gradient dy' if other == 'dy' else other}"
         case CacheShared():
             return "writing to a gradient that was returned changes what the next call returns"
         case OutputShared():

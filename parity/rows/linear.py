@@ -71,5 +71,6 @@ ROWS = (
             "grad_input": "dx holds dy's numbers in the same order, in x's shape",
         },
         selects=True,
+        views=True,
     ),
 )

@@ -35,6 +35,7 @@ class Row:
         kind: an op; an optimizer, whose output is a trajectory and which has no pullback; or a whole network.
         selects: the op copies and selects, and computes nothing, so that the sign of a zero survives.
         elementwise: each output depends on the input at the same place alone.
+        views: a result may be a view of an argument, as torch's is.
         sound: whether torch's answer to a case that it accepts is within its own definition.
     """
 
@@ -48,6 +49,7 @@ class Row:
     kind: Literal["op", "optimizer", "network"] = "op"
     selects: bool = False
     elementwise: bool = False
+    views: bool = False
     sound: Callable[[Case], bool] = lambda case: True  # noqa: ARG005
 
     @property

@@ -1,0 +1,57 @@
+"""Results in memory of their own, and what three calls of a pullback tell about the first two."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numpy_cnn import ops
+from parity.cases.case import ArraySpec, Case
+from parity.lanes import structure
+from parity.lanes.facts import Fact, GradientAccumulates, MemoryShared, StaleSecondCall
+from parity.lanes.reference import expect
+from parity.rows.registry import ROWS
+
+
+def facts(op: Any, name: str = "relu", *arrays: ArraySpec) -> list[Fact]:
+    case = Case(name, arrays or (ArraySpec("input", (9,)),), seed=4)
+    _, found = structure.compare(ROWS[name], op, expect(ROWS[name], case, "structure"))
+    return [difference.fact for difference in found]
+
+
+def scaling(factors: list[int]) -> Any:
+    """ReLU whose pullback returns the gradient times each factor in turn."""
+
+    def relu(x: Any) -> Any:
+        y, pullback = ops.relu(x)
+        left = [*factors]
+        return y, lambda dy: (pullback(dy)[0] * x.dtype.type(left.pop(0)),)
+
+    return relu
+
+
+@pytest.mark.parametrize(
+    ("factors", "fact"),
+    [([1, 2, 3], GradientAccumulates(3)), ([1, 2, 4], StaleSecondCall()), ([1, 3, 9], StaleSecondCall())],
+)
+def test_a_gradient_accumulates_only_if_a_third_call_adds_as_much(factors: list[int], fact: Fact) -> None:
+    assert facts(scaling(factors)) == [fact]
+
+
+def test_a_gradient_in_the_memory_of_another_result() -> None:
+    def linear(x: Any, w: Any, b: Any) -> Any:
+        y, pullback = ops.linear(x, w, b)
+        return y, lambda dy: (*pullback(dy)[:2], dy[0] if len(dy) == 1 else pullback(dy)[2])
+
+    arrays = ArraySpec("input", (1, 3)), ArraySpec("weight", (2, 3)), ArraySpec("bias", (2,))
+    assert facts(linear, "linear", *arrays) == [MemoryShared("dy")]
+    assert facts(ops.linear, "linear", *arrays) == []
+
+
+def test_a_view_of_the_argument_is_no_breach_where_torch_returns_one() -> None:
+    def reshaped(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:  # of a vector
+        return x.reshape(x.shape), lambda dy: (dy.reshape(x.shape),)
+
+    x = np.ones(3)
+    assert np.shares_memory(x, ops.flatten(x)[0])
+    assert facts(reshaped, "flatten") == []

@@ -10,23 +10,49 @@ from typing import Any
 from numpy_cnn.common.spec import streams
 from numpy_cnn.common.spec.errors import UserError
 
+# What other programs call the flags of this one.
+ELSEWHERE = {
+    "arch": ("architecture", "model", "network", "net"),
+    "batch-size": ("batch", "batchsize", "bs", "b", "train-batch-size", "per-device-train-batch-size"),
+    "classes": ("num-classes", "n-classes", "nb-classes"),
+    "data": ("dataset", "ds", "data-set"),
+    "data-dir": ("data-path", "dataset-dir", "dataset-path", "data-root", "root", "dir"),
+    "epochs": ("num-epochs", "n-epochs", "nb-epochs", "max-epochs", "epoch", "num-train-epochs", "iterations"),
+    "filters": ("num-filters", "n-filters", "out-channels", "output-channels"),
+    "hidden": ("hidden-size", "hidden-dim", "hidden-units", "num-hidden"),
+    "image-size": ("img-size", "imgsz", "input-size", "size"),
+    "kernel-size": ("kernel", "filter-size"),
+    "limit": ("max-samples", "num-samples", "subset", "max-train-samples", "n-samples"),
+    "lr": ("learning-rate", "learningrate", "learn-rate", "eta", "step-size", "alpha"),
+    "optimizer": ("optim", "opt"),
+    "out": ("output", "output-dir", "out-dir", "outdir", "save-dir", "save", "save-path", "log-dir", "logdir"),
+    "resume": ("continue", "load", "restore", "resume-from", "from-checkpoint"),
+    "schedule": ("scheduler", "lr-scheduler", "lr-schedule", "sched"),
+    "seed": ("random-seed", "random-state", "rng-seed"),
+    "threads": ("num-threads", "n-threads", "cpus", "jobs", "n-jobs", "j"),
+    "validation": ("val-split", "validation-split", "valid", "val", "val-size", "val-fraction"),
+    "weight-decay": ("wd", "l2", "decay"),
+}
+
 Commands = Mapping[str, Callable[..., Any]]
 
 
 def parse(
     program: str, description: str, commands: Commands, standard: str, arguments: Sequence[str]
 ) -> tuple[Any, Callable[[Any], Any]]:
-    """Read a command and its flags; without a command the `standard` one is meant.
+    """Read a command and its flags; `standard` is the command if none is typed.
 
     Returns:
         the command, an instance of one of `commands`, and a function that reads the same flags again on top of
-        another instance, so that one sees which were really typed.
+        another instance, which shows which of them were typed.
 
     Raises:
         UserError: an unknown flag or command; the message names the nearest.
-        SystemExit: help was asked for (0), or a value is of the wrong kind (2).
+        SystemExit: `--help` was typed (0), or a value is of the wrong kind (2).
     """
     import tyro
+
+    from numpy_cnn.common.cli.values import registry
 
     if arguments[:1] and arguments[0] in ("-h", "--help"):
         tyro.extras.subcommand_cli_from_dict(
@@ -43,13 +69,15 @@ def parse(
             prog=f"{program} {name}",
             args=rest,
             return_unknown_args=True,
+            registry=registry(),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
             **default,
         )
         if unknown:
-            flags = [f"--{flag.replace('_', '-')}" for flag in _flags(commands[name])]
+            flags = [flag.replace("_", "-") for flag in _flags(commands[name])]
             what = "option" if unknown[0].startswith("-") else "argument"
-            raise UserError(f"unknown {what} {unknown[0]}{_nearest(unknown[0], flags)} ({name} --help tells all)")
+            near = _nearest(unknown[0], flags, "--") if what == "option" else ""
+            raise UserError(f"unknown {what} {unknown[0]}{near} ({name} --help lists all)")
         return command
 
     return read(), lambda default: read(default=default)
@@ -88,9 +116,12 @@ def _fail(program: str, message: str) -> int:
     return 2
 
 
-def _nearest(typed: str, known: Sequence[str] | Commands) -> str:
-    near = get_close_matches(typed.split("=")[0], known, n=1, cutoff=0.5)
-    return f": did you mean {near[0]}?" if near else ""
+def _nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> str:
+    """The name that was probably meant, as other programs call it or misspelt; empty if none is near."""
+    name = typed.split("=")[0].lstrip("-").replace("_", "-").lower()
+    meant = [flag for flag, others in ELSEWHERE.items() if name in others and flag in known]
+    near = meant or get_close_matches(name, known, n=1, cutoff=0.75)
+    return f": did you mean {prefix}{near[0]}?" if near else ""
 
 
 def _flags(kind: Any) -> list[str]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class Plot:
     """Draw the pictures of a run again: curves, filters, predictions; with several runs, compare their curves."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")]
     """Folders of runs."""
     data_dir: Path | None = None
-    """Folder of MNIST's files; the one used in training if left out."""
+    """Folder of MNIST's files; the one used in training if omitted."""
     compare: Path | None = None
     """PNG for the curves of all these runs in one figure; nothing else is drawn."""
 

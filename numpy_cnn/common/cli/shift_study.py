@@ -38,21 +38,21 @@ class ShiftStudy:
     """Train a dense network and SimpleCNN on MNIST, and measure both on digits moved by 0 to 4 pixels."""
 
     data: Literal["mnist"] = "mnist"
-    """The images; those of digits, 8x8, are too small to be moved by 4 pixels."""
+    """The images; those of digits, 8x8, are too small to move by 4 pixels."""
     data_dir: Path = Path("data")
-    """Folder of MNIST's four files (or of MNIST/raw with them)."""
+    """Folder that holds MNIST; `train --help` lists the formats."""
     out: Path = Path("shift-study")
     """Folder for shift_study.png and shift_study.json."""
     pools: tuple[int, ...] = (2,)
-    """Heights of the pooling windows: a SimpleCNN is trained for each. 2 is SimpleCNN's own."""
+    """Sides of the pooling windows: one SimpleCNN is trained for each. 2 is SimpleCNN's own."""
     epochs: int = 5
     """Passes over the training images."""
     batch_size: int = 64
     """Images in one step."""
     seed: int = 0
-    """Decides the initial parameters and the order of the images."""
+    """Determines the initial parameters and the order of the images."""
     limit: int | None = None
-    """Train on this many images only, the first ones; on all of them if left out."""
+    """Train on this many images only, the first ones; on all of them if omitted."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -71,7 +71,7 @@ class ShiftStudy:
             NAMES.get(pool, f"SimpleCNN, pool {pool}"): Architecture(pool=pool) for pool in self.pools
         }
         if self.out.exists() and not self.out.is_dir():
-            raise UserError(f"--out {self.out}: that is a file, not a folder")
+            raise UserError(f"--out {self.out}: this is a file, not a folder")
         dataset = limit(load_data(DataConfig(self.data, self.data_dir), program), self.limit)
         self.out.mkdir(parents=True, exist_ok=True)
         paper = float(dataset.pixel.inputs(np.zeros(1)).item())
@@ -81,7 +81,7 @@ class ShiftStudy:
             seconds[name] = train(
                 learner, dataset.train, OptimizerConfig(), self.epochs, self.batch_size, self.seed
             )
-            print(f"{name}: reading {len(dataset.test)} images moved", file=sys.stderr, flush=True)
+            print(f"{name}: measuring on {len(dataset.test)} images, moved", file=sys.stderr, flush=True)
             results[name] = measure(learner, dataset.test, MOST, paper)
 
         kept = ink_kept(dataset.pixel.fraction(dataset.test.images).clip(0, 1).round(6), MOST)
@@ -155,15 +155,15 @@ def print_table(results: dict[str, Accuracies], kept: Array) -> None:
             table.add_row("" if shift else name, str(shift), *shares, f"{kept[shift]:.2%}")
         table.add_section()
     console = Console()
-    with console.capture() as captured:  # rich would end the process itself where `| head` has read enough
+    with console.capture() as captured:  # rich would end the process itself if `| head` closes the pipe
         console.print(table)
     print(captured.get(), end="")
 
 
 def _walk(learners: dict[str, Learner], dataset: Dataset, paper: float) -> Any:
-    """The first test image that every network reads as it is and the dense one loses on its way to the right.
+    """The first test image that every network reads unmoved and the dense one misreads on its way to the right.
 
-    Where there is none such, the first that all read as it is, or else the first of all.
+    If there is none, the first that all read unmoved, or else the first of all.
     """
     from numpy_cnn.common.exhibits.shift_study.picture import Walk
 

@@ -17,9 +17,9 @@ class Summary:
 
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     data: Literal["digits", "mnist"] = "digits"
-    """The images that it is to read: digits are 8x8, mnist 28x28."""
+    """The images that it reads: those of digits are 8x8, those of mnist 28x28."""
 
-    def run(self, program: "Program") -> int:  # noqa: ARG002  # every command is called so
+    def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
         """Print the table; the exit code."""
         from rich import box
         from rich.console import Console
@@ -32,12 +32,12 @@ class Summary:
         for layer, shape in architecture.stages():
             own = [math.prod(parameters[p]) for p in (f"{layer}.weight", f"{layer}.bias") if p in parameters]
             fixed = layer == "conv1" and architecture.fixed_edges
-            told = f"{sum(own):,}{' (fixed)' if fixed else ''}" if own else ""
-            table.add_row(layer, " x ".join(map(str, shape)), told)
+            count = f"{sum(own):,}{' (fixed)' if fixed else ''}" if own else ""
+            table.add_row(layer, " x ".join(map(str, shape)), count)
         table.add_section()
         table.add_row("in all", "", f"{sum(map(math.prod, parameters.values())):,}")
         console = Console()
-        with console.capture() as captured:  # rich would end the process itself where `| head` has read enough
+        with console.capture() as captured:  # rich would end the process itself if `| head` closes the pipe
             console.print(table)
         print(captured.get(), end="")
         return 0

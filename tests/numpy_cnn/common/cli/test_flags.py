@@ -1,0 +1,59 @@
+"""Help and errors of the command line, in the user's words."""
+
+from __future__ import annotations
+
+import pytest
+from programs import call, error_of
+
+COMMANDS = ["train", "evaluate", "predict", "summary", "plot", "walkthrough", "demo", "shift-study"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--learning-rate", "--lr"),
+        ("--learning_rate=0.1", "--lr"),
+        ("--batch", "--batch-size"),
+        ("--num-epochs", "--epochs"),
+        ("--dataset", "--data"),
+        ("--wd", "--weight-decay"),
+        ("--output-dir", "--out"),
+        ("--epcohs", "--epochs"),
+    ],
+)
+def test_the_names_of_other_programs_are_known(program: str, typed: str, meant: str) -> None:
+    assert (
+        error_of(program, typed, "1") == f"unknown option {typed}: did you mean {meant}? (train --help lists all)"
+    )
+
+
+@pytest.mark.parametrize("typed", ["--dropout", "--workers", "--xyzzy", "--fp16"])
+def test_nothing_is_offered_where_nothing_is_near(typed: str) -> None:
+    assert error_of("numpy_cnn", typed, "1") == f"unknown option {typed} (train --help lists all)"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_no_internals_and_fits_a_terminal(
+    command: str, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = call(program, command, "--help").out
+    for internal in ("{None}", "(default: None)", "[bold]", "[[PATH", "<class", "(default: )"):
+        assert internal not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (("--limit", "x"), "expected a whole number, got 'x'"),
+        (("--epochs", "1.5"), "expected a whole number, got '1.5'"),
+        (("--lr", "fast"), "expected a number, got 'fast'"),
+        (("--image-size", "3"), "Expected 2 values"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_explained_in_plain_words(typed: tuple[str, ...], expected: str) -> None:
+    result = call("numpy_cnn", *typed)
+    assert result.code == 2
+    assert expected in result.err
+    assert "NoneType" not in result.err
+    assert "[bold]" not in result.err

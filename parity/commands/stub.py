@@ -45,8 +45,8 @@ def stub(name: str) -> str:
     docstring = _docstring(row)
     return f'''"""{name}, by hand. See how far it is:
 
-    python -m parity check {name} --impl my_{name}.py:{name}
-    python -m parity watch my_{name}.py:{name}
+    python -m parity check {name} --impl FILE.py:{name}
+    python -m parity watch FILE.py:{name}
 """
 
 import numpy as np

@@ -48,13 +48,14 @@ class LaneSearch:
         progress: Progress,
         *,
         settled: Collection[str] = (),
+        restricted: bool = False,
         counting: bool = True,
     ) -> None:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
         self.known, self.report, self.progress = known, report, progress
         self.settled = settled  # words whose values are known, by the caller or by earlier searches
         self.counting = counting  # False: another search over cases that were counted before
-        self.restricted = strategy is not row.strategy(lane=lane)
+        self.restricted = restricted
         self.accepted: list[Case] = []
         self.declined: list[Case] = []
         self.reason = ""  # why the last case was declined

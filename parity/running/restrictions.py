@@ -111,5 +111,11 @@ def restricted(
     strategy = narrow(strategy, {**learnt, **own})
     if dtype is not None:
         strategy = narrowed(strategy, lambda case: case.dtype == dtype)
-    own_cases = strategy is row.strategy(lane=lane)
-    return strategy if own_cases else narrowed(strategy, row.valid)
+    return narrowed(strategy, lambda case: _valid(row, case)) if supports or learnt else strategy
+
+
+def _valid(row: Row, case: Case) -> bool:
+    try:
+        return row.valid(case)
+    except Declined:  # the oracle of a user's own: the lane counts the case
+        return True

@@ -163,7 +163,7 @@ class _RowRun:
         strategy = restricted(self.row, lane, self.supports, self.learnt, self.dtype)
         return LaneSearch(
             self.row, self.op, lane, strategy, self.known, self.report, self.progress,
-            settled=settled, counting=counting,
+            settled=settled, restricted=self.supports is not None, counting=counting,
         )  # fmt: skip
 
     def _learn(self, learnt: Mapping[str, Any]) -> bool:

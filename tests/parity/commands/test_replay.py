@@ -229,7 +229,7 @@ def test_python_says_how_to_replay_what_can_be_typed(monkeypatch: pytest.MonkeyP
     from their_gelu import gelu  # type: ignore[import-not-found]
 
     def failing(implementation: Any, **options: Any) -> str:
-        return str(parity.check("gelu", implementation, examples=5, lanes=["bound"], **options))
+        return str(parity.check("their_gelu", implementation, examples=5, lanes=["bound"], **options))
 
     gelu_of_torch = torch.nn.functional.gelu
     assert "--impl their_gelu.py:gelu --like torch.nn.functional.gelu" in failing(gelu, like=gelu_of_torch)

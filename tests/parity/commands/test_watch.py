@@ -48,7 +48,7 @@ def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
     out = capsys.readouterr().out
     assert "DISAGREES: grad_input wrong" in out
-    assert "linear: grad_input in the exact lane" in out
+    assert "linear: wrong: grad_input in the exact lane" in out
     assert len(saved_in()) == 1
     assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
     out = capsys.readouterr().out

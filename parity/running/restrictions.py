@@ -13,6 +13,7 @@ from parity.cases.restrict import Supports, known_words, narrow
 from parity.cases.sample import sample
 from parity.lanes.reference import expect
 from parity.rows.row import Row
+from parity.subjects import Declined
 
 TRIALS = 20
 

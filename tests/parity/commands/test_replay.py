@@ -185,14 +185,14 @@ def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
     (tmp_path / "theirs.py").write_text(
         "import torch\ndef gelu(x): return torch.nn.functional.gelu(x, approximate='tanh')\n"
     )
-    check = ["check", "gelu", "--impl", "mine.py:gelu", "--examples", "20", "--shapes", "n c"]
+    check = ["check", "my_gelu", "--impl", "mine.py:gelu", "--examples", "20", "--shapes", "n c"]
     assert main([*check, "--like", "theirs.py:gelu"]) == 0  # the approximation that it is
     assert main([*check, "--like", "torch.nn.functional.gelu"]) == 1
     out = capsys.readouterr().out
     assert "--impl mine.py:gelu --like torch.nn.functional.gelu --shapes 'n c'" in out
     assert saved_in()
     assert main(["replay", "all"]) == 1
-    assert "STILL FAILING: bound gelu(" in capsys.readouterr().out
+    assert "STILL FAILING: bound my_gelu(" in capsys.readouterr().out
     assert main(["replay", str(saved_in()[0]), "--like", "theirs.py:gelu"]) == 0
 
 
@@ -204,7 +204,7 @@ def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
         (["--like", "gelu"], "expected a torch function"),
         (["--like", "torch.pi"], "pi is a float, not a function"),
         (["--shapes", "n c"], "needs --like"),
-        ([], "there is no row"),
+        ([], "there is no row 'my_gelu'"),
         (["--like", "torch.relu", "--soak", "1"], "only Hypothesis can draw its cases"),
     ],
 )
@@ -217,7 +217,7 @@ def test_mistakes_in_the_oracle(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(GELU)
-    name = "relu" if arguments[:1] == ["--shapes"] else "gelu"
+    name = "relu" if arguments[:1] == ["--shapes"] else "my_gelu"
     assert main(["check", name, "--impl", "mine.py:gelu", *arguments]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
 

@@ -1,9 +1,12 @@
 # Each target does its own set-up: `make parity` on a fresh machine with Python 3.11 or newer is enough.
 PYTHON ?= python3
 BIN := .venv/bin
+# One stamp for each group of packages: `make parity` needs only the first, everything else the second.
+PARITY := .venv/parity
 READY := .venv/ready
+INSTALL := PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --disable-pip-version-check --quiet --editable
 
-# Torch and NumPy in one process would fight over the cores: the cases are small, one thread each is fastest.
+# Torch and NumPy in one process compete for the cores: the cases are small, one thread each is fastest.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -12,10 +15,10 @@ export OPENBLAS_NUM_THREADS ?= 1
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-parity: $(READY) ## run the whole parity suite
+parity: $(PARITY) ## set up what parity needs, then run the whole suite
 	$(BIN)/python -m parity
 
-test: $(READY) ## run the tests
+test: $(READY) ## set up the rest, then run the tests
 	$(BIN)/python -m pytest -n auto
 
 train: $(READY) ## train both backends on the embedded digits
@@ -27,24 +30,31 @@ check: $(READY) ## formatter, linter and type checker
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-docs: $(READY) ## fill the code that the derivations quote in anew
+docs: $(READY) ## refresh the code that the derivations quote
 	$(BIN)/python docs/build.py
 
-bench: $(READY) ## measure the ops and the backends beside PyTorch
+bench: $(READY) ## measure the ops and the backends against PyTorch
 	$(BIN)/python benchmarks/run.py
 
-mutation: $(READY) ## plant mistakes in the ops, one at a time, and see whether parity finds them
+mutation: $(READY) ## plant mistakes in the ops, one at a time, and count those that parity finds
 	$(BIN)/python benchmarks/mutation/run.py
 
-format: $(READY) ## let the formatter and the linter mend what they can
+format: $(READY) ## apply the formatter and the linter's fixes
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another by PYTHON=…" if sys.version_info < (3, 11) else 0)'
+$(PARITY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up .venv for parity: NumPy, PyTorch (CPU), Hypothesis and what they need, about 1 GB on disk."
+	@echo "This takes about a minute on a fast connection; later runs skip it."
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --quiet --editable '.[dev]'
-	touch $@
+	$(INSTALL) '.[parity]'
+	@touch $@
+
+$(READY): $(PARITY)
+	@echo "Adding the tools for tests: pytest-xdist, mypy, ruff, mutmut, scikit-learn, selenium; about 0.5 GB more."
+	$(INSTALL) '.[dev]'
+	@touch $@

@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from numpy_cnn.common.spec.version import __version__
+
 if TYPE_CHECKING:
     from numpy_cnn import ops
     from numpy_cnn.model import SimpleCNN
 
-__all__ = ["SimpleCNN", "ops"]
+__all__ = ["SimpleCNN", "__version__", "ops"]
 
 
-# Imported when first asked for: torch_cnn shares numpy_cnn.common, and must not load the ops it is to judge.
+# Imported on first use: torch_cnn shares numpy_cnn.common, and must not load the ops it is to judge.
 def __getattr__(name: str) -> Any:
     if name == "SimpleCNN":
         from numpy_cnn.model import SimpleCNN

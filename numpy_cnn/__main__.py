@@ -23,7 +23,7 @@ def backend() -> type[Backend]:
 
 
 def tracer() -> Tracer:
-    """What follows one picture through the network."""
+    """The function that follows one picture through the network."""
     from numpy_cnn.views.trace import trace
 
     return trace
@@ -38,5 +38,11 @@ def dense() -> MakeDense:
 
 PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, other="torch_cnn")
 
+
+def run() -> int:
+    """The console script."""
+    return main(PROGRAM)
+
+
 if __name__ == "__main__":
-    sys.exit(main(PROGRAM))
+    sys.exit(run())

@@ -10,6 +10,7 @@ parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b))    # one
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from numpy_cnn.common.spec.version import __version__
 from parity.api.case import case
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from parity.api.gradients import check_gradients
     from parity.report import Failure, Report
 
-__all__ = ["Failure", "Report", "assert_close", "case", "check", "check_gradients"]
+__all__ = ["Failure", "Report", "__version__", "assert_close", "case", "check", "check_gradients"]
 
 _HOMES = {
     "assert_close": "api.assert_close",

@@ -48,7 +48,7 @@ def _run(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "hypothesis", "jinja2"):
             raise
-        raise UserError(f"parity needs {error.name}: pip install 'cnn-parity[parity]'") from error
+        raise UserError(f"parity needs {error.name}: pip install {error.name}") from error
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from numpy_cnn.common.spec.version import __version__
+
 if TYPE_CHECKING:
     from torch_cnn.model import SimpleCNN
 
-__all__ = ["SimpleCNN"]
+__all__ = ["SimpleCNN", "__version__"]
 
 
-# Imported when first asked for: `python -m torch_cnn --help` answers without the second that torch takes.
+# Imported on first use: `python -m torch_cnn --help` does not wait for torch.
 def __getattr__(name: str) -> Any:
     if name == "SimpleCNN":
         from torch_cnn.model import SimpleCNN

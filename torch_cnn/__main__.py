@@ -20,7 +20,7 @@ def backend() -> type[Backend]:
         UserError: torch is not installed.
     """
     if find_spec("torch") is None:
-        raise UserError("PyTorch is not installed; pip install 'cnn-parity[torch]' brings it")
+        raise UserError("PyTorch is not installed: pip install torch torchvision")
     from torch_cnn.backend import Backend
 
     return Backend
@@ -28,15 +28,15 @@ def backend() -> type[Backend]:
 
 def load_mnist(folder: Path) -> Dataset:
     """MNIST through torchvision."""
-    backend()  # tells first that torch is missing
+    backend()  # first reports that torch is missing
     from torch_cnn.data import load
 
     return load(folder)
 
 
 def tracer() -> Tracer:
-    """What follows one picture through the network."""
-    backend()  # tells first that torch is missing
+    """The function that follows one picture through the network."""
+    backend()  # first reports that torch is missing
     from torch_cnn.views.trace import trace
 
     return trace
@@ -44,7 +44,7 @@ def tracer() -> Tracer:
 
 def dense() -> MakeDense:
     """The PyTorch network without a convolution."""
-    backend()  # tells first that torch is missing
+    backend()  # first reports that torch is missing
     from torch_cnn.views.dense import Dense
 
     return Dense
@@ -52,5 +52,11 @@ def dense() -> MakeDense:
 
 PROGRAM = Program("torch_cnn", backend, load_mnist, dense, tracer, other="numpy_cnn")
 
+
+def run() -> int:
+    """The console script."""
+    return main(PROGRAM)
+
+
 if __name__ == "__main__":
-    sys.exit(main(PROGRAM))
+    sys.exit(run())

@@ -35,7 +35,7 @@ def torchvision_module(name: str) -> ModuleType:
         return _import_declaring_missing_operators(f"torchvision.{name}")
     except (ImportError, RuntimeError) as error:
         raise UserError(
-            f'cannot import torchvision ({error}): pip install "cnn-parity[torch]" installs a matching one'
+            f"cannot import torchvision ({error}): pip install torchvision installs the release that matches torch"
         ) from error
 
 

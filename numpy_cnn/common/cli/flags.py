@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy_cnn.common.spec import streams
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.version import __version__
 
 # What other programs call the flags of this one.
 ELSEWHERE = {
@@ -58,6 +59,9 @@ def parse(
         tyro.extras.subcommand_cli_from_dict(
             dict(commands), prog=program, description=description, args=["--help"]
         )
+    if arguments and arguments[0] == "--version":
+        print(f"{program.split()[-1]} {__version__}")
+        raise SystemExit(0)
     named = bool(arguments) and not arguments[0].startswith("-")
     name, rest = (arguments[0], arguments[1:]) if named else (standard, arguments)
     if name not in commands:

@@ -26,7 +26,9 @@ class Predict:
     """Read the digit on a PNG, JPEG or other picture of your own."""
 
     paths: Annotated[
-        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(name="", metavar="[CKPT] IMAGE...")
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(name="", metavar="[CKPT] IMAGE...", help_behavior_hint=""),
     ] = ()
     """A checkpoint (*.safetensors, or the folder of a run), or none for the network that comes with the package,
     trained on MNIST; then pictures of one digit each, dark on light or light on dark."""

@@ -111,7 +111,7 @@ def download(data_dir: Path) -> None:
     if find_spec("torchvision") is None or find_spec("torch_cnn") is None:
         raise UserError(
             "--download fetches MNIST with torchvision, which is not installed: "
-            'pip install "cnn-parity[torch]", or put the four files into the folder yourself'
+            "pip install torchvision, or put the files into the folder yourself"
         )
     # The child's result is its standard output: one line that says what went wrong. A progress bar would
     # only fill a log, so its standard error is shown on a terminal alone.

@@ -604,7 +604,7 @@ def test_torch_cnn_without_torch_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setattr("torch_cnn.__main__.find_spec", lambda name: None)
     for arguments in (("train", *QUICK, "--dry-run", "--data", "mnist"),):
         message = error_of("torch_cnn", *arguments)
-        assert message == "PyTorch is not installed; pip install 'cnn-parity[torch]' brings it"
+        assert message == "PyTorch is not installed: pip install torch torchvision"
 
 
 def test_the_end_of_any_command_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:

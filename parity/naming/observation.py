@@ -112,6 +112,19 @@ class Observation:
         doubles = [True, False] if self.lane == "bound" else [True]
         self._runs = [_Runs(row, op, lanes, supports, in_double) for in_double in doubles]
 
+    def entry(self, case: Case, lane: Lane, quantity: str) -> Entry | None:
+        """A quantity of one case; None where it is not returned, or no different from the oracle's."""
+        try:
+            expected = expect(self.row, case, lane)
+            ours = _returned(self._runs[0].op, expected)
+        except (ImplementationError, Declined, RuntimeError, ValueError, IndexError):
+            return None
+        if quantity not in ours or quantity not in expected.theirs:
+            return None
+        probe, got = Probe.of(expected, quantity), np.asarray(ours[quantity])
+        entry = Entry(probe, got, expected.theirs[quantity], lane != "bound")
+        return None if agree(entry.ours, entry.theirs, probe) else entry
+
     def evidence(self, quantity: str, least: int) -> Evidence | None:
         """At least `least` failing cases of a quantity, with others on which it is right; None for fewer."""
         for runs in self._runs:

@@ -7,6 +7,7 @@ fits, no name is given.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -46,17 +47,20 @@ class Fit(NamedTuple):
         )
 
 
-def explain(observation: Observation, quantity: str) -> Explained | None:
+def explain(observation: Observation, quantity: str, on: Entry | None = None) -> Explained | None:
     """The explanation of a quantity that differs, or None.
 
     Args:
         observation: the implementation's results in the lane that found the difference.
         quantity: output, grad_input, …
+        on: the case that is reported: what explains others but not this one is no explanation.
     """
     with own_kernels():
         evidence = observation.evidence(quantity, LEAST_FAILING)
         if evidence is None:
             return None
+        if on is not None:
+            evidence = replace(evidence, failing=[*evidence.failing, on])
         probe = evidence.failing[0].probe
         candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
         found = search(evidence, [e for e in candidates if e.explains(quantity)])

@@ -10,7 +10,7 @@ from parity.cases.restrict import Supports
 from parity.cases.torch_op import Op
 from parity.lanes import exact
 from parity.lanes.comparison import Mismatch
-from parity.lanes.facts import Difference
+from parity.lanes.facts import Difference, Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.rows.row import Row
@@ -33,8 +33,32 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
     integers = difference.aspect == "values" and found.lane in ("exact", "structure")
     if integers and only_ties(observation.row, op, found.case, difference.quantity):
         difference = replace(difference, only="ties")
-    explained = explain(observation, difference.quantity)
-    return difference if explained is None else replace(difference, explained=explained)
+    reported = observation.entry(found.case, found.lane, difference.quantity)
+    explained = explain(observation, difference.quantity, reported)
+    if explained is None:
+        return difference
+    if explained.convention and not _held_throughout(observation, difference.quantity, explained):
+        explained = replace(explained, convention=False)
+    return replace(difference, explained=explained)
+
+
+def _held_throughout(observation: Observation, quantity: str, explained: Explained) -> bool:
+    """Whether a convention reaches everything that it should: a factor in one gradient only is a mistake.
+
+    Those are all parameters' gradients of a layer; of a loss, the output and the gradients.
+    """
+    evidence = observation.evidence(quantity, 1)
+    names = [] if evidence is None else [*evidence.failing[0].probe.arrays]
+    gradients = [f"grad_{name}" for name in names]
+    together = ["output", *gradients] if "target" in names else gradients[1:]
+    for other in together:
+        held_against = None if other == quantity else observation.evidence(other, 0)
+        if held_against is None or not (held_against.failing or held_against.passing):
+            continue  # the same, or never returned
+        same = explain(observation, other)
+        if same is None or same.name != explained.name:
+            return False
+    return True
 
 
 def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:

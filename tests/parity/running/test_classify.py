@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 import parity
 from numpy_cnn import ops
 from parity.__main__ import main
-from parity.cases.case import Case
+from parity.cases.case import ArraySpec, Case
 from parity.cases.restrict import fits, narrow
 from parity.lanes.facts import ArgumentOverwritten, EmptyRefused, GradientAccumulates, LayoutRefused
 from parity.lanes.reference import expect
+from parity.naming import Observation, explain
 from parity.report import Failure
 from parity.rows.registry import ROWS
+from parity.running.sandbox import sandboxed
+from parity.subjects import adapt
 
 EXAMPLES = 50
 
@@ -165,6 +168,26 @@ def test_conventions_are_named_and_accepted(
     assert {f.quantity for f in accepted.rows[0].accepted} == quantities
 
 
+def test_a_factor_in_one_gradient_only_is_wrong() -> None:
+    def only_the_weight(x: Any, w: Any, b: Any = None) -> Any:
+        y, pullback = batch_mean(x, w, b)
+        _, right = ops.linear(x, w, b)
+        return y, lambda dy: (*pullback(dy)[:2], right(dy)[2])
+
+    def only_the_gradient(x: Any, t: Any) -> Any:
+        y, pullback = ops.mse_loss(x, t, "mean")
+        return y, lambda dy: tuple(g * x.dtype.type(x.size) for g in pullback(dy))
+
+    for name, implementation, explanation in (
+        ("linear", only_the_weight, "rows-mean"),
+        ("mse_loss", only_the_gradient, "sum"),
+    ):
+        how: Any = {"examples": EXAMPLES, "lanes": ["exact"], "supports": {"rank": 2}}
+        failures = parity.check(name, implementation, accept=[explanation], **how).failures
+        assert {f.verdict for f in failures} == {"wrong"}
+        assert {f.explanation for f in failures} == {explanation}
+
+
 @pytest.mark.parametrize("factor", [0.75, -1.0, 3.0])
 def test_a_wrong_factor_is_no_convention(factor: float) -> None:
     found = by_quantity("mse_loss", scaled_mse(lambda x: factor), supports={"rank": 2}, lanes=["exact"])
@@ -214,6 +237,47 @@ def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
 
     found = by_quantity("max_pool2d", wrong_too, supports=supports, lanes=["exact"])
     assert "grad_input values" in found, found
+
+
+# ---- names
+
+
+def test_what_explains_other_cases_but_not_the_reported_one_is_no_explanation() -> None:
+    with sandboxed():
+        row, op = ROWS["conv2d"], adapt(flipped)
+        observation = Observation(row, op, "exact")
+        assert getattr(explain(observation, "grad_weight"), "name", None) == "kernel-flipped"
+        arrays = (ArraySpec("input", (1, 1, 3, 3)), ArraySpec("weight", (1, 1, 2, 2)), ArraySpec("bias", None))
+        options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+        case = Case("conv2d", arrays, options, seed=3)
+        reported = observation.entry(case, "exact", "grad_weight")
+        assert reported is not None
+        assert explain(observation, "grad_weight", reported) is not None
+        other = reported._replace(ours=reported.ours + 1)
+        assert explain(observation, "grad_weight", other) is None
+        assert observation.entry(case, "exact", "output") is None  # it is right
+
+
+def flipped(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    y, pullback = ops.conv2d(x, w, b, **options)
+
+    def back(dy: Any) -> Any:
+        dx, dw, db = pullback(dy)
+        return dx, dw[:, :, ::-1, ::-1], db
+
+    return y, back
+
+
+def test_an_exception_has_no_explanation() -> None:
+    def raises_for_batches(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+        if x.shape[0] > 1:
+            raise IndexError("one image at a time")
+        return flipped(x, w, b, **options)
+
+    failures = parity.check("conv2d", raises_for_batches, examples=EXAMPLES, lanes=["exact"]).failures
+    by_quantity = {f.quantity: (type(f.fact).__name__, f.explanation) for f in failures}
+    assert by_quantity["output"] == ("Raised", None)
+    assert by_quantity["grad_weight"] == ("ValuesDiffer", "kernel-flipped")
 
 
 # ---- declining

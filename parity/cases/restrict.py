@@ -81,7 +81,8 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
     shape = arrays[first].shape
     # The axes that matter stand in front, in a loss of classes and in a normalization of channels: (N, C, …).
-    classes = "running_mean" in arrays or ("target" in arrays and arrays["target"].kind == "classes")
+    targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
+    classes = "running_mean" in arrays or targets_classes
     if shape is not None:
         arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
@@ -148,12 +149,15 @@ def _input(
 
 
 def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...]:
-    """So many axes: those at the end, where features are; for classes those at the front, (N, C, …)."""
+    """`rank` axes: those at the end, where features are; for classes those at the front, (N, C, …).
+
+    An axis that is added has the size 2: a mistake in a factor 1/N does not show where N is 1.
+    """
     if not classes:
-        return shape[len(shape) - rank :] if len(shape) >= rank else (*(1,) * (rank - len(shape)), *shape)
+        return shape[len(shape) - rank :] if len(shape) >= rank else (*(2,) * (rank - len(shape)), *shape)
     if len(shape) == 1 and rank > 1:
-        shape = (1, *shape)
-    return (*shape[:rank], *(1,) * (rank - len(shape)))
+        shape = (2, *shape)
+    return (*shape[:rank], *(2,) * (rank - len(shape)))
 
 
 def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:

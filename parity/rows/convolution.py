@@ -9,11 +9,12 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import MANY, RARELY, TIMES, at_most, batch, numbers, pair
+from parity.cases.sizes import MANY, RARELY, TAILS, TIMES, at_most, batch, extent, numbers, pair
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
 KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has fast ways of its own: one case in ten
+STRIDES, GROUPS = sampled((1, 2, 3, 4)), sampled((1, 2, 3))
 DEEP = sampled(((1, 1), (MANY, 1), (1, MANY), (MANY, 1), (1, MANY)))  # times as many channels, and kernels
 
 
@@ -28,10 +29,12 @@ class Window(NamedTuple):
 
 
 @composite
-def conv_windows(draw: st.DrawFn) -> Window:
+def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
     """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
-    kernel, stride, dilation = draw(KERNELS), draw(integers(1, 4)), draw(integers(1, 3))
+    kernel, stride, dilation = draw(KERNELS), draw(STRIDES), draw(sampled((1, 2, 3)))
     more, padding = draw(integers(0, 8)), draw(integers(0, 3))
+    if long:
+        return Window(max(draw(sampled(TAILS)), dilation * (kernel - 1) + 1), kernel, stride, padding, dilation)
     if draw(RARELY):  # a single pixel, with so much padding that each tap may meet it
         return Window(1, min(kernel, padding + 1), stride, padding, 1)
     padded = dilation * (kernel - 1) + 1 + more
@@ -42,8 +45,11 @@ def conv_windows(draw: st.DrawFn) -> Window:
 @composite
 def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Non-square images and kernels, strides beyond the kernel, remainders, groups, dilation, no bias."""
-    rows, columns = draw(conv_windows()), draw(conv_windows())
-    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    long = draw(RARELY)  # a row of pixels, of one channel to keep it cheap
+    rows, columns = draw(conv_windows()), draw(conv_windows(long))
+    groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
+    if long:
+        groups = channels = 1
     mode = draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
     padding: Any = pair(draw, rows.padding, columns.padding)
     if mode == "same":
@@ -76,7 +82,7 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
 def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
     """Sequences with strides, padding, dilation and groups."""
     window = draw(conv_windows())
-    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     mode = draw(sampled(["numbers", "numbers", "same", "valid"]))
     padding: Any = window.padding
     if mode == "same":
@@ -97,10 +103,10 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
 def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
     """An axis of the small image (`size`), and the output padding; the output has at least one pixel."""
     size, kernel, stride, dilation = (
-        draw(integers(1, 5)),
+        draw(extent(5)),
         draw(KERNELS),
-        draw(integers(1, 3)),
-        draw(integers(1, 3)),
+        draw(sampled((1, 2, 3))),
+        draw(sampled((1, 2, 3))),
     )
     extra = min(draw(integers(0, 2)), max(stride, dilation) - 1)
     full = (size - 1) * stride + dilation * (kernel - 1) + extra + 1
@@ -111,7 +117,7 @@ def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
 def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Strides below and above the kernel, output padding, dilation, groups, no bias."""
     (rows, more_rows), (columns, more_columns) = draw(_transposed_windows()), draw(_transposed_windows())
-    groups, channels, kernels = draw(integers(1, 3)), draw(integers(1, 3)), draw(integers(1, 3))
+    groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     few, times = draw(batch(lane)), draw(TIMES)
     if times > 1:  # then mostly more channels too: other ways are fast with them
         channels, kernels = (size * more for size, more in zip((channels, kernels), draw(DEEP), strict=True))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear, copies
 from parity.cases.case import ArraySpec, Case, Lane
-from parity.cases.primitives import booleans, composite, integers
-from parity.cases.sizes import numbers, shape
+from parity.cases.primitives import booleans, composite, integers, sampled
+from parity.cases.sizes import RARELY, TAILS, extent, numbers, shape
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
@@ -16,8 +16,8 @@ from parity.rows.row import Row
 @composite
 def linear(draw: st.DrawFn, lane: Lane) -> Case:
     """Up to three leading axes, with a bias and without."""
-    leading = shape(draw, lane, 0, 3, 3)
-    inside, outside = draw(integers(1, 8)), draw(integers(1, 8))
+    leading = shape(draw, lane, 0, 3, 3, tails=False)
+    inside, outside = (draw(sampled(TAILS) if draw(RARELY) else extent(8)) for _ in range(2))
     arrays = (
         ArraySpec("input", (*leading, inside)),
         ArraySpec("weight", (outside, inside)),

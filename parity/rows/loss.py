@@ -12,7 +12,7 @@ from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, gamm
 from parity.bounds.running import running
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import REDUCTIONS, batch, dyadic, numbers
+from parity.cases.sizes import RARELY, REDUCTIONS, TAILS, batch, dyadic, extent, numbers
 from parity.cases.torch_op import Array, oracle
 from parity.rows.row import INEXACT, Row
 from parity.rows.softmax import softmax_error
@@ -23,7 +23,7 @@ nll = oracle(F.nll_loss)
 @composite
 def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Scores (C,), (N, C) and (N, C, d1, …) with class indices, some ignored, with and without class weights."""
-    classes = draw(integers(1, 8))
+    classes = draw(sampled(TAILS) if draw(RARELY) else extent(8))
     reduction = draw(sampled(REDUCTIONS))
     # A mean divides, which is exact for a power of two alone: so many samples, none of them ignored.
     is_mean = lane != "bound" and reduction == "mean" and row == "nll_loss"

@@ -13,7 +13,7 @@ from numpy_cnn.arguments import Pullback
 from numpy_cnn.common.spec.architecture import Activation, Architecture
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import DTYPES, SEEDS
+from parity.cases.sizes import DTYPES, SEEDS, extent
 from parity.cases.torch_op import Array
 from parity.rows.row import NUMBERS, Row
 
@@ -52,7 +52,7 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
     conv1 stays below 2^8, fc1 below 2^14, fc2 below 2^18, a squared score below 2^36.
     """
     fixed = draw(sampled([False, False, False, True]))
-    kernel, stride, pool = 3 if fixed else draw(integers(1, 3)), draw(integers(1, 2)), draw(integers(1, 3))
+    kernel, stride, pool = 3 if fixed else draw(extent(3)), draw(extent(2)), draw(extent(3))
     padding = draw(integers(0, 1))
 
     def size() -> int:
@@ -63,19 +63,19 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
     exact = lane != "bound"
     architecture = Architecture(
         image_size=(size(), size()),
-        in_channels=1 if fixed else draw(integers(1, 2)),
-        filters=1 if fixed else draw(integers(1, 3)),
+        in_channels=1 if fixed else draw(extent(2)),
+        filters=1 if fixed else draw(extent(3)),
         kernel_size=kernel,
         stride=stride,
         padding=padding,
         pool=pool,
-        hidden=draw(integers(1, 6)) if draw(booleans) else None,
-        classes=draw(integers(1, 4)),
+        hidden=draw(extent(6)) if draw(booleans) else None,
+        classes=draw(extent(4)),
         loss="mse" if exact or draw(booleans) else "cross_entropy",
         fixed_edges=fixed,
         activation="relu" if exact else draw(sampled(get_args(Activation))),
     )
-    images = draw(integers(1, 3))
+    images = draw(extent(3))
     shapes = architecture.parameter_shapes()
     target = (
         ArraySpec("target", (images, architecture.classes), keyword=True)

@@ -13,7 +13,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import SQRT_ERROR, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import numbers
+from parity.cases.sizes import RARELY, extent, numbers
 from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
@@ -24,8 +24,8 @@ EPSILONS = (1e-5, 1e-3, 0.1, 1.0)
 def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
     """Rows, sequences, images and volumes, in training and out of it, near 0 and far from it."""
     training = draw(booleans)
-    samples, channels = draw(integers(0 if lane == "structure" else 1, 8)), draw(integers(1, 3))
-    around = [draw(integers(1, 3)) for _ in range(draw(integers(0, 3)))]
+    samples, channels = 0 if lane == "structure" and draw(RARELY) else draw(extent(8)), draw(extent(3))
+    around = [draw(extent(3)) for _ in range(draw(integers(0, 3)))]
     if training and samples * math.prod(around) == 1:
         samples = 2  # one number has no variance, and torch rejects it
     has_statistics = draw(booleans) or not training

@@ -10,16 +10,18 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import images, numbers, pair
-from parity.rows.convolution import Window
+from parity.cases.sizes import RARELY, TAILS, extent, images, numbers, pair
+from parity.rows.convolution import STRIDES, Window
 from parity.rows.row import INEXACT, Row
 
 
 @composite
-def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
+def pool_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window:
     """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
-    kernel, stride, dilation = draw(integers(1, 7)), draw(integers(1, 4)), draw(integers(1, 3))
+    kernel, stride, dilation = draw(extent(7)), draw(STRIDES), draw(sampled((1, 2, 3)))
     span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
+    if long:
+        return Window(max(draw(sampled(TAILS)), span), kernel, stride, 0, dilation)
     # In ceil_mode even the only window may lack pixels, fewer than the stride.
     padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))
     padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
@@ -32,7 +34,8 @@ def pool_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
 def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
     ceil_mode = draw(booleans)
-    rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode))
+    long = draw(RARELY) and draw(booleans)
+    rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode, long))
     kernel = pair(draw, rows.kernel, columns.kernel)
     options: dict[str, Any] = {
         "kernel_size": kernel,
@@ -43,7 +46,7 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     }
     if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
-    channels = draw(integers(1, 3))
+    channels = 1 if long else draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
     image = ArraySpec("input", (samples, channels, rows.size, columns.size))
     return Case("max_pool2d", (image,), options, *numbers(draw))
@@ -64,7 +67,7 @@ def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     }
     if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
-    channels = draw(integers(1, 3))
+    channels = draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
     image = ArraySpec("input", (samples, channels, rows.size, columns.size))
     return Case("avg_pool2d", (image,), options, *numbers(draw))
@@ -73,7 +76,7 @@ def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
 @composite
 def avg_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
     """As for max-pooling, without dilation."""
-    kernel, stride = draw(integers(1, 5)), draw(integers(1, 4))
+    kernel, stride = draw(extent(5)), draw(STRIDES)
     more = draw(integers(-3, 8))
     padded = max(kernel + more, 1, kernel - (stride - 1 if ceil_mode else 0))
     padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
@@ -86,7 +89,7 @@ def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     height, width = draw(integers(1, 9)), draw(integers(1, 9))
     size = draw(integers(1, 9)), draw(integers(1, 9))
     output_size = draw(sampled([size, size, size[0], (None, size[1]), (size[0], None)]))
-    channels = draw(integers(1, 3))
+    channels = draw(extent(3))
     image = ArraySpec("input", (images(draw, lane, channels * height * width), channels, height, width))
     return Case("adaptive_avg_pool2d", (image,), {"output_size": output_size}, *numbers(draw))
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -10,8 +11,10 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from parity.cases.case import LANES, Case
+from parity.cases.case import LANES, ArraySpec, Case, Lane
 from parity.cases.inputs import inputs_of
+from parity.cases.primitives import draw_plainly
+from parity.cases.restrict import narrow
 from parity.cases.torch_op import oracle
 from parity.rows.registry import ROWS
 
@@ -120,9 +123,67 @@ def test_structure_lane_has_empty_batches(name: str) -> None:
 
 @given(st.sampled_from(LANES), st.integers(0, 2**32 - 1))
 def test_cotangent_is_never_all_ones(lane: str, seed: int) -> None:
-    from parity.cases.case import ArraySpec
-
     case = Case("relu", (ArraySpec("input", (3, 3)),), seed=seed)
     inputs = inputs_of(case, lane, integer=lane != "bound")
     dy = inputs.cotangent(np.zeros((3, 3), np.float32))
     assert len(np.unique(dy)) > 1
+
+
+NARROWED: list[tuple[str, dict[str, object]]] = [
+    ("conv2d", {}), ("conv2d", {"groups": 1}), ("conv2d", {"square": True}), ("conv2d", {"stride": 1}),
+    ("max_pool2d", {}), ("linear", {"rank": 2}), ("linear", {"rank": 3}), ("softmax", {"rank": 2}),
+    ("cross_entropy", {"rank": 2}), ("cross_entropy", {"rank": 4}), ("nll_loss", {"rank": 2}),
+    ("mse_loss", {"rank": 2}), ("batch_norm", {"rank": 2}), ("batch_norm", {"rank": 4}), ("relu", {"rank": 4}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "supports"), NARROWED)
+@pytest.mark.parametrize("lane", ["exact", "bound"])
+def test_most_narrowed_cases_have_no_factor_of_one(name: str, supports: dict[str, object], lane: Lane) -> None:
+    """A mistake in a factor (1/N, a sum over channels, a stride) does not show where the factor is 1."""
+    row, generator, counts = ROWS[name], random.Random(0), Counter[str]()
+    lane = lane if lane in row.lanes else "bound"
+    strategy = narrow(row.strategy(lane=lane), supports)
+    for _ in range(200):
+        case, _ = draw_plainly(strategy, generator)
+        assert row.valid(case), case
+        shapes = {spec.name: spec.shape for spec in case.arrays}
+        factors: dict[str, int] = {f"axis {i}": n for i, n in enumerate(shapes["input"] or ())}
+        weight = shapes.get("weight") or ()
+        if len(weight) == 4:
+            factors |= {"kernels": weight[0], "taps": weight[2] * weight[3]}
+        factors |= {n: max(_pair(case.options[n])) for n in ("stride", "groups") if case.options.get(n)}
+        counts.update(factor for factor, value in factors.items() if value > 1)
+    fixed = {n for n in supports if n in ("stride", "groups")}
+    assert min(count for factor, count in counts.items() if factor not in fixed) > 100, counts
+
+
+@pytest.mark.parametrize("name", ["relu", "linear", "softmax", "nll_loss", "conv2d", "max_pool2d"])
+def test_some_cases_are_long(name: str) -> None:
+    """Above 127 and 255, where indices of 8 bits overflow, and beside multiples of 16 and 32."""
+    row, generator = ROWS[name], random.Random(0)
+    cases = [draw_plainly(row.strategy(lane=row.lanes[0]), generator)[0] for _ in range(400)]
+    sizes = {size for case in cases for spec in case.arrays for size in spec.shape or ()}
+    assert max(sizes) >= 255
+    assert len(sizes & {15, 16, 17, 31, 32, 33, 63, 65, 127, 129}) >= 5
+
+
+def test_a_case_that_torch_rejects_or_answers_out_of_bounds_is_not_valid() -> None:
+    def pool(size: int, **options: object) -> Case:
+        given = {"kernel_size": 2, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": False} | options
+        return Case("max_pool2d", (ArraySpec("input", (1, 1, size, size)),), given)
+
+    row = ROWS["max_pool2d"]
+    assert row.valid(pool(4))
+    assert not row.valid(pool(1))  # no window fits
+    assert not row.valid(pool(4, kernel_size=3, padding=2))  # more than half of the kernel
+    assert row.valid(pool(2, padding=1, dilation=2))
+    assert not row.valid(pool(1, padding=1, dilation=2))  # a window that steps over the only pixel
+    channels = Case("conv2d", (ArraySpec("input", (1, 3, 4, 4)), ArraySpec("weight", (2, 2, 1, 1))), {"groups": 1})
+    assert not ROWS["conv2d"].valid(channels)
+    alone = Case(
+        "batch_norm",
+        (*(ArraySpec(n, s) for n, s in (("input", (1, 2)), ("running_mean", None), ("running_var", None))),),
+        {"training": True},
+    )
+    assert not ROWS["batch_norm"].valid(alone)

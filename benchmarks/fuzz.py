@@ -135,8 +135,8 @@ ROWS = history.to_csv([{**dict.fromkeys(history.COLUMNS, 0.25), "epoch": n} for 
 CASE = {
     "schema": 1, "row": "relu", "lane": "exact", "quantity": "grad_input", "diagnosis": "", "impl": "a.py:relu",
     "case": {
-        "row": "relu", "arrays": [{"name": "input", "shape": [2]}], "options": {}, "dtype": "float32", "magnitude": 1,
-        "seed": 2, "values": {"input": [1, 2], "dy": [1, 1]},
+        "row": "relu", "arrays": [{"name": "input", "shape": [2]}], "options": {}, "dtype": "float32",
+        "magnitude": 1, "seed": 2, "values": {"input": [1, 2], "dy": [1, 1]},
     },
 }  # fmt: skip
 DRAWING = {"ink": base64.b64encode(bytes(GRID * GRID)).decode(), "centre": True, "digit": 3}

@@ -1,0 +1,63 @@
+"""Output wherever it goes: closed streams, full disks, readers that have gone, narrow encodings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import environment, last, spawn
+
+SMALL = "--limit 80 --batch-size 20 --filters 2 --hidden 6 --epochs 1"
+
+
+def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        f"python() {{ '{sys.executable}' \"$@\"; }}; {command}",
+        shell=True, cwd=cwd, env=environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_run_survives_streams_that_nobody_reads(tmp_path: Path, closed: str) -> None:
+    done = shell(f"python -m numpy_cnn {SMALL} --out run {closed}", tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert last(tmp_path / "run").progress.epoch == 1  # and no line of text is in the checkpoints
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+    done = shell("python -m numpy_cnn summary >/dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (2, "numpy_cnn: error: No space left on device\n")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+@pytest.mark.parametrize(
+    "command", ["numpy_cnn summary", "torch_cnn summary", "parity list", "parity check linear --examples 2"]
+)
+def test_any_encoding_of_standard_output_works(tmp_path: Path, encoding: str, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        cwd=tmp_path, env=environment(PYTHONIOENCODING=encoding), capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(encoding)
+
+
+def test_source_is_printed_in_the_encoding_that_python_reads(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "parity", "new", "conv2d"],
+        cwd=tmp_path, env=environment(PYTHONIOENCODING="cp1252"), capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    compile(done.stdout, "stub.py", "exec")
+    assert not done.stdout.isascii(), "nothing was tested"
+
+
+@pytest.mark.parametrize("missing", ["torch", "hypothesis"])
+@pytest.mark.parametrize("arguments", [["list"], ["check", "relu"], ["new", "relu"], ["replay", "all"]], ids=str)
+def test_parity_without_a_library_says_what_to_install(tmp_path: Path, missing: str, arguments: list[str]) -> None:
+    code = f"import sys, runpy; sys.modules[{missing!r}] = None; sys.argv = ['parity', *{arguments}]; "
+    done = spawn("-c", code + "runpy.run_module('parity', run_name='__main__')", cwd=tmp_path)
+    assert "Traceback" not in done.err
+    if done.code == 2 and "needs" in done.err:
+        assert done.err == f"parity: error: parity needs {missing}: pip install 'cnn-parity[parity]'\n"

@@ -2,17 +2,20 @@
 
     python benchmarks/detection.py [--json FILE] [--markdown]
 
-allclose    three fixed cases a row, as course tests have them (square images, stride 1 with padding 1, stride 2
-            without), the cotangent all ones: output and gradients against torch by `np.allclose` at its defaults
-gradcheck   the same cases: `torch.autograd.gradcheck` at its defaults, which holds the gradient against central
+allclose    three fixed cases per row, as in course tests (square images, stride 1 with padding 1, stride 2
+            without; for other rows the first three of their strategy), the cotangent all ones: output and
+            gradients against torch by `np.allclose` at its defaults
+gradcheck   the same cases: `torch.autograd.gradcheck` at its defaults, which compares the gradient with central
             differences of the implementation's own output; an optimizer has no gradient
-parity      this project's harness, 200 generated cases a lane, as `python -m parity self-test` runs it
+parity      this project's harness, 200 generated cases per lane, as `python -m parity self-test` runs it
 
-All of the first two in float64, where rounding raises no false alarm. A crash and a wrong shape count as found.
+The first two run in float64, where rounding raises no false alarm. For them a crash counts as found.
 """
 
 import argparse
+import dataclasses
 import os
+import random
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,9 +31,12 @@ import tables
 import torch
 
 from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.inputs import inputs_of
+from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import oracle
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.exam.exam import hold
+from parity.rows import registry
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 from parity.running.sandbox import sandboxed
@@ -38,21 +44,14 @@ from parity.running.sandbox import sandboxed
 Called = tuple[tuple[Any, ...], dict[str, Any]]  # arrays and options
 
 FAMILIES = {
-    "convolution": ["conv2d"],
-    "max pooling": ["max_pool2d"],
-    "ReLU": ["relu"],
-    "dense, flatten": ["linear", "flatten"],
-    "batch norm": ["batch_norm"],
-    "softmax": ["softmax", "log_softmax"],
-    "losses": ["nll_loss", "cross_entropy", "mse_loss"],
-    "optimizers": ["SGD", "Adam", "AdamW"],
-    "whole network": ["SimpleCNN"],
+    module.__name__.rpartition(".")[2].replace("_", " "): [row.name for row in module.ROWS]
+    for module in registry.FAMILIES
 }
 WAYS = ("allclose", "gradcheck", "parity")
 
 
 def fixed_cases() -> dict[str, list[Called]]:
-    """Three cases a row, of normal numbers."""
+    """Three cases per row, of normal numbers."""
     draw = np.random.default_rng(0).standard_normal
     classes = np.random.default_rng(1).integers
 
@@ -90,8 +89,16 @@ def fixed_cases() -> dict[str, list[Called]]:
         arrays = draw((2, 1, 8, 8)), *(draw(shape) for shape in a.parameter_shapes().values())
         return arrays, {"architecture": a.to_json(), "target": classes(0, 3, 2)}
 
+    def drawn(row: Row) -> list[Called]:
+        generator, found = random.Random(0), []
+        while len(found) < 3:
+            case, _ = draw_plainly(row.strategy(lane="bound"), generator)
+            inputs = inputs_of(dataclasses.replace(case, dtype="float64"), "bound", integer=False)
+            found.append((inputs.arrays, inputs.options))
+        return found
+
     adams = [adam(1e-3, 0.0), adam(0.1, 0.0), adam(1e-3, 0.01)]
-    return {
+    written = {
         "conv2d": [
             conv((2, 3, 5, 5), (4, 3, 3, 3), 1, 1), conv((2, 3, 7, 7), (4, 3, 3, 3), 2, 0),
             conv((1, 1, 5, 5), (1, 1, 3, 3), 1, 0),
@@ -114,12 +121,13 @@ def fixed_cases() -> dict[str, list[Called]]:
         "AdamW": adams,
         "SimpleCNN": [network(padding=1), network(hidden=6), network(stride=2, pool=1)],
     }  # fmt: skip
+    return written | {name: drawn(row) for name, row in ROWS.items() if name not in written}
 
 
 def copies(called: Called) -> Called:
-    """For someone who may write to them."""
+    """Copies for an implementation that may write to them."""
     arrays, options = called
-    return tuple(a.copy() for a in arrays), {
+    return tuple(None if a is None else a.copy() for a in arrays), {
         n: v.copy() if isinstance(v, np.ndarray) else v for n, v in options.items()
     }
 
@@ -136,32 +144,35 @@ def by_allclose(row: Row, entry: Planted | Correct, case: Called) -> bool:
     ours, theirs = found
     if ours[0].shape != theirs[0].shape:
         return True
-    asked = [(a, b) for a, b in zip(ours[1:], theirs[1:], strict=False) if b is not None]
-    return any(a is None or a.shape != b.shape or not np.allclose(a, b) for a, b in [(ours[0], theirs[0]), *asked])
+    pairs = [(a, b) for a, b in zip(ours[1:], theirs[1:], strict=False) if b is not None]
+    return any(a is None or a.shape != b.shape or not np.allclose(a, b) for a, b in [(ours[0], theirs[0]), *pairs])
 
 
-def by_gradcheck(row: Row, entry: Planted | Correct, case: Called) -> bool:  # noqa: ARG001  # no oracle is asked
+def by_gradcheck(row: Row, entry: Planted | Correct, case: Called) -> bool:  # noqa: ARG001  # the signature of by_allclose
     """Whether `torch.autograd.gradcheck` rejects it."""
     arrays, options = copies(case)
-    if entry.row in FAMILIES["optimizers"]:
+    if ROWS[entry.row].kind == "optimizer":
         return False
-    whole = [a if a.dtype.kind != "f" else None for a in arrays]
+    floats = [a is not None and a.dtype.kind == "f" for a in arrays]
 
     class Wrapped(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # torch's (*args)
             given = iter(t.detach().numpy().copy() for t in tensors)
             y, ctx.pullback = entry.op(
-                *(next(given) if a is None else a for a in whole), **copies(((), options))[1]
+                *(next(given) if is_float else a for a, is_float in zip(arrays, floats, strict=True)),
+                **copies(((), options))[1],
             )
             return torch.from_numpy(np.array(y))
 
         @staticmethod
         def backward(ctx: Any, dy: torch.Tensor) -> Any:  # type: ignore[override]  # torch's (*grad_outputs)
-            gradients = [g for g, a in zip(ctx.pullback(dy.numpy().copy()), whole, strict=True) if a is None]
+            gradients = [
+                g for g, is_float in zip(ctx.pullback(dy.numpy().copy()), floats, strict=True) if is_float
+            ]
             return tuple(None if g is None else torch.from_numpy(np.array(g)) for g in gradients)
 
-    floating = [torch.from_numpy(a) for a in arrays if a.dtype.kind == "f"]
+    floating = [torch.from_numpy(a) for a, is_float in zip(arrays, floats, strict=True) if is_float]
     running = (1, 2) if entry.row == "batch_norm" else ()  # these have no gradient
     inputs = [t.requires_grad_(place not in running) for place, t in enumerate(floating)]
     return not torch.autograd.gradcheck(Wrapped.apply, inputs, raise_exception=False)
@@ -174,13 +185,13 @@ def rejected(way: Callable[[Row, Planted | Correct, Called], bool], entry: Plant
             with sandboxed():
                 if way(ROWS[entry.row], entry, case):
                     return True
-        except Exception:  # a crash is seen by everyone
+        except Exception:  # whatever an implementation raises, every test notices it
             return True
     return False
 
 
 def measured() -> list[dict[str, Any]]:
-    """One object an implementation: who rejects it."""
+    """One object per implementation: which tests reject it."""
     cases = fixed_cases()
     caught = {outcome.name: outcome.caught for outcome in hold([*ROWS], 200, 0, naming=False)}
     return [
@@ -198,7 +209,7 @@ def measured() -> list[dict[str, Any]]:
 
 
 def tabled(found: list[dict[str, Any]]) -> list[tables.Row]:
-    """A row a family; the last two are all bugs, and the right implementations that are rejected."""
+    """One row per family; the last two are all bugs, and the right implementations that are rejected."""
 
     def counted(title: str, some: list[dict[str, Any]]) -> tables.Row:
         return {
@@ -219,7 +230,7 @@ def tabled(found: list[dict[str, Any]]) -> list[tables.Row]:
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="file for who rejects what")
+    parser.add_argument("--json", type=Path, help="file for which tests reject what")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     typed = parser.parse_args()
     warnings.simplefilter("ignore")

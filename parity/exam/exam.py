@@ -58,7 +58,7 @@ class Outcome:
     case: str = ""
     cases: int = 0
     names: dict[str, str] = field(default_factory=dict)  # quantity → the explanation given
-    seconds: float = 0.0  # spent on the search for names, once the bug was found
+    seconds: float = 0.0  # of processor time spent on the search for names, once the bug was found
 
     @property
     def caught(self) -> bool:
@@ -141,9 +141,9 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
             "case": str(caught.case),
         }
         if naming and found_values["wrong"]:
-            begun = time.perf_counter()
+            begun = time.process_time()
             found_values["names"] = _names(row, entry.op, caught.lane, quantities)
-            seconds = time.perf_counter() - begun
+            seconds = time.process_time() - begun
     return Outcome(entry.row, entry.name, entry.says, **found_values, seconds=seconds)
 
 

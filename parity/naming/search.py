@@ -24,7 +24,8 @@ from parity.naming.probe import NotApplicable, Probe
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
 PAIRED = 300  # explanations of which pairs are made: a whole network has too many
-MOST_PAIRS = 4000
+MOST_PAIRS = 2500
+LEAST_ENTRIES = 12  # of the case on which pairs are tried first: a small one, since there are many pairs
 
 Result: TypeAlias = Callable[[Explanation, Probe], Array | None]
 
@@ -137,8 +138,8 @@ def _unchanged(explanation: Explanation, entry: Entry, result: Result) -> bool:
 
 
 def _pairs(candidates: Sequence[Explanation], evidence: Evidence, result: Result) -> Iterator[Explanation]:
-    """Two at once that reproduce the first failing case, of those that change anything in it."""
-    first = evidence.failing[0]
+    """Two at once that reproduce a small failing case, of those that change anything in it."""
+    first = min(evidence.failing, key=lambda entry: (entry.ours.size < LEAST_ENTRIES, entry.ours.size))
     changing = []
     for explanation in candidates:
         found = result(explanation, first.probe)

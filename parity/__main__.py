@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 # Before NumPy is loaded, whose threads would fight PyTorch's for the cores; the cases are small.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -12,12 +13,13 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 all agree, 1 a mismatch, 2 a mistake of the user's or no case at all, 130 Ctrl-C."""
+    """Run one command: 0 all agree, 1 a failure, 2 a mistake of the user or no case ran, 130 Ctrl-C."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     return flags.run("parity", lambda: _run(typed))
 
 
 def _run(arguments: list[str]) -> int:
+    from parity.api.defaults import project_defaults, using
     from parity.commands.check import Check
     from parity.commands.list import List
     from parity.commands.new import New
@@ -29,7 +31,7 @@ def _run(arguments: list[str]) -> int:
 
     command, _ = flags.parse(
         "python -m parity",
-        "Compare hand-written NumPy with PyTorch. The command may be left out: check is meant, for all rows.",
+        "Compare hand-written NumPy with PyTorch. Without a command, all rows are checked.",
         {
             "check": Check,
             "replay": Replay,
@@ -43,7 +45,7 @@ def _run(arguments: list[str]) -> int:
         arguments,
     )
     try:
-        with nothing_left_behind():
+        with nothing_left_behind(), using(project_defaults(Path.cwd())):
             return int(command.run())
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "hypothesis", "jinja2"):

@@ -6,7 +6,8 @@ lane and seed 0.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -49,8 +50,18 @@ class Defaults:
         return replace(self, **{name: value for name, value in chosen.items() if value is not None})
 
 
-# Set by the pytest plugin for the length of a session, and by no one else.
+# Set by the pytest plugin for the length of a session, and by the commands.
 SESSION: ContextVar[Defaults] = ContextVar("SESSION", default=Defaults())  # noqa: B039  # immutable
+
+
+@contextmanager
+def using(defaults: Defaults) -> Iterator[None]:
+    """Let the values hold for every check within."""
+    token = SESSION.set(defaults)
+    try:
+        yield
+    finally:
+        SESSION.reset(token)
 
 
 def examples_for(given: int | None) -> int:

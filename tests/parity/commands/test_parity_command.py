@@ -91,6 +91,20 @@ def test_json_to_a_file_and_to_standard_output(tmp_path: Path, capsys: pytest.Ca
     assert told["rows"][0]["lanes"]["exact"] == {"cases": 5, "ok": True}
 
 
+def test_defaults_of_the_project(
+    layers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (layers.parent / "pyproject.toml").write_text("[tool.parity]\nexamples = 6\n")
+    below = layers.parent / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert main(["check", "relu"]) == 0
+    assert "24 cases" in capsys.readouterr().out
+    (layers.parent / "pyproject.toml").write_text("[tool.parity]\nexample = 6\n")
+    assert main(["check", "relu"]) == 2
+    assert "has no key 'example'; did you mean examples?" in capsys.readouterr().err
+
+
 def test_options_that_torch_takes_only_with_others(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "SGD", "--supports", "nesterov=true", "--examples", "10"]) == 0
     assert main(["check", "max_pool2d", "--supports", "stride=none", "--examples", "5"]) == 0

@@ -17,12 +17,15 @@ from torch_cnn.torchvision_import import torchvision_module
 
 
 def load(data_dir: Path) -> Dataset:
-    """MNIST as inputs, ``(N, 1, 28, 28)``, from a folder that ``numpy_cnn.common.data.mnist.find`` accepts.
+    """MNIST as inputs, ``(N, 1, 28, 28)``, from a folder that ``mnist.read_folder`` accepts.
 
     Raises UserError where a file is missing, damaged, or does not go with the others.
     """
-    files = mnist.find(data_dir)
-    mnist.read(files)  # torchvision's own errors do not name the file or what is wrong with it
+    train, test = mnist.read_folder(data_dir)  # torchvision's own errors do not name the file or what is wrong
+    try:
+        files = mnist.find(data_dir)
+    except UserError:  # a format that torchvision does not read: only its transforms are used
+        return Dataset("mnist", _from_raw(train), _from_raw(test), mnist.PIXEL)
     with _torchvision_root(files) as root:
         return Dataset("mnist", _split(root, train=True), _split(root, train=False), mnist.PIXEL)
 
@@ -44,20 +47,26 @@ def download(data_dir: Path) -> None:
 
 
 def _split(root: Path, train: bool) -> Split:
-    datasets, v2 = torchvision_module("datasets"), torchvision_module("transforms.v2")
-    scale = mnist.PIXEL
+    dataset = torchvision_module("datasets").MNIST(root=root, train=train)
+    return _scaled(dataset.data, dataset.targets)
+
+
+def _from_raw(raw: mnist.Raw) -> Split:
+    return _scaled(torch.from_numpy(raw.images), torch.from_numpy(raw.labels).long())
+
+
+def _scaled(images: torch.Tensor, labels: torch.Tensor) -> Split:
+    """All images at once, (N, H, W) -> (N, 1, H, W); one by one through PIL takes a minute for the same bits."""
+    v2, scale = torchvision_module("transforms.v2"), mnist.PIXEL
     transform = v2.Compose(
         [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean=[scale.mean], std=[scale.std])]
     )
-    dataset = datasets.MNIST(root=root, train=train)
-    # All images at once, (N, H, W) -> (N, 1, H, W); one by one through PIL takes a minute for the same bits.
-    images = transform(dataset.data.unsqueeze(1))
-    return Split(images.numpy(), dataset.targets.numpy())
+    return Split(transform(images.unsqueeze(1)).numpy(), labels.numpy())
 
 
 @contextlib.contextmanager
 def _torchvision_root(files: mnist.Files) -> Iterator[Path]:
-    """A folder as torchvision wants it: the one there is, or a temporary one with the files unpacked."""
+    """A folder in torchvision's layout: the given one, or a temporary one with the files unpacked."""
     folder = files.train_images.parent
     plain = files == mnist.standard_files(folder) and not any(map(idx.is_gzipped, vars(files).values()))
     if plain and folder.parts[-2:] == ("MNIST", "raw"):
@@ -72,7 +81,7 @@ def _torchvision_root(files: mnist.Files) -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m torch_cnn.data DIR`` downloads MNIST; standard output says only what went wrong."""
+    """``python -m torch_cnn.data DIR`` downloads MNIST; standard output has only the error."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             download(Path(arguments[0]))

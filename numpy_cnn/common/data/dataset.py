@@ -89,6 +89,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """
     if not 0 <= fraction < 1:
         raise UserError(f"validation fraction must be at least 0 and below 1, not {fraction}")
+    if not len(split):
+        raise UserError("there are no training images: only test files were found in --data-dir")
     held = max(1, round(fraction * len(split))) if fraction > 0 else 0
     if held >= len(split):
         raise UserError(

@@ -14,8 +14,8 @@ from numpy_cnn.common.spec.errors import UserError
 def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Dataset, str | None]:
     """Keep the labels below ``classes`` and average the images down to ``image_size`` (height, width).
 
-    Returns the data set and one line that says what was done, or None where nothing was. A network with
-    more outputs than there are labels is left as it is: the further outputs just learn to stay low.
+    Returns the data set and one line that reports what was done, or None. A network with
+    more outputs than there are labels is left as it is: the further outputs learn to stay low.
 
     Raises UserError where ``classes`` is below 1, or the images are not a whole multiple of ``image_size``.
     """
@@ -36,7 +36,7 @@ def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Da
     train, test = _below(dataset.train, classes), _below(dataset.test, classes)
     kept, total = len(train) + len(test), len(dataset.train) + len(dataset.test)
     if kept < total:
-        if not len(train) or not len(test):
+        if (len(dataset.train) and not len(train)) or not len(test):
             raise UserError(
                 f"{dataset.name} has {len(train)} training and {len(test)} test images with a label "
                 f"below {classes}: both must have some; use more classes or a larger limit"

@@ -9,35 +9,27 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from numpy_cnn.common.data import idx
+from numpy_cnn.common.data import elsewhere, idx
 from numpy_cnn.common.data.dataset import Dataset, PixelScale, Split
+from numpy_cnn.common.data.elsewhere import Raw as Raw
 from numpy_cnn.common.spec.errors import UserError
 
 IMAGE_SIZE = (28, 28)
 DEFAULT_DIR = Path("data")
 
-# Mean and std of the 60,000 training images, to four places as everybody writes them.
+# Mean and std of the 60,000 training images, to four decimal places, as is usual.
 PIXEL = PixelScale(maximum=255, mean=0.1307, std=0.3081)
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the four files lie."""
+    """The paths of the four files."""
 
     train_images: Path
     train_labels: Path
     test_images: Path
     test_labels: Path
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Pixels as stored: images uint8 ``(N, H, W)``, labels uint8 ``(N,)`` in 0..9."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
 
 
 def standard_files(folder: Path) -> Files:
@@ -55,29 +47,64 @@ def load(data_dir: Path) -> Dataset:
 
     Raises UserError where a file is missing, damaged, or does not go with the others.
     """
-    train, test = read(find(data_dir))
+    train, test = read_folder(data_dir)
     return Dataset("mnist", _split(train), _split(test), PIXEL)
 
 
+def read_folder(data_dir: Path) -> tuple[Raw, Raw]:
+    """The raw training and test arrays in ``data_dir``: IDX files, or one of the formats of ``elsewhere``.
+
+    If there are only the two test files, the training arrays are empty.
+
+    Raises UserError where nothing is found, or it is damaged.
+    """
+    try:
+        files = find(data_dir)
+    except UserError:
+        other = elsewhere.read(data_dir) if data_dir.is_dir() else None
+        if other is None:
+            other = _test_alone(data_dir)
+        if other is None:
+            raise
+        return other
+    return read(files)
+
+
 def find(data_dir: Path) -> Files:
-    """The four files under ``data_dir/MNIST/raw`` (torchvision's layout) or in ``data_dir`` itself.
+    """The four files under ``data_dir``: in ``MNIST/raw`` (torchvision's layout), ``raw``, ``MNIST`` or itself.
 
-    Each may be plain or ``.gz``, and be spelled ``…-idx3-ubyte`` or ``….idx3-ubyte``.
+    Each may be plain or ``.gz``, be spelled ``…-idx3-ubyte`` or ``….idx3-ubyte``, or in a folder of its name.
 
-    Raises UserError where one is missing.
+    Raises UserError where one is missing; the message names what else is there.
     """
     raw = data_dir / "MNIST" / "raw"
     if not data_dir.is_dir():
-        raise _missing("no such folder", raw, list(vars(standard_files(raw)).values()))
+        raise _missing("no such folder", data_dir, raw, list(vars(standard_files(raw)).values()))
     missing: dict[Path, list[Path]] = {}
-    for folder in (raw, data_dir):
+    for folder in _folders(data_dir):
         wanted = vars(standard_files(folder))
         found = {role: path for role, plain in wanted.items() if (path := _variant(plain)) is not None}
         if len(found) == len(wanted):
             return Files(**found)
         missing[folder] = [path for role, path in wanted.items() if role not in found]
     folder = min(missing, key=lambda folder: len(missing[folder]))
-    raise _missing("files are missing", folder, missing[folder])
+    raise _missing("files are missing", data_dir, folder, missing[folder])
+
+
+def _folders(data_dir: Path) -> list[Path]:
+    return [data_dir / "MNIST" / "raw", data_dir, data_dir / "raw", data_dir / "MNIST"]
+
+
+def _test_alone(data_dir: Path) -> tuple[Raw, Raw] | None:
+    """The test arrays if there are no training files beside them; None otherwise."""
+    for folder in _folders(data_dir):
+        found = {role: _variant(plain) for role, plain in vars(standard_files(folder)).items()}
+        images, labels = found["test_images"], found["test_labels"]
+        if images and labels and not found["train_images"] and not found["train_labels"]:
+            test = _read_pair(images, labels)
+            empty = Raw(np.empty((0, *test.images.shape[1:]), np.uint8), np.empty(0, np.uint8))
+            return empty, test
+    return None
 
 
 def read(files: Files) -> tuple[Raw, Raw]:
@@ -114,7 +141,7 @@ def download(data_dir: Path) -> None:
             "pip install torchvision, or put the files into the folder yourself"
         )
     # The child's result is its standard output: one line that says what went wrong. A progress bar would
-    # only fill a log, so its standard error is shown on a terminal alone.
+    # only fill a log, so its standard error is shown only on a terminal.
     child = subprocess.run(
         [sys.executable, "-m", "torch_cnn.data", str(data_dir)],
         stdout=subprocess.PIPE,
@@ -127,18 +154,29 @@ def download(data_dir: Path) -> None:
 
 
 def _variant(plain: Path) -> Path | None:
-    """The file under one of its four spellings, or None."""
+    """The file under one of its four spellings, or in a folder of that name; None if there is none."""
     for name in (plain.name, plain.name.replace("-idx", ".idx")):
         for suffix in ("", ".gz"):
             if (path := plain.with_name(name + suffix)).is_file():
                 return path
+        for inner in (plain.name, plain.name.replace("-idx", ".idx")):
+            if (path := plain.with_name(name) / inner).is_file():
+                return path
     return None
 
 
-def _missing(what: str, folder: Path, files: list[Path]) -> UserError:
+def _missing(what: str, data_dir: Path, folder: Path, files: list[Path]) -> UserError:
     names = ", ".join(path.name for path in files)
+    there = {path for each in {data_dir, folder} if each.is_dir() for path in each.iterdir()}
+    there -= {
+        data_dir / "MNIST",
+        data_dir / "raw",
+        *(_variant(plain) for plain in vars(standard_files(folder)).values()),
+    }
+    other = sorted(path.name for path in there if path is not None)
+    found = f"; not understood: {', '.join(other[:5])}{', …' if len(other) > 5 else ''}" if other else ""
     return UserError(
-        f"MNIST: {what}: expected {names} (plain or .gz) in {folder}; "
+        f"MNIST: {what}: expected {names} (plain or .gz) in {folder}{found}; "
         "--download fetches them, --data-dir names another folder"
     )
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from mnist_files import idx_bytes, real_mnist_dir, small_mnist, write_mnist
 
-from numpy_cnn.common.data import load, mnist
+from numpy_cnn.common.data import hold_out, load, mnist
 from numpy_cnn.common.spec.errors import UserError
 
 
-@pytest.mark.parametrize("folder", ["MNIST/raw", "."])
+@pytest.mark.parametrize("folder", ["MNIST/raw", ".", "raw", "MNIST"])
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("dotted", [False, True])
 def test_every_layout_gives_the_same_arrays(tmp_path, folder, gzipped, dotted):
@@ -83,7 +83,7 @@ def test_download_leaves_alone_what_is_there(tmp_path, monkeypatch):
 def test_download_without_torchvision_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "find_spec", lambda _name: None)
 
-    with pytest.raises(UserError, match=r"not installed: pip install \"cnn-parity\[torch\]\""):
+    with pytest.raises(UserError, match="not installed: pip install torchvision"):
         load("mnist", tmp_path, download=True)
 
 
@@ -109,3 +109,37 @@ def test_the_constants_are_those_of_the_real_training_images():
     assert dataset.train.images.shape == (60_000, 1, 28, 28)
     assert dataset.test.images.shape == (10_000, 1, 28, 28)
     assert (round(mean, 4), round(std, 4)) == (mnist.PIXEL.mean, mnist.PIXEL.std)
+
+
+def equal(dataset, arrays) -> bool:
+    """Whether the data set holds exactly these images, in this order."""
+    return all(
+        np.array_equal(split.images, mnist.PIXEL.inputs(arrays[f"{name}_images"])[:, None])
+        and np.array_equal(split.labels, arrays[f"{name}_labels"])
+        for name, split in (("train", dataset.train), ("test", dataset.test))
+    )
+
+
+def test_each_file_may_be_in_a_folder_of_its_name(tmp_path):
+    for path in vars(write_mnist(tmp_path, small_mnist())).values():
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        (path / path.name).write_bytes(content)
+    assert equal(load("mnist", tmp_path), small_mnist())
+
+
+def test_test_files_alone_are_enough_to_evaluate_and_not_to_train(tmp_path):
+    files = write_mnist(tmp_path, small_mnist())
+    files.train_images.unlink()
+    files.train_labels.unlink()
+    dataset = load("mnist", tmp_path)
+    assert (len(dataset.train), len(dataset.test)) == (0, 20)
+    with pytest.raises(UserError, match="no training images"):
+        hold_out(dataset.train, 0.1, 0)
+
+
+def test_what_is_not_understood_is_named(tmp_path):
+    (tmp_path / "train.parquet").touch()
+    with pytest.raises(UserError, match=r"not understood: train\.parquet; --download"):
+        load("mnist", tmp_path)

@@ -12,9 +12,12 @@ from inspect import isfunction
 # Each family names its public ops in its own __all__, so that an op is added in one file.
 from numpy_cnn.ops.activation import *
 from numpy_cnn.ops.convolution import *
+from numpy_cnn.ops.dropout import *
+from numpy_cnn.ops.interpolation import *
 from numpy_cnn.ops.linear import *
 from numpy_cnn.ops.loss import *
 from numpy_cnn.ops.normalization import *
+from numpy_cnn.ops.padding import *
 from numpy_cnn.ops.pointwise_loss import *
 from numpy_cnn.ops.pooling import *
 from numpy_cnn.ops.transposed_convolution import *

@@ -10,6 +10,7 @@ from parity.rows import (
     optimizers,
     pointwise_loss,
     pooling,
+    resizing,
     softmax,
 )
 from parity.rows.row import Row
@@ -17,6 +18,7 @@ from parity.rows.row import Row
 FAMILIES = (
     convolution,
     pooling,
+    resizing,
     activation,
     linear,
     normalization,

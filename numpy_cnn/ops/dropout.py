@@ -1,0 +1,85 @@
+"""Dropout: numbers or whole channels set to 0, by a mask that the caller draws."""
+
+import numpy as np
+
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
+
+__all__ = ["dropout", "dropout2d"]
+
+
+def dropout(
+    input: Array, p: float = 0.5, training: bool = True, *, mask: Array | None = None
+) -> tuple[Array, Pullback]:
+    """Set numbers to 0 and scale the others up, as `torch.nn.functional.dropout`.
+
+        y = x · m / (1 − p)        dx = dy · m / (1 − p)        in training; m is 0 where a number is dropped,
+        else 1 y = x                      dx = dy                      otherwise
+
+    The mask is an argument, because a pullback must be pure and two backends can only agree on the same mask:
+    `mask = generator.random(x.shape) >= p`.
+
+    Args:
+        input: x, any shape.
+        p: the share of numbers that the mask drops, in [0, 1]; with 1, y is 0.
+        training: whether to drop at all.
+        mask: m, of x's shape, zeros and ones or bool; needed in training.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: shapes or dtype do not fit, p is outside [0, 1], or the mask is missing.
+
+    Source: N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (2014).
+    """
+    check_floats("dropout", input=input)
+    return _dropout("dropout", input, p, training, mask, input.shape)
+
+
+def dropout2d(
+    input: Array, p: float = 0.5, training: bool = True, *, mask: Array | None = None
+) -> tuple[Array, Pullback]:
+    """Set whole channels to 0 and scale the others up, as `torch.nn.functional.dropout2d`.
+
+        y[n,c] = x[n,c] · m[n,c] / (1 − p)        dx[n,c] = dy[n,c] · m[n,c] / (1 − p)        in training
+
+    Args:
+        input: x, images (N, C, H, W).
+        p: the share of channels that the mask drops, in [0, 1]; with 1, y is 0.
+        training: whether to drop at all.
+        mask: m, (N, C), zeros and ones or bool; needed in training.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: shapes or dtype do not fit, p is outside [0, 1], or the mask is missing.
+
+    Source: J. Tompson et al., Efficient object localization using convolutional networks (2015).
+    """
+    check_floats("dropout2d", input=input)
+    if input.ndim != 4:
+        raise ValueError(f"dropout2d: expected (N, C, H, W), got {input.shape}")
+    return _dropout("dropout2d", input, p, training, mask, input.shape[:2])
+
+
+def _dropout(
+    op: str, x: Array, p: float, training: bool, mask: Array | None, shape: tuple[int, ...]
+) -> tuple[Array, Pullback]:
+    share = real(op, "p", p)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{op}: p must be in [0, 1], got {p}")
+    if not training:
+        return x.copy(), lambda dy: (cotangent(op, dy, x).copy(),)
+    if mask is None or np.shape(mask) != shape:
+        got = "None" if mask is None else np.shape(mask)
+        raise ValueError(f"{op}: training needs a mask of the shape {shape}, got {got}")
+    scale = np.asarray(mask).astype(x.dtype) * x.dtype.type(0 if share == 1 else 1 / (1 - share))
+    scale = np.asarray(scale, dtype=x.dtype).reshape((*shape, *(1,) * (x.ndim - len(shape))))
+
+    def scaled(a: Array) -> Array:
+        with np.errstate(invalid="ignore"):  # ∞ · 0 is NaN as in torch, and no reason to warn
+            return np.asarray(a * scale)
+
+    y = scaled(x)
+    return y, lambda dy: (scaled(cotangent(op, dy, y)),)

@@ -1,0 +1,133 @@
+"""What changes the size of images or drops parts of them: a row for each."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name the field uses
+from hypothesis import strategies as st
+
+from numpy_cnn import ops
+from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
+from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.primitives import booleans, composite, integers, sampled
+from parity.cases.sizes import batch, numbers, shape
+from parity.rows.row import NEITHER, Row
+
+
+@composite
+def pad(draw: st.DrawFn, lane: Lane) -> Case:
+    """Every mode along one to three axes; constants of any width, negative ones too."""
+    mode = draw(sampled(["constant", "reflect", "replicate", "circular"]))
+    axes = draw(integers(1, 3))
+    leading = [draw(batch(lane)), draw(integers(1, 3))]
+    inside = [draw(integers(1, 5)) for _ in range(axes)]
+    widths: list[int] = []
+    for size in reversed(inside):
+        most = {"reflect": size - 1, "circular": size}.get(mode, 3)
+        left, right = min(draw(integers(-2, 3)), most), min(draw(integers(-2, 3)), most)
+        kept = size + min(left, 0) + min(right, 0)
+        if kept < 1 or (mode == "circular" and max(left, right) > kept):
+            left = right = 0
+        widths += [left, right]
+    options: dict[str, Any] = {"pad": tuple(widths), "mode": mode}
+    if mode == "constant":
+        options["value"] = draw(sampled([None, 2.0, -1.0]))
+    return Case("pad", (ArraySpec("input", (*leading, *inside)),), options, *numbers(draw))
+
+
+def pad_bound(s: BoundInputs) -> ErrorBounds:
+    """y copies; dx adds up the copies of a number: fewer than y has along each axis."""
+    y, pullback = s.op(*s.arrays, **s.options)
+    (dx,) = pullback(np.abs(s.dy))
+    return np.zeros_like(y), (gamma(sum(y.shape), s.u) * np.abs(dx),)
+
+
+@composite
+def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
+    """Larger and smaller, by size and by factor, both ways to place the corners."""
+    mode = draw(sampled(["nearest", "bilinear", "linear"]))
+    axes = {"linear": 1, "bilinear": 2}.get(mode) or draw(integers(1, 2))
+    inside = tuple(draw(integers(1, 7)) for _ in range(axes))
+    options: dict[str, Any] = {"mode": mode}
+    if draw(booleans):
+        options["size"] = tuple(draw(integers(1, 9)) for _ in range(axes))
+    else:
+        options["scale_factor"] = tuple(draw(sampled([1.0, 2.0, 1.5, 3.0])) for _ in range(axes))
+    if mode != "nearest":
+        options["align_corners"] = draw(sampled([None, False, True]))
+    image = ArraySpec("input", (draw(batch(lane)), draw(integers(1, 3)), *inside))
+    return Case("interpolate", (image,), options, *numbers(draw))
+
+
+def interpolate_bound(s: BoundInputs) -> ErrorBounds:
+    """The place of an output is off by a few roundings of its coordinate, and so is λ, along each axis.
+
+    An error of λ moves y by the difference of two neighbours, at most twice the plane's largest number; dx
+    likewise by the sum of the plane's dy.
+    """
+    x = s.arrays[0]
+    assert x is not None
+    y, pullback = s.op(*s.arrays, **s.options)
+    (dx,) = pullback(np.abs(s.dy))
+    if s.options["mode"] == "nearest":
+        return np.zeros_like(y), (gamma(y[0, 0].size if y.size else 0, s.u) * np.abs(dx),)
+    planes = tuple(range(2, x.ndim))
+    place = gamma(8 * sum(y.shape[2:] + x.shape[2:]), s.u)
+    largest = np.abs(x).max(axis=planes, keepdims=True) if x.size else 0.0
+    summed = np.abs(s.dy).sum(axis=planes, keepdims=True)
+    return np.broadcast_to(place * largest, y.shape), (np.broadcast_to(place * summed, x.shape),)
+
+
+@composite
+def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
+    """Any mask, in training and out of it."""
+    axes = tuple(draw(integers(1, 3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
+    mask = axes[:2] if row == "dropout2d" else axes
+    training = draw(booleans)
+    arrays = ArraySpec("input", axes), ArraySpec("mask", mask if training else None, "classes", 2, keyword=True)
+    p = draw(sampled([0.5, 0.0, 0.75, 1.0] if lane != "bound" else [0.1, 0.5, 0.9, 1.0]))
+    return Case(row, arrays, {"p": p, "training": training}, *numbers(draw))
+
+
+def dropout_by_mask(
+    input: torch.Tensor, p: float = 0.5, training: bool = True, *, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Torch's dropout on a given mask: its own function draws the mask itself."""
+    if mask is None or not training:
+        return input.clone()
+    kept = mask.to(input.dtype).reshape((*mask.shape, *(1,) * (input.ndim - mask.ndim)))
+    return input * (kept * (0.0 if p == 1 else 1 / (1 - p)))
+
+
+_DROPPED = {"output": "y = x·m/(1 − p) in training, and x otherwise", "grad_input": "dx = dy·m/(1 − p), or dy"}
+
+ROWS = (
+    Row(
+        "pad",
+        ops.pad,
+        F.pad,
+        pad,
+        pad_bound,
+        formulas={
+            "output": "y[p] = x[s(p − left)], s by the mode; the value outside for a constant",
+            "grad_input": "dx[h] = Σ dy[p] over the p with s(p − left) = h",
+        },
+        selects=True,
+    ),
+    Row(
+        "interpolate",
+        ops.interpolate,
+        F.interpolate,
+        interpolate,
+        interpolate_bound,
+        NEITHER,  # whether torch multiplies a neighbour of weight 0, for which 0·∞ is NaN, depends on the layout
+        formulas={
+            "output": "nearest: y[p] = x[⌊p·s⌋]; bilinear: y[p] = (1 − λ)·x[i] + λ·x[i + 1] along both axes",
+            "grad_input": "dx[h] = Σ dy[p] times the weight of x[h] in y[p]",
+        },
+    ),
+    Row("dropout", ops.dropout, dropout_by_mask, partial(_dropout, "dropout"), formulas=_DROPPED),
+    Row("dropout2d", ops.dropout2d, dropout_by_mask, partial(_dropout, "dropout2d"), formulas=_DROPPED),
+)

@@ -64,8 +64,9 @@ def analysed(s: BoundInputs) -> ErrorBounds:
 def _allowed(found: Any, u: float, size: float) -> Array:
     """The error carried, and the freedom that other formulas have."""
     value, error = (found.value, found.error) if isinstance(found, WithError) else (found, torch.zeros_like(found))
-    if not torch.isfinite(error).all():
+    is_finite = torch.isfinite(value)
+    if not torch.isfinite(error[is_finite]).all():
         raise NoRule("an error has no limit: rounding may decide what a gradient is divided by")
-    finite = value[torch.isfinite(value)]
+    error, finite = torch.where(is_finite, error, 0.0), value[is_finite]
     largest = max(size, float(finite.abs().max())) if finite.numel() else size
     return np.asarray((error + FREEDOM * u * largest).numpy())

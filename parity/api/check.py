@@ -1,6 +1,7 @@
 """`parity.check`: the one door. Commands, `watch`, pytest, notebooks and scripts all go through it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from parity.api.adhoc import Shapes
@@ -88,8 +89,7 @@ def check(
     given = (accept,) if isinstance(accept, str) else tuple(accept)
     accepted = given if own else tuple(dict.fromkeys((*defaults.accept, *given)))
     restrictions = supports if own else supports_for(row, supports, defaults)
-    op = adapt(row.op if own else implementation)
-    op.timeout = timeout
+    op = replace(adapt(row.op if own else implementation), timeout=timeout)
     if rerun is None:
         rerun = rerun_flags_of(None if own else implementation, restrictions, accepted, timeout, like, shapes)
     count = examples_for(defaults.examples if examples is None else examples)

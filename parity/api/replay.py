@@ -1,6 +1,7 @@
 """Run one case again: what `python -m parity replay` does."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from parity.api.adhoc import Shapes
@@ -36,8 +37,7 @@ def replay(
     row = row_for(name, implementation, like, shapes=shapes)
     own = isinstance(implementation, Own)
     defaults = SESSION.get().of_row(row.name)
-    op = adapt(row.op if own else implementation)
-    op.timeout = timeout
+    op = replace(adapt(row.op if own else implementation), timeout=timeout)
     return run_case(
         row,
         op,

@@ -1,16 +1,25 @@
-"""Narrow a row's cases to what an implementation supports: rebuilt to fit, so that none is thrown away.
+"""Restrict a row's cases to what an implementation supports: rebuilt to fit, so that none is thrown away.
 
     parity.check("conv2d", my_conv2d, supports={"groups": 1, "stride": 1, "padding": 0, "square": True})
 
-    square: True       image, kernel, stride, padding and dilation are square
-    pairs: False       one number for each option, and a square kernel; the image may be any
-    batch: 1           so many samples
-    rank: 2            so many axes of the input; of a set, one of them
-    input: (1, 28, 28) the input without its batch axis
-    bias: True|False   always, or never
-    an option          has that value alone; of a set, one of them
+    square: True        image, kernel, stride, padding and dilation are square
+    pairs: False|True   one number for each option and a square kernel; or a pair for each, even of equal numbers
+    tuples: False       one number for stride, padding and dilation; the kernel may be any
+    tiling: True        windows end at the edge of the padded image: no remainder is left out
+    odd: True           odd kernels
+    same: False         padding is a number, never "same" or "valid"
+    batch: 1            this number of samples
+    rank: 2             this number of axes of the input; of a set, one of them
+    input: (1, 28, 28)  the input without its batch axis
+    bias: True|False    always, or never
+    ignored: False      no target is ignored
+    probabilities: False  targets are class indices
+    none: False         no gradient that an optimizer is given is None
+    dtype: "float64"    this precision
+    magnitude: 8        numbers no larger than this, as integers, or with a standard deviation no larger
+    an option           has this value; of a set, one of them
 
-A predicate over the Case does as well, and filters.
+A mapping may hold a predicate over the Case under "where", which filters; `supports` may also be the predicate.
 """
 
 import math
@@ -26,7 +35,10 @@ from parity.cases.case import ArraySpec, Case
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
-_WORDS = frozenset({"kernel_size", "square", "pairs", "batch", "rank", "input", "bias", "upstream"})
+_WORDS = frozenset(
+    {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude"}
+    | {"kernel_size", "square", "pairs", "tuples", "tiling", "odd"}
+)
 
 
 def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.SearchStrategy[Case]:
@@ -39,6 +51,10 @@ def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.S
         return strategy
     if isinstance(supports, Mapping):
         wanted = dict(supports)
+        where = wanted.pop("where", None)
+        if where is not None:
+            strategy = narrow(strategy, wanted)
+            return drawing.narrowed(strategy, where)
         return drawing.narrowed(strategy, lambda case: fits(case, wanted), lambda case: narrowed(case, wanted))
     if callable(supports):
         return drawing.narrowed(strategy, supports)
@@ -46,8 +62,16 @@ def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.S
 
 
 def known_words(case: Case) -> frozenset[str]:
-    """What a dict may narrow in cases of this row."""
-    return _WORDS | frozenset(case.options) | frozenset(spec.name for spec in case.arrays if spec.keyword)
+    """The words that a dict may hold for cases of this row."""
+    names = frozenset(spec.name for spec in case.arrays)
+    words = _WORDS | frozenset(case.options) | frozenset(spec.name for spec in case.arrays if spec.keyword)
+    if "padding" in case.options:
+        words |= {"same"}
+    if "target" in names and "weight" in names:
+        words |= {"ignored", "ignore_index", "probabilities"}
+    if "parameter" in names:
+        words |= {"none"}
+    return words
 
 
 def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
@@ -59,9 +83,13 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             options[name] = _one_of(value, options[name])
         elif name in arrays and arrays[name].keyword and value is None:
             arrays[name] = replace(arrays[name], shape=None)
-    target = arrays.get("target")
-    if target is not None and target.ignored is not None:  # what marks a sample is the option
-        arrays["target"] = replace(target, ignored=options["ignore_index"])
+    arrays = _targets(arrays, options, wanted)
+    if wanted.get("none") is False:
+        arrays = _all_gradients(arrays)
+    if wanted.get("same") is False and isinstance(options.get("padding"), str):
+        options["padding"] = 0
+    if wanted.get("tuples") is False:
+        _to_numbers(options)
     one = _first if wanted.get("square") or wanted.get("pairs") is False else _same
     for name in _WINDOW:
         if name in options:
@@ -72,15 +100,21 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         kernel = one(weight.shape[2:])
         if "kernel_size" in wanted:
             kernel = _one_of(wanted["kernel_size"], kernel)
+        if wanted.get("odd"):
+            kernel = _odd(kernel)
         weight = replace(weight, shape=(*weight.shape[:2], *_pair(kernel)))
         arrays["weight"] = weight
         if "input" in wanted and "groups" not in wanted:
             options["groups"] = 1
+        if options.get("padding") == "same" and "stride" not in wanted:
+            options["stride"] = 1
+    elif wanted.get("odd") and "kernel_size" in options:
+        options["kernel_size"] = _odd(options["kernel_size"])
     if bias is not None and "bias" in wanted and not bias.keyword:
         outputs = None if weight is None or weight.shape is None else (weight.shape[0],)
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
     shape = arrays[first].shape
-    # The axes that matter stand in front, in a loss of classes and in a normalization of channels: (N, C, …).
+    # The axes that matter come first, in a loss of classes and in a normalization of channels: (N, C, …).
     targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
     classes = "running_mean" in arrays or targets_classes
     if shape is not None:
@@ -93,8 +127,84 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
             options["padding"] = _allowed_padding(options, arrays[first].shape or ())
+        if wanted.get("tiling") and "input" not in wanted:
+            arrays[first] = replace(arrays[first], shape=_tiled(arrays[first].shape or (), options, weight))
+    if wanted.get("pairs") is True:
+        options |= {n: _pair(options[n]) for n in _WINDOW if isinstance(options.get(n), int)}
     values = {"dy": 1.0} if wanted.get("upstream") == 1 else case.values
-    return replace(case, arrays=tuple(arrays.values()), options=options, values=values)
+    dtype = _one_of(wanted.get("dtype", case.dtype), case.dtype)
+    magnitude = min(wanted.get("magnitude", case.magnitude), case.magnitude)
+    return replace(
+        case, arrays=tuple(arrays.values()), options=options, values=values, dtype=dtype, magnitude=magnitude
+    )
+
+
+def _targets(
+    arrays: dict[str, ArraySpec], options: dict[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, ArraySpec]:
+    """Targets marked by the option that is left, or none marked at all."""
+    target = arrays.get("target")
+    if target is None:
+        return arrays
+    if wanted.get("probabilities") is False and _is_probabilities(arrays):
+        return arrays | {"target": _as_classes(target)}
+    if target.ignored is None:
+        return arrays
+    if wanted.get("ignored") is False:
+        options.pop("ignore_index", None)
+        return arrays | {"target": replace(target, ignored=None)}
+    return arrays | {"target": replace(target, ignored=options.get("ignore_index", target.ignored))}
+
+
+def _is_probabilities(arrays: Mapping[str, ArraySpec]) -> bool:
+    """Whether the targets are probabilities of classes, where indices would do."""
+    return "weight" in arrays and "target" in arrays and arrays["target"].kind == "weights"
+
+
+def _as_classes(target: ArraySpec) -> ArraySpec:
+    shape = target.shape or ()
+    around = (*shape[:1], *shape[2:]) if len(shape) > 1 else ()
+    return ArraySpec("target", around, "classes", shape[min(1, len(shape) - 1)] if shape else 1)
+
+
+def _all_gradients(arrays: dict[str, ArraySpec]) -> dict[str, ArraySpec]:
+    shape = next(iter(arrays.values())).shape
+    return {name: replace(spec, shape=shape) for name, spec in arrays.items()}
+
+
+def _to_numbers(options: dict[str, Any]) -> None:
+    """One number for each option but the kernel, also where a stride follows from a kernel that is not square."""
+    kernel = options.get("kernel_size")
+    if options.get("stride", 1) is None and isinstance(kernel, tuple):
+        options["stride"] = kernel
+    options |= {name: _first(options[name]) for name in _WINDOW[1:] if name in options}
+
+
+def _odd(kernel: Any) -> Any:
+    return tuple(k | 1 for k in kernel) if isinstance(kernel, tuple) else kernel | 1
+
+
+def _tiled(shape: tuple[int, ...], options: Mapping[str, Any], weight: ArraySpec | None) -> tuple[int, ...]:
+    """The image without the remainder that no window covers."""
+    if len(shape) != 4 or isinstance(options.get("padding"), str):
+        return shape
+    over = _remainders(shape, options, _kernel(options, weight))
+    return (*shape[:2], *(size - more for size, more in zip(shape[2:], over, strict=True)))
+
+
+def _remainders(shape: tuple[int, ...], options: Mapping[str, Any], kernel: Any) -> tuple[int, int]:
+    """The rows and columns that no window covers."""
+    stride = options.get("stride", 1)
+    stride = kernel if stride is None else stride
+    spans = [_at(options.get("dilation", 1), i) * (_at(kernel, i) - 1) + 1 for i in (0, 1)]
+    padded = [shape[2 + i] + 2 * _at(options.get("padding", 0), i) for i in (0, 1)]
+    height, width = (max(0, padded[i] - spans[i]) % _at(stride, i) for i in (0, 1))
+    return height, width
+
+
+def _kernel(options: Mapping[str, Any], weight: ArraySpec | None) -> Any:
+    of_weight = weight is not None and weight.shape is not None and len(weight.shape) == 4
+    return weight.shape[2:] if of_weight and weight is not None and weight.shape else options.get("kernel_size", 1)
 
 
 def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
@@ -108,6 +218,17 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "rank": lambda v: len(shape) == _one_of(v, len(shape)),
         "input": lambda v: shape[1:] == tuple(v),
         "bias": lambda v: "bias" not in specs or (specs["bias"] is not None) == v,
+        "dtype": lambda v: case.dtype == _one_of(v, case.dtype),
+        "same": lambda v: isinstance(case.options.get("padding"), str) <= v,
+        "ignored": lambda v: any(spec.ignored is not None for spec in case.arrays) <= v,
+        "probabilities": lambda v: _is_probabilities({spec.name: spec for spec in case.arrays}) <= v,
+        "none": lambda v: any(spec.shape is None for spec in case.arrays) <= v,
+        "odd": lambda v: not v or all(k % 2 for k in _pair(_kernel(case.options, _weight(case)))),
+        "tiling": lambda v: not v or _tiles(case, shape),
+        "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in _WINDOW[1:]) <= v,
+        "magnitude": lambda v: case.magnitude <= v,
+        "pairs": lambda v: _has_pairs(case) in (None, v),
+        "square": lambda v: not v or _is_square(case, shape),
     }
     for name, value in wanted.items():
         if name in checks and not checks[name](value):
@@ -117,6 +238,29 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
     if case.options.get("training") and "running_mean" in specs and _count(shape) == 1:
         return False  # no variance
     return _windows_fit(case, shape)
+
+
+def _weight(case: Case) -> ArraySpec | None:
+    return next((spec for spec in case.arrays if spec.name == "weight"), None)
+
+
+def _tiles(case: Case, shape: tuple[int, ...]) -> bool:
+    if len(shape) != 4 or isinstance(case.options.get("padding"), str):
+        return True
+    return _remainders(shape, case.options, _kernel(case.options, _weight(case))) == (0, 0)
+
+
+def _has_pairs(case: Case) -> bool | None:
+    """Whether an option is a pair, or the kernel is not square; None where there is no window."""
+    if not any(name in case.options for name in ("kernel_size", "stride")):
+        return None
+    kernel = _kernel(case.options, _weight(case))
+    options = [case.options[name] for name in _WINDOW if name in case.options]
+    return any(isinstance(value, tuple) for value in options) or len({*_pair(kernel)}) > 1
+
+
+def _is_square(case: Case, shape: tuple[int, ...]) -> bool:
+    return len(shape) != 4 or (shape[2] == shape[3] and len({*_pair(_kernel(case.options, _weight(case)))}) == 1)
 
 
 def _input(
@@ -149,7 +293,7 @@ def _input(
 
 
 def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...]:
-    """`rank` axes: those at the end, where features are; for classes those at the front, (N, C, …).
+    """`rank` axes: the last, where features are; for classes the first, (N, C, …).
 
     An axis that is added has the size 2: a mistake in a factor 1/N does not show where N is 1.
     """
@@ -161,7 +305,7 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
 
 
 def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
-    """As many samples as a power of two, all of weight 1: a mean that nobody meant is then exact, too."""
+    """A power of two of samples, all of weight 1: an unintended mean is then exact, too."""
     target, x = arrays["target"], arrays[first]
     assert target.shape is not None
     assert x.shape is not None
@@ -203,7 +347,7 @@ def _following(
 def _normalized(
     arrays: dict[str, ArraySpec], first: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> dict[str, ArraySpec]:
-    """One number a channel; in training a second number to a lone one; otherwise statistics in any case."""
+    """One number per channel; in training at least two values per channel; otherwise statistics always."""
     shape = arrays[first].shape
     assert shape is not None
     if options["training"] and _count(shape) == 1 and "batch" not in wanted:
@@ -218,7 +362,7 @@ def _normalized(
 
 
 def _count(shape: tuple[int, ...]) -> int:
-    """The numbers of a channel."""
+    """The number of values per channel."""
     return math.prod(shape) // shape[1] if shape[1] else 0
 
 
@@ -247,7 +391,7 @@ def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
 
 
 def _clamp_axes(options: dict[str, Any], rank: int) -> None:
-    """Keep dim, start_dim and end_dim within so many axes, and in order."""
+    """Keep dim, start_dim and end_dim within this number of axes, and in order."""
     rank = max(rank, 1)
     for name in ("dim", "start_dim", "end_dim"):
         if isinstance(options.get(name), int):
@@ -291,7 +435,20 @@ def _first(value: Any) -> Any:
 
 
 def _one_of(wanted: Any, value: Any) -> Any:
-    """What is wanted: the value itself if a set allows it, or the least that the set has."""
+    """The value that is wanted: the value itself if a set allows it, or the least of the set."""
     if isinstance(wanted, (set, frozenset)):
         return value if value in wanted else min(wanted, key=str)
     return wanted
+
+
+def as_typed(words: Mapping[str, Any]) -> list[str]:
+    """The words as `--supports` takes them: groups=1, pairs=false, rank=2|4."""
+    return [f"{name}={_typed(value)}" for name, value in words.items()]
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, (set, frozenset)):
+        return "|".join(_typed(item) for item in sorted(value, key=str))
+    if isinstance(value, tuple):
+        return ",".join(map(_typed, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

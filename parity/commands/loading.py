@@ -16,7 +16,7 @@ from typing import Any
 from numpy_cnn.common.spec.errors import UserError
 from parity.running.sandbox import sandboxed
 from parity.subjects import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
-from parity.subjects.attribute_errors import Blamed
+from parity.subjects.attribute_errors import Attributed
 
 FORMS = "FILE.py:NAME, PACKAGE.MODULE:NAME, or FILE.py:FORWARD,BACKWARD"
 
@@ -151,7 +151,7 @@ def _package_of(path: Path) -> tuple[Path, str]:
 def _import(flag: str, source: Source) -> ModuleType:
     """The module, run."""
     try:
-        with sandboxed(), Blamed("file", TIME_LIMIT):
+        with sandboxed(), Attributed("file", TIME_LIMIT):
             if source.file is not None and "." not in source.module:
                 return _run_file(source.module, source.file)
             return importlib.import_module(source.module)

@@ -42,6 +42,4 @@ def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str,
 
 
 def _without_pullback(op: Op) -> Implementation:
-    made = Implementation(lambda *arrays, **options: (op(*arrays, **options)[0], None))
-    made.forward_only = True
-    return made
+    return Implementation(lambda *arrays, **options: (op(*arrays, **options)[0], None), forward_only=True)

@@ -1,19 +1,16 @@
 """Run a row through its lanes: Hypothesis draws the cases and shrinks what fails."""
 
 import random
-import time
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
-from parity.cases.restrict import Supports, narrow
-from parity.cases.sample import sample
+from parity.cases.restrict import Supports, as_typed
 from parity.cases.torch_op import Op
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
-from parity.lanes.reference import expect
 from parity.report import Evidence, Failure, RowReport, sentences
 from parity.report.rerun import RerunFlags
 from parity.rows.row import Row
@@ -26,12 +23,11 @@ from parity.running.fuzz import fuzz
 from parity.running.investigate import investigate
 from parity.running.known import Known
 from parity.running.lane import LaneSearch
+from parity.running.probe import probe
 from parity.running.progress import Progress
 from parity.running.restrictions import check_dtype, check_supports, lanes_of, restricted
 from parity.running.sandbox import sandboxed
-from parity.subjects import Declined, Implementation, ImplementationError
-
-PROBES, PROBING_SECONDS = 6, 2.0
+from parity.subjects import Implementation
 
 
 def run_row(
@@ -76,7 +72,8 @@ def run_row(
     """
     wanted, accepted = lanes_of(row, lanes), acceptable(accept)
     check_dtype(dtype)
-    with sandboxed(op.note if isinstance(op, Implementation) else None):
+    printed: list[str] = []
+    with sandboxed(printed.append):
         check_supports(row, supports)
         run = _RowRun(row, op, supports, dtype, accepted, strict, rerun, progress or Progress())
         run.prepare()
@@ -84,7 +81,7 @@ def run_row(
             run.lane(lane, examples, seed, seconds)
             if run.stopped or (exitfirst and run.report.failures):
                 break
-    return run.finished()
+    return run.finished(printed)
 
 
 class _RowRun:
@@ -112,10 +109,8 @@ class _RowRun:
     def prepare(self) -> None:
         """Find out what the implementation does not do."""
         if self.implementation is not None:
-            fixed = dict(self.supports) if isinstance(self.supports, dict) else {}
-            self.implementation.fix(fixed)
-            _probe(self.row, self.implementation, self.supports, fixed)
-            self._learn({})
+            self.op = self.implementation = implementation = probe(self.row, self.implementation, self.supports)
+            self._learn(implementation.capabilities.narrows)
             require_entered(self.row, self.implementation, self.supports, self.learnt)
 
     def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
@@ -138,8 +133,8 @@ class _RowRun:
             self._record(lane, found, search)
         self.progress.lane(lane, self.report)
 
-    def finished(self) -> RowReport:
-        """The report, with notes on what was left out."""
+    def finished(self, printed: list[str]) -> RowReport:
+        """The report, with notes on how it was called, on what was left out and on what it printed."""
         report = self.report
         if self.stopped:
             report.notes.append("stopped at the time limit: nothing more was checked")
@@ -151,10 +146,10 @@ class _RowRun:
             limits += [f"dtype={self.dtype!r}"] if self.dtype is not None else []
             report.notes.append(f"no case of the lanes {', '.join(self.row.lanes)} fits {' and '.join(limits)}")
         if self.implementation is not None:
-            report.notes[:0] = self.implementation.notes
+            report.notes[:0] = [*self.implementation.notes, *printed]
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
         if left_out and report.cases:
-            values = ", ".join(left_out)
+            values = " ".join(left_out)
             report.notes.append(f"checked only with {values}: the implementation supports nothing else")
         return report
 
@@ -169,8 +164,7 @@ class _RowRun:
     def _learn(self, learnt: Mapping[str, Any]) -> bool:
         """Add what was found out; whether anything is new."""
         before = dict(self.learnt)
-        own = {} if self.implementation is None else _all_narrows(self.implementation)
-        for word, value in {**own, **learnt}.items():
+        for word, value in learnt.items():
             self.learnt.setdefault(word, value)
         return self.learnt != before
 
@@ -199,13 +193,12 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
-QUIET = ("rank", "upstream")  # left out of the notes: another note, or nothing at all, depends on them
+# Left out of the notes: the upstream has one of its own, and a padding in words is torch's way to give a number.
+QUIET = ("upstream", "same")
 
 
 def _describe(word: str, value: Any) -> str:
-    if word == "pairs":
-        return "pairs" if value else "one number per option"
-    return f"{word}={value if isinstance(value, Allowed) else repr(value)}"
+    return f"{word}={value}" if isinstance(value, Allowed) else "".join(as_typed({word: value}))
 
 
 def run_case(
@@ -229,46 +222,10 @@ def run_case(
     check_supports(row, supports)
     if not row.valid(case):
         raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
-    if isinstance(op, Implementation) and isinstance(supports, dict):
-        op.fix(supports)
     with sandboxed():
+        if isinstance(op, Implementation):
+            op = probe(row, op, supports)
         found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
         if accepted and found.differences:
             found = classified(row, op, found, supports)
     return [d for d in found.differences if fails(d, accepted, strict)]
-
-
-def _probe(row: Row, implementation: Implementation, supports: Supports | None, fixed: dict[str, Any]) -> None:
-    """Call it a few times to learn which options it has; what fails, fails again under the lanes' eyes."""
-    lane: Lane = "bound" if "bound" in row.lanes else row.lanes[0]
-    until = time.monotonic() + PROBING_SECONDS
-    for round_ in range(3):
-        before = dict(implementation.narrows)
-        strategy = narrow(narrow(row.strategy(lane=lane), supports), _all_narrows(implementation) | fixed)
-        for case in sample(strategy, PROBES, seed=round_):
-            try:
-                expected = expect(row, case, lane)
-                y, pullback = implementation(
-                    *expected.inputs.private().arrays, **expected.inputs.private().options
-                )
-                if pullback is not None and y.shape == expected.dy.shape:
-                    pullback(expected.dy.copy())
-            except Declined as reason:
-                for name, value in reason.narrows.items():
-                    implementation.narrows.setdefault(name, value)
-            except (
-                ImplementationError,
-                RuntimeError,
-                ValueError,
-                IndexError,
-            ):  # torch's are for the lanes as well
-                pass
-            if time.monotonic() > until:
-                return
-        if implementation.narrows == before:
-            return
-
-
-def _all_narrows(implementation: Implementation) -> dict[str, Any]:
-    upstream = {} if implementation.takes_upstream else {"upstream": 1}
-    return dict(implementation.narrows) | upstream

@@ -1,6 +1,7 @@
 """Implementations as their authors wrote them, brought into the form of the op law."""
 
 from parity.subjects.attribute_errors import TIME_LIMIT
+from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import Declined, ImplementationError, Unrecognised
 from parity.subjects.implementation import Implementation
 from parity.subjects.recognise import adapt
@@ -11,6 +12,7 @@ from parity.subjects.wrappers import (
     forward_only,
     loss_with_gradient,
     one_hot_targets,
+    pads_itself,
     single_sample,
     weights_in_out,
     weights_laid,
@@ -18,6 +20,7 @@ from parity.subjects.wrappers import (
 
 __all__ = [
     "TIME_LIMIT",
+    "Capabilities",
     "Declined",
     "Implementation",
     "ImplementationError",
@@ -29,6 +32,7 @@ __all__ = [
     "forward_only",
     "loss_with_gradient",
     "one_hot_targets",
+    "pads_itself",
     "single_sample",
     "weights_in_out",
     "weights_laid",

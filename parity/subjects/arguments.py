@@ -2,34 +2,64 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
+from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.errors import Declined, Unrecognised
-from parity.subjects.names import one_number, plain
+from parity.subjects.implementation import CALL
+from parity.subjects.names import one_number, plain, two_numbers
 
 _MISSING = object()
 
 
 @lru_cache(maxsize=256)
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
-    """The parameters; None where a function written in C does not tell."""
+    """The parameters that are left to give; None where a function written in C does not show them."""
+    if isinstance(function, partial):
+        found = parameters_of(function.func)
+        return (
+            None
+            if found is None
+            else tuple(p for p in found[len(function.args) :] if p.name not in function.keywords)
+        )
     try:
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
 
 
+def arguments_of(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> "Arguments":
+    """The arguments of the call in progress: sizes from the arrays in torch's layout."""
+    call = CALL.get()
+    sizes = names.sizes(arrays if call is None else call.arrays, options)
+    return Arguments(options, sizes, frozenset() if call is None else call.fixed, call is not None and call.pairs)
+
+
+def bound_by_partial(function: Callable[..., Any], options: Mapping[str, Any]) -> set[str]:
+    """The options that functools.partial has given a value.
+
+    Raises:
+        Declined: another value than the case's.
+    """
+    bound = {**function.keywords} if isinstance(function, partial) else {}
+    for name in bound.keys() & options.keys():
+        if one_number(options[name]) != one_number(bound[name]):
+            raise Declined(f"{name} is {bound[name]!r} in the partial", {name: bound[name]})
+    return bound.keys() & options.keys()
+
+
 class Arguments:
-    """The options of one case, as they are asked for by other names.
+    """The options of one case, under the names that an author chose.
 
     Args:
         options: torch's.
-        sizes: what may be asked for besides, such as in_channels.
-        fixed: options that the user has narrowed to one value, so that nobody needs to be told of them.
+        sizes: what else a signature may take, such as in_channels.
+        fixed: options that the user has narrowed to one value, so that no parameter needs to take them.
+        pairs: (a, a) is given as a pair, not as one number.
     """
 
     def __init__(
@@ -37,10 +67,12 @@ class Arguments:
         options: Mapping[str, Any],
         sizes: Mapping[str, Any] | None = None,
         fixed: frozenset[str] = frozenset(),
+        pairs: bool = False,
     ) -> None:
         self.options, self.sizes, self.fixed = options, sizes or {}, fixed
+        self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
-        self.handed_a_dict = False  # what is read of it is known after the call
+        self.gives_dict = False  # what is read of it is known after the call
 
     def bind(
         self, function: Callable[..., Any], skip: int, given: Mapping[str, Any] | None = None
@@ -48,11 +80,12 @@ class Arguments:
         """Keywords for all parameters after the first `skip`; `given` holds more values, by plain name.
 
         Raises:
-            Unrecognised: a parameter without a default has a name that says nothing.
+            Unrecognised: a parameter without a default has an unknown name.
         """
         keywords: dict[str, Any] = {}
+        self.read |= bound_by_partial(function, self.options)
         parameters = parameters_of(function)
-        if parameters is None:  # C: trust that it takes what torch takes
+        if parameters is None:  # C: assume that it takes what torch takes
             self.read.update(self.options)
             return dict(self.options)
         for parameter in parameters[skip:]:
@@ -69,42 +102,44 @@ class Arguments:
         return keywords
 
     def unread(self) -> dict[str, Any]:
-        """Options that nobody asked for, with the values at which that does not matter.
+        """Options that no parameter took, with the values at which that makes no difference.
 
         Raises:
             Unrecognised: an option without such a value, as the size of a window.
         """
         left = {}
-        for name in self.options.keys() - self.read - self.fixed - {*names.STATISTICS}:
+        for name in sorted(self.options.keys() - self.read - self.fixed - {*names.STATISTICS}):
             if name not in names.DEFAULTS:
                 raise Unrecognised(
-                    f"it has no parameter for {name}; if {name} is fixed, say so: "
+                    f"it has no parameter for {name}; if {name} is fixed, pass its value: "
                     f'parity.check(…, supports={{"{name}": {self.options[name]!r}}})'
                 )
             left[name] = None if name == "stride" and "kernel_size" in self.options else names.DEFAULTS[name]
         return left
 
-    def decline_unread(self) -> dict[str, Any]:
-        """The same, raising Declined where an option has another value."""
+    def decline_unread(self) -> None:
+        """Raise Declined, with all options that no parameter took, where the case needs one of them."""
         left = self.unread()
+        words = {"ignored" if name == "ignore_index" else name: value for name, value in left.items()}
+        if "ignored" in words:
+            words["ignored"] = False
         without = [name for name in names.STATISTICS if name in self.options and name not in self.read]
         if without and not self.options["training"]:
-            raise Declined(f"it has no place for {without[0]}", {"training": True})
+            raise Declined(f"it has no place for {without[0]}", {**words, "training": True})
         for name, default in left.items():
             value = one_number(self.options[name])
             same = value == default or (name == "padding" and value == "valid")
-            if name == "dim":
-                same = True  # the runner narrows it to the last axis, which is where hand-written ones work
+            if name == "dim":  # hand-written ones work along the last axis
+                same = value in (-1, len(self.sizes.get("input_shape", ())))
             if name == "stride" and default is None:
                 same = value is None or value == one_number(self.options["kernel_size"])
-            if isinstance(value, np.ndarray) or not same:
-                raise Declined(f"it has no parameter for {name}", left)
-        return left
+            if isinstance(value, np.ndarray) or not same or name == "ignore_index":
+                raise Declined(f"it has no parameter for {name}", words)
 
     def as_dict(self) -> dict[str, Any]:
-        """The options under all their names, for authors who hand a dict around; it notes what is read."""
-        self.handed_a_dict = True
-        return _Noting(self)
+        """The options under all their names, for authors who pass a dict; it records what is read."""
+        self.gives_dict = True
+        return _Recording(self)
 
     def _value(self, name: str, default: Any) -> Any:
         short = plain(name)
@@ -114,9 +149,10 @@ class Arguments:
             return self._option(name, default)
         option = names.OPTIONS.get(short, "")
         if option in self.options:
-            return self._option(option, default)
+            return self._option(option, default, as_pair=short.endswith("shape"))
         if option == "kernel_size" and "kernel_size" in self.sizes:
-            return self.sizes["kernel_size"]
+            kernel = self.sizes["kernel_size"]
+            return kernel if short.endswith("shape") else self.shaped(kernel)
         for table, place in ((names.HEIGHTS, 0), (names.WIDTHS, 1)):
             side = table.get(short, "")
             value = self._option(side, 0) if side in self.options else self.sizes.get(side)
@@ -131,68 +167,71 @@ class Arguments:
                 return self.as_dict()
             if short in names.FLAGS:
                 return short not in ("test", "istest", "debug", "verbose")
+            if short.endswith(("fn", "func", "init", "initializer")):
+                return None  # how parameters are initialized: they are set afterwards
         return _MISSING
 
-    def _option(self, name: str, default: Any = None) -> Any:
+    def _option(self, name: str, default: Any = None, as_pair: bool = False) -> Any:
         self.read.add(name)
-        value = one_number(self.options[name])
+        value = two_numbers(self.options[name]) if as_pair else self.shaped(self.options[name])
         if name == "stride" and value is None and default is not None:
-            return one_number(self.options["kernel_size"])
+            return self.shaped(self.options["kernel_size"])
         if name == "padding":
             return self._padding(value, default)
         return value
 
     def _mode(self, short: str, default: Any) -> bool | str:
-        """Whether it is training; in a word where the author speaks in words."""
+        """Whether it is training; as a word where the author uses words."""
         training = bool(self._option("training"))
         if isinstance(default, str) or (default is inspect.Parameter.empty and short in names.MODES):
             return "train" if training else "test"
         return training
 
     def _padding(self, value: Any, default: Any) -> Any:
-        """A number instead of "same" and "valid", unless the author speaks in words too."""
+        """A number instead of "same" and "valid", unless the author uses words too."""
         if isinstance(default, str):
-            if not isinstance(value, str) and value != 0:
-                raise Declined(f"its padding is said in words (default {default!r})", {"padding": "valid"})
+            if not isinstance(value, str) and one_number(value) != 0:
+                raise Declined(f"its padding is a word (default {default!r})", {"padding": "valid"})
             return value if isinstance(value, str) else "valid"
-        if value == "valid":
-            return 0
-        if value == "same":
-            kernel = self.sizes.get("kernel_size", self.options.get("kernel_size", 1))
-            pair = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-            dilation = self.options.get("dilation", 1)
-            steps = dilation if isinstance(dilation, tuple) else (dilation, dilation)
-            spans = [d * (k - 1) for d, k in zip(steps, pair, strict=True)]
-            if any(span % 2 for span in spans):
-                raise Declined("no symmetric padding keeps the size under an even kernel")
-            return one_number(tuple(span // 2 for span in spans))
+        if isinstance(value, str):
+            raise Declined("its padding is a number", {"same": False})
         return value
 
 
-class _Noting(dict[str, Any]):
-    """A dict of options that answers to their aliases as well."""
+class _Recording(dict[str, Any]):
+    """A dict of options that answers to their aliases as well; what the author stores comes first."""
 
     def __init__(self, arguments: Arguments) -> None:
         super().__init__()
         self.arguments = arguments
 
     def __getitem__(self, key: str) -> Any:
+        if super().__contains__(key):
+            return super().__getitem__(key)
         value = self.arguments._value(key, inspect.Parameter.empty)
         if value is _MISSING:
             raise KeyError(key)
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
+        if super().__contains__(key):
+            return super().__getitem__(key)
         value = self.arguments._value(key, default)
         return default if value is _MISSING else value
 
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self.arguments._value(key, None) is not _MISSING
+        known = super().__contains__(key)
+        return known or (isinstance(key, str) and self.arguments._value(key, None) is not _MISSING)
 
 
 def _question(function: Callable[..., Any], name: str) -> str:
     called = getattr(function, "__qualname__", repr(function)).replace(".__init__", "")
     return (
-        f"{called} takes {name!r}, and parity cannot tell what to give it; say so in a line, for example: "
+        f"{called} takes {name!r}, and parity cannot find out what to pass; wrap it, for example: "
         f"lambda *arrays, **options: {called}(*arrays, {name}=…, **options)"
     )

@@ -1,5 +1,6 @@
-"""Run someone else's function: within a time limit, and with whatever it raises told as its own mistake."""
+"""Run someone else's function: within a time limit, with each exception attributed to the line that raised it."""
 
+import dis
 import inspect
 import signal
 import sysconfig
@@ -11,7 +12,7 @@ from typing import Any
 
 from parity.subjects.errors import CallRaised, CallTimedOut, Declined, ImplementationError, Unrecognised
 
-TIME_LIMIT = 30.0  # seconds a call; generous, for a compiler may run at the first one
+TIME_LIMIT = 30.0  # seconds per call; generous, because the first call may run a compiler
 
 # Frames of these are not where the mistake is: it is where the user's own code called them.
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -19,14 +20,14 @@ _OURS = str(Path(__file__).resolve().parents[1])
 
 
 class TimeUp(BaseException):
-    """The time limit has passed; no Exception, so that `except Exception` does not swallow it."""
+    """The time limit has passed; not an Exception, so that `except Exception` does not swallow it."""
 
 
-class Blamed:
-    """A context in which every exception is the implementation's, and which ends after so many seconds.
+class Attributed:
+    """A context whose exceptions are all the implementation's, and which ends after a time limit.
 
-    The limit rests on SIGALRM, so it holds in the main thread of a Unix process only, and a call into C ends
-    before it is noticed.
+    The limit uses SIGALRM, so it works only in the main thread of a Unix process, and it is noticed only after a
+    call into C returns.
     """
 
     __slots__ = ("armed", "before", "seconds", "timer", "what")
@@ -38,7 +39,7 @@ class Blamed:
         self.armed = bool(self.seconds) and _alarms()
         if self.armed and self.seconds:
             self.before = signal.signal(signal.SIGALRM, _time_up)
-            # Again and again, for a bare `except:` may have swallowed the first.
+            # Repeated, because a bare `except:` may swallow the first.
             self.timer = signal.setitimer(signal.ITIMER_REAL, self.seconds, 0.2)
 
     def __exit__(
@@ -56,14 +57,16 @@ class Blamed:
             raise CallTimedOut(self.what, self.seconds or 0.0, where) from None
         if isinstance(error, (Exception, SystemExit)):
             text = " ".join(str(error).split())[:300] or "no message"
-            raise CallRaised(self.what, type(error).__name__, text, where) from error
+            raise CallRaised(
+                self.what, type(error).__name__, text, where, deliberate=_is_deliberate(trace)
+            ) from error
 
 
 def _alarms() -> bool:
     return hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
 
 
-def _time_up(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # as signal calls it
+def _time_up(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature that signal calls
     raise TimeUp
 
 
@@ -75,6 +78,15 @@ def culprit(trace: TracebackType | None) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
+def _is_deliberate(trace: TracebackType | None) -> bool:
+    """Whether a `raise` or an `assert` of the user's own raised it, rather than a library."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or _is_library(trace.tb_frame.f_code.co_filename):
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+
+
 def _is_library(file: str) -> bool:
     return (
         file.startswith((*_LIBRARIES, "<frozen", "<__array_function__"))
@@ -84,7 +96,7 @@ def _is_library(file: str) -> bool:
 
 
 def place_of(function: Any) -> str | None:
-    """file:line where a function, or a class, is defined; None for what is not written in Python."""
+    """file:line where a function or a class is defined; None for what is not written in Python."""
     function = inspect.unwrap(function)
     while hasattr(function, "func"):  # functools.partial
         function = function.func

@@ -1,4 +1,4 @@
-"""How a backward wants to be called: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
+"""Call a backward as its signature suggests: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
 
 import inspect
 from collections.abc import Callable
@@ -20,6 +20,12 @@ def takes_upstream(backward: Callable[..., Any], skip: int = 0) -> bool:
     )
 
 
+def upstream_is_optional(backward: Callable[..., Any]) -> bool:
+    """Whether the upstream gradient has a default, as in `backward(self, dout=1)`."""
+    parameters = parameters_of(backward) or ()
+    return any(plain(p.name) in names.UPSTREAMS and p.default is not p.empty for p in parameters)
+
+
 def call(
     backward: Callable[..., Any],
     dy: Array,
@@ -28,7 +34,7 @@ def call(
     y: Any,
     arguments: Arguments,
 ) -> Any:
-    """Call it with what its parameters are named for; what is named for nothing is dy, and then the cache."""
+    """Call it with what its parameters are named for; the first unknown name is dy, the next the cache."""
     parameters = parameters_of(backward)
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return backward(dy) if cache is NO_CACHE else backward(dy, cache)

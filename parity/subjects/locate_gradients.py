@@ -1,6 +1,6 @@
-"""Gradients, wherever an author has put them: returned, nested, in a dict, in attributes."""
+"""Find parameters and gradients where an author has put them: returned, nested, in dicts, in attributes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,18 +9,22 @@ from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
 STEMS = (names.INPUTS, names.WEIGHTS, names.BIASES)
+DEPTH = 4  # objects within objects: a layer around a layer, and the dicts that torch's modules keep
 _CONTAINERS = names.words("grads grad gradients gradient dparams gradparams paramgrads paramsgrad derivatives")
+_CLEARS = frozenset(
+    f"{verb}{what}" for verb in ("zero", "clear", "reset", "flush") for what in ("grad", "grads", "gradients")
+)
 
 
 def is_array(value: Any) -> bool:
-    """Whether the value is an array of NumPy's or can be seen as one, as JAX's can; a list is none."""
+    """Whether the value is an array of NumPy's or converts to one, as JAX's does; a list is not."""
     return isinstance(value, (np.ndarray, np.generic)) or (
         hasattr(value, "__array__") and not isinstance(value, type)
     )
 
 
 def returned_gradients(returned: Any, count: int) -> list[Any]:
-    """What a backward returned, one place an array: flat or nested tuples, a dict, or one array alone."""
+    """What a backward returned, one place per array: flat or nested tuples, a dict, or a single array."""
     found: list[Any] = [None] * count
     if isinstance(returned, Mapping):
         for place, value in _named(returned, count, of_gradients=True):
@@ -42,8 +46,71 @@ def returned_gradients(returned: Any, count: int) -> list[Any]:
 def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
     """Fill the places that are None from the attributes of a layer: dW, weight_grad, grads["w"], …"""
     found = list(found)
+    for owner in objects(layer):
+        _fill(found, dict(_attributes(owner)))
+        if all(value is not None for value in found):
+            break
+    return found
+
+
+def output_of(layer: Any) -> Any:
+    """The output of a layer whose forward returns nothing: an attribute named output, y, …"""
+    return next((v for k, v in vars(layer).items() if plain(k) in names.OUTPUTS and is_array(v)), None)
+
+
+def clear_method(layer: Any) -> str | None:
+    """The name of the method that clears gradients which add up over calls."""
+    return next((n for n in dir(layer) if plain(n) in _CLEARS and callable(getattr(layer, n, None))), None)
+
+
+def parameter_holder(
+    layer: Any, stems: frozenset[str], is_value: Callable[[Any], bool] = is_array
+) -> tuple[Any, Any] | None:
+    """(mapping, key) of the parameter with one of these names: an attribute, in a dict such as `params`, or of an
+    inner layer. A dict of gradients may have the same keys, and is passed over.
+    """
+    for owner in objects(layer):
+        space = vars(owner)
+        dicts = [v for k, v in space.items() if isinstance(v, dict) and plain(k) not in _CONTAINERS]
+        for mapping in (space, *dicts):
+            for key, value in mapping.items():
+                if isinstance(key, str) and plain(key) in stems and (value is None or is_value(value)):
+                    return mapping, key
+    return None
+
+
+def objects(layer: Any) -> Iterator[Any]:
+    """The layer, and the objects that it holds in attributes, dicts and lists: the nearest first."""
+    level, seen = [layer], set()
+    for _ in range(DEPTH):
+        below = []
+        for owner in level:
+            if (
+                id(owner) in seen
+                or not hasattr(owner, "__dict__")
+                or isinstance(owner, type)
+                or callable_only(owner)
+            ):
+                continue
+            seen.add(id(owner))
+            yield owner
+            for value in vars(owner).values():
+                inner = (
+                    value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
+                )
+                below += [v for v in inner if hasattr(v, "__dict__") and not is_array(v)]
+        level = below
+
+
+def callable_only(value: Any) -> bool:
+    """Whether it is a function or a module rather than an object with parameters."""
+    return (
+        hasattr(value, "__code__") or hasattr(value, "__func__") or type(value).__name__ in ("module", "partial")
+    )
+
+
+def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
     count = len(found)
-    attributes = dict(_attributes(layer))
     for place, value in _named(attributes, count, of_gradients=False):
         if found[place] is None:
             found[place] = value
@@ -61,31 +128,21 @@ def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
                 found[place] = item
         elif is_array(value) and count == 2 and found[1] is None:
             found[1] = value
-    return found
-
-
-def parameter_holder(layer: Any, stems: frozenset[str]) -> tuple[Any, Any] | None:
-    """(mapping, key) of the parameter so called: among the attributes, or in a dict such as `params`."""
-    spaces: list[Any] = [vars(layer)] if hasattr(layer, "__dict__") else []
-    spaces += [value for value in (spaces[0].values() if spaces else ()) if isinstance(value, dict)]
-    for space in spaces:
-        for key, value in space.items():
-            free = value is None or is_array(value)
-            if isinstance(key, str) and plain(key) in stems and free:
-                return space, key
-    return None
 
 
 def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
-    yield from vars(layer).items() if hasattr(layer, "__dict__") else ()
+    yield from vars(layer).items()
     for kind in type(layer).__mro__[:-1]:
         for name, value in vars(kind).items():
             if isinstance(value, property) or (plain(name) in _CONTAINERS and callable(value)):
-                yield name, getattr(layer, name)
+                try:
+                    yield name, getattr(layer, name)
+                except Exception:  # a property of its own that fails has no gradient to give
+                    continue
 
 
 def _named(mapping: Mapping[Any, Any], count: int, of_gradients: bool) -> Iterator[tuple[int, Any]]:
-    """The entries whose names say what they are the gradient of; in a dict of gradients "W" is enough."""
+    """The entries whose names show what they are the gradient of; in a dict of gradients "W" is enough."""
     for place, stems in enumerate(STEMS[:count]):
         wanted = gradient_names(stems)
         for key, value in mapping.items():

@@ -1,6 +1,6 @@
-"""What authors call the things that torch calls weight, bias, stride, padding, kernel_size, …
+"""The names that authors give to what torch calls weight, bias, stride, padding, kernel_size, …
 
-Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are one.
+Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are the same.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,15 @@ def words(text: str) -> frozenset[str]:
 
 WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta"})
 BIASES = frozenset({"bias", "biases", "b", "beta"})
+GAMMAS = frozenset({"weight", "gamma"})
 UPSTREAMS = words("""
     dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
     gradout outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad
     upstreamgradient dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad
     lossgradient nextgrad incominggradient backwardgradient topdiff outputerror""")
 CACHES = words("cache caches ctx context saved state store tape mem memory residuals")
-OUTPUTS = words("y out output outputs yhat pred preds prediction predictions")
-INPUTS = words("x input inputs xs data aprev a image images img batch features inp")
+OUTPUTS = words("y out output outputs yhat pred preds prediction predictions result activation activations")
+INPUTS = words("x input inputs xs data aprev a image images img batch features inp inputtensor inputdata z")
 TARGETS = words("target targets t label labels ytrue true truth gt groundtruth onehot")
 RATES = frozenset({"lr", "learningrate"})
 FLAGS = words("training train istraining mode verbose debug test istest trainable")
@@ -40,16 +41,20 @@ DICTS = (
     "opts",
 )
 
+DICT_NAMES = words("hp hyper hyperparams settings opt kwargs args")
+
 # Where torch's own function has this default; an implementation without the option is checked at it alone.
 DEFAULTS: dict[str, Any] = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False, "reduction": "mean",
     "ignore_index": -100, "weight": None, "label_smoothing": 0.0, "dim": -1, "start_dim": 1, "end_dim": -1,
     "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
+    "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "threshold": 20.0, "approximate": "none", "delta": 1.0,
+    "log_target": False, "pos_weight": None, "use_input_stats": True,
     "training": True,  # torch's is False; but a normalization that knows one mode knows the batch's statistics
 }  # fmt: skip
 
 _OPTIONS = {
-    "stride": "stride strides s step",
+    "stride": "stride strides s step strideshape stridesize",
     "padding": "padding pad paddings pads p zeropadding paddingsize",
     "dilation": "dilation dilations dilationrate",
     "groups": "groups group ngroups",
@@ -67,7 +72,7 @@ _OPTIONS = {
 }
 # In torch's batch_norm these are arguments without a gradient; in training nothing depends on them.
 STATISTICS = ("running_mean", "running_var")
-# An option by this name is said in a word.
+# An option with this name takes a word.
 MODES = frozenset({"mode", "phase"})
 _HEIGHTS = {
     "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hh ph",
@@ -80,11 +85,12 @@ _WIDTHS = {
     "padding": "padwidth padw paddingw",
 }
 _SIZES = {
-    "in_channels": """inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels inputdepth
-    depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin ninput
-    numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
+    "in_channels": """inch inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels
+    inputdepth depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin
+    ninput     numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
-    filters nkernels numkernels kernels outfeatures outputfeatures outdim outputdim dimout noutputs numoutputs
+    filters nkernels numkernels kernels outch outfeatures outputfeatures
+    outdim outputdim dimout noutputs numoutputs
     outputsize
     outsize outputs units neurons nneurons numneurons fanout noutput filternum filternumber outputunits dout hidden
     numunits nunits outplanes filtercount nclasses numclasses""",
@@ -92,8 +98,9 @@ _SIZES = {
     "height": "inputheight height inh imageheight h",
     "width": "inputwidth width inw imagewidth",
     "batch_size": "batchsize nbatch",
+    "kernel_shape": "convolutionshape convshape",  # (channels, height, width)
 }
-# In a constructor these are a size when it asks for other sizes, and else the array itself.
+# In a constructor these are a size if it takes other sizes as well, and the array itself otherwise.
 AMBIGUOUS = frozenset({"filters", "kernels", "kernel", "filter"})
 
 
@@ -116,18 +123,18 @@ def is_option(name: str) -> bool:
 
 def is_dict(name: str) -> bool:
     """Whether a parameter of this name takes a dict of options, as `conv_param` does."""
-    return name.lower().replace("_", "").endswith(DICTS)
+    return plain(name).endswith(DICTS) or plain(name) in DICT_NAMES
 
 
 def gradient_names(stems: frozenset[str]) -> frozenset[str]:
-    """What the gradient of an array so called may be called."""
+    """The names that the gradient of an array with one of these names may have."""
     shapes = ("d{}", "grad{}", "gradient{}", "gradients{}", "{}grad", "{}grads", "{}gradient", "{}gradients",
               "delta{}", "{}delta", "dl{}", "dld{}", "dlossd{}", "g{}")  # fmt: skip
     return frozenset(shape.format(stem) for stem in stems for shape in shapes)
 
 
 def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a constructor may ask for: channels or features, the kernel, the image; from torch's layout."""
+    """The sizes that a constructor may take: channels or features, the kernel, the image; from torch's layout."""
     x = arrays[0]
     assert x is not None
     found: dict[str, Any] = {"batch_size": x.shape[0] if x.ndim else 1, "input_shape": x.shape[1:]}
@@ -140,7 +147,8 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
         found["out_channels"] = weight.shape[0]
         found["in_channels"] = weight.shape[1] * options.get("groups", 1)
         if weight.ndim > 2:
-            found["kernel_size"] = one_number(weight.shape[2:])
+            found["kernel_size"] = weight.shape[2:]
+            found["kernel_shape"] = weight.shape[1:]
     elif weight is not None and weight.ndim == 1:
         found["in_channels"] = weight.size
     return found
@@ -149,3 +157,8 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
 def one_number(value: Any) -> Any:
     """(a, a) as a: most hand-written layers take one number."""
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+
+
+def two_numbers(value: Any) -> Any:
+    """a as (a, a), for those that take only pairs."""
+    return (value, value) if type(value) is int else value

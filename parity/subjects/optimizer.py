@@ -1,38 +1,172 @@
-"""An optimizer as a class: parameters in a dict, changed in place by `step`."""
+"""Optimizers: a class with `step(grads)` or `update(params, grads)`, over dicts or lists, or an update rule."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from parity.cases.torch_op import Array
+from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.attribute_errors import place_of
-from parity.subjects.errors import Declined
+from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import Implementation
+from parity.subjects.names import gradient_names, plain, words
 
-# Where torch's optimizer does without; one that lacks the setting is checked at this alone.
+# Where torch's optimizer does without; one that lacks the setting is checked only at this value.
 WITHOUT = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False}
+_STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
+_ALIASES = {
+    "lr": words("lr learningrate eta alpha stepsize rate"),
+    "momentum": words("momentum mu"),
+    "dampening": words("dampening"),
+    "weight_decay": words("weightdecay wd"),
+    "nesterov": words("nesterov"),
+    "betas": words("betas"),
+    "eps": words("eps epsilon"),
+    "amsgrad": words("amsgrad"),
+}
+_BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
+_PARAMETERS = words("params parameters param p weights w")
+
+
+def steps(kind: type) -> bool:
+    """Whether the class is an optimizer: it steps, and has no forward."""
+    return any(callable(getattr(kind, name, None)) for name in _STEPS)
+
+
+def is_rule(function: Callable[..., Any]) -> bool:
+    """Whether it is an update rule: `w, config = rule(w, dw, config)`."""
+    places = parameters_of(function) or ()
+    return (
+        len(places) == 3
+        and plain(places[0].name) in names.WEIGHTS | names.INPUTS | _PARAMETERS
+        and plain(places[1].name) in gradient_names(names.WEIGHTS | names.INPUTS | _PARAMETERS) | names.UPSTREAMS
+        and names.is_dict(places[2].name)
+    )
+
+
+class Settings(dict[str, Any]):
+    """torch's settings under all names that authors have for them; it records what is read."""
+
+    def __init__(self, settings: dict[str, Any], fixed: frozenset[str] = frozenset()) -> None:
+        super().__init__()
+        self.settings, self.fixed, self.taken = settings, fixed, set[str]()
+
+    def value(self, name: str) -> Any:
+        """torch's value of the setting; KeyError where torch has none."""
+        short = plain(name)
+        if short in _BETAS and "betas" in self.settings:
+            self.taken.add("betas")
+            return self.settings["betas"][_BETAS[short]]
+        own = next((own for own, aliases in _ALIASES.items() if short in aliases and own in self.settings), None)
+        if own is None:
+            raise KeyError(name)
+        self.taken.add(own)
+        return self.settings[own]
+
+    def decline_unread(self) -> None:
+        """Raise Declined where the case needs a setting that nothing read."""
+        left = {n: WITHOUT[n] for n in self.settings.keys() - self.taken - self.fixed if n in WITHOUT}
+        lacking = self.settings.keys() - self.taken - self.fixed - left.keys()
+        if lacking:
+            raise Declined(f"it has no parameter for {', '.join(sorted(lacking))}", left)
+        if any(self.settings[name] != value for name, value in left.items()):
+            raise Declined(f"it has no parameter for {', '.join(sorted(left))}", left)
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key) if super().__contains__(key) else self.value(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __contains__(self, key: object) -> bool:
+        if super().__contains__(key):
+            return True
+        try:
+            self.value(str(key))
+        except KeyError:
+            return False
+        return True
+
+
+def of_rule(rule: Callable[..., Any]) -> Implementation:
+    """`w, config = rule(w, dw, config)`, its settings and its state in the config."""
+
+    def op(parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
+        w, config, trajectory = parameter.copy(), Settings(settings), []
+        for gradient in gradients:
+            returned = rule(w, None if gradient is None else gradient.copy(), config)
+            w = returned[0] if isinstance(returned, tuple) else returned
+            config.decline_unread()
+            trajectory.append(np.array(w))
+        return np.stack(trajectory), None
+
+    return Implementation(op, written=rule, forward_place=place_of(rule))
 
 
 def of_optimizer(kind: type) -> Implementation:
-    """`optimizer = C({name: array}, **settings)`, `optimizer.step({name: gradient})`, as numpy_cnn.optim's.
+    """`C({name: array}, **settings).step({name: gradient})`, or `C(**settings).update(params, grads)`.
 
-    The settings have torch's names. A gradient may be None: a step that leaves the parameter alone.
+    The settings have torch's names, or common ones such as beta1. A gradient may be None: a step without it.
     """
-    from parity.rows.optimizers import by_hand
+    step = next(name for name in _STEPS if callable(getattr(kind, name, None)))
+    return Implementation(_Optimizer(kind, step), written=kind, forward_place=place_of(getattr(kind, step)))
 
-    parameters = parameters_of(kind) or ()
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    known = frozenset(p.name for p in parameters)
-    run = by_hand(kind)
 
-    def op(*arrays: Array | None, **settings: Any) -> Any:
-        lacking = {} if takes_all else {name: v for name, v in settings.items() if name not in known}
-        for name in lacking:
-            if name in WITHOUT:
-                made.narrows.setdefault(name, WITHOUT[name])
-        for name, value in lacking.items():
-            if name not in made.fixed and value != WITHOUT.get(name, made):
-                raise Declined(f"it has no parameter for {name}")
-        return run(*arrays, **{name: value for name, value in settings.items() if name not in lacking})
+@dataclass(frozen=True)
+class _Optimizer:
+    kind: type
+    step: str
+    lists: bool = False  # parameters and gradients are lists, not dicts
 
-    made = Implementation(op, forward_place=place_of(kind.step))  # type: ignore[attr-defined]
-    return made
+    def __call__(self, parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
+        given = Settings(settings)
+        w = parameter.copy()
+        # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
+        neighbour = np.ones(2, w.dtype)
+        own = self._container(neighbour, w)
+        optimizer = self._made(own, given)
+        takes_parameters = len(_places(getattr(self.kind, self.step))) > 2
+        trajectory = []
+        for gradient in gradients:
+            grads = self._container(neighbour.copy(), None if gradient is None else gradient.copy())
+            step = getattr(optimizer, self.step)
+            returned = step(own, grads) if takes_parameters else step(grads)
+            if returned is not None and type(returned) is type(own):
+                own = returned  # it returns the parameters instead of writing to them
+            trajectory.append(np.array(own["w"] if isinstance(own, dict) else own[1]))
+        return np.stack(trajectory), None
+
+    def _container(self, neighbour: Array, w: Array | None) -> Any:
+        return [neighbour, w] if self.lists else {"neighbour": neighbour, "w": w}
+
+    def _made(self, own: Any, given: Settings) -> Any:
+        keywords: dict[str, Any] = {}
+        for p in parameters_of(self.kind) or ():
+            if p.kind is p.VAR_KEYWORD:
+                keywords |= {name: given[name] for name in given.settings if name not in given.taken}
+            elif plain(p.name) in _PARAMETERS and p.default is inspect.Parameter.empty:
+                keywords[p.name] = own
+            elif p.name in given:
+                keywords[p.name] = given[p.name]
+            elif p.default is p.empty and p.kind is not p.VAR_POSITIONAL:
+                raise Unrecognised(
+                    f"{self.kind.__name__} takes {p.name!r}, and parity cannot find out what to pass"
+                )
+        given.decline_unread()
+        return self.kind(**keywords)
+
+
+def _places(method: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in parameters_of(method) or () if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -1,128 +1,116 @@
-"""A forward and a backward function, in the style of university courses."""
+"""A forward and a backward function, in the style of university courses; a forward alone, which returns both."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from parity.cases.torch_op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import names
-from parity.subjects.arguments import Arguments, parameters_of
+from parity.subjects.arguments import arguments_of, bound_by_partial, parameters_of
 from parity.subjects.attribute_errors import place_of
-from parity.subjects.dense import orientation
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import CANONICAL, Implementation
+from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.locate_gradients import returned_gradients
 from parity.subjects.names import plain
+
+NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream of 1"
 
 
 def of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:
     """`out, cache = forward(x, w, b, …)` and `dx, dw, db = backward(dout, cache)`, or the other way round.
 
     Options are given by the names that the forward has for them, or in a dict where it takes one. Where it
-    returns the output alone, the backward is given what it is named for: (dout, x, w, b, stride).
+    returns only the output, the backward is given what its parameters are named for: (dout, x, w, b, stride).
     """
-    pair = _Pair(forward, backward)
-    made = Implementation(pair, forward_place=place_of(forward), backward_place=place_of(backward))
-    pair.implementation = made
-    made.lenient = True
-    made.takes_upstream = backwards.takes_upstream(backward)
-    if not made.takes_upstream:
-        made.note("its backward takes no upstream gradient: checked with an upstream of 1")
-    return made
+    takes_upstream = backwards.takes_upstream(backward)
+    return Implementation(
+        _Pair(forward, backward),
+        written=(forward, backward),
+        forward_place=place_of(forward),
+        backward_place=place_of(backward),
+        notes=() if takes_upstream else (NO_UPSTREAM,),
+        takes_upstream=takes_upstream,
+        optional_upstream=backwards.upstream_is_optional(backward),
+        lenient=True,
+    )
 
 
+@dataclass(frozen=True)
 class _Pair:
-    implementation: Implementation
-
-    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        self.forward, self.backward = forward, backward
-        self.transposed: bool | None = None
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any]]:
-        weight = arrays[1] if len(arrays) > 1 else None
-        if weight is None or weight.ndim != 2 or options:
-            transposed = False
-        else:
-            if self.transposed is None:
-                self.transposed = orientation(self.implementation, lambda a, t: self._called(a, {}, t))
-            transposed = self.transposed
-        return self._called(arrays, options, transposed)
-
-    def _called(
-        self, arrays: tuple[Array | None, ...], options: dict[str, Any], transposed: bool
-    ) -> tuple[Any, Callable[[Array], Any]]:
-        y, cache, given, arguments = self._run(arrays, options, transposed)
-
-        def pullback(dy: Array) -> Any:
-            returned = backwards.call(self.backward, dy, cache, given, y, arguments)
-            gradients = returned_gradients(returned, len(arrays))
-            if transposed and gradients[1] is not None:
-                gradients[1] = np.asarray(gradients[1]).T
-            return gradients
-
-        return y, pullback
-
-    def _run(
-        self, arrays: tuple[Array | None, ...], options: dict[str, Any], transposed: bool
-    ) -> tuple[Any, Any, tuple[Array | None, ...], Arguments]:
-        arguments = Arguments(options, names.sizes(CANONICAL.get() or arrays, options), self.implementation.fixed)
-        given = _given(self.forward, arrays)
-        if transposed:
-            given = (given[0], np.asarray(given[1]).T.copy(), *given[2:])
+        arguments = arguments_of(arrays, options)
+        given = positional(self.forward, arrays)
         keywords = arguments.bind(self.forward, len(given))
-        if not arguments.handed_a_dict:
-            decline(self.implementation, arguments)
-        try:
-            returned = self.forward(*given, **keywords)
-        except TypeError as error:
-            decline_pairs(self.implementation, keywords, error)
-            raise
-        if arguments.handed_a_dict:
-            decline(self.implementation, arguments)
+        if not arguments.gives_dict:
+            arguments.decline_unread()
+        returned = self.forward(*given, **keywords)
+        if arguments.gives_dict:
+            arguments.decline_unread()
         y, cache = (returned[0], returned[1:]) if isinstance(returned, tuple) else (returned, backwards.NO_CACHE)
         if isinstance(cache, tuple) and len(cache) == 1:
             (cache,) = cache
-        return y, cache, given, arguments
+
+        def pullback(dy: Array) -> Any:
+            gradients = backwards.call(self.backward, dy, cache, given, y, arguments)
+            return returned_gradients(gradients, len(arrays))
+
+        return y, pullback
 
 
-def decline(implementation: Implementation, arguments: Arguments) -> None:
-    """Note the options that it has no parameter for, and raise Declined where the case needs one of them."""
-    for name, value in arguments.unread().items():
-        implementation.narrows.setdefault(name, value)
-    arguments.decline_unread()
+def of_function(function: Callable[..., Any]) -> Implementation:
+    """`y, pullback = f(*arrays, **options)`, its options under any names, or in a dict."""
+    parameters = parameters_of(function)
+    takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known = frozenset(p.name for p in parameters or ())
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        given = positional(function, arrays)
+        bound = bound_by_partial(function, options)
+        if takes_all or options.keys() - bound <= known:
+            return function(*given, **{name: value for name, value in options.items() if name not in bound})
+        arguments = arguments_of(arrays, options)
+        keywords = arguments.bind(function, len(given))
+        if not arguments.gives_dict:
+            arguments.decline_unread()
+        returned = function(*given, **keywords)
+        if arguments.gives_dict:
+            arguments.decline_unread()
+        return returned
+
+    return Implementation(op, written=function, forward_place=place_of(function))
 
 
-def decline_pairs(implementation: Implementation, keywords: dict[str, Any], error: TypeError) -> None:
-    """Raise Declined if the forward may have failed for a pair where it takes one number."""
-    pairs = [
-        name for name, value in keywords.items() if isinstance(value, tuple) and plain(name) not in names.SIZES
-    ]
-    if pairs and "pairs" not in implementation.narrows:
-        implementation.narrows["pairs"] = False
-        raise Declined(f"it takes one number for {', '.join(pairs)}, not two: {error}") from error
+def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
+    """The arrays that the forward has a parameter for.
 
-
-def _given(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
-    """The arrays that the forward has a place for; zeros for the bias that it insists upon."""
+    Raises:
+        Declined: the case has a bias, and the forward has none.
+    """
     parameters = parameters_of(forward)
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return arrays
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][: len(arrays)]
     places = [p for i, p in enumerate(places) if i == 0 or not _takes_option(p.name, arrays)]
-    lacking = arrays[len(places) :]
-    if any(array is not None for array in lacking):
+    if any(array is not None for array in arrays[len(places) :]):
         raise Declined("it has no bias", {"bias": False})
-    given = list(arrays[: len(places)])
-    for i, (p, array) in enumerate(zip(places, given, strict=True)):
-        weight = given[1] if i == 2 else None
-        if weight is not None and array is None and p.default is p.empty:
-            given[i] = np.zeros(len(weight), weight.dtype)
-    return tuple(given)
+    return arrays[: len(places)]
 
 
 def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:
     """Whether a parameter is for an option; running statistics are arrays if they come among five."""
     statistics = names.OPTIONS.get(plain(name)) in names.STATISTICS and len(arrays) == 5
     return names.is_option(name) and not statistics
+
+
+def drops_upstream(made: Implementation) -> Implementation:
+    """A backward whose upstream is optional, and unused: checked with an upstream of 1."""
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        y, pullback = made.op(*arrays, **options)
+        return y, None if pullback is None else Pullback(pullback, takes_upstream=False)
+
+    return made.around(op, NO_UPSTREAM)

@@ -1,75 +1,103 @@
-"""Tell what an author has written, and make an op of it."""
+"""Recognise what an author has written, and make an op of it."""
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from parity.cases.torch_op import Array
-from parity.subjects import names
-from parity.subjects.arguments import Arguments, parameters_of
+import torch
+
+from parity.subjects import autograd
 from parity.subjects.attribute_errors import place_of
-from parity.subjects.implementation import CANONICAL, Implementation
-from parity.subjects.layer import of_class
-from parity.subjects.optimizer import of_optimizer
-from parity.subjects.pair import decline, of_pair
+from parity.subjects.implementation import Implementation
+from parity.subjects.layer import FORWARDS, forward_name, of_class
+from parity.subjects.optimizer import is_rule, of_optimizer, of_rule, steps
+from parity.subjects.pair import of_function, of_pair
 from parity.subjects.statistics import in_torchs_order, statistics_as_options
 
 
 def adapt(implementation: Any) -> Implementation:
-    """Recognise an op, a (forward, backward) pair or a layer class.
+    """Recognise an op, a (forward, backward) pair, a layer class, an optimizer, or what torch differentiates.
 
     - an op: `y, pullback = f(*arrays, **options)`; a loss may return (loss, gradient)
-    - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`
+    - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`; `conv_forward` alone
+      finds the `conv_backward` of its module
     - a class: `layer = C(*parameters, **options)`, `y = layer.forward(x)`, `gradients = layer.backward(dy)`, and
-      what is like it: parameters as attributes, sizes in the constructor, gradients as attributes
-    - an optimizer class: `optimizer = C({name: array}, **settings)`, `optimizer.step({name: gradient})`
+      what is like it: parameters as attributes, sizes in the constructor, gradients as attributes, static methods
+    - an optimizer: `C({name: array}, **settings)` with `step({name: gradient})`, over lists as well, with
+      `update(params, grads)`, or a rule `w, config = rule(w, dw, config)`
+    - a torch.nn.Module (class or instance), a torch.autograd.Function, a function of tensors
+
+    Which memory layouts it has, and what it does not do, is found out by calling it: see `parity.running.probe`.
 
     Raises:
         TypeError: it is none of these; the message asks for what is missing.
     """
     if isinstance(implementation, Implementation):
         return implementation
-    made = _recognised(implementation)
-    made.written = implementation
-    return made
+    return replace(_recognised(implementation), written=implementation)
 
 
 def _recognised(implementation: Any) -> Implementation:
     if inspect.isclass(implementation):
-        steps = callable(getattr(implementation, "step", None)) and not hasattr(implementation, "forward")
-        return of_optimizer(implementation) if steps else statistics_as_options(of_class(implementation))
+        return _of_class(implementation)
+    if isinstance(implementation, torch.nn.Module):
+        return statistics_as_options(autograd.of_instance(implementation))
     if (
         isinstance(implementation, (tuple, list))
         and len(implementation) == 2
         and all(map(callable, implementation))
     ):
-        pair = of_pair(*implementation)
-        return pair if in_torchs_order(implementation[0]) else statistics_as_options(pair)
+        return _of_pair(*implementation)
     if callable(implementation):
-        return _of_function(implementation)
+        return _of_callable(implementation)
     raise TypeError(
         "an implementation is a function that returns (y, pullback), a pair (forward, backward), or a class with "
         f"forward and backward; got {type(implementation).__name__}"
     )
 
 
-def _of_function(function: Callable[..., Any]) -> Implementation:
-    parameters = parameters_of(function)
-    takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
-    known = frozenset(p.name for p in parameters or ())
-    variadic = parameters is not None and any(p.kind is p.VAR_POSITIONAL for p in parameters)
+def _of_class(kind: Any) -> Implementation:
+    if issubclass(kind, torch.autograd.Function):
+        return _of_function(autograd.of_autograd_function(kind), place_of(kind.forward))
+    if issubclass(kind, torch.nn.Module):
+        return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
+    if not any(hasattr(kind, name) for name in FORWARDS[:-1]) and steps(kind):
+        return of_optimizer(kind)
+    if isinstance(inspect.getattr_static(kind, "forward", None), staticmethod) and hasattr(kind, "backward"):
+        return _of_pair(kind.forward, kind.backward)
+    forward = getattr(kind, forward_name(kind))
+    engine = autograd.engine_of(forward)
+    if engine is not None and not any(hasattr(kind, name) for name in ("backward", "backprop")):
+        return autograd.of_module(kind, forward_name(kind), engine)
+    return statistics_as_options(of_class(kind))
 
-    def op(*arrays: Array | None, **options: Any) -> Any:
-        if takes_all or options.keys() <= known:
-            return function(*arrays, **options)
-        arguments = Arguments(options, names.sizes(CANONICAL.get() or arrays, options), made.fixed)
-        keywords = arguments.bind(function, 0 if variadic else len(arrays))
-        if not arguments.handed_a_dict:
-            decline(made, arguments)
-        returned = function(*arrays, **keywords)
-        if arguments.handed_a_dict:
-            decline(made, arguments)
-        return returned
 
-    made = Implementation(op, forward_place=place_of(function))
+def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:
+    pair = of_pair(forward, backward)
+    return pair if in_torchs_order(forward) else statistics_as_options(pair)
+
+
+def _of_callable(function: Callable[..., Any]) -> Implementation:
+    if is_rule(function):
+        return of_rule(function)
+    backward = _backward_beside(function)
+    if backward is not None:
+        return _of_pair(function, backward)
+    return _of_function(function, place_of(function))
+
+
+def _of_function(function: Callable[..., Any], place: str | None) -> Implementation:
+    made = replace(of_function(function), forward_place=place)
     return made if in_torchs_order(function) else statistics_as_options(made)
+
+
+def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function of the same module that is named as this forward's backward: conv_forward, conv_backward."""
+    name = getattr(function, "__name__", "")
+    scope = getattr(function, "__globals__", {})
+    for forward, backward in (("forward", "backward"), ("fwd", "bwd")):
+        found = scope.get(name.replace(forward, backward)) if forward in name else None
+        if callable(found):
+            return found  # type: ignore[no-any-return]  # a module's own name, found to be callable
+    return None

@@ -1,18 +1,21 @@
-"""Adapters of one line, for what parity cannot know: layouts, shapes of biases, single samples.
+"""Adapters of one line: layouts, shapes of biases, single samples, one-hot targets.
 
-They take an implementation in any form and can be put around one another:
+They take an implementation in any form and can be nested:
 
     parity.check("conv2d", channels_last(bias_shaped((forward, backward), 1, 1, 1, -1)))
+
+Most layouts are found by trying (`parity.running.probe`); these state them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from parity.cases.torch_op import Array
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.recognise import adapt
 
 Change = Callable[[Array], Array]
@@ -24,26 +27,28 @@ def _around(
     gradients_out: dict[int, Change],
     y_out: Change | None = None,
     dy_in: Change | None = None,
+    note: str | None = None,
 ) -> Implementation:
     """The implementation with changes on the way in and out, by the position of the array."""
-    inner = adapt(implementation)
+    adapted = adapt(implementation)
+    inner = replace(adapted, timeout=None)  # the outer one has the clock
 
     def op(*arrays: Array | None, **options: Any) -> Any:
         changed = [arrays_in[i](a) if i in arrays_in and a is not None else a for i, a in enumerate(arrays)]
         y, pullback = inner(*changed, **options)
-        made.takes_upstream, made.lenient = inner.takes_upstream, inner.lenient
+        if pullback is None:
+            return (y if y_out is None else y_out(y)), None
+        known: Pullback = pullback
 
         def back(dy: Array) -> Any:
-            assert pullback is not None
-            gradients = pullback(dy if dy_in is None else dy_in(dy))
+            gradients = known(dy if dy_in is None else dy_in(dy))
             return tuple(
                 gradients_out[i](g) if i in gradients_out and g is not None else g for i, g in enumerate(gradients)
             )
 
-        return (y if y_out is None else y_out(y)), None if pullback is None else back
+        return (y if y_out is None else y_out(y)), Pullback(back, known.takes_upstream)
 
-    made = Implementation(op).take_over(inner)
-    return made
+    return adapted.around(op, note)
 
 
 def _to_last(x: Array) -> Array:
@@ -69,6 +74,7 @@ def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
         {0: _to_first, 1: lambda w: np.ascontiguousarray(w.transpose(back)) if w.ndim == 4 else w},
         _to_first,
         _to_last,
+        "its images are (N, H, W, C): transposed on the way in and out",
     )
 
 
@@ -80,17 +86,34 @@ def weights_laid(implementation: Any, weights: str) -> Implementation:
         implementation,
         {1: lambda w: np.ascontiguousarray(w.transpose(order))},
         {1: lambda w: np.ascontiguousarray(w.transpose(back))},
+        note=f"its weights are {weights}: transposed on the way in and out",
     )
 
 
 def weights_in_out(implementation: Any) -> Implementation:
     """Weights of a dense layer as (in, out) instead of (out, in)."""
-    return _around(implementation, {1: lambda w: w.T.copy()}, {1: lambda g: g.T})
+    note = "its weights are (in, out): transposed on the way in and out"
+    return _around(implementation, {1: lambda w: w.T.copy()}, {1: lambda g: g.T}, note=note)
 
 
 def bias_shaped(implementation: Any, *shape: int) -> Implementation:
     """A bias of another shape than (F,): `bias_shaped(f, -1, 1)` for (F, 1), `bias_shaped(f, 1, 1, 1, -1)`."""
-    return _around(implementation, {2: lambda b: b.reshape(shape)}, {2: lambda g: _flattened(g, shape)})
+    return arrays_shaped(implementation, {2: shape})
+
+
+def arrays_shaped(implementation: Any, shapes: dict[int, tuple[int, ...]]) -> Implementation:
+    """Vectors in other shapes than (F,), by the position of the array."""
+    told = " and ".join(_shape_of(shape) for shape in sorted({*shapes.values()}))
+    return _around(
+        implementation,
+        {place: lambda b, s=shape: b.reshape(s) for place, shape in shapes.items()},  # type: ignore[misc]  # one s each
+        {place: lambda g, s=shape: _flattened(g, s) for place, shape in shapes.items()},  # type: ignore[misc]  # as above
+        note=f"its {'bias' if {*shapes} == {2} else 'parameters'} has the shape {told}",
+    )
+
+
+def _shape_of(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join("F" if size == -1 else str(size) for size in shape) + ")"
 
 
 def _flattened(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -110,7 +133,8 @@ def single_sample(implementation: Any) -> Implementation:
     def batched(x: Array) -> Array:
         return x[None]
 
-    return _around(implementation, {0: first}, {0: batched}, batched, lambda dy: dy[0])
+    note = "it takes a single sample, without a batch axis"
+    return _around(implementation, {0: first}, {0: batched}, batched, lambda dy: dy[0], note)
 
 
 def column_vectors(implementation: Any) -> Implementation:
@@ -121,50 +145,63 @@ def column_vectors(implementation: Any) -> Implementation:
             raise Declined("it takes columns", {"rank": 2})
         return x.T.copy()
 
-    return _around(implementation, {0: turned}, {0: turned}, turned, turned)
+    note = "its samples are columns, (features, N): transposed on the way in and out"
+    return _around(implementation, {0: turned}, {0: turned}, turned, turned, note)
+
+
+def pads_itself(implementation: Any) -> Implementation:
+    """A convolution that pads with zeros to the size of the input, under odd kernels and a stride of 1."""
+    inner = replace(adapt(implementation), timeout=None)
+
+    def op(*arrays: Array | None, padding: Any = 0, **options: Any) -> Any:
+        if padding != "same":
+            raise Declined("it pads to the size of the input", {"padding": "same", "odd": True, "stride": 1})
+        return inner(*arrays, **options)
+
+    return inner.around(op, "it pads to the size of the input: checked with padding='same' and odd kernels")
 
 
 def loss_with_gradient(function: Callable[..., Any]) -> Implementation:
     """A loss that returns (loss, dx) and takes no upstream gradient; checked with an upstream of 1.
 
-    Recognised by itself where the loss is one number and dx has the shape of the input; say so for other shapes.
+    Recognised by itself where the loss is one number and dx has the shape of the input; this is for other shapes.
     """
     made = adapt(function)
-    original = made.op
 
     def op(*arrays: Array | None, **options: Any) -> Any:
-        loss, *gradients = original(*arrays, **options)
-        return loss, lambda dy: tuple(np.array(g) for g in gradients)  # noqa: ARG005
+        loss, *gradients = made.op(*arrays, **options)
+        return loss, lambda dy: tuple(np.array(g) for g in gradients)  # noqa: ARG005  # there is no upstream
 
-    made.op = op
-    made.takes_upstream, made.lenient = False, True
-    made.note("it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1")
-    return made
+    return without_upstream(made.around(op))
+
+
+def without_upstream(made: Implementation) -> Implementation:
+    """What returned (loss, gradient) at the first call."""
+    note = "it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1"
+    return replace(made.with_note(note), takes_upstream=False, lenient=True)
 
 
 def one_hot_targets(implementation: Any) -> Implementation:
     """A loss whose targets are one-hot rows instead of class indices; for scores (N, C)."""
-    inner = adapt(implementation)
+    adapted = adapt(implementation)
+    inner = replace(adapted, timeout=None)
 
     def op(x: Array, target: Array, **options: Any) -> Any:
         if x.ndim != 2:
             raise Declined("it takes scores (N, C)", {"rank": 2})
         if target.size and (target.min() < 0 or target.max() >= x.shape[1]):
-            raise Declined("it ignores no targets", {"ignore_index": -100})
+            raise Declined("it ignores no targets", {"ignored": False})
         y, pullback = inner(x, np.eye(x.shape[1], dtype=x.dtype)[target], **options)
-        made.takes_upstream = inner.takes_upstream
-        return y, None if pullback is None else lambda dy: (pullback(dy)[0], None)
+        if pullback is None:
+            return y, None
+        return y, Pullback(lambda dy: (pullback(dy)[0], None), pullback.takes_upstream)
 
-    made = Implementation(op).take_over(inner)
-    return made
+    return adapted.around(op, "its targets are one-hot rows")
 
 
 def forward_only(function: Callable[..., Any]) -> Implementation:
-    """A layer without a backward: the output alone is compared. No gradient is not a gradient of zero."""
-    made = adapt(function)
-    made.forward_only = True
-    made.note("forward only: no gradient was checked")
-    return made
+    """A layer without a backward: only the output is compared. No gradient is not a gradient of zero."""
+    return replace(adapt(function).with_note("forward only: no gradient was checked"), forward_only=True)
 
 
 def _axes(own: str, theirs: str) -> list[int]:

@@ -240,14 +240,14 @@ def test_form_is_recognised(form: str, capsys: pytest.CaptureFixture[str]) -> No
     assert np.array_equal(np.random.get_state()[1], before)  # type: ignore[arg-type]
 
 
-def test_what_was_done_is_told() -> None:
+def test_the_report_notes_how_it_was_called() -> None:
     def notes(name: str, implementation: Any) -> str:
         return " ".join(parity.check(name, implementation, examples=5, lanes=["bound"]).rows[0].notes)
 
     assert "its weights are (in, out)" in notes("linear", Dense)
-    assert "it takes (N, in) alone" in notes("linear", Dense)
+    assert "checked only with rank=2: the implementation supports nothing else" in notes("linear", Dense)
     assert "groups=1" in notes("conv2d", (conv_forward, conv_backward))
-    assert "no pairs" in notes("conv2d", Conv)
+    assert "pairs=false" in notes("conv2d", Conv)
     assert "it prints" in notes("linear", LazyDense)
     assert "takes no upstream gradient" in notes("mse_loss", MSE)
     assert "takes no upstream gradient" in notes("cross_entropy", softmax_loss)

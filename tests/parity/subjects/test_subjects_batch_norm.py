@@ -16,7 +16,7 @@ from parity.rows.registry import ROWS
 
 
 def batchnorm_forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> Any:
-    """Course style: rows alone, the mode in a word, the running statistics in the dict, written back to it."""
+    """Course style: only rows, the mode in a word, the running statistics in the dict, written back to it."""
     mode, eps, momentum = bn_param["mode"], bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
     _, size = x.shape
     mean = bn_param.get("running_mean", np.zeros(size, x.dtype))
@@ -126,24 +126,24 @@ class BatchNorm1d:
 
 
 FOUND: dict[str, tuple[Any, dict[str, Any], set[str]]] = {
-    "course": ((batchnorm_forward, batchnorm_backward), {}, {"2 axes alone"}),
-    "course, images": ((spatial_batchnorm_forward, spatial_batchnorm_backward), {}, {"4 axes alone"}),
-    "train alone": (train_only, {}, {"2 axes alone", "training=True", "eps=1e-05", "momentum=0.1"}),
+    "course": ((batchnorm_forward, batchnorm_backward), {}, {"rank=2"}),
+    "course, images": ((spatial_batchnorm_forward, spatial_batchnorm_backward), {}, {"rank=4"}),
+    "train alone": (train_only, {}, {"rank=2", "training=true", "eps=1e-05", "momentum=0.1"}),
     "torch's order": ((torchs_order, torchs_order_backward), {}, {"momentum=0.1"}),
     "torch's order by other names": (torchs_order_by_other_names, {}, {"momentum=0.1"}),
-    "class": (BatchNormalization, {"supports": {"eps": 1e-7}}, {"2 or 4 axes alone"}),
-    "class with attributes": (BatchNorm1d, {}, {"2 axes alone"}),
+    "class": (BatchNormalization, {"supports": {"eps": 1e-7}}, {"rank=2|4"}),
+    "class with attributes": (BatchNorm1d, {}, {"rank=2"}),
 }
 
 
 @pytest.mark.parametrize("form", FOUND)
 def test_form_is_recognised(form: str) -> None:
-    implementation, how, told = FOUND[form]
+    implementation, how, noted = FOUND[form]
     report = parity.check("batch_norm", implementation, examples=40, **how)
     row = report.rows[0]
     assert report.ok, f"\n{report}\n{row.notes}"
     assert min(row.lanes.values()) >= 20
-    assert all(any(words in note for note in row.notes) for words in told), row.notes
+    assert all(any(words in note for note in row.notes) for words in noted), row.notes
 
 
 def test_a_mistake_in_a_pair_is_found_in_training_alone() -> None:

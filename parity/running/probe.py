@@ -1,0 +1,371 @@
+"""Find out, by calling it a few times, in which layout an implementation is written and what it does not do.
+
+Nothing here is a verdict. Where a call fails for every case of a kind (pairs, an absent bias, a rank, ignored
+targets) and succeeds for the same case without it, the implementation does not have that form: cases of that kind
+are not drawn, and the report notes it. Where calls fail for some cases of a kind, or for all cases whatever they
+are, nothing is left out: the lanes run into the same failure and report it. The number of calls is bounded, not
+their time.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from parity.cases.case import Case, Lane
+from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
+from parity.cases.restrict import Supports, fits, known_words, narrow, narrowed
+from parity.cases.sample import sample
+from parity.lanes.reference import Expected, expect
+from parity.rows.row import Row
+from parity.running.simple_cases import simple_cases
+from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised
+from parity.subjects.layouts import variants
+from parity.subjects.pair import drops_upstream
+from parity.subjects.wrappers import without_upstream
+
+MOST_CALLS = 500
+EACH = 3  # cases that must all fail before a form is left out
+DRAWS = 40  # cases drawn to find small ones of a kind
+MODERATE = 8  # scores of this standard deviation leave every probability in the range of float32
+
+Kind = Literal["right", "gradients", "missing", "pullback", "shape", "refused", "declined", "invalid", "time"]
+FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pullback"})
+
+# Forms by the word that leaves them out. Any exception is enough for a form that most code lacks; a value of an
+# option that it has a parameter for must be refused by a `raise` or an `assert` of its own.
+FORMS: dict[str, Any] = {
+    "pairs": False, "square": True, "same": False, "tiling": True, "bias": True, "probabilities": False, "ignored": False, "none": False,
+    "weight": None, "training": True,
+}  # fmt: skip
+IN_PULLBACK = frozenset({"bias", "training", "none"})  # forms that a backward may be the first to fail for
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call showed."""
+
+    kind: Kind
+    narrows: Mapping[str, Any] = field(default_factory=dict)
+    deliberate: bool = False
+    takes_upstream: bool = True
+    missing: tuple[str, ...] = ()
+
+
+def probe(row: Row, implementation: Implementation, supports: Supports | None) -> Implementation:
+    """The implementation in its own layout, with what it can do as its capabilities.
+
+    Args:
+        row: what it is an implementation of.
+        implementation: as `adapt` recognised it.
+        supports: what the user has narrowed.
+
+    Raises:
+        Unrecognised: parity cannot find out how to call it.
+    """
+    fixed = dict(supports) if isinstance(supports, Mapping) else {}
+    implementation = replace(implementation, fixed=frozenset(fixed))
+    trials = _Trials(row, supports, fixed)
+    if row.kind == "network":
+        return implementation
+    bases = trials.simple()
+    chosen, outcome, known = trials.layout(implementation, bases)
+    if outcome is not None and not outcome.takes_upstream:
+        chosen = (
+            without_upstream(chosen)
+            if chosen.takes_upstream and not chosen.optional_upstream
+            else drops_upstream(chosen)
+        )
+        chosen = replace(chosen, takes_upstream=False)
+    if outcome is not None and outcome.kind in FORWARD_RIGHT:
+        known = trials.ranks(chosen, bases, known)
+        known = trials.forms(chosen, known)
+    for name in outcome.missing if outcome else ():
+        chosen = chosen.with_note(_missing_note(chosen, name))
+    if not chosen.takes_upstream:
+        known = {**known, "upstream": 1}
+    return replace(chosen, capabilities=Capabilities(known, trials.calls))
+
+
+class _Trials:
+    """Calls of one implementation on cases of one row, counted."""
+
+    def __init__(self, row: Row, supports: Supports | None, fixed: Mapping[str, Any]) -> None:
+        self.row, self.supports, self.fixed, self.calls = row, supports, dict(fixed), 0
+        self.lane: Lane = next(lane for lane in ("bound", *row.lanes) if lane in row.lanes)
+
+    def simple(self) -> list[Case]:
+        """Cases with defaults everywhere, their sizes all different; a few that are drawn where there is none."""
+        made = [
+            case for template in sample(self.row.strategy(lane=self.lane), 1) for case in simple_cases(template)
+        ]
+        made = [narrowed(case, self.fixed) for case in made]
+        made = [case for case in made if fits(case, self.fixed) and self._accepted(case) and self.row.valid(case)]
+        return made or self._drawn({}, count=EACH)
+
+    def _accepted(self, case: Case) -> bool:
+        where = self.supports if callable(self.supports) else self.fixed.get("where")
+        return where is None or bool(where(case))
+
+    def layout(
+        self, implementation: Implementation, bases: list[Case]
+    ) -> tuple[Implementation, Outcome | None, dict[str, Any]]:
+        """The first layout in which all shapes come out right; else the first whose output does; else as it is."""
+        fallback: tuple[Implementation, Outcome | None, dict[str, Any]] = (implementation, None, {})
+        forward: tuple[Implementation, Outcome, dict[str, Any]] | None = None
+        question: Unrecognised | None = None
+        conversion = implementation.conversion
+        for candidate in variants(implementation, bases[0]) if bases else ():
+            if forward is not None and (not implementation.lenient or candidate.conversion != conversion):
+                break  # another kind of array cannot mend what this kind gets right forward
+            conversion = candidate.conversion
+            for case in bases:
+                try:
+                    outcome, known = self._settled(candidate, case)
+                except Unrecognised as error:
+                    question = question or error
+                    break
+                if outcome.kind == "right":
+                    return candidate, outcome, known
+                if outcome.kind == "time":
+                    return candidate, outcome, known
+                if outcome.kind in FORWARD_RIGHT and forward is None:
+                    forward = candidate, outcome, known
+                if fallback[1] is None:
+                    fallback = candidate, outcome, known
+        if forward is None and fallback[1] is None and question is not None:
+            raise question
+        return forward or fallback
+
+    def _settled(self, implementation: Implementation, case: Case) -> tuple[Outcome, dict[str, Any]]:
+        """The outcome on the case, rebuilt for as long as the implementation declines it with a reason."""
+        known: dict[str, Any] = {}
+        outcome = self.attempt(implementation, case)
+        while outcome.kind == "declined" and (new := self._new(outcome, known)):
+            known |= new
+            case = narrowed(case, {**self.fixed, **known})
+            outcome = self.attempt(implementation, case)
+        return outcome, known
+
+    def _new(self, outcome: Outcome, known: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            word: value for word, value in outcome.narrows.items() if word not in known and word not in self.fixed
+        }
+
+    def ranks(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
+        """The numbers of axes of the input for which it works, where they are not all that the row has."""
+        by_rank: dict[int, bool] = {}
+        good = {"right", "missing"} if implementation.lenient else FORWARD_RIGHT
+        for case in bases:
+            rank = len(case.arrays[0].shape or ())
+            if not by_rank.get(rank):
+                outcome, _ = self._settled(implementation, narrowed(case, {**self.fixed, **known}))
+                by_rank[rank] = outcome.kind in good
+        taken = frozenset(rank for rank, works in by_rank.items() if works)
+        if not taken or len(taken) == len(by_rank) or "rank" in self.fixed:
+            return known
+        return known | {"rank": min(taken) if len(taken) == 1 else taken}
+
+    def forms(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
+        """The words for what it does not do: each is tried by itself, all others being at their simplest."""
+        known = self._declines(implementation, known)
+        words = self._words() if not self._all_right(implementation, known) else {}
+        words = {word: value for word, value in words.items() if word not in known and word not in self.fixed}
+        simplest = self._drawn({**known, **words}, count=EACH)
+        if not any(self.attempt(implementation, case).kind in FORWARD_RIGHT for case in simplest):
+            return known  # it fails at the simplest case too: that is a failure, not a form it lacks
+        if "pairs" in words:
+            del words["pairs"]
+            known |= self._windows(implementation, {**known, **words})
+        for word, value in words.items():
+            if word in known:
+                continue
+            others = {w: v for w, v in words.items() if w != word}
+            found = [
+                self.attempt(implementation, c) for c in self._drawn({**known, **others}, not_within(word, value))
+            ]
+            for outcome in found:
+                known = {**self._new(outcome, {**known, word: value}), **known}
+            if found and all(_lacks(word, outcome) for outcome in found):
+                known = {**known, word: value}
+        return known | self._overflow(implementation, known)
+
+    def _windows(self, implementation: Implementation, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether it takes only square kernels, or only one number for an option."""
+        free = {w: v for w, v in words.items() if w not in ("stride", "padding", "dilation", "square")}
+
+        def lacks(strict: Mapping[str, Any], kind: Callable[[Case], bool]) -> bool:
+            found = [self.attempt(implementation, c) for c in self._drawn({**free, **strict}, kind)]
+            return bool(found) and all(outcome.kind in ("refused", "declined") for outcome in found)
+
+        if lacks({"tuples": False}, has_long_kernel):
+            return {"pairs": False}
+        return {"tuples": False} if lacks({}, has_pair) else {}
+
+    def _overflow(self, implementation: Implementation, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Small scores, where a loss is infinite once a probability underflows, as log(softmax(x)) is."""
+        loud = [replace(case, magnitude=200, seed=seed) for case in self.simple()[:1] for seed in range(4 * EACH)]
+        if (
+            self.row.kind != "op"
+            or not any(spec.kind == "classes" for spec in loud[0].arrays)
+            or "magnitude" in known
+        ):
+            return {}
+        seen = [self._output(implementation, narrowed(case, {**self.fixed, **known})) for case in loud]
+        ours = np.array([y for y, _ in filter(None, seen)])
+        theirs = np.array([expected for _, expected in filter(None, seen)])
+        infinite = ours.size and np.isposinf(ours).any() and not np.isnan(ours).any() and np.isfinite(theirs).all()
+        return {"magnitude": MODERATE} if infinite else {}
+
+    def _output(self, implementation: Implementation, case: Case) -> tuple[float, float] | None:
+        self.calls += 1
+        try:
+            expected = expect(self.row, case, self.lane)
+            y, _ = implementation(*expected.inputs.private().arrays, **expected.inputs.options)
+        except (RuntimeError, ValueError, IndexError, Declined, ImplementationError):
+            return None
+        return (float(y), float(expected.theirs["output"])) if np.ndim(y) == 0 else None
+
+    def _declines(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
+        """What it declines of cases as they are drawn, until it declines no more."""
+        for _ in range(8):
+            found = [self.attempt(implementation, case) for case in self._drawn(known, count=2 * EACH)]
+            new: dict[str, Any] = {}
+            for outcome in found:
+                new |= self._new(outcome, known)
+            if not new:
+                break
+            known = {**known, **new}
+        return known
+
+    def _all_right(self, implementation: Implementation, known: dict[str, Any]) -> bool:
+        """Whether a few dozen cases as they are drawn raise nothing: then nothing is left out."""
+        return all(
+            self.attempt(implementation, case).kind in ("right", "missing", "gradients", "invalid", "shape")
+            for case in self._drawn(known, count=8 * EACH)
+        )
+
+    def _words(self) -> dict[str, Any]:
+        """The words that have a meaning for the row, at their simplest."""
+        case = self.simple()[0]
+        options = {
+            name: value for name, value in case.options.items() if name != "kernel_size" and self.row.kind == "op"
+        }
+        known = known_words(case)
+        return {n: v for n, v in FORMS.items() if n in known} | {
+            n: v for n, v in options.items() if n not in FORMS
+        }
+
+    def _drawn(
+        self, words: Mapping[str, Any], kind: Callable[[Case], bool] | None = None, count: int = EACH
+    ) -> list[Case]:
+        """A few small cases within the words, all of one kind."""
+        strategy = narrow(self.row.strategy(lane=self.lane), self.supports)
+        strategy = narrow(strategy, {**words, **self.fixed})
+        strategy = narrow(strategy, kind)
+        if draws_plainly(strategy):
+            generator, found = random.Random(str(sorted(map(str, words)))), []
+            for _ in range(DRAWS):
+                try:
+                    found.append(draw_plainly(strategy, generator)[0])
+                except Nothing:
+                    break
+                if len(found) >= 2 * count:
+                    break
+        else:
+            found = sample(strategy, count)
+        return sorted(found, key=_numbers)[:count]
+
+    def attempt(self, implementation: Implementation, case: Case) -> Outcome:
+        """One forward and one pullback."""
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            return Outcome("invalid")
+        try:
+            expected = expect(self.row, case, self.lane)
+        except (RuntimeError, ValueError, IndexError, Declined):
+            return Outcome("invalid")  # torch takes no such case
+        inputs = expected.inputs.private()
+        try:
+            y, pullback = implementation(*inputs.arrays, **inputs.options)
+        except Declined as reason:
+            return Outcome("declined", reason.narrows)
+        except ImplementationError as error:
+            kind: Kind = "time" if error.aspect == "time" else "refused" if error.aspect == "raised" else "shape"
+            return Outcome(kind, deliberate=getattr(error, "deliberate", False))
+        if np.shape(y) != expected.dy.shape:
+            return Outcome("shape")
+        if pullback is None:
+            return Outcome("right")
+        try:
+            return _judged(implementation, expected, pullback)
+        except Declined as reason:
+            return Outcome("declined", reason.narrows)
+        except ImplementationError as error:
+            kind = "time" if error.aspect == "time" else "pullback" if error.aspect == "raised" else "gradients"
+            return Outcome(
+                kind, deliberate=getattr(error, "deliberate", False), takes_upstream=pullback.takes_upstream
+            )
+
+
+def not_within(word: str, value: Any) -> Callable[[Case], bool]:
+    """Whether a case is one that the word leaves out."""
+    return lambda case: not fits(case, {word: value})
+
+
+def has_pair(case: Case) -> bool:
+    """Whether stride, padding or dilation is a pair of two numbers."""
+    return any(
+        len({*pair}) > 1
+        for pair in map(case.options.get, ("stride", "padding", "dilation"))
+        if type(pair) is tuple
+    )
+
+
+def has_long_kernel(case: Case) -> bool:
+    """Whether the kernel is not square, and larger than a pixel either way: nothing broadcasts."""
+    weight = next((spec.shape[2:] for spec in case.arrays if spec.name == "weight" and spec.shape), None)
+    kernel = case.options.get("kernel_size", weight)
+    return isinstance(kernel, tuple) and len({*kernel}) > 1 and min(kernel) > 1
+
+
+def _judged(implementation: Implementation, expected: Expected, pullback: Any) -> Outcome:
+    dy = expected.dy if pullback.takes_upstream else np.ones_like(expected.dy)
+    gradients = dict(zip(expected.inputs.names, pullback(dy.copy()), strict=True))
+    takes_upstream = pullback.takes_upstream
+    if takes_upstream and implementation.optional_upstream:
+        doubled = pullback(2 * dy)
+        takes_upstream = any(
+            g is not None and not np.array_equal(g, d) for g, d in zip(gradients.values(), doubled, strict=True)
+        )
+    theirs = {name.removeprefix("grad_"): g for name, g in expected.theirs.items() if name != "output"}
+    missing = tuple(
+        n for n in theirs if gradients.get(n) is None and not (implementation.lenient and n == "target")
+    )
+    right = all(gradients[n] is None or np.shape(gradients[n]) == g.shape for n, g in theirs.items())
+    kind: Kind = "gradients" if not right else "missing" if missing else "right"
+    return Outcome(kind, takes_upstream=takes_upstream, missing=missing)
+
+
+def _lacks(word: str, outcome: Outcome) -> bool:
+    """Whether the outcome shows that the implementation does not have the form that the word leaves out."""
+    if outcome.kind == "declined":
+        return True
+    if word not in FORMS:
+        return outcome.kind in ("refused", "pullback") and outcome.deliberate
+    return outcome.kind == "refused" or (word in IN_PULLBACK and outcome.kind == "pullback")
+
+
+def _numbers(case: Case) -> int:
+    return sum(int(np.prod(spec.shape)) for spec in case.arrays if spec.shape is not None)
+
+
+def _missing_note(implementation: Implementation, name: str) -> str:
+    what = {"weight": "dW", "bias": "db"}.get(name, f"d{name}")
+    owner = getattr(implementation.written, "__name__", "it")
+    return (
+        f"no gradient called {what}, {name}_grad or the like was found on {owner}: return it from backward, or "
+        "keep it in an attribute with such a name"
+    )

@@ -1,0 +1,94 @@
+"""The simplest cases of a row: defaults everywhere, no two sizes alike, so that a swapped axis shows."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from parity.cases.case import ArraySpec, Case
+
+SIZES = (4, 3, 5, 6, 2)
+PLAIN: dict[str, Any] = {
+    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False, "reduction": "mean", "dim": -1,
+    "start_dim": 1, "end_dim": -1, "training": True, "momentum": 0.1, "eps": 1e-5, "kernel_size": 2,
+}  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "momentum": 0.0,
+    "dampening": 0.0,
+    "weight_decay": 0.0,
+    "nesterov": False,
+    "amsgrad": False,
+}
+
+
+def simple_cases(template: Case) -> list[Case]:
+    """One case per rank of the input, the likeliest rank first; none where the row is none of the known kinds.
+
+    Args:
+        template: any case of the row: the names of its arrays and options are kept.
+    """
+    arrays = {spec.name: spec for spec in template.arrays}
+    options = {name: PLAIN.get(name, value) for name, value in template.options.items()}
+    made = replace(template, options=options, dtype="float32", seed=0, magnitude=2, values=None)
+    if "parameter" in arrays:
+        return [_optimizer(made)]
+    if "weight" in arrays and len(arrays["weight"].shape or ()) == 4:
+        return list(_convolution(made, arrays))
+    if "kernel_size" in options:
+        window = options | {"stride": 2}
+        shapes = ((2, 3, 6, 8), (2, 3, 8, 8))
+        return [replace(made, options=window, arrays=(replace(arrays["input"], shape=s),)) for s in shapes]
+    if "running_mean" in arrays:
+        return [_normalization(made, arrays, rank) for rank in (2, 4, 3, 5)]
+    if "target" in arrays and arrays["target"].kind == "classes":
+        options.pop("ignore_index", None)
+        return [_classification(made, arrays, rank) for rank in (2, 1, 3, 4)]
+    if "weight" in arrays and arrays["weight"].shape is not None and not options:
+        return [_linear(made, arrays, rank) for rank in (2, 1, 3, 4)]
+    if "input" in arrays and all(spec.kind == "real" and not spec.keyword for spec in template.arrays):
+        same = [(4, 3), (4,), (4, 3, 5), (4, 3, 5, 2), ()]
+        return [replace(made, arrays=tuple(replace(spec, shape=s) for spec in template.arrays)) for s in same]
+    return []
+
+
+def _convolution(made: Case, arrays: dict[str, ArraySpec]) -> Iterator[Case]:
+    for size, padding in (((6, 7), 0), ((7, 7), 0), ((6, 7), 1), ((6, 7), "same")):
+        specs = {"input": (2, 4, *size), "weight": (5, 4, 3, 3), "bias": (5,)}
+        yield replace(
+            made,
+            arrays=tuple(replace(arrays[n], shape=s) for n, s in specs.items()),
+            options=made.options | {"padding": padding},
+        )
+
+
+def _normalization(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:
+    shape = SIZES[:rank]
+    return replace(
+        made,
+        arrays=tuple(
+            replace(spec, shape=shape, kind="real") if name == "input" else replace(spec, shape=(shape[1],))
+            for name, spec in arrays.items()
+        ),
+    )
+
+
+def _classification(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:
+    shape = SIZES[:rank] if rank > 1 else (3,)
+    classes = shape[1] if rank > 1 else 3
+    target = replace(
+        arrays["target"], shape=(*shape[:1], *shape[2:]) if rank > 1 else (), classes=classes, ignored=None
+    )
+    specs = {"input": replace(arrays["input"], shape=shape), "target": target}
+    rest = {name: replace(spec, shape=None) for name, spec in arrays.items() if name not in specs}
+    return replace(made, arrays=tuple((specs | rest).values()))
+
+
+def _linear(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:
+    shapes = {"input": (*(4, 2, 6)[: rank - 1], 3), "weight": (5, 3), "bias": (5,)}
+    return replace(made, arrays=tuple(replace(arrays[name], shape=shape) for name, shape in shapes.items()))
+
+
+def _optimizer(made: Case) -> Case:
+    shape = (3, 2)
+    specs = (made.arrays[0], *(ArraySpec(f"gradient{i}", shape) for i in range(2)))
+    options = {name: SETTINGS.get(name, value) for name, value in made.options.items()}
+    return replace(made, arrays=tuple(replace(spec, shape=shape) for spec in specs), options=options)

@@ -1,0 +1,302 @@
+"""Code that a tape differentiates: functions and modules over torch's tensors, or over a small engine's.
+
+A small engine is a class with `.data`, `.grad` and `.backward()` that the author's own file uses.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from parity.cases.torch_op import Array
+from parity.subjects import names
+from parity.subjects.arguments import Arguments, arguments_of, parameters_of
+from parity.subjects.attribute_errors import place_of
+from parity.subjects.errors import Declined
+from parity.subjects.implementation import Implementation
+from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter, set_statistics
+from parity.subjects.locate_gradients import parameter_holder
+from parity.subjects.names import one_number, plain
+
+NOT_LEARNT = frozenset({"running_mean", "running_var", "target"})
+
+
+class Engine(Protocol):
+    """What differentiates: how its tensors are made, read, and differentiated."""
+
+    @property
+    def note(self) -> str:
+        """For the report."""
+
+    def leaf(self, array: Array | None) -> Any:
+        """A tensor of the array that gradients are taken for, where it is of real numbers."""
+
+    def parameter(self, leaf: Any) -> Any:
+        """The leaf as a layer keeps it."""
+
+    def is_tensor(self, value: Any) -> bool:
+        """Whether it is one of its tensors."""
+
+    def data(self, tensor: Any) -> Array:
+        """Its numbers."""
+
+    def gradients(self, run: Callable[[], tuple[Any, list[Any]]], dy: Array) -> list[Array | None]:
+        """The gradients of the leaves, given what makes the output and the leaves."""
+
+
+@dataclass(frozen=True)
+class Torch:
+    """torch's tensors and autograd."""
+
+    note: str = "it takes torch tensors"
+
+    def leaf(self, array: Array | None) -> Any:
+        if array is None:
+            return None
+        tensor = torch.from_numpy(np.array(array, order="C"))
+        return tensor.requires_grad_(tensor.is_floating_point())
+
+    def parameter(self, leaf: Any) -> Any:
+        return torch.nn.Parameter(leaf.detach()) if leaf.is_floating_point() else leaf
+
+    def is_tensor(self, value: Any) -> bool:
+        return isinstance(value, torch.Tensor)
+
+    def data(self, tensor: Any) -> Array:
+        return np.array(tensor.detach().cpu().numpy())
+
+    def gradients(self, run: Callable[[], tuple[Any, list[Any]]], dy: Array) -> list[Array | None]:
+        y, leaves = run()
+        wanted = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+        if not y.requires_grad:
+            return [None] * len(leaves)
+        cotangent = torch.from_numpy(np.array(dy)).to(y.dtype)
+        found = iter(torch.autograd.grad(y, wanted, cotangent, allow_unused=True))
+        return [
+            None if leaf is None or not leaf.requires_grad else _zeros_if_unused(next(found), leaf)
+            for leaf in leaves
+        ]
+
+
+def _zeros_if_unused(gradient: Any, leaf: Any) -> Array:
+    return np.zeros(leaf.shape, leaf.detach().numpy().dtype) if gradient is None else gradient.numpy()
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small engine: a class of the author's own."""
+
+    kind: type
+
+    @property
+    def note(self) -> str:
+        """For the report."""
+        return f"it takes tensors of its own class {self.kind.__name__}"
+
+    def leaf(self, array: Array | None) -> Any:
+        if array is None or array.dtype.kind != "f":
+            return array
+        wants = any(p.name == "requires_grad" for p in parameters_of(self.kind) or ())
+        return self.kind(np.array(array), requires_grad=True) if wants else self.kind(np.array(array))
+
+    def parameter(self, leaf: Any) -> Any:
+        return leaf
+
+    def is_tensor(self, value: Any) -> bool:
+        return isinstance(value, self.kind)
+
+    def data(self, tensor: Any) -> Array:
+        while self.is_tensor(tensor):
+            tensor = tensor.data
+        return np.asarray(tensor)
+
+    def gradients(self, run: Callable[[], tuple[Any, list[Any]]], dy: Array) -> list[Array | None]:
+        y, leaves = run()
+        takes = [p for p in parameters_of(y.backward) or () if plain(p.name) in names.UPSTREAMS]
+        if takes:
+            y.backward(**{takes[0].name: np.array(dy)})
+        else:  # Σ dy·y has the gradients of y for the upstream dy
+            (y * self.kind(np.array(dy))).sum().backward()
+        return [
+            self.data(leaf.grad) if self.is_tensor(leaf) and leaf.grad is not None else None for leaf in leaves
+        ]
+
+
+TORCH = Torch()
+
+
+def engine_of(function: Any) -> Engine | None:
+    """The engine whose tensors the function's file uses: a class with backward, data and grad."""
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    for value in scope.values():
+        if not inspect.isclass(value) or not callable(getattr(value, "backward", None)):
+            continue
+        if issubclass(value, (torch.Tensor, torch.nn.Module, torch.autograd.Function)):
+            continue
+        try:
+            made: Any = value(np.ones(2))  # type: ignore[call-arg]  # whatever the class takes
+        except Exception:  # another class: one that is not made of an array
+            continue
+        if hasattr(made, "data") and hasattr(made, "grad"):
+            return Small(value)
+    return None
+
+
+def over_tensors(made: Implementation, engine: Engine) -> Implementation:
+    """A function of the engine's tensors: with a pullback, with a cache and a backward, or differentiated."""
+
+    def convert(value: Any) -> Any:
+        return engine.data(value) if engine.is_tensor(value) else value
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        def run() -> tuple[Any, list[Any]]:
+            leaves = [engine.leaf(array) for array in arrays]
+            given = {k: engine.leaf(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+            return made.op(*leaves, **{k: _detached(v) for k, v in given.items()}), leaves
+
+        returned, _ = run()
+        if engine.is_tensor(returned):
+            return convert(returned), lambda dy: engine.gradients(run, dy)
+        if not isinstance(returned, tuple):
+            return returned
+        y, pullback = returned if len(returned) == 2 else (returned[0], returned[1:])
+        if not callable(pullback):
+            rest = pullback if isinstance(pullback, (tuple, list)) else (pullback,)
+            return convert(y), tuple(map(convert, rest))
+
+        def back(dy: Array) -> Any:
+            with torch.no_grad():
+                gradients = pullback(_detached(engine.leaf(np.asarray(dy))))
+            return tuple(map(convert, gradients if isinstance(gradients, (tuple, list)) else (gradients,)))
+
+        return convert(y), back
+
+    return made.around(op, engine.note)
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
+def of_module(kind: type, forward: str, engine: Engine) -> Implementation:
+    """A class whose forward is differentiated: sizes in the constructor, parameters set afterwards."""
+
+    def build(arguments: Arguments, parameters: list[Array | None]) -> Any:
+        given = constructor_arrays(kind, parameters)
+        constructor = arguments.bind(kind, 0, given) if parameters_of(kind) else {}
+        return kind(**constructor)
+
+    return Implementation(
+        _Module(build, kind, forward, engine),
+        forward_place=place_of(getattr(kind, forward)),
+        notes=(engine.note,),
+        lenient=True,
+    )
+
+
+def of_instance(module: torch.nn.Module) -> Implementation:
+    """An instance of a module: its options are its attributes, and only such cases are checked."""
+    module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper has the module's own signature inside
+
+    def build(arguments: Arguments, parameters: list[Array | None]) -> Any:  # noqa: ARG001  # they are set afterwards
+        for name in arguments.options:
+            own = getattr(module, name, None)
+            if own is None or isinstance(own, (torch.Tensor, torch.nn.Module)) or name == "training":
+                continue
+            arguments.read.add(name)
+            if one_number(arguments.options[name]) != one_number(own):
+                raise Declined(f"its {name} is {own!r}", {name: one_number(own)})
+        return copy.deepcopy(module)
+
+    kind = type(module)
+    return Implementation(
+        _Module(build, kind, forward_name(kind), TORCH),
+        forward_place=place_of(getattr(kind, forward_name(kind))),
+        notes=(TORCH.note,),
+        lenient=True,
+    )
+
+
+@dataclass(frozen=True)
+class _Module:
+    build: Callable[[Arguments, list[Array | None]], Any]
+    kind: type
+    forward: str
+    engine: Engine
+
+    def __call__(self, *arrays: Array | None, **options: Any) -> Any:
+        def run() -> tuple[Any, list[Any]]:
+            return self._run(arrays, options)
+
+        y, _ = run()
+        return self.engine.data(y), lambda dy: self.engine.gradients(run, dy)
+
+    def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> tuple[Any, list[Any]]:
+        engine, arguments = self.engine, arguments_of(arrays, options)
+        count = self._inputs(arrays)
+        inputs, parameters = [engine.leaf(a) for a in arrays[:count]], list(arrays[count:])
+        layer = self.build(arguments, parameters)
+        leaves = [*inputs, *self._set(layer, parameters)]
+        if "training" in options and isinstance(layer, torch.nn.Module):
+            layer.train(options["training"])
+            arguments.read.add("training")
+            self._set_buffers(layer, arguments)
+        else:
+            set_statistics(layer, arguments)
+        forward = getattr(layer, self.forward) if not isinstance(layer, torch.nn.Module) else layer
+        keywords = arguments.bind(getattr(self.kind, self.forward), 1 + count)
+        arguments.decline_unread()
+        y = forward(*inputs, **keywords)
+        return (y[0] if isinstance(y, tuple) else y), leaves
+
+    def _inputs(self, arrays: tuple[Array | None, ...]) -> int:
+        """The number of arrays that the forward takes: the input, and a loss's target."""
+        parameters = (parameters_of(getattr(self.kind, self.forward)) or ())[1:]
+        targets = len(parameters) > 1 and plain(parameters[1].name) in names.TARGETS | {"y"}
+        return min(len(arrays), 2 if targets else 1)
+
+    def _set(self, layer: Any, parameters: list[Array | None]) -> list[Any]:
+        leaves: list[Any] = []
+        for value, stems, what in zip(parameters, (names.WEIGHTS, names.BIASES), ("weight", "bias"), strict=False):
+            holder = parameter_holder(layer, stems, lambda v: self.engine.is_tensor(v))
+            if holder is None or (holder[0][holder[1]] is None and value is not None):
+                if value is not None:
+                    raise missing_parameter(self.kind, what)
+                leaves.append(None)
+                continue
+            space, key = holder
+            own = space[key]
+            if value is None:
+                if own is not None:
+                    raise Declined(f"it always has a {what}", {what: True})
+                leaves.append(None)
+                continue
+            shape = tuple(np.shape(self.engine.data(own)))
+            fitted = value.reshape(shape) if value.size == np.prod(shape) and what == "bias" else value
+            space[key] = self.engine.parameter(self.engine.leaf(fitted))
+            leaves.append(space[key])
+        return leaves
+
+    @staticmethod
+    def _set_buffers(layer: torch.nn.Module, arguments: Arguments) -> None:
+        for owner in layer.modules():
+            for name in names.STATISTICS:
+                if name in owner._buffers and name in arguments.options:
+                    owner._buffers[name] = torch.from_numpy(np.array(arguments.options[name]))
+                    arguments.read.add(name)
+
+
+def of_autograd_function(kind: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """`apply` with the signature of the forward, less its ctx; apply itself takes no keywords."""
+    signature = inspect.signature(kind.forward)
+    own = signature.replace(parameters=[*signature.parameters.values()][1:])
+
+    def apply(*arrays: Any, **options: Any) -> Any:
+        return kind.apply(*own.bind(*arrays, **options).args)  # type: ignore[no-untyped-call]  # torch's own
+
+    apply.__signature__ = own  # type: ignore[attr-defined]  # what inspect.signature reads
+    return apply

@@ -1,0 +1,112 @@
+"""The ways in which hand-written layers differ from torch in layout, the likeliest first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from parity.cases.case import Case
+from parity.subjects import autograd, wrappers
+from parity.subjects.implementation import Implementation
+from parity.subjects.optimizer import _Optimizer
+
+Layout = Callable[[Implementation], Implementation]
+
+
+def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
+    """The implementation as it is, and in each other layout of cases such as this one.
+
+    Arrays of NumPy's come first, then torch's tensors, then those of a small engine that its file uses.
+    """
+    for converted in _conversions(made):
+        for layout in _layouts(case):
+            yield layout(converted)
+    yield replace(made, pairs=True, conversion="pairs").with_note(
+        "its options are pairs: (a, a) where torch takes a"
+    )
+
+
+def _conversions(made: Implementation) -> Iterator[Implementation]:
+    yield made
+    if isinstance(made.op, _Optimizer):
+        yield replace(made, op=replace(made.op, lists=True), conversion="lists").with_note(
+            "its parameters are in a list"
+        )
+        return
+    if isinstance(made.op, autograd._Module):
+        return
+    engine = autograd.engine_of(made.written[0] if isinstance(made.written, (tuple, list)) else made.written)
+    if engine is not None:
+        yield replace(autograd.over_tensors(made, engine), lenient=True, conversion="engine")
+    yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
+
+
+def _layouts(case: Case) -> Iterator[Layout]:
+    shapes = {spec.name: spec.shape for spec in case.arrays}
+    x, weight = case.arrays[0].shape or (), shapes.get("weight")
+    yield _then()
+    if weight is not None and len(weight) == 4:
+        yield from _convolution()
+    elif weight is not None and len(weight) == 2 and not case.options:
+        yield from _dense()
+    elif "running_mean" in shapes:
+        yield from _normalization(len(x))
+    elif "target" in shapes and case.arrays[1].kind == "classes" and len(x) == 2:
+        yield wrappers.one_hot_targets
+        yield wrappers.column_vectors
+    elif len(x) == 4 and "kernel_size" in case.options:
+        yield wrappers.channels_last
+
+
+def _convolution() -> Iterator[Layout]:
+    for shape in ((-1,), (1, 1, 1, -1), (-1, 1), (1, -1), (1, -1, 1, 1), (-1, 1, 1)):
+        biased = _biased(shape)
+        if shape != (-1,):
+            yield biased
+        for weights in ("HWIO", "OHWI", "OIHW"):
+            yield _then(biased, partial(wrappers.channels_last, weights=weights))
+        for weights in ("HWIO", "IOHW"):
+            yield _then(biased, partial(wrappers.weights_laid, weights=weights))
+    yield wrappers.pads_itself
+    yield _then(wrappers.channels_last, wrappers.pads_itself)
+    yield wrappers.single_sample
+
+
+def _dense() -> Iterator[Layout]:
+    yield wrappers.weights_in_out
+    flat, row, column = (-1,), (1, -1), (-1, 1)
+    for shape in (row, column):
+        yield _biased(shape)
+        yield _then(_biased(shape), wrappers.weights_in_out)
+    for biased in map(_biased, (column, flat)):
+        yield _then(biased, wrappers.column_vectors)
+        yield _then(biased, wrappers.weights_in_out, wrappers.column_vectors)
+
+
+def _normalization(rank: int) -> Iterator[Layout]:
+    shapes: tuple[tuple[int, ...], ...] = ((1, -1), (-1, 1), (1, -1, 1, 1), (1, 1, 1, -1))
+    for shape in shapes[: 4 if rank == 4 else 2]:
+        yield _parameters(shape)
+    if rank > 2:
+        yield wrappers.channels_last
+        for shape in ((1, -1), (1, 1, 1, -1)):
+            yield _then(_parameters(shape), wrappers.channels_last)
+
+
+def _then(*layouts: Layout) -> Layout:
+    """The layouts one around the other, the first one innermost."""
+
+    def made(implementation: Implementation) -> Implementation:
+        for layout in layouts:
+            implementation = layout(implementation)
+        return implementation
+
+    return made
+
+
+def _parameters(shape: tuple[int, ...]) -> Layout:
+    """Weight and bias of a normalization in this shape."""
+    return partial(wrappers.arrays_shaped, shapes=dict.fromkeys((3, 4), shape))
+
+
+def _biased(shape: tuple[int, ...]) -> Layout:
+    return _then() if shape == (-1,) else lambda made: wrappers.bias_shaped(made, *shape)

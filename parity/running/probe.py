@@ -21,7 +21,7 @@ from parity.cases.sample import sample
 from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
 from parity.running.simple_cases import simple_cases
-from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised
+from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised, autograd
 from parity.subjects.layouts import variants
 from parity.subjects.pair import drops_upstream
 from parity.subjects.wrappers import without_upstream
@@ -31,7 +31,9 @@ EACH = 3  # cases that must all fail before a form is left out
 DRAWS = 40  # cases drawn to find small ones of a kind
 MODERATE = 8  # scores of this standard deviation leave every probability in the range of float32
 
-Kind = Literal["right", "gradients", "missing", "pullback", "shape", "refused", "declined", "invalid", "time"]
+Kind = Literal[
+    "right", "gradients", "missing", "pullback", "shape", "form", "refused", "declined", "invalid", "time"
+]
 FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pullback"})
 
 # Forms by the word that leaves them out. Any exception is enough for a form that most code lacks; a value of an
@@ -116,11 +118,14 @@ class _Trials:
         fallback: tuple[Implementation, Outcome | None, dict[str, Any]] = (implementation, None, {})
         forward: tuple[Implementation, Outcome, dict[str, Any]] | None = None
         question: Unrecognised | None = None
+        is_array_alone = False
         conversion = implementation.conversion
         for candidate in variants(implementation, bases[0]) if bases else ():
             if forward is not None and (not implementation.lenient or candidate.conversion != conversion):
                 break  # another kind of array cannot mend what this kind gets right forward
             conversion = candidate.conversion
+            if conversion == "torch" and is_array_alone and not autograd.uses_torch(implementation.written):
+                continue  # a NumPy function without a pullback, whose operators tensors happen to have too
             for case in bases:
                 try:
                     outcome, known = self._settled(candidate, case)
@@ -135,6 +140,7 @@ class _Trials:
                     forward = candidate, outcome, known
                 if fallback[1] is None:
                     fallback = candidate, outcome, known
+                    is_array_alone = outcome.kind == "form"
         if forward is None and fallback[1] is None and question is not None:
             raise question
         return forward or fallback
@@ -243,7 +249,8 @@ class _Trials:
     def _all_right(self, implementation: Implementation, known: dict[str, Any]) -> bool:
         """Whether a few dozen cases as they are drawn raise nothing: then nothing is left out."""
         return all(
-            self.attempt(implementation, case).kind in ("right", "missing", "gradients", "invalid", "shape")
+            self.attempt(implementation, case).kind
+            in ("right", "missing", "gradients", "invalid", "shape", "form")
             for case in self._drawn(known, count=8 * EACH)
         )
 
@@ -293,7 +300,7 @@ class _Trials:
         except Declined as reason:
             return Outcome("declined", reason.narrows)
         except ImplementationError as error:
-            kind: Kind = "time" if error.aspect == "time" else "refused" if error.aspect == "raised" else "shape"
+            kind: Kind = "time" if error.aspect == "time" else "refused" if error.aspect == "raised" else "form"
             return Outcome(kind, deliberate=getattr(error, "deliberate", False))
         if np.shape(y) != expected.dy.shape:
             return Outcome("shape")

@@ -146,6 +146,14 @@ def engine_of(function: Any) -> Engine | None:
     return None
 
 
+def uses_torch(written: Any) -> bool:
+    """Whether a function, or the first of a pair, calls something of torch's."""
+    function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
+    scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
+    called = [scope.get(name) for name in getattr(code, "co_names", ())]
+    return any(getattr(value, "__name__", "").split(".")[0] == "torch" for value in called)
+
+
 def over_tensors(made: Implementation, engine: Engine) -> Implementation:
     """A function of the engine's tensors: with a pullback, with a cache and a backward, or differentiated."""
 

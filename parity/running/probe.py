@@ -34,6 +34,7 @@ MODERATE = 8  # scores of this standard deviation leave every probability in the
 Kind = Literal[
     "right", "gradients", "missing", "pullback", "shape", "form", "refused", "declined", "invalid", "time"
 ]
+RAISED: frozenset[Kind] = frozenset({"pullback", "refused", "declined", "time"})
 FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pullback"})
 
 # Forms by the word that leaves them out. Any exception is enough for a form that most code lacks; a value of an
@@ -249,9 +250,7 @@ class _Trials:
     def _all_right(self, implementation: Implementation, known: dict[str, Any]) -> bool:
         """Whether a few dozen cases as they are drawn raise nothing: then nothing is left out."""
         return all(
-            self.attempt(implementation, case).kind
-            in ("right", "missing", "gradients", "invalid", "shape", "form")
-            for case in self._drawn(known, count=8 * EACH)
+            self.attempt(implementation, case).kind not in RAISED for case in self._drawn(known, count=8 * EACH)
         )
 
     def _words(self) -> dict[str, Any]:

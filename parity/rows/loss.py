@@ -99,7 +99,7 @@ def cross_entropy_bound(s: BoundInputs) -> ErrorBounds:
     # nll is linear in the log-probabilities: it carries their error as it carries them.
     options = {name: value for name, value in s.options.items() if name != "label_smoothing"}  # 0 here
     carried, _ = nll(-of_log, target, **options)
-    summed, pullback = nll(-np.abs(_log_softmax(x, axis)), target, **s.options)
+    summed, pullback = nll(-np.abs(_log_softmax(x, axis)), target, **options)
     err_y = carried * (1 + gamma(2 * target.size + 3, s.u)) + gamma(2 * target.size + 3, s.u) * summed
     onehot = np.abs(pullback(np.abs(s.dy))[0])  # |dy|·v/Σv at the target, 0 elsewhere
     each = onehot.sum(axis=axis, keepdims=True)

@@ -40,8 +40,8 @@ FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pu
 # Forms by the word that leaves them out. Any exception is enough for a form that most code lacks; a value of an
 # option that it has a parameter for must be refused by a `raise` or an `assert` of its own.
 FORMS: dict[str, Any] = {
-    "pairs": False, "square": True, "same": False, "tiling": True, "bias": True, "probabilities": False, "ignored": False, "none": False,
-    "weight": None, "training": True,
+    "pairs": False, "square": True, "same": False, "tiling": True, "bias": True, "probabilities": False,
+    "ignored": False, "none": False, "weight": None, "training": True,
 }  # fmt: skip
 IN_PULLBACK = frozenset({"bias", "training", "none"})  # forms that a backward may be the first to fail for
 

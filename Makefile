@@ -10,7 +10,7 @@ INSTALL := PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --disab
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help parity test train bench mutation check docs format clean
+.PHONY: help parity test train bench mutation torture fuzz oldest newest check docs format clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -38,6 +38,23 @@ bench: $(READY) ## measure the ops and the backends against PyTorch
 
 mutation: $(READY) ## plant mistakes in the ops, one at a time, and count those that parity finds
 	$(BIN)/python benchmarks/mutation/run.py
+
+torture: $(READY) ## crash every command at every file operation, and check that nothing is lost
+	$(BIN)/python benchmarks/torture.py
+
+fuzz: $(READY) ## feed 100,000 mutated inputs to every parser
+	$(BIN)/python benchmarks/fuzz.py
+
+oldest: $(READY) ## run the tests with the oldest releases that pyproject.toml allows
+	$(PYTHON) -m venv .venv/oldest
+	$(BIN)/python benchmarks/oldest.py > .venv/oldest/constraints.txt
+	.venv/oldest/bin/pip install --quiet --constraint .venv/oldest/constraints.txt --editable '.[dev]'
+	.venv/oldest/bin/python -m pytest -n auto
+
+newest: ## run the tests with the newest releases, whatever constraints.txt says
+	$(PYTHON) -m venv .venv/newest
+	.venv/newest/bin/pip install --quiet --upgrade --editable '.[dev]'
+	.venv/newest/bin/python -m pytest -n auto
 
 format: $(READY) ## apply the formatter and the linter's fixes
 	$(BIN)/ruff format

@@ -152,7 +152,8 @@ def _check_format(path: Path) -> None:
     if first != b"{" or size > path.stat().st_size:
         if (what := describe(path)) is not None:
             raise UserError(
-                f"{path}: not a readable safetensors file, but {what}; only checkpoints written by `train` are"
+                f"{path}: not a readable safetensors file, but {what}; "
+                "only checkpoints written by `train` are read"
             )
     elif size > LARGEST_HEADER:
         raise UserError(f"{path}: its header has {size} bytes, more than any checkpoint ({LARGEST_HEADER})")

@@ -16,7 +16,7 @@ _MAGIC = {
     b"\x7fELF": "a program",
     b"\0\0\x08\x01": "an IDX file of labels",
     b"\0\0\x08\x03": "an IDX file of images",
-    b"\x80\x8a\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a PyTorch file of the old format (torch.save)",
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a PyTorch file of the old format (torch.save)",
     b"version https://git-lfs": "a Git LFS pointer: the real file was not fetched (git lfs pull)",
 }
 _MEMBERS = {  # the first that occurs decides

@@ -78,8 +78,9 @@ def loaded(place: str) -> Iterator[Loaded]:
             and the line.
     """
     source = source_of(place)
-    before = {*sys.modules}
+    before, writes = {*sys.modules}, sys.dont_write_bytecode
     sys.path.insert(0, str(source.root))
+    sys.dont_write_bytecode = True  # bytecode of the same second and size would be taken for that of the next save
     importlib.invalidate_caches()
     try:
         module = _import(f"--impl {place}", source)
@@ -87,6 +88,7 @@ def loaded(place: str) -> Iterator[Loaded]:
         yield Loaded(_adapted(source, parts), frozenset(_own_files(before, source)))
     finally:
         sys.path.remove(str(source.root))
+        sys.dont_write_bytecode = writes
         for name in [name for name in sys.modules.keys() - before if _own_file(name, source) is not None]:
             del sys.modules[name]
 

@@ -13,6 +13,8 @@ import pytest
 from programs import ROOT
 
 from parity.__main__ import main
+from parity.commands.loading import source_of
+from parity.commands.watch import Followed, Watch
 from parity.report.saved import saved_in
 
 RIGHT = """
@@ -67,6 +69,46 @@ def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_mistakes(arguments: list[str], message: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+HELPED = """
+from helper import sign
+from numpy_cnn import ops
+
+def my_linear(x, w, b=None):
+    y, pullback = ops.linear(x, w, b)
+    return y, lambda dy: (sign * pullback(dy)[0], *pullback(dy)[1:])
+"""
+
+
+def verdicts(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    out = capsys.readouterr().out
+    return re.findall(r"^\d\d:\d\d:\d\d (\w+)", out, re.MULTILINE)
+
+
+def test_an_imported_helper_that_is_fixed_is_noticed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(HELPED)
+    helper = file.parent / "helper.py"
+    helper.write_text("sign = -1\n")
+
+    def events(followed: Followed) -> Iterator[None]:
+        assert verdicts(capsys) == ["DISAGREES"]
+        yield None  # the system reports something else
+        assert verdicts(capsys) == []
+        helper.write_text("sign = +1\n")
+        yield None
+        assert verdicts(capsys) == ["agrees"]
+        helper.write_text("sign = +\n")
+        yield None
+        assert verdicts(capsys) == ["ERROR"]
+        helper.write_text("sign = -1\n")
+        yield None
+
+    watch = Watch("my_layers.py:my_linear", rounds=4)
+    how = watch.rerun_flags()
+    assert not watch.rounds_of("linear", how, Followed(source_of(watch.impl)), events)
+    assert verdicts(capsys) == ["DISAGREES"]
+    assert "helper" not in sys.modules
 
 
 @pytest.fixture

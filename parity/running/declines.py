@@ -4,13 +4,15 @@ An implementation that raises NotImplementedError for groups and dilation would 
 and a declined case costs as much as a compared one. A few of them are enough to restrict the strategy.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from parity.cases.case import Case
 
 LEAST_DECLINED = 20  # cases, and more than half of all, before anything is concluded
-LEAST_EXPLAINED = 3  # declined cases, so that a rare value is not excluded by accident
+LEAST_ACCEPTED, PATIENCE = 6, 100  # with fewer accepted ones it waits, until so many are declined
+LEAST_EXPLAINED = 3  # declined cases with a value, so that a rare one is not excluded by accident
 
 
 class Allowed(frozenset[Any]):
@@ -44,26 +46,39 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
     """
     found: dict[str, Allowed] = {}
     left = [*declined]
+    if len(accepted) < LEAST_ACCEPTED and len(declined) < PATIENCE:
+        return found
     while left and accepted:
-        values = {name: _values(accepted, name) for name in left[0].options if name not in found}
+        candidates = {name: _allowed(accepted, left, name) for name in left[0].options if name not in found}
         explained = {
-            name: [case for case in left if case.options.get(name) not in known] for name, known in values.items()
+            name: [case for case in left if name in case.options and case.options[name] not in allowed]
+            for name, allowed in candidates.items()
         }
         name = max(explained, key=lambda option: len(explained[option]), default=None)
         if name is None or len(explained[name]) < LEAST_EXPLAINED:
             break
-        found[name] = _allowed(values[name], _values(explained[name], name))
+        found[name] = candidates[name]
         left = [case for case in left if case not in explained[name]]
+    for (
+        name,
+        allowed,
+    ) in found.items():  # without the values that only came with a declined value of another option
+        if allowed.excluded is not None:
+            others = {option: values for option, values in found.items() if option != name}
+            alone = [case for case in declined if all(case.options[o] in values for o, values in others.items())]
+            found[name] = Allowed(allowed, allowed.excluded & _values(alone, name))
     return found
 
 
-def _allowed(accepted: frozenset[Any], excluded: frozenset[Any]) -> Allowed:
-    """One number alone where nothing else was accepted, as such or as a pair; else everything but the excluded."""
-    numbers = {value if isinstance(value, tuple) else (value, value) for value in accepted}
+def _allowed(accepted: Sequence[Case], declined: Sequence[Case], name: str) -> Allowed:
+    """One number alone where nothing else was accepted, as such or as a pair; else all but what was declined."""
+    done = _values(accepted, name)
+    counts = Counter(case.options[name] for case in declined if name in case.options)
+    numbers = {value if isinstance(value, tuple) else (value, value) for value in done}
     if len(numbers) > 1:
-        return Allowed(accepted, excluded)
-    takes_pairs = any(isinstance(value, tuple) for value in accepted | excluded)
-    return Allowed((accepted | numbers if takes_pairs else accepted) - excluded)
+        return Allowed(done, {value for value, n in counts.items() if n >= LEAST_EXPLAINED} - done)
+    takes_pairs = any(isinstance(value, tuple) for value in (*done, *counts))
+    return Allowed(done | numbers if takes_pairs else done)
 
 
 def _values(cases: Iterable[Case], name: str) -> frozenset[Any]:

@@ -78,6 +78,7 @@ def run_row(
         run = _RowRun(row, op, supports, dtype, accepted, strict, rerun, progress or Progress())
         run.prepare()
         for lane in wanted:
+            run.lanes.append(lane)
             run.lane(lane, examples, seed, seconds)
             if run.stopped or (exitfirst and run.report.failures):
                 break
@@ -104,6 +105,7 @@ class _RowRun:
         self.report, self.known = RowReport(row.name, strict=strict), Known()
         self.learnt: dict[str, Any] = {}  # what it does not do, found out by trying
         self.reason = ""  # why it declined a case last
+        self.lanes: list[Lane] = []  # those that were run
         self.stopped = False
 
     def prepare(self) -> None:
@@ -144,7 +146,7 @@ class _RowRun:
         elif report.cases == 0 and (self.supports is not None or self.dtype is not None):
             limits = [f"supports={self.supports!r}"] if self.supports is not None else []
             limits += [f"dtype={self.dtype!r}"] if self.dtype is not None else []
-            report.notes.append(f"no case of the lanes {', '.join(self.row.lanes)} fits {' and '.join(limits)}")
+            report.notes.append(f"no case of the lanes {', '.join(self.lanes)} fits {' and '.join(limits)}")
         if self.implementation is not None:
             report.notes[:0] = [*self.implementation.notes, *printed]
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]

@@ -8,7 +8,7 @@ __all__ = ["dropout", "dropout2d"]
 
 
 def dropout(
-    input: Array, p: float = 0.5, training: bool = True, *, mask: Array | None = None
+    input: Array, p: float = 0.5, training: bool = True, mask: Array | None = None
 ) -> tuple[Array, Pullback]:
     """Set numbers to 0 and scale the others up, as `torch.nn.functional.dropout`.
 
@@ -37,7 +37,7 @@ def dropout(
 
 
 def dropout2d(
-    input: Array, p: float = 0.5, training: bool = True, *, mask: Array | None = None
+    input: Array, p: float = 0.5, training: bool = True, mask: Array | None = None
 ) -> tuple[Array, Pullback]:
     """Set whole channels to 0 and scale the others up, as `torch.nn.functional.dropout2d`.
 

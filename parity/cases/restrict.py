@@ -350,10 +350,11 @@ def _normalized(
     """One number per channel; in training at least two values per channel; otherwise statistics always."""
     shape = arrays[first].shape
     assert shape is not None
-    if options["training"] and _count(shape) == 1 and "batch" not in wanted:
+    from_input = options.get("training", options.get("use_input_stats"))  # instance_norm's name for it
+    if from_input and _count(shape) == 1 and "batch" not in wanted:
         shape = (2, *shape[1:])
     there = {name for name, spec in arrays.items() if spec.shape is not None}
-    there |= set() if options["training"] else {"running_mean", "running_var"}
+    there |= set() if from_input else {"running_mean", "running_var"}
     there = (there | {"bias"} if wanted["bias"] else there - {"bias"}) if "bias" in wanted else there
     return {
         name: replace(spec, shape=shape if name == first else shape[1:2] if name in there else None)

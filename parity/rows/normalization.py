@@ -1,5 +1,6 @@
 """Normalizations: a row for each."""
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import wraps
@@ -48,6 +49,10 @@ def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
     def op(input: Any, weight: Any = None, bias: Any = None, **options: Any) -> Any:
         return function(input, weight=weight, bias=bias, **options)
 
+    own = inspect.signature(function).parameters
+    arrays = [own[name].replace(default=inspect.Parameter.empty) for name in ("input", "weight", "bias")]
+    rest = [parameter for name, parameter in own.items() if name not in ("input", "weight", "bias")]
+    op.__signature__ = inspect.Signature([*arrays, *rest])  # type: ignore[attr-defined]  # what inspect reads
     return op
 
 

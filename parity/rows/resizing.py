@@ -92,7 +92,7 @@ def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
 
 
 def dropout_by_mask(
-    input: torch.Tensor, p: float = 0.5, training: bool = True, *, mask: torch.Tensor | None = None
+    input: torch.Tensor, p: float = 0.5, training: bool = True, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Torch's dropout on a given mask: its own function draws the mask itself."""
     if mask is None or not training:

@@ -77,7 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test made by parity.case; all its lanes are run with the first one, so that no failure is repeated."""
+    """Run a test made by parity.case; the first lane runs all of them, so that no failure is repeated."""
     case = getattr(pyfuncitem.obj, ATTRIBUTE, None)
     if not isinstance(case, ParityCase):
         return None

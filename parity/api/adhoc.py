@@ -42,7 +42,7 @@ def row_like(
         name: any.
         implementation: in any form that `adapt` recognises.
         like: of tensors, in the order of the arrays; autograd differentiates it.
-        shapes: of the positional arrays, as "n c h w, c" or [("n", 3), 2]. Left out: as many arrays as `like` or
+        shapes: of the positional arrays, as "n c h w, c" or [("n", 3), 2]. If omitted: as many arrays as `like` or
             the implementation requires, all of one shape with up to three axes.
         strategy: a Hypothesis strategy instead: of cases, of lists of shapes, or of pairs (shapes, options).
         options: keywords for both sides; a value may be a strategy.
@@ -70,8 +70,8 @@ def _polite(like: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         try:
             y = like(*tensors, **options)
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
-            told = " ".join(str(error).split())[:200]
-            raise Declined(f"{getattr(like, '__name__', 'the oracle')} itself rejects it: {told}") from error
+            text = " ".join(str(error).split())[:200]
+            raise Declined(f"{getattr(like, '__name__', 'the oracle')} itself rejects it: {text}") from error
         if not isinstance(y, torch.Tensor):
             raise TypeError(
                 f"like= must return a tensor, got {type(y).__name__}; a lambda may choose one of several"

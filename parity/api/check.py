@@ -56,7 +56,7 @@ def check(
         implementation: a function that returns (y, pullback), a pair (forward, backward) or a class, as its author
             wrote it, see `parity.subjects`; numpy_cnn's own if omitted. It declines a case by raising
             NotImplementedError.
-        examples: cases per lane; if omitted, what pytest, pyproject.toml or Hypothesis' settings say, or 200.
+        examples: cases per lane; if omitted, the value of pytest, pyproject.toml or Hypothesis' settings, or 200.
         seed: the same seed draws the same cases.
         lanes: of "exact", "bound", "structure", "special"; all lanes of the row if omitted.
         dtype: "float32" or "float64"; both if omitted.
@@ -80,7 +80,7 @@ def check(
 
     Raises:
         KeyError: the registry has no such row.
-        TypeError: the implementation has no form that can be recognised; the message says what is missing.
+        TypeError: the implementation has no form that can be recognised; the message has what is missing.
         ValueError: an argument has no meaning for the row; the message has its value and those that are possible.
     """
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)

@@ -1,4 +1,4 @@
-"""How a check runs where the call does not say.
+"""How a check runs where the call leaves it open.
 
 The order: the call itself; `pytest --parity-examples` and `--parity-seed`; `[tool.parity]` of pyproject.toml;
 Hypothesis' own settings, if they were changed (a profile's max_examples, `--hypothesis-seed`); then 200 cases per
@@ -98,7 +98,7 @@ def seed_for(given: int | None) -> int:
 
 
 def project_defaults(folder: Path) -> Defaults:
-    """What `[tool.parity]` says in the nearest pyproject.toml, of this folder or one above it.
+    """The values of `[tool.parity]` in the nearest pyproject.toml, of this folder or one above it.
 
         [tool.parity]
         examples = 500

@@ -1,9 +1,9 @@
 """`parity.check_gradients`: a referee in NumPy alone, for ops that torch does not have.
 
 The derivative of ⟨dy, f(x)⟩ in each entry of x, by central differences with three steps h, h/2, h/4, extrapolated
-to h = 0 (C. Ridders, Accurate computation of F′(x) and F′(x)F″(x), 1982). How far the extrapolations differ says
-how wrong they are; the roundoff of f, divided by the step, is added. Where f allows complex arguments, the complex
-step Im f(x + ih)/h has no difference in it, and is as exact as f (W. Squire and G. Trapp, 1998).
+to h = 0 (C. Ridders, Accurate computation of F′(x) and F′(x)F″(x), 1982). The distance of the extrapolations
+estimates their error; the roundoff of f, divided by the step, is added. Where f allows complex arguments, the
+complex step Im f(x + ih)/h has no difference in it, and is as exact as f (W. Squire and G. Trapp, 1998).
 
 It sees a backward that does not belong to the forward. It cannot see a forward that is wrong together with its
 backward: only an oracle can.
@@ -48,13 +48,13 @@ def check_gradients(
         op: in any form that `parity.check` takes.
         *arrays: what it is called with, away from kinks; integers and None are passed on.
         options: keywords.
-        names: of the arrays, for the report; input, weight, bias, … if left out.
+        names: of the arrays, for the report; input, weight, bias, … if omitted.
         complex_step: differentiate by complex arguments, where the op is analytic and takes them.
         cotangents: random dy to try.
         seed: of the cotangents, and of the entries chosen where an array has more than 2,000.
 
     Returns:
-        a Report, of one row with the lane bound; entries at a kink are left out, and counted in a note.
+        a Report, of one row with the lane bound; entries at a kink are skipped, and counted in a note.
 
     Raises:
         TypeError: it cannot be recognised, or has no gradient to be checked.
@@ -136,7 +136,7 @@ def _compare(
         truth.flat[place] = value
         allowed.flat[place] = error if not complex_step else COMPLEX_ERROR * max(largest, np.finfo(float).tiny)
     if kinks:
-        _note(row, f"{quantity}: {kinks} of {len(places)} entries stand at a kink, and were left out")
+        _note(row, f"{quantity}: {kinks} of {len(places)} entries are at a kink, and were skipped")
     assert got is not None
     distance = np.abs(np.asarray(got) - truth)
     fraction = np.where(distance == 0, 0.0, distance / allowed)

@@ -43,7 +43,7 @@ class ImplementationFlags:
 
 
 def arguments_of(how: "RerunFlags") -> dict[str, Any]:
-    """The keywords of `parity.check` that the flags stand for.
+    """The keywords of `parity.check` for the flags.
 
     Raises:
         UserError: `--shapes` without `--like`, either of them without an implementation, or no such oracle.

@@ -26,10 +26,10 @@ class List:
             table.add_row(row.name, initials, what.rstrip(".") or "an optimizer, step by step", as_torch)
         console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
         console.print(table)
-        for lane, told in LANES.items():
-            console.print(f"  {lane:10} {told}", markup=False)
+        for lane, meaning in LANES.items():
+            console.print(f"  {lane:10} {meaning}", markup=False)
         console.print(
-            "\n  python -m parity check conv2d --impl FILE.py:NAME     your own against torch", markup=False
+            "\n  python -m parity check conv2d --impl FILE.py:NAME     compare your own with torch", markup=False
         )
         console.print("  python -m parity new conv2d > my_conv2d.py            a file to begin with", markup=False)
         return 0

@@ -69,7 +69,7 @@ def source_of(place: str) -> Source:
 
 @contextmanager
 def loaded(place: str) -> Iterator[Loaded]:
-    """The implementation that `place` names, imported anew and forgotten at the end.
+    """The implementation that `place` names, imported afresh and removed from sys.modules at the end.
 
     Its folder is on sys.path meanwhile, so that its own imports find their neighbours, relative ones in a package.
 

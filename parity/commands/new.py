@@ -1,4 +1,4 @@
-"""`new`: a stub for a layer of one's own."""
+"""`new`: a stub for your own layer."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""What `--help` shows in the place of a value."""
+"""What `--help` shows for a value."""
 
 from typing import Any
 
@@ -10,6 +10,6 @@ def named(placeholder: str | None, default: str | None = "") -> Any:
 
     Args:
         placeholder: such as FILE.py:NAME.
-        default: what stands behind the help; nothing if left out, the default itself if None.
+        default: the text after the help; none if omitted, the default itself if None.
     """
     return tyro.conf.arg(metavar=placeholder, help_behavior_hint=default)

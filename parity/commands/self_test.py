@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Find a catalogue of planted bugs, and leave right implementations alone: does the harness do its work?"""
+    """Check the harness itself: it must find every planted bug, and no fault in right implementations."""
 
     row: Annotated[tuple[str, ...], named("[ROW ...]", "(default: all)")] = ()
     """Rows, such as conv2d."""
     examples: int = 200
-    """Cases a bug and lane."""
+    """Cases per bug and lane."""
     seed: int = 0
     """The same seed draws the same cases."""
     json: Annotated[Path | None, named("FILE")] = None
@@ -56,7 +56,7 @@ class SelfTest:
         console = Console(stderr=to_stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
         console.print(table(rows, outcomes))
         for outcome in failed:
-            console.print(_told(outcome), markup=False, soft_wrap=True)
+            console.print(_describe(outcome), markup=False, soft_wrap=True)
         bugs = [outcome for outcome in outcomes if outcome.wrong]
         caught = sum(outcome.caught for outcome in bugs)
         console.print(
@@ -104,20 +104,20 @@ def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
     return shown
 
 
-def _told(outcome: "Outcome") -> str:
-    """One that did not pass."""
+def _describe(outcome: "Outcome") -> str:
+    """One that did not pass, in a line."""
     what = f"{outcome.row}  {outcome.name}: {outcome.says}"
     if outcome.wrong and not outcome.caught:
         return f"NOT FOUND  {what} ({outcome.cases} cases)"
     if outcome.wrong:
         given = ", ".join(f"{quantity} {name!r}" for quantity, name in outcome.names.items())
-        return f"MISNAMED   {what} Told as {given}; right: {', '.join(outcome.expected) or 'no name'}"
+        return f"MISNAMED   {what} Named {given}; expected: {', '.join(outcome.expected) or 'no name'}"
     where = f"{outcome.lane} lane, {', '.join(outcome.quantities)}"
     return f"FLAGGED    {what} {where}: {outcome.message}; {outcome.case}"
 
 
 class _Progress:
-    """How far it is: a bar on a terminal, a line a complete row elsewhere; on standard error."""
+    """Progress on standard error: a bar on a terminal, one line per complete row elsewhere."""
 
     def __init__(self, rows: Sequence[str]) -> None:
         from parity.exam import CORRECT, PLANTED

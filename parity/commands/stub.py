@@ -1,4 +1,4 @@
-"""A file to begin a layer of one's own with: signature, formula and shapes, both bodies left to fill."""
+"""A file to start your own layer with: signature, formula and shapes, and two bodies to fill in."""
 
 import inspect
 import random
@@ -34,7 +34,7 @@ def stub(name: str) -> str:
     without = [n for n, spec in zip(names, arrays, strict=True) if spec.kind == "classes" or n in BUFFERS]
     gradients = ["None" if n in without else f"d{n}" for n in names]
     given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
-    told = f"{', '.join(gradients)}{',' if len(gradients) == 1 else ''}"
+    returned = f"{', '.join(gradients)}{',' if len(gradients) == 1 else ''}"
     optional = [p.name for p in parameters if p.default is None and p.name in names]
     absent = "".join(f", None where {n} is None" for n in optional)
     of = _listed([n for n in names if n not in BUFFERS])
@@ -43,7 +43,7 @@ def stub(name: str) -> str:
         f"with respect to {of}, each in the shape of its array{absent}."
     )
     docstring = _docstring(row)
-    return f'''"""{name}, by hand. See how far it is:
+    return f'''"""{name}, by hand. To check it:
 
     python -m parity check {name} --impl FILE.py:{name}
     python -m parity watch FILE.py:{name}
@@ -60,20 +60,20 @@ def {name}({_signature(given, len(f"def {name}():"))}):
     def pullback(dy):
 {textwrap.indent(textwrap.fill(backward, WIDTH), "        # ")}
         raise NotImplementedError("{PULLBACK}")
-        return ({told})
+        return ({returned})
 
     return y, pullback
 '''
 
 
 def _signature(parameters: list[str], beside: int) -> str:
-    """On one line, or on one of their own, beside so many other characters."""
+    """On the line of `def` beside `beside` other characters, or on one of their own."""
     line = ", ".join(parameters)
     return line if len(line) + beside <= WIDTH else f"\n    {line}\n"
 
 
 def _docstring(row: Row) -> str:
-    """The op's own, without what is said of extras that a first version needs not have."""
+    """The op's own, without the extras that a first version does not need."""
     text = inspect.getdoc(row.op) or ""
     lines = [line for line in text.splitlines() if "needs_input_grad" not in line]
     return '"""' + "\n".join(lines).replace("\\", "\\\\") + '\n"""'

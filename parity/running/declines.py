@@ -11,7 +11,7 @@ from typing import Any
 from parity.cases.case import Case
 
 LEAST_DECLINED = 20  # cases, and more than half of all, before anything is concluded
-LEAST_ACCEPTED, PATIENCE = 6, 100  # with fewer accepted ones it waits, until so many are declined
+LEAST_ACCEPTED, PATIENCE = 6, 100  # with fewer accepted cases it waits for 100 declined ones
 LEAST_EXPLAINED = 3  # declined cases with a value, so that a rare one is not excluded by accident
 
 
@@ -62,7 +62,7 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
     for (
         name,
         allowed,
-    ) in found.items():  # without the values that only came with a declined value of another option
+    ) in found.items():  # not the values that came only with a declined one of another
         if allowed.excluded is not None:
             others = {option: values for option, values in found.items() if option != name}
             alone = [case for case in declined if all(case.options[o] in values for o, values in others.items())]

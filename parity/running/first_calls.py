@@ -1,4 +1,4 @@
-"""Whether the implementation can be called at all: a form that is never entered says nothing about its numbers."""
+"""Whether the implementation can be called at all: if not, nothing is known about its numbers."""
 
 from pathlib import Path
 from types import TracebackType

@@ -26,7 +26,7 @@ def investigate(
         return found, {}
     try:
         found = classified(row, op, found, supports)
-        # What was learnt of a difference holds for smaller cases too; the lane itself knows nothing of ties.
+        # What was learnt of a difference holds for smaller cases too; the lane itself does not detect ties.
         kinds: dict[tuple[str, str], Difference] = {
             (d.quantity, "values" if d.aspect == "ties" else d.aspect): d for d in found.differences
         }

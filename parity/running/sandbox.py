@@ -1,4 +1,4 @@
-"""Keep to itself what an implementation does besides its work: it may print, and seed the global generators."""
+"""Contain the side effects of an implementation: output, warnings, and the state of global generators."""
 
 import io
 import random
@@ -31,7 +31,7 @@ def sandboxed(note: Callable[[str], None] | None = None) -> Iterator[None]:
         random.setstate(generators[0])
         np.random.set_state(generators[1])
         if sink.lines and note is not None:
-            note(f"it prints ({sink.lines} lines, left out here), beginning with {sink.first!r}")
+            note(f"it prints ({sink.lines} lines, omitted here), beginning with {sink.first!r}")
 
 
 class _Sink(io.TextIOBase):

@@ -127,7 +127,7 @@ def test_differences_leave_kinks_out_and_say_so() -> None:
     x = np.array([-1.0, 0.0, 2.0])
     report = parity.check_gradients(lambda x: (np.maximum(x, 0), lambda dy: (dy * (x > 0),)), x)
     assert report.ok, f"\n{report}"
-    assert "1 of 3 entries stand at a kink" in report.rows[0].notes[0]
+    assert "1 of 3 entries are at a kink" in report.rows[0].notes[0]
 
 
 def test_differences_tell_shapes_and_crashes() -> None:

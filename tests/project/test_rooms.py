@@ -44,6 +44,8 @@ ROOMS = {
         "numpy_cnn.views",
         "numpy_cnn.backend",
         "numpy_cnn.optim",
+        "numpy_cnn.clipping",
+        "numpy_cnn.schedules",
         "numpy_cnn.model",
         "numpy_cnn.chain",
         "numpy_cnn.ops",

@@ -1,0 +1,64 @@
+"""Gradient clipping, before a step of the optimizer. The gradients are returned and not changed."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from numpy_cnn.arguments import Array
+
+EPSILON = 1e-6  # torch's, so that gradients of norm 0 are not divided by 0
+
+
+def clip_grad_norm(
+    gradients: Mapping[str, Array | None], max_norm: float, norm_type: float = 2.0
+) -> tuple[dict[str, Array | None], float]:
+    """Scale all gradients by one factor, so that their joint norm is at most `max_norm`: torch's `clip_grad_norm_`.
+
+        n = (Σ |g|ᵖ)^(1/p) over all numbers of all gradients        g ← g · min(1, max_norm / (n + 10⁻⁶))
+
+    Args:
+        gradients: {name: array or None}.
+        max_norm: the largest norm allowed.
+        norm_type: p, above 0; ∞ for the largest absolute value.
+
+    Returns:
+        the clipped gradients, None where the gradient is, and n before clipping.
+
+    Raises:
+        ValueError: max_norm is negative or norm_type not above 0.
+
+    Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks (2013).
+    """
+    if not max_norm >= 0 or not norm_type > 0:
+        raise ValueError(
+            f"clip_grad_norm: needs max_norm at least 0 and norm_type above 0, got {max_norm}, {norm_type}"
+        )
+    given = [np.abs(g).astype(np.float64).reshape(-1) for g in gradients.values() if g is not None]
+    numbers = np.concatenate(given) if given else np.zeros(1)
+    if math.isinf(norm_type):
+        norm = float(numbers.max(initial=0))
+    else:
+        norm = float((numbers**norm_type).sum() ** (1 / norm_type))
+    factor = min(1.0, max_norm / (norm + EPSILON))
+    return {name: None if g is None else g * g.dtype.type(factor) for name, g in gradients.items()}, norm
+
+
+def clip_grad_value(gradients: Mapping[str, Array | None], clip_value: float) -> dict[str, Array | None]:
+    """Limit every number of every gradient to [−clip_value, clip_value], as torch's `clip_grad_value_`.
+
+    Args:
+        gradients: {name: array or None}.
+        clip_value: the largest absolute value allowed.
+
+    Returns:
+        the clipped gradients, None where the gradient is.
+
+    Raises:
+        ValueError: clip_value is negative.
+
+    Source: T. Mikolov, Statistical language models based on neural networks (2012).
+    """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value: clip_value must not be negative, got {clip_value}")
+    return {name: None if g is None else np.clip(g, -clip_value, clip_value) for name, g in gradients.items()}

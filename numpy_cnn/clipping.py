@@ -13,7 +13,7 @@ EPSILON = 1e-6  # torch's, so that gradients of norm 0 are not divided by 0
 def clip_grad_norm(
     gradients: Mapping[str, Array | None], max_norm: float, norm_type: float = 2.0
 ) -> tuple[dict[str, Array | None], float]:
-    """Scale all gradients by one factor, so that their joint norm is at most `max_norm`: torch's `clip_grad_norm_`.
+    """Scale all gradients by one factor, to a joint norm of at most `max_norm`, as torch's `clip_grad_norm_`.
 
         n = (Σ |g|ᵖ)^(1/p) over all numbers of all gradients        g ← g · min(1, max_norm / (n + 10⁻⁶))
 

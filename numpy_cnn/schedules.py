@@ -1,4 +1,4 @@
-"""Step sizes that change during a training, as in torch.optim.lr_scheduler: functions of the step t = 0, 1, 2, …"""
+"""Step sizes that change during a training, functions of the step t = 0, 1, 2, …, as in torch.optim."""
 
 import math
 

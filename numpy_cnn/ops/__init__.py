@@ -13,6 +13,7 @@ from inspect import isfunction
 from numpy_cnn.ops.activation import *
 from numpy_cnn.ops.convolution import *
 from numpy_cnn.ops.dropout import *
+from numpy_cnn.ops.index_pooling import *
 from numpy_cnn.ops.interpolation import *
 from numpy_cnn.ops.linear import *
 from numpy_cnn.ops.loss import *

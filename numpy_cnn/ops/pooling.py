@@ -1,7 +1,7 @@
 """Pooling over windows."""
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,8 @@ def max_pool2d(
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
-) -> tuple[Array, Pullback]:
+    return_indices: bool = False,
+) -> tuple[Any, Pullback]:
     """Take the largest value of each window, as `torch.nn.functional.max_pool2d`.
 
         y[n,c,p,q] = max_{i,j} x[n, c, p·s − pad + i·d, q·s − pad + j·d]
@@ -34,16 +35,15 @@ def max_pool2d(
     tap that won. Of equal taps the first in row-major order wins; of several NaN the last, as in torch.
 
     Args:
-        input: x, images (N, C, H, W), or one image (C, H, W).
-        kernel_size: size of the window in taps, one int or (height, width).
-        stride: step of the window in pixels; None for the kernel's size.
-        padding: pixels on each side, at most half the kernel's size.
-        dilation: distance of neighbouring taps in pixels.
-        ceil_mode: let a last window reach over the edge, if it begins inside the image or its leading padding.
+        input: x, images (N, C, H, W), or one image (C, H, W). kernel_size: size of the window in taps, one int or
+        (height, width). stride: step of the window in pixels; None for the kernel's size. padding: pixels on each
+        side, at most half the kernel's size. dilation: distance of neighbouring taps in pixels. ceil_mode: let a
+        last window reach over the edge, if it begins inside the image or its leading padding. return_indices:
+        whether to return the winners as well: int64 positions h · W + v in the image, of y's shape.
 
     Returns:
         y (N, C, oh, ow) with oh = ⌊(H + 2·pad − d·(kh−1) − 1) / s⌋ + 1 (⌈·⌉ in ceil_mode), and the pullback
-        dy → (dx,).
+        dy → (dx,). With return_indices ((y, indices), pullback).
 
     Raises:
         ValueError: shapes, dtype or options do not fit, or a window meets no pixel at all (torch would return
@@ -52,8 +52,12 @@ def max_pool2d(
     check_floats("max_pool2d", input=input)
     x = input
     if x.ndim == 3:
-        y, batch_pullback = max_pool2d(x[None], kernel_size, stride, padding, dilation, ceil_mode)
-        return y[0], lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y[0])[None])[0][0],)
+        found, batch_pullback = max_pool2d(
+            x[None], kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
+        y = found[0][0] if return_indices else found[0]
+        of_one = (y, found[1][0]) if return_indices else y
+        return of_one, lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y)[None])[0][0],)
     kernel = pair("max_pool2d", "kernel_size", kernel_size, at_least=1)
     strides = pair("max_pool2d", "stride", kernel if stride is None else stride, at_least=1)
     paddings = pair("max_pool2d", "padding", padding, at_least=0)
@@ -101,6 +105,14 @@ def max_pool2d(
                 dx[into] += select(u[out], won)
         return (batch_first(dx),)
 
+    if return_indices:
+        pixels = np.arange(x.shape[1] * x.shape[2]).reshape(1, *x.shape[1:3], 1)
+        index = np.zeros(y.shape, dtype=np.int64)
+        for out, into, best in reversed(met):  # the first tap that reached y is written last
+            np.copyto(index[out], pixels[into], where=best == y[out])
+        for out, into in taps:  # and of several NaN the last
+            np.copyto(index[out], pixels[into], where=np.isnan(x[into]))
+        return (batch_first(y), batch_first(index)), pullback
     return batch_first(y), pullback
 
 
@@ -207,7 +219,7 @@ def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int |
         raise ValueError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
     height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
     oh, ow = pair("adaptive_avg_pool2d", "output_size", (height, width), at_least=1)
-    rows, columns = _shares(x.shape[-2], oh), _shares(x.shape[-1], ow)
+    rows, columns = shares(x.shape[-2], oh), shares(x.shape[-1], ow)
     k = np.multiply.outer([r.stop - r.start for r in rows], [c.stop - c.start for c in columns]).astype(x.dtype)
     with np.errstate(invalid="ignore"):
         summed = np.stack([x[..., r, :].sum(axis=-2) for r in rows], axis=-2)
@@ -227,7 +239,7 @@ def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int |
     return y, pullback
 
 
-def _shares(size: int, windows: int) -> list[slice]:
+def shares(size: int, windows: int) -> list[slice]:
     """⌊p·size/windows⌋ : ⌈(p+1)·size/windows⌉ for every p."""
     return [slice(p * size // windows, -(-(p + 1) * size // windows)) for p in range(windows)]
 

@@ -1,5 +1,6 @@
 """Pooling: a row for each."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops
-from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
+from parity.bounds.derived import BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import RARELY, TAILS, extent, images, numbers, pair
@@ -94,6 +95,28 @@ def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("adaptive_avg_pool2d", (image,), {"output_size": output_size}, *numbers(draw))
 
 
+@composite
+def adaptive_max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """As for the means; ties, because the numbers are few."""
+    case: Case = draw(adaptive_avg_pool2d(lane))
+    return replace(case, row="adaptive_max_pool2d")
+
+
+@composite
+def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
+    """Windows apart and overlapping, padding; indices anywhere in the output, some of them equal."""
+    height, width = draw(integers(1, 4)), draw(integers(1, 4))
+    kernel, stride = draw(integers(2, 4)), draw(integers(1, 4))
+    padding = draw(integers(0, kernel // 2)) if min(height, width) > 1 else 0
+    sizes = [(side - 1) * stride - 2 * padding + kernel for side in (height, width)]
+    if min(sizes) < 1:
+        padding, sizes = 0, [size + 2 * padding for size in sizes]
+    shape = (draw(integers(0 if lane == "structure" else 1, 3)), draw(integers(1, 3)), height, width)
+    arrays = ArraySpec("input", shape), ArraySpec("indices", shape, "classes", sizes[0] * sizes[1])
+    options = {"kernel_size": kernel, "stride": stride, "padding": padding}
+    return Case("max_unpool2d", arrays, options, *numbers(draw))
+
+
 def meets_pixels(case: Case) -> bool:
     """Whether each window meets a pixel: otherwise torch answers −∞ with an index outside the plane.
 
@@ -122,6 +145,13 @@ def max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
     y, pullback = s.op(*s.arrays, **s.options)
     (dx,) = pullback(np.abs(s.dy))
     return np.zeros_like(y), (gamma(_taps(s), s.u) * dx,)
+
+
+def adaptive_max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
+    """y is a selection. dx adds up the windows that a pixel has won: oh·ow at most."""
+    y, pullback = s.op(*s.arrays, **s.options)
+    (dx,) = pullback(np.abs(s.dy))
+    return np.zeros_like(y), (gamma(y[0, 0].size if y.size else 0, s.u) * dx,)
 
 
 def average_bound(s: BoundInputs) -> ErrorBounds:
@@ -179,5 +209,29 @@ ROWS = (
             "output": "y[n,c,p,q] = mean x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]",
             "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] / (pixels of the window) over the windows with (h,v)",
         },
+    ),
+    Row(
+        "adaptive_max_pool2d",
+        ops.adaptive_max_pool2d,
+        F.adaptive_max_pool2d,
+        adaptive_max_pool2d,
+        adaptive_max_pool2d_bound,
+        formulas={
+            "output": "y[n,c,p,q] = max x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]",
+            "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] over the windows whose first maximum is (h,v)",
+        },
+        selects=True,
+    ),
+    Row(
+        "max_unpool2d",
+        ops.max_unpool2d,
+        F.max_unpool2d,
+        max_unpool2d,
+        copies,
+        formulas={
+            "output": "y[n, c, i[n,c,p,q]] = x[n,c,p,q], and 0 elsewhere",
+            "grad_input": "dx[n,c,p,q] = dy[n, c, i[n,c,p,q]]",
+        },
+        selects=True,
     ),
 )

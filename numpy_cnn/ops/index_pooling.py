@@ -1,0 +1,133 @@
+"""Pooling that keeps the positions of the maxima, and the way back from them."""
+
+from typing import Any
+
+import numpy as np
+
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.pooling import shares
+
+__all__ = ["adaptive_max_pool2d", "max_unpool2d"]
+
+
+def adaptive_max_pool2d(
+    input: Array, output_size: int | tuple[int | None, int | None], return_indices: bool = False
+) -> tuple[Any, Pullback]:
+    """The maxima of oh × ow windows that cover the image, as `torch.nn.functional.adaptive_max_pool2d`.
+
+        y[n,c,p,q] = max of x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]
+
+    All of dy[n,c,p,q] goes to the pixel that won: of equal ones the first in row-major order, of several NaN the
+    last.
+
+    Args:
+        input: x, images (N, C, H, W), or one image (C, H, W). output_size: (oh, ow), or one int for both; None
+        for the input's size. return_indices: whether to return the winners as well: int64 positions h · W + v in
+        the image, of y's shape.
+
+    Returns:
+        y (N, C, oh, ow), and the pullback dy → (dx,). With return_indices ((y, indices), pullback).
+
+    Raises:
+        ValueError: shapes, dtype or output_size do not fit.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, Spatial pyramid pooling in deep convolutional networks (2014).
+    """
+    name = "adaptive_max_pool2d"
+    check_floats(name, input=input)
+    x = input
+    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
+        raise ValueError(f"{name}: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    if len(sizes) != 2:
+        raise ValueError(f"{name}: output_size must be an int or a pair, got {output_size!r}")
+    height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
+    oh, ow = pair(name, "output_size", (height, width), at_least=1)
+    planes = x.reshape(-1, *x.shape[-2:])
+    index = np.zeros((len(planes), oh, ow), dtype=np.int64)
+    for p, rows in enumerate(shares(x.shape[-2], oh)):
+        for q, columns in enumerate(shares(x.shape[-1], ow)):
+            window = planes[:, rows, columns]
+            flat = window.reshape(len(planes), window.shape[1] * window.shape[2])
+            nan = np.isnan(flat)
+            last_nan = flat.shape[1] - 1 - nan[:, ::-1].argmax(axis=1)
+            h, v = np.divmod(np.where(nan.any(axis=1), last_nan, flat.argmax(axis=1)), window.shape[2])
+            index[:, p, q] = (rows.start + h) * x.shape[-1] + columns.start + v
+    every = np.arange(len(planes))[:, None]
+    won = index.reshape(len(planes), oh * ow)
+    y = planes.reshape(len(planes), x.shape[-2] * x.shape[-1])[every, won].reshape(*x.shape[:-2], oh, ow)
+
+    def pullback(dy: Array) -> tuple[Array]:
+        u = cotangent(name, dy, y).reshape(won.shape)
+        dx = np.zeros((len(planes), x.shape[-2] * x.shape[-1]), dtype=x.dtype)
+        for place in range(oh * ow):  # in one window no pixel wins twice
+            dx[every[:, 0], won[:, place]] += u[:, place]
+        return (dx.reshape(x.shape),)
+
+    return ((y, index.reshape(y.shape)) if return_indices else y), pullback
+
+
+def max_unpool2d(
+    input: Array,
+    indices: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    output_size: tuple[int, ...] | None = None,
+) -> tuple[Array, Pullback]:
+    """Put numbers back where they were the maxima, as `torch.nn.functional.max_unpool2d`.
+
+        y[n, c, i[n,c,p,q]] = x[n,c,p,q], and 0 elsewhere        dx[n,c,p,q] = dy[n, c, i[n,c,p,q]]
+
+    Where several indices are equal, the last one in row-major order is kept.
+
+    Args:
+        input: x, (N, C, H, W) or (C, H, W).
+        indices: i, int64 positions h · ow + v in the output, of x's shape, as `max_pool2d` returns them.
+        kernel_size: that of the pooling.
+        stride: that of the pooling; None for the kernel's size.
+        padding: that of the pooling.
+        output_size: (…, oh, ow), or None for oh = (H − 1)·s − 2·pad + kh.
+
+    Returns:
+        y (N, C, oh, ow), and the pullback dy → (dx, None).
+
+    Raises:
+        ValueError: shapes, dtypes or options do not fit, or an index is outside the output.
+
+    Source: M. Zeiler and R. Fergus, Visualizing and understanding convolutional networks (2014).
+    """
+    name = "max_unpool2d"
+    check_floats(name, input=input)
+    x = input
+    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
+        raise ValueError(f"{name}: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
+    if not isinstance(indices, np.ndarray) or indices.dtype != np.int64 or indices.shape != x.shape:
+        got = f"{getattr(indices, 'dtype', type(indices).__name__)} of {np.shape(indices)}"
+        raise ValueError(f"{name}: indices must be int64 of the shape {x.shape}, got {got}")
+    kernel = pair(name, "kernel_size", kernel_size, at_least=1)
+    strides = pair(name, "stride", kernel if stride is None else stride, at_least=1)
+    paddings = pair(name, "padding", padding, at_least=0)
+    sizes = [(x.shape[i - 2] - 1) * strides[i] - 2 * paddings[i] + kernel[i] for i in (0, 1)]
+    if output_size is not None:
+        wanted = tuple(output_size)[-2:]
+        if len(wanted) < 2 or any(abs(w - s) >= step for w, s, step in zip(wanted, sizes, strides, strict=False)):
+            raise ValueError(f"{name}: output_size must be within a stride of {tuple(sizes)}, got {output_size}")
+        sizes = list(wanted)
+    oh, ow = sizes
+    outside = (indices < 0) | (indices >= oh * ow)
+    if min(sizes) < 1 or outside.any():
+        what = f"index {indices[outside][0]} is outside" if outside.any() else "there are no pixels in"
+        raise ValueError(f"{name}: {what} the output ({oh}, {ow}) of the input {x.shape}")
+    planes = int(np.prod(x.shape[:-2]))
+    flat = planes, x.shape[-2] * x.shape[-1]
+    # Contiguous, because NumPy assigns in the order of the memory, and the last of equal indices is to be kept.
+    where = np.arange(planes)[:, None], np.ascontiguousarray(indices.reshape(flat))
+    y = np.zeros((planes, oh * ow), dtype=x.dtype)
+    y[where] = np.ascontiguousarray(x.reshape(flat))
+    y = y.reshape(*x.shape[:-2], oh, ow)
+
+    def pullback(dy: Array) -> tuple[Array, None]:
+        return cotangent(name, dy, y).reshape(planes, oh * ow)[where].reshape(x.shape), None
+
+    return y, pullback

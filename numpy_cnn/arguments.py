@@ -1,4 +1,4 @@
-"""What the ops check of their arguments, so that a mistake is told with the values in it."""
+"""Checks of the ops' arguments, whose messages contain the offending values."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -13,21 +13,21 @@ Pullback: TypeAlias = Callable[..., tuple[Any, ...]]
 IntPair: TypeAlias = int | tuple[int, int]
 
 ARRAYS = np.ndarray, np.generic
-USUAL = {np.dtype(np.float32), np.dtype(np.float64)}  # found in a set sooner than asked for their kind and size
+USUAL = {np.dtype(np.float32), np.dtype(np.float64)}  # a set lookup is faster than reading kind and size
 
 
 def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int]:
-    """Read `value` as (height, width): an int stands for both.
+    """Read `value` as (height, width); an int is used for both.
 
     Raises:
         ValueError: it is neither an int nor a pair of ints, or one of them is below `at_least`.
     """
-    if type(value) is int and value >= at_least:  # as it mostly is
+    if type(value) is int and value >= at_least:  # the common case
         return value, value
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
-    # bool is an int to Python; torch rejects it, and stride=True is a slip of the pen.
+    # bool is an int to Python; torch rejects it, and stride=True is a mistake.
     whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in both)
     if len(both) != 2 or not whole:
         raise ValueError(f"{op}: {name} must be an int or a pair of ints (height, width), got {value!r}")
@@ -37,7 +37,7 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
 
 
 def check_floats(op: str, **arrays: Array | None) -> None:
-    """Raise ValueError unless all arrays given (None aside) are NumPy arrays of one floating dtype."""
+    """Raise ValueError unless all arrays that are not None are NumPy arrays of one floating dtype."""
     dtypes = set()
     for name, array in arrays.items():
         if array is None:
@@ -46,8 +46,8 @@ def check_floats(op: str, **arrays: Array | None) -> None:
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
         dtypes.add(array.dtype)
     if len(dtypes) > 1 or not (dtypes <= USUAL or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
-        told = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
-        raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {told}")
+        given = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
+        raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {given}")
 
 
 def real(op: str, name: str, value: float) -> float:
@@ -62,15 +62,15 @@ def real(op: str, name: str, value: float) -> float:
 
 
 def axis(op: str, name: str, value: int, ndim: int) -> int:
-    """Read `value` as an axis of an array of `ndim` axes, negative ones counted from the end."""
-    rank = max(ndim, 1)  # as in torch, an array of no axes is addressed as if it had one
+    """Read `value` as an axis of an array of `ndim` axes; negative ones count from the end."""
+    rank = max(ndim, 1)  # as in torch, an array without axes counts as having one
     if not -rank <= value < rank:
         raise ValueError(f"{op}: {name} must lie in [{-rank}, {rank - 1}] for {ndim} axes, got {value}")
     return value % rank
 
 
 def cotangent(op: str, dy: Any, y: Array) -> Array:
-    """Give `dy` as an array of y's dtype, once its shape is known to be y's."""
+    """`dy` as an array of y's dtype. Raises ValueError unless it has y's shape."""
     dy_array: Array = np.asarray(dy, dtype=y.dtype)
     if dy_array.shape != y.shape:
         raise ValueError(f"{op}: the pullback needs dy in the shape of the output {y.shape}, got {dy_array.shape}")

@@ -1,4 +1,4 @@
-"""The dense layer, and the flattening that stands before it."""
+"""The dense layer, and the flattening before it."""
 
 import math
 
@@ -21,7 +21,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
 
     Returns:
         y (…, out), and the pullback dy → (dx, dw, db).
-        `pullback(dy, needs_input_grad=(False, True, True))` leaves dx out and gives None in its place.
+        `pullback(dy, needs_input_grad=(False, True, True))` skips dx and returns None in its place.
 
     Raises:
         ValueError: shapes or dtypes do not fit.
@@ -32,10 +32,11 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         raise ValueError(f"linear: expected x (…, in) and weight (out, in), got {x.shape} and {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias must have the shape {weight.shape[:1]}, got {bias.shape}")
-    # The leading axes are one long batch. Spelled out, for −1 fails on 0 rows.
+    # The leading axes are one long batch. Not reshape(-1, …), which fails on 0 rows.
     batch = math.prod(x.shape[:-1])
     rows = x.reshape(batch, x.shape[-1])
-    # (w xᵀ)ᵀ and not x wᵀ: the same numbers, but BLAS is up to twice as fast with the short side, the batch, last.
+    # (w xᵀ)ᵀ instead of x wᵀ: the same numbers, but BLAS is up to twice as fast with the short side (the batch)
+    # last.
     y = (weight @ rows.T).T
     if bias is not None:
         y += bias
@@ -47,9 +48,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         u = cotangent("linear", dy, y).reshape(batch, len(weight))
         needs_dx, needs_dw, needs_db = needs_input_grad
         dx = dw = None
-        if needs_dx:  # in the layout that x came in, for the ops before
+        if needs_dx:  # in the layout of x, for the ops before
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
-        if needs_dw:  # of a single sample an outer product, where matmul does without BLAS, and dot does not
+        if needs_dw:  # of a single sample an outer product, for which dot uses BLAS and matmul does not
             dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
         return dx, dw, u.sum(axis=0) if needs_db and bias is not None else None
 
@@ -57,18 +58,18 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
 
 
 def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:
-    """Make one axis of the axes start_dim … end_dim, in row-major order, as `torch.flatten`.
+    """Join the axes start_dim … end_dim into one, in row-major order, as `torch.flatten`.
 
     Args:
         input: x, any shape.
-        start_dim: the first axis that goes in; the network uses 1, which keeps the batch.
-        end_dim: the last one, counted in.
+        start_dim: the first axis to join; the network uses 1, which keeps the batch.
+        end_dim: the last axis to join.
 
     Returns:
         y, a view of x where the layout allows one, and the pullback dy → (dx,), the same numbers in x's shape.
 
     Raises:
-        ValueError: an axis that x does not have, or start_dim behind end_dim.
+        ValueError: x is not a floating array, it lacks one of the axes, or start_dim is after end_dim.
     """
     check_floats("flatten", input=input)
     x = input

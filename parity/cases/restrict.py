@@ -235,7 +235,7 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
             return False
         if name in case.options and case.options[name] != _one_of(value, case.options[name]):
             return False
-    if case.options.get("training") and "running_mean" in specs and _count(shape) == 1:
+    if _from_input(case.options) and "running_mean" in specs and _count(shape) == 1:
         return False  # no variance
     return _windows_fit(case, shape)
 
@@ -453,3 +453,8 @@ def _typed(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(_typed, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _from_input(options: Mapping[str, Any]) -> bool:
+    """Whether a normalization takes its statistics from the input, as torch's option of either name says."""
+    return bool(options.get("training", options.get("use_input_stats", False)))

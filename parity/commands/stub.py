@@ -1,8 +1,9 @@
-"""A file to start your own layer with: signature, formula and shapes, and two bodies to fill in."""
+"""A file to start your own layer from: signature, formula and shapes, with both bodies left to fill."""
 
 import inspect
 import random
 import textwrap
+from collections.abc import Mapping
 
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import BUFFERS
@@ -19,23 +20,22 @@ def has_stub(row: Row) -> bool:
 
 
 def stub(name: str) -> str:
-    """Python source of a function with the row's signature and docstring, and without its two bodies.
+    """Python source of a function with the row's signature and docstring, without its two bodies.
 
     Raises:
-        KeyError: no op row is called so.
+        KeyError: there is no row of an op with this name.
     """
     row = ROWS[name]
     if not has_stub(row):
         raise KeyError(name)
-    parameters = inspect.signature(row.op).parameters.values()
+    parameters = inspect.signature(row.op).parameters
     case, _ = draw_plainly(row.strategy(lane=row.lanes[0]), random.Random(0))
     arrays = [spec for spec in case.arrays if not spec.keyword]
-    names = [parameter.name for parameter in parameters][: len(arrays)]
+    names = [spec.name if spec.name in parameters else [*parameters][i] for i, spec in enumerate(arrays)]
     without = [n for n, spec in zip(names, arrays, strict=True) if spec.kind == "classes" or n in BUFFERS]
     gradients = ["None" if n in without else f"d{n}" for n in names]
-    given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
     returned = f"{', '.join(gradients)}{',' if len(gradients) == 1 else ''}"
-    optional = [p.name for p in parameters if p.default is None and p.name in names]
+    optional = [n for n in names if parameters[n].default is None]
     absent = "".join(f", None where {n} is None" for n in optional)
     of = _listed([n for n in names if n not in BUFFERS])
     backward = (
@@ -52,7 +52,7 @@ def stub(name: str) -> str:
 import numpy as np
 
 
-def {name}({_signature(given, len(f"def {name}():"))}):
+def {name}({_signature(names, parameters, len(f"def {name}():"))}):
 {textwrap.indent(docstring, "    ")}
     # Forward: y, by the formula above, in the dtype of {names[0]}. Nothing is written to the arguments.
     raise NotImplementedError("{FORWARD}")
@@ -66,10 +66,22 @@ def {name}({_signature(given, len(f"def {name}():"))}):
 '''
 
 
-def _signature(parameters: list[str], beside: int) -> str:
-    """On the line of `def` beside `beside` other characters, or on one of their own."""
-    line = ", ".join(parameters)
-    return line if len(line) + beside <= WIDTH else f"\n    {line}\n"
+def _signature(arrays: list[str], parameters: Mapping[str, inspect.Parameter], beside: int) -> str:
+    """The arrays first, as the harness passes them; on its own lines if `beside` more characters are too many."""
+    own, options = (
+        [p for name, p in parameters.items() if (name in arrays) == is_array] for is_array in (True, False)
+    )
+    only_keywords = [p for p in options if p.kind is p.KEYWORD_ONLY or p.default is p.empty]
+    others = [p for p in options if p not in only_keywords]
+    star = ["*"] if only_keywords else []
+    line = ", ".join([*map(_with_default, own + others), *star, *map(_with_default, only_keywords)])
+    if len(line) + beside <= WIDTH:
+        return line
+    return "\n" + textwrap.indent(textwrap.fill(line, WIDTH), "    ") + "\n"
+
+
+def _with_default(parameter: inspect.Parameter) -> str:
+    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
 
 
 def _docstring(row: Row) -> str:

@@ -20,7 +20,8 @@ def test_every_op_has_one() -> None:
 @pytest.mark.parametrize("name", OPS)
 def test_filled_in_it_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = ", ".join(inspect.signature(getattr(ops, name)).parameters)
+    parameters = inspect.signature(getattr(ops, name)).parameters.values()
+    names = ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in parameters)
     text = stub(name)
     assert f"def {name}(" in text
     filled = text.replace(

@@ -456,7 +456,7 @@ def sgd_rate_in_the_velocity(parameter: Array, *gradients: Array | None, **setti
     w, velocity, trajectory = parameter.copy(), None, []
     for gradient in gradients:
         if gradient is not None:
-            g = lr * (gradient + settings["weight_decay"] * w)
+            g = lr * ((-gradient if settings["maximize"] else gradient) + settings["weight_decay"] * w)
             velocity = g if velocity is None else mu * velocity + (1 - settings["dampening"]) * g
             w = w - ((g + mu * velocity) if settings["nesterov"] else velocity if mu else g)
         trajectory.append(w)
@@ -485,6 +485,7 @@ def _folded(
     eps: float,
     weight_decay: float,
     amsgrad: bool,
+    maximize: bool,
 ) -> Trajectory:
     w = parameter.reshape(-1).copy()
     m, v, most, t = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w), 0
@@ -492,7 +493,7 @@ def _folded(
     for gradient in gradients:
         if gradient is not None:
             t += 1
-            g = gradient.reshape(-1)
+            g = (-gradient if maximize else gradient).reshape(-1)
             if decoupled:
                 w = w - lr * weight_decay * w
             else:

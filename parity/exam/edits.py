@@ -30,7 +30,7 @@ def edited(
                 gradients[place] = edit(gradients[place])
         return tuple(gradients)
 
-    return (output if y is None else y(output)), changed
+    return (output if y is None else y(output)), changed if callable(pullback) else pullback
 
 
 def mixed(right: Called, wrong: Called, *places: int) -> Called:

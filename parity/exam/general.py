@@ -54,9 +54,10 @@ def _plant_all(row: str, op: Op) -> None:
     for name, edit in RESULTS:
         for place in ("y", *places):
             op_with = results(op, **{place: edit})
-            plant(row, f"{prefix}-{place}-{name}", name, op_with, at=place, factor="1/3")
+            # The gradient of a softmax for an upstream of ones is zero.
+            names = f"{name} upstream-ignored" if name == "zero" else name
+            plant(row, f"{prefix}-{place}-{name}", names, op_with, at=place, factor="1/3")
     for place in places:
-        # The gradient of a softmax for an upstream of ones is zero.
         ignoring = upstream(op, np.ones_like, place)
         plant(row, f"{prefix}-{place}-without-upstream", "upstream-ignored zero", ignoring, at=place)
     plant(row, f"{prefix}-output-in-a-buffer", "shared-state", _late_overwrite(op), at="y")

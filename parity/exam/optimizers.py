@@ -25,6 +25,7 @@ def _sgd(
     dampening: float,
     weight_decay: float,
     nesterov: bool,
+    maximize: bool = False,
     ahead: Callable[[Array, Array], Array] | None = None,  # (g, b) → the step with nesterov
     first: Callable[[Array], Array] = lambda g: g,
     absent: Callable[[Array, Array | None], Array] = lambda w, b: w,  # noqa: ARG005  # a step without a gradient
@@ -35,7 +36,7 @@ def _sgd(
         if gradient is None:
             w = absent(w, b)
         else:
-            g = gradient + weight_decay * w
+            g = (-gradient if maximize else gradient) + weight_decay * w
             step = g
             if momentum:
                 b = first(g) if b is None else momentum * b + (1 - dampening) * g
@@ -144,6 +145,7 @@ def _adam(
     eps: float,
     weight_decay: float,
     amsgrad: bool,
+    maximize: bool = False,
     decay: str = "coupled",
     corrections: Callable[[int], tuple[float, float]] | None = None,
     denominator: Callable[[Array, float, float], Array] = lambda v, c, eps: np.sqrt(v / c) + eps,
@@ -158,7 +160,8 @@ def _adam(
     for gradient in gradients:
         t += gradient is not None or none_counts
         if gradient is not None:
-            g = gradient + weight_decay * w if decay == "coupled" else gradient.astype(np.float64)
+            g = (-gradient if maximize else gradient).astype(np.float64)
+            g = g + weight_decay * w if decay == "coupled" else g
             if decay == "decoupled":
                 w = w - lr * weight_decay * w
             elif decay == "without lr":

@@ -15,7 +15,8 @@ def _gradients(probe: Probe) -> tuple[Array, list[Array | None]]:
     """The parameter, and the gradient of each step or None."""
     first, *rest = probe.arrays.values()
     assert first is not None
-    return first.astype(np.float64), [None if g is None else g.astype(np.float64) for g in rest]
+    sign = -1.0 if probe.options.get("maximize") else 1.0
+    return first.astype(np.float64), [None if g is None else sign * g.astype(np.float64) for g in rest]
 
 
 @dataclass(frozen=True)

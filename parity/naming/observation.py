@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from parity.cases.case import Case, Lane
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
-from parity.cases.restrict import Supports, fits, narrow, narrowed
+from parity.cases.restrict import Supports, fits, narrow
 from parity.cases.sample import sample
 from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Quantities
@@ -58,7 +58,7 @@ class _Runs:
         self.done: list[tuple[Lane, Expected, Quantities]] = []
         self.numbers = self.drawn = 0
         self.cases = _in_turns(
-            [(lane, _cases(narrow(row.strategy(lane=lane), supports), supports)) for lane in lanes]
+            [(lane, _cases(row, narrow(row.strategy(lane=lane), supports), supports)) for lane in lanes]
         )
 
     def __iter__(self) -> Iterator[tuple[Lane, Expected, Quantities]]:
@@ -184,11 +184,11 @@ def _returned(op: Op, expected: Expected) -> Quantities:
     return found
 
 
-def _cases(strategy: st.SearchStrategy[Case], supports: Supports | None) -> Iterator[Case]:
+def _cases(row: Row, strategy: st.SearchStrategy[Case], supports: Supports | None) -> Iterator[Case]:
     if not draws_plainly(strategy):  # the user's own
         yield from sample(strategy, FAILING + PASSING)
         return
-    yield from _with_larger_batches(_drawn(strategy), supports)
+    yield from _with_larger_batches(row, _drawn(strategy), supports)
 
 
 def _drawn(strategy: st.SearchStrategy[Case]) -> Iterator[Case]:
@@ -210,12 +210,25 @@ def _in_turns(lanes: Sequence[tuple[Lane, Iterator[Case]]]) -> Iterator[tuple[La
             yield lane, case
 
 
-def _with_larger_batches(cases: Iterable[Case], supports: Supports | None) -> Iterator[Case]:
+def _with_larger_batches(row: Row, cases: Iterable[Case], supports: Supports | None) -> Iterator[Case]:
     """One case in five with a batch in which a factor N, and an order of samples, cannot hide."""
     for count, case in enumerate(cases):
-        first = case.arrays[0]
-        if count % EVERY == EVERY - 1 and first.name == "input" and first.shape and first.shape[0] < LARGER_BATCH:
-            larger = narrowed(case, {"batch": LARGER_BATCH})
+        if count % EVERY == EVERY - 1:
+            larger = _with_batch(case)
             accepted = supports(larger) if callable(supports) else fits(larger, supports or {})
-            case = larger if accepted and fits(larger, {}) else case
+            case = larger if accepted and row.valid(larger) else case
         yield case
+
+
+def _with_batch(case: Case) -> Case:
+    """The case with at least LARGER_BATCH samples of its input and target."""
+    shape = case.arrays[0].shape
+    if not shape or shape[0] >= LARGER_BATCH:
+        return case
+    arrays = tuple(
+        replace(spec, shape=(LARGER_BATCH, *spec.shape[1:]))
+        if spec.name in ("input", "target") and spec.shape and spec.shape[0] == shape[0]
+        else spec
+        for spec in case.arrays
+    )
+    return replace(case, arrays=arrays)

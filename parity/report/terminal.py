@@ -105,6 +105,7 @@ class _Overview:
         if any(row.mistrusted for row in self.report.rows):
             legend.append(MISTRUSTED)
         yield from (Text(line, style="dim") for text in legend for line in wrap(text, options.max_width - 1))
+        yield Text("")
 
 
 def _table(report: Results) -> Table:

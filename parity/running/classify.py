@@ -32,7 +32,7 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
     # Real numbers do not tie, so a failure of the bound lane cannot come from a choice at ties.
     integers = difference.aspect == "values" and found.lane in ("exact", "structure")
     if integers and only_ties(observation.row, op, found.case, difference.quantity):
-        difference = replace(difference, only="ties")
+        difference = replace(difference, only="ties", wrong_side="undecided")  # a choice is not a mistake
     reported = observation.entry(found.case, found.lane, difference.quantity)
     explained = explain(observation, difference.quantity, reported)
     if explained is None:

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from numpy_cnn.common.data import mnist
 from numpy_cnn.common.data.fit import average_pixels
 from numpy_cnn.common.data.pretrained import PRETRAINED
-from numpy_cnn.common.photo.doubt import doubts
+from numpy_cnn.common.photo.doubt import doubts, with_neighbours
 from numpy_cnn.common.photo.image import read_digit
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
@@ -334,9 +334,9 @@ def main(arguments: list[str] | None = None) -> int:
             except UserError as error:
                 answer, warned = None, [str(error)]
             else:
-                scores = network.logits(average_pixels(reading.inputs, checkpoint.architecture.image_size))
-                shares = network.probabilities(scores)[0]
-                answer, warned = int(shares.argmax()), doubts(shares, reading.notes)
+                inputs = average_pixels(reading.inputs, checkpoint.architecture.image_size)
+                shares = network.probabilities(network.logits(with_neighbours(inputs)))
+                answer, warned = int(shares[0].argmax()), doubts(shares, reading.notes)
             right = bool(warned) if digit is None else answer == digit
             wrong = not right and not warned
             row = counts[kind]

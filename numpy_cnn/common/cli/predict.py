@@ -11,7 +11,7 @@ import tyro
 from numpy_cnn.common.cli.loading import load_network
 from numpy_cnn.common.data.fit import average_pixels
 from numpy_cnn.common.data.pretrained import PRETRAINED
-from numpy_cnn.common.photo.doubt import doubts
+from numpy_cnn.common.photo.doubt import doubts, with_neighbours
 from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
@@ -58,7 +58,8 @@ class Predict:
         if self.show_input is not None and readings:
             _save_inputs(checkpoint.pixel.fraction(np.concatenate(inputs)), self.show_input)
         for (path, reading), one in zip(readings.items(), inputs, strict=True):
-            _print_answer(path, _probabilities(network.logits(one), network, checkpoint), reading)
+            scores = network.logits(with_neighbours(one))
+            _print_answer(path, _probabilities(scores, network, checkpoint), reading)
         return 0 if readings.keys() == {*images} else 2
 
 
@@ -69,17 +70,15 @@ def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, .
 
 
 def _print_answer(path: Path, probabilities: Array, reading: "Reading") -> None:
-    print(f"{path}: {int(probabilities.argmax())}")
-    print("  " + "  ".join(f"{digit}: {p:6.2%}" for digit, p in enumerate(probabilities)))
+    print(f"{path}: {int(probabilities[0].argmax())}")
+    print("  " + "  ".join(f"{digit}: {p:6.2%}" for digit, p in enumerate(probabilities[0])))
     for reason in doubts(probabilities, reading.notes):
         print(f"  unsure: {reason}")
 
 
 def _probabilities(scores: Array, network: Backend, checkpoint: Checkpoint) -> Array:
-    """Of one picture, ``(classes,)``."""
     squared = checkpoint.architecture.loss == "mse"
-    of_one: Array = (_shares(scores) if squared else network.probabilities(scores))[0]
-    return of_one
+    return _shares(scores) if squared else network.probabilities(scores)
 
 
 def _shares(scores: Array) -> Array:

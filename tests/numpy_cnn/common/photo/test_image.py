@@ -15,6 +15,7 @@ from PIL import Image
 
 from numpy_cnn.common.data import PIXELS
 from numpy_cnn.common.data.fit import average_pixels
+from numpy_cnn.common.photo.doubt import doubts, with_neighbours
 from numpy_cnn.common.photo.image import read_digit
 from numpy_cnn.common.spec.errors import UserError
 
@@ -376,3 +377,19 @@ def test_a_large_picture_needs_little_memory(tmp_path, mode):
     tracemalloc.stop()
     assert peak < 100_000_000
     assert max(side.stop - side.start for side in ink_box(pixels)) == 20
+
+
+def test_an_answer_that_changes_with_the_place_is_doubted():
+    inputs = np.zeros((1, 1, 28, 28), np.float32)
+    inputs[0, 0, 10, 10] = 1
+    near = with_neighbours(inputs)
+    assert sorted(tuple(map(int, np.argwhere(one[0])[0])) for one in near) == [
+        (9, 10), (10, 9), (10, 10), (10, 11), (11, 10),
+    ]  # fmt: skip
+    sure = np.eye(10)[[7, 7, 7, 7, 7]]
+    assert doubts(sure, ()) == []
+    assert doubts(sure, ("faint",)) == ["faint"]
+    assert doubts(np.eye(10)[[7, 7, 1, 7, 7]], ()) == [
+        "it may also be 1, which the network reads one pixel to the side"
+    ]
+    assert doubts(0.5 * sure + 0.05, ()) != []

@@ -12,7 +12,7 @@ SIGNALLED = 128  # and the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 for done, 2 for a mistake of the user's, 128 + number for a signal."""
+    """Run one command; the exit code is 0 for done, 2 for a user error, 128 + number for a signal."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     code = flags.run(program.name, lambda: _run(program, typed))
     if arguments is None and code > SIGNALLED:
@@ -24,6 +24,7 @@ def main(program: Program, arguments: Sequence[str] | None = None) -> int:
 def _run(program: Program, arguments: list[str]) -> int:
     from numpy_cnn.common.cli.demo import Demo
     from numpy_cnn.common.cli.evaluate import Evaluate
+    from numpy_cnn.common.cli.export import Export
     from numpy_cnn.common.cli.plot import Plot
     from numpy_cnn.common.cli.predict import Predict
     from numpy_cnn.common.cli.shift_study import ShiftStudy
@@ -33,11 +34,12 @@ def _run(program: Program, arguments: list[str]) -> int:
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
-        "Train a SimpleCNN and use it. Without a command, train is meant; train --help lists its flags.",
+        "Train a SimpleCNN and use it. Without a command it trains; train --help lists the flags.",
         {
             "train": Train,
             "evaluate": Evaluate,
             "predict": Predict,
+            "export": Export,
             "summary": Summary,
             "plot": Plot,
             "demo": Demo,

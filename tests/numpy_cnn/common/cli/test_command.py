@@ -32,7 +32,7 @@ from numpy_cnn.common.training.run_folder import RunFolder
 
 QUICK = ("--limit", 80, "--batch-size", 20, "--epochs", 1)
 PICTURES = ["learned_filters.png", "sample_predictions.png", "training_curves.png"]
-COMMANDS = ["train", "evaluate", "predict", "summary", "plot", "walkthrough", "demo", "shift-study"]
+COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkthrough", "demo", "shift-study"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from programs import call, error_of
 
-COMMANDS = ["train", "evaluate", "predict", "summary", "plot", "walkthrough", "demo", "shift-study"]
+COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkthrough", "demo", "shift-study"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""`export`: the parameters of a checkpoint, for other programs."""
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import tyro
+
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
+from numpy_cnn.common.training.checkpoint import Progress, load_checkpoint, to_bytes
+
+if TYPE_CHECKING:
+    from numpy_cnn.common.cli.program import Program
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the parameters of a checkpoint without the optimizer's state, under torch's names."""
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CKPT")]
+    """A checkpoint of either backend, or the folder of a run."""
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """*.safetensors: a torch state_dict, which `evaluate` and `predict` read as well. *.npz: NumPy arrays."""
+
+    def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
+        """Write the file and print its name; the exit code."""
+        checkpoint = load_checkpoint(self.checkpoint)
+        if self.file.suffix == ".safetensors":
+            content = to_bytes(replace(checkpoint, optimizer_state={}, progress=Progress(), history=None))
+        elif self.file.suffix == ".npz":
+            buffer = BytesIO()
+            np.savez(buffer, allow_pickle=False, **checkpoint.parameters)
+            content = buffer.getvalue()
+        else:
+            raise UserError(f"{self.file}: the name must end in .safetensors or .npz")
+        replace_file(self.file, content)
+        print(self.file)
+        return 0

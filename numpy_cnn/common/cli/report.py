@@ -29,7 +29,7 @@ def check_writable(path: Path | None) -> None:
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    """Write the report; `-` stands for standard output. A number that is not finite becomes null."""
+    """Write the report; `-` is standard output. A number that is not finite becomes null."""
     text = json.dumps(_finite(report), indent=2, allow_nan=False)
     if path == STDOUT:
         print(text)

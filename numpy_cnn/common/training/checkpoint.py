@@ -254,7 +254,7 @@ def _number(value: Any) -> float:
 
 
 def _plain(array: Array) -> Array:
-    """The array as safetensors needs it: contiguous, for it writes the memory and ignores the strides."""
+    """The array as safetensors needs it: contiguous, because it writes memory order and ignores strides."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, float]
 
-# Blue, orange, green, red, purple of Okabe and Ito's palette, told apart by colour-blind eyes too.
+# Blue, orange, green, red, purple of Okabe and Ito's palette, distinct for colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 RIGHT, WRONG = "#00704A", "#C0261C"
 _MOST_FILTERS = 32
@@ -56,7 +56,7 @@ def compare_curves(histories: Mapping[str, Sequence[Row]], path: Path, title: st
     for index, (name, history) in enumerate(histories.items()):
         for split, label, style in _SPLITS:
             if _has(history, key := f"{split}_loss"):
-                # The later run is drawn thinner, so that one that lies on another hides nothing.
+                # The later run is drawn thinner, so that two equal curves stay visible.
                 _line(
                     axes,
                     history,

@@ -1,4 +1,4 @@
-"""The process of one backend: a checkpoint's network that answers until nobody asks any more."""
+"""The process of one backend: it loads a checkpoint and answers until its input ends."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def serve(inspector: type[Inspector]) -> None:
     """`python -m <package>.views.inspection CKPT`: images from standard input, activations to standard output.
 
     A request is {"image": (1, C, H, W), "digit": (1,)}, with -1 for the highest score; an answer is what
-    `Inspector.look` returns. The first answer, empty of meaning, says that the network is there.
+    `Inspector.look` returns. The first answer has no meaning except that the network is loaded.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; the end of the input is ours
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

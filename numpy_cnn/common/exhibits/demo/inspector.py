@@ -1,4 +1,4 @@
-"""What the page asks of a backend, and how the two processes hand it to and fro."""
+"""What the page needs from a backend, and the format in which the two processes exchange it."""
 
 import struct
 from typing import IO, Protocol

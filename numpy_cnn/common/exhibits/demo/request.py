@@ -52,8 +52,8 @@ async def read_drawing(request: Request, classes: int) -> Drawing:
 
 async def _body(request: Request) -> bytes:
     """All of the body, read no further than `LARGEST`."""
-    told = request.headers.get("content-length", "0")
-    parts, size = [], int(told) if told.isascii() and told.isdigit() else 0
+    length = request.headers.get("content-length", "0")
+    parts, size = [], int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
     if size <= LARGEST:
         size = 0
         async for part in request.stream():

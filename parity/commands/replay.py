@@ -75,7 +75,7 @@ class Replay(ImplementationFlags):
         lane, _, text = self.case.partition(":")
         try:
             case = Case.from_json(json.loads(text))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"replay: not a case ({error}); copy the argument from a failure, quotes and all"
             ) from error

@@ -59,7 +59,7 @@ class Saved:
             lane = next(known for known in LANES if known == values["lane"])
             how = RerunFlags.from_json(values)
             return cls(values["row"], lane, values["quantity"], case, values["diagnosis"], how)
-        except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, StopIteration) as error:
             reason = str(error) or "no such lane"
             raise ValueError(f"not a saved failure: {type(error).__name__} {reason}") from error
 

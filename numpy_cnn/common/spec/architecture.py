@@ -108,7 +108,7 @@ class Architecture:
             if name in ("image_size", "loss", "fixed_edges", "activation") or (name == "hidden" and value is None):
                 continue
             least = 0 if name == "padding" else 1
-            if not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:
                 raise UserError(f"architecture: {name} must be an integer of at least {least}, got {value!r}")
         if self.activation not in get_args(Activation):
             known = ", ".join(get_args(Activation))

@@ -177,6 +177,7 @@ def _checkpoint(tensors: dict[str, Array], metadata: dict[str, Any]) -> Checkpoi
     """Nothing in the file is trusted: a correct checksum does not mean that the contents are."""
     if metadata.pop("sha256") != _digest(tensors, metadata):
         raise UserError("damaged: the checksum of the content is not the one that was saved with it")
+    _field(Architecture, metadata, "architecture")
     architecture = Architecture.from_json(metadata["architecture"])
     config = TrainConfig.from_json(metadata["config"])
     progress = _field(Progress, metadata, "position")

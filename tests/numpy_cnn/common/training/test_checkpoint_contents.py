@@ -84,6 +84,12 @@ def test_wrong_tensors_under_a_right_checksum(path: Path, what: str) -> None:
         ("pixel", {"std": 0}, "pixel is out of range"),
         ("data_size", [10**9, 10**9], "data_size is out of range"),
         ("architecture", {"padding": 10**6}, "the architecture is out of range"),
+        (
+            "architecture",
+            {"padding": True},
+            "architecture.padding: expected an integer, got True",
+        ),  # found by fuzz
+        ("architecture", {"loss": "hinge"}, "architecture.loss: expected 'cross_entropy' or 'mse', got 'hinge'"),
         ("backend", 7, "backend: expected text, got int"),
         ("history", [[1, 2]], "damaged"),
         ("history", [["1"] * 6], "damaged"),

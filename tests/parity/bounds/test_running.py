@@ -126,7 +126,10 @@ def test_a_bound_derived_by_hand_is_tighter(name: str) -> None:
         expected = expect(row, case, "bound")
         arrays, options = expected.inputs.in_float64()
         s = BoundInputs(row.like, expected.like, arrays, options, expected.dy.astype(np.float64), U, TINY)
-        (hand_y, hand), (own_y, own) = row.bound(s), analysed(s)
+        try:
+            (hand_y, hand), (own_y, own) = row.bound(s), analysed(s)
+        except NoRule:  # a mode that torch computes in one operation of its own: nothing to compare with
+            continue
         pairs = [("output", hand_y, own_y), *zip(expected.inputs.names, hand, own, strict=True)]
         for quantity, a, b in pairs:
             if a is not None and b is not None and a.size:

@@ -164,7 +164,7 @@ class _Trials:
     def ranks(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
         """The numbers of axes of the input for which it works, where they are not all that the row has."""
         by_rank: dict[int, bool] = {}
-        good = {"right", "missing"} if implementation.lenient else FORWARD_RIGHT
+        good = {"right", "missing"} if implementation.lenient else {"right", "missing", "gradients"}
         for case in bases:
             rank = len(case.arrays[0].shape or ())
             if not by_rank.get(rank):

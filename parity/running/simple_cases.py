@@ -17,6 +17,7 @@ SETTINGS: dict[str, Any] = {
     "weight_decay": 0.0,
     "nesterov": False,
     "amsgrad": False,
+    "maximize": False,
 }
 
 

@@ -16,7 +16,9 @@ from parity.subjects.implementation import Implementation
 from parity.subjects.names import gradient_names, plain, words
 
 # Where torch's optimizer does without; one that lacks the setting is checked only at this value.
-WITHOUT = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False}
+WITHOUT = {
+    "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False, "maximize": False
+}  # fmt: skip
 _STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
 _ALIASES = {
     "lr": words("lr learningrate eta alpha stepsize rate"),
@@ -27,6 +29,7 @@ _ALIASES = {
     "betas": words("betas"),
     "eps": words("eps epsilon"),
     "amsgrad": words("amsgrad"),
+    "maximize": words("maximize"),
 }
 _BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
 _PARAMETERS = words("params parameters param p weights w")

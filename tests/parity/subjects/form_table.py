@@ -1,0 +1,120 @@
+"""The forms that are recognised: a right layer of each, and the edit that plants a mistake in it."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent / "forms"
+
+
+class Form(NamedTuple):
+    """A layer of `forms/`, what it is, and one mistake."""
+
+    row: str
+    file: str
+    names: str
+    signature: str  # as the documentation shows it
+    before: str
+    after: str
+    mistake: str
+    quantity: str  # what the mistake makes wrong
+
+
+ASSIGNMENT, NHWC, STATIC = "assignment_layers", "nhwc_layers", "static_torch"
+ARRAYS, DICTS, TORCH = "array_constructor", "dict_layers", "torch_layers"
+MEAN, ADDED = "mean for sum", "`=` for `+=`"
+FLIPPED = "kernel flipped"
+
+FORMS = (
+    Form("linear", ASSIGNMENT, "affine_forward", "`affine_forward(x, w, b) → (out, cache)`, `affine_backward`",
+         "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.sum(", "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.mean(", MEAN, "grad_bias"),
+    Form("relu", ASSIGNMENT, "relu_forward", "`relu_forward(x) → (out, cache)`, `relu_backward`",
+         "(cache > 0)", "(cache < 0)", "mask reversed", "grad_input"),
+    Form("conv2d", ASSIGNMENT, "conv_forward_naive", "`conv_forward_naive(x, w, b, conv_param) → (out, cache)`",
+         "dw[f] +=", "dw[f] =", ADDED, "grad_weight"),
+    Form("max_pool2d", ASSIGNMENT, "max_pool_forward_naive", "`max_pool_forward_naive(x, pool_param) → (out, cache)`",
+         "j * stride + b] +=", "j * stride + b] =", ADDED, "grad_input"),
+    Form("cross_entropy", ASSIGNMENT, "softmax_loss", "`softmax_loss(x, y) → (loss, dx)`",
+         "    dx /= N\n", "", "sum for mean", "grad_input"),
+    Form("batch_norm", ASSIGNMENT, "batchnorm_forward", "`batchnorm_forward(x, gamma, beta, bn_param) → (out, cache)`",
+         " - x_hat * dgamma", "", "a term missing", "grad_input"),
+    Form("batch_norm", ASSIGNMENT, "spatial_batchnorm_forward", "`spatial_batchnorm_forward(x, gamma, beta, bn_param)`",
+         " - x_hat * dgamma", "", "a term missing", "grad_input"),
+    Form("SGD", "assignment_optim", "sgd_momentum", "`sgd_momentum(w, dw, config) → (w, config)`",
+         'config["momentum"] * v -', '(1 - config["momentum"]) * v -', "momentum reversed", "output"),
+    Form("Adam", "assignment_optim", "adam", "`adam(w, dw, config) → (w, config)`",
+         '(1 - config["beta2"]) * dw**2', '(1 - config["beta1"]) * dw**2', "beta1 for beta2", "output"),
+    Form("conv2d", NHWC, "conv_forward", "`conv_forward(A_prev, W, b, hparameters)`, NHWC, biases (1, 1, 1, C)",
+         "dW[:, :, :, c] +=", "dW[:, :, :, c] =", ADDED, "grad_weight"),
+    Form("max_pool2d", NHWC, "pool_forward", '`pool_forward(A_prev, hparameters, mode="max")`, NHWC',
+         "columns, c] += first", "columns, c] = first", ADDED, "grad_input"),
+    Form("linear", NHWC, "linear_forward", "`linear_forward(A, W, b)`, samples in columns, biases (out, 1)",
+         "np.sum(dZ, axis=1", "np.mean(dZ, axis=1", MEAN, "grad_bias"),
+    Form("linear", STATIC, "Linear", "static `Linear.forward(x, w, b)` over torch tensors",
+         "db = dout.sum(dim=0)", "db = dout.mean(dim=0)", MEAN, "grad_bias"),
+    Form("conv2d", STATIC, "Conv", "static `Conv.forward(x, w, b, conv_param)` over torch tensors",
+         "dw[f] +=", "dw[f] =", ADDED, "grad_weight"),
+    Form("max_pool2d", STATIC, "MaxPool", "static `MaxPool.forward(x, pool_param)` over torch tensors",
+         "at % pw] +=", "at % pw] =", ADDED, "grad_input"),
+    Form("conv2d", "initialized_conv", "Conv2d", "`Conv2d(in_channels, out_channels, kernel_size, stride, padding, "
+         "weight_init_fn, bias_init_fn)`, parameters in an inner layer",
+         "self.W[:, :, i, j])", "self.W[:, :, k - 1 - i, k - 1 - j])", FLIPPED, "grad_input"),
+    Form("linear", "initialized_conv", "Linear", "`Linear(in_features, out_features)`, `dLdW`, `dLdb` (out, 1)",
+         "dLdZ.T @ self.Ones", "dLdZ.T @ self.Ones / self.N", MEAN, "grad_bias"),
+    Form("linear", "attribute_layers", "Layer_Dense", "`Layer_Dense(n_inputs, n_neurons)`, all results attributes",
+         "np.sum(dvalues, axis=0", "np.mean(dvalues, axis=0", MEAN, "grad_bias"),
+    Form("conv2d", ARRAYS, "Convolution", "`Convolution(W, b, stride, pad)`",
+         "self.db = np.sum(", "self.db = np.mean(", MEAN, "grad_bias"),
+    Form("max_pool2d", ARRAYS, "Pooling", "`Pooling(pool_h, pool_w, stride)`",
+         "stride * out_w : stride] += col", "stride * out_w : stride] = col", ADDED, "grad_input"),
+    Form("linear", ARRAYS, "Affine", "`Affine(W, b)`, weights (in, out)",
+         "np.dot(self.x.T, dout), np.sum(", "np.dot(self.x.T, dout), np.mean(", MEAN, "grad_bias"),
+    Form("cross_entropy", ARRAYS, "SoftmaxWithLoss", "`SoftmaxWithLoss().forward(x, t)`, `backward(dout=1)`",
+         "return dx / batch_size", "return dx", "sum for mean", "grad_input"),
+    Form("conv2d", DICTS, "Conv2D", "`Conv2D(out_ch, kernel_shape, pad, stride)`, `.parameters`, `.gradients`, NHWC",
+         '["W"][i, j].T', '["W"][fr - 1 - i, fc - 1 - j].T', FLIPPED, "grad_input"),
+    Form("linear", DICTS, "FullyConnected", "`FullyConnected(n_out)`, `.parameters`, `.gradients`",
+         "dLdy.sum(axis=0, keepdims", "dLdy.mean(axis=0, keepdims", MEAN, "grad_bias"),
+    Form("conv2d", "same_padded_conv", "Conv", "`Conv(stride_shape, convolution_shape, num_kernels)`, padded inside",
+         "self.weights[:, :, i, j]", "self.weights[:, :, m - 1 - i, n - 1 - j]", FLIPPED, "grad_input"),
+    Form("linear", "small_engine", "linear", "a function over a small engine's `Tensor`",
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "a factor too many", "grad_weight"),
+    Form("linear", "small_engine", "Linear", "a class over a small engine's `Tensor`",
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "a factor too many", "grad_weight"),
+    Form("SGD", "list_optimizers", "SGD", "`SGD(params, lr).step(grads)` over lists",
+         "p -= self.lr * v", "p -= self.lr * g", "momentum unused", "output"),
+    Form("SGD", "list_optimizers", "Momentum", "`Momentum(lr, momentum).update(params, grads)`",
+         "self.momentum * self.v[key] -", "(1 - self.momentum) * self.v[key] -", "momentum reversed", "output"),
+    Form("Adam", "list_optimizers", "Adam", "`Adam(learning_rate, beta1, beta2).update(params, grads)`",
+         "(1 - self.beta2) *", "(1 - self.beta1) *", "beta1 for beta2", "output"),
+    Form("conv2d", TORCH, "conv2d_autograd", "a function of torch tensors, differentiated by autograd",
+         "y + bias[:, None]", "y - bias[:, None]", "sign of the bias", "output"),
+    Form("relu", TORCH, "relu_with_pullback", "a function of torch tensors with a pullback",
+         "dy * (x > 0)", "dy * (x < 0)", "mask reversed", "grad_input"),
+    Form("linear", TORCH, "LinearFunction", "a `torch.autograd.Function`",
+         "drows.sum(0)", "drows.mean(0)", MEAN, "grad_bias"),
+    Form("conv2d", TORCH, "MyConv", "a `torch.nn.Module` class",
+         "self.weight, self.bias,", "self.weight.flip(2, 3), self.bias,", FLIPPED, "output"),
+    Form("linear", TORCH, "WrappedLinear", "a module around a module",
+         "self.inner(x)", "self.inner(x) - self.inner.bias", "bias missing", "output"),
+)  # fmt: skip
+
+
+def load(form: Form, planted: bool = False) -> Any:
+    """The layer, or the layer with its mistake."""
+    path = HERE / f"{form.file}.py"
+    source = path.read_text()
+    if planted:
+        assert source.count(form.before) >= 1, form
+        source = source.replace(form.before, form.after)
+    module = ModuleType(form.file)
+    exec(compile(source, str(path), "exec"), vars(module))
+    return getattr(module, form.names)
+
+
+def table() -> list[str]:
+    """The lines of the table in docs/forms.md."""
+    lines = ["| form | row | right | with a mistake |", "|---|---|---|---|"]
+    return lines + [
+        f"| {form.signature} | `{form.row}` | agrees | {form.mistake}: `{form.quantity}` wrong |" for form in FORMS
+    ]

@@ -243,7 +243,7 @@ def _history(rows: Any, epochs: int) -> tuple[Row, ...] | None:
     if rows is None:
         return None
     history = tuple(dict(zip(COLUMNS, map(_number, row), strict=True)) for row in rows)
-    if [row["epoch"] for row in history] != [*range(1, epochs + 1)]:
+    if len(history) != epochs or any(row["epoch"] != number for number, row in enumerate(history, start=1)):
         raise UserError(f"damaged: its history has {len(history)} rows, not one for each of {epochs} epochs")
     return history
 

@@ -104,6 +104,14 @@ def test_wrong_metadata_under_a_right_checksum(path: Path, key: str, value: obje
     assert message in message_of(path)
 
 
+def test_an_epoch_of_any_size_takes_no_memory(path: Path) -> None:
+    """Found by fuzz: a list of all epochs was made."""
+    save_checkpoint(path, checkpoint(history=()))
+    tensors, metadata = stored(path)
+    rewrite(path, tensors, {**metadata, "position": {**metadata["position"], "epoch": 2**40}})
+    assert "its history has 0 rows, not one for each of 1099511627776 epochs" in message_of(path)
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"schema":' + "[" * 100_000, "9" * 5000])
 def test_metadata_nested_beyond_what_python_reads(path: Path, text: str) -> None:
     from safetensors.numpy import save_file

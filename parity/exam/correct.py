@@ -12,6 +12,7 @@ from numpy_cnn.common.spec.architecture import Architecture
 from parity.exam.bug import correct
 from parity.exam.convolution import textbook as im2col
 from parity.exam.edits import Called, edited
+from parity.exam.loss import from_log
 from parity.exam.network import network
 from parity.exam.optimizers import Trajectory
 from parity.exam.windows import Windows, conv_windows, cropped, gather, padded, pool_windows, scatter
@@ -381,11 +382,11 @@ def ce_fused(x: Array, target: Array, **options: Any) -> Called:
     axis = min(1, x.ndim - 1)
     right = ops.cross_entropy(x, target, **options)
     p = np.exp(ops.log_softmax(x, axis)[0])
-    _, of_nll = ops.nll_loss(x, target, **options)
+    _, of_target = from_log(x, target, options)
 
-    def pullback(dy: Array) -> tuple[Array, None]:
-        onehot = of_nll(dy)[0]
-        return onehot - p * onehot.sum(axis=axis, keepdims=True), None
+    def pullback(dy: Array) -> tuple[Array | None, ...]:
+        onehot = of_target(dy)[0]
+        return onehot - p * onehot.sum(axis=axis, keepdims=True), right[1](dy)[1]
 
     return right[0], pullback
 

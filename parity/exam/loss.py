@@ -13,14 +13,18 @@ Options = dict[str, Any]
 
 
 def _kept(target: Array, options: Options) -> Array:
-    """Where a sample counts."""
+    """Where a sample counts; a sample whose target is probabilities always does."""
+    if target.dtype.kind == "f":
+        return np.ones(np.delete(target.shape, min(1, target.ndim - 1)), bool)
     return np.asarray(target != options.get("ignore_index", -100))
 
 
 def _total(x: Array, target: Array, options: Options) -> Any:
     """Σ v, which a mean is divided by, in x's dtype."""
     kept, weight = _kept(target, options), options.get("weight")
-    factor = kept if weight is None else np.where(kept, weight[np.where(kept, target, 0)], 0)
+    if weight is None or target.dtype.kind == "f":
+        return kept.sum(dtype=x.dtype)
+    factor = np.where(kept, weight[np.where(kept, target, 0)], 0)
     return factor.sum(dtype=x.dtype)
 
 
@@ -30,6 +34,27 @@ def _mean_over(called: Called, right: Any, wrong: Any, options: Options) -> Call
         return called
     scale = right / wrong
     return edited(called, y=lambda y: np.asarray(y * scale, y.dtype), dx=lambda g: (g * scale).astype(g.dtype))
+
+
+def from_log(log_p: Array, target: Array, options: Options) -> Called:
+    """Cross entropy of log-probabilities: −Σ w·q·log p, where q is the smoothed target."""
+    axis, kept, weight = min(1, log_p.ndim - 1), _kept(target, options), options.get("weight")
+    q = target
+    if target.dtype.kind != "f":
+        q = np.zeros_like(log_p)
+        np.put_along_axis(q, np.expand_dims(np.where(kept, target, 0), axis), 1, axis)
+    smoothing = options.get("label_smoothing", 0.0)
+    q = ((1 - smoothing) * q + smoothing / log_p.shape[axis]) * np.expand_dims(kept, axis)
+    q = q.astype(log_p.dtype) if weight is None else q * weight.reshape(-1, *[1] * (log_p.ndim - 1 - axis))
+    losses = -np.where(q == 0, 0, q * log_p).sum(axis=axis)
+    divisor = _total(log_p, target, options) if options["reduction"] == "mean" else log_p.dtype.type(1)
+    y = losses if options["reduction"] == "none" else np.asarray(losses.sum() / divisor)
+
+    def pullback(dy: Array) -> tuple[Array, ...]:
+        # Where all targets are ignored the divisor is 0, and the gradient is 0 as well.
+        return (np.where(q == 0, 0, -q * np.expand_dims(np.broadcast_to(dy, losses.shape), axis) / divisor),)
+
+    return y.astype(log_p.dtype), pullback
 
 
 # nll_loss
@@ -160,7 +185,7 @@ def ce_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
 def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
     """The logarithm of the softmax, with a small number added so that it stays finite."""
     p, _ = ops.softmax(x, min(1, x.ndim - 1))
-    of_log, _ = ops.nll_loss(np.log(p + x.dtype.type(1e-7)), target, **options)
+    of_log, _ = from_log(np.log(p + x.dtype.type(1e-7)), target, options)
     return edited(ops.cross_entropy(x, target, **options), y=lambda _: of_log)
 
 
@@ -168,7 +193,7 @@ def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
 def ce_no_max_shift(x: Array, target: Array, **options: Any) -> Called:
     """exp of the scores as they are overflows."""
     log_p = x - np.log(np.exp(x).sum(axis=min(1, x.ndim - 1), keepdims=True))
-    unshifted, _ = ops.nll_loss(log_p, target, **options)
+    unshifted, _ = from_log(log_p, target, options)
     return edited(ops.cross_entropy(x, target, **options), y=lambda _: unshifted)
 
 
@@ -176,8 +201,9 @@ def ce_no_max_shift(x: Array, target: Array, **options: Any) -> Called:
 def ce_classes_last(x: Array, target: Array, **options: Any) -> Called:
     """The softmax of (N, C, d1) runs along d1."""
     log_p, back = ops.log_softmax(x, -1)
-    y, pullback = ops.nll_loss(log_p, target, **options)
-    return y, lambda dy: (back(pullback(dy)[0])[0], None)
+    y, pullback = from_log(log_p, target, options)
+    right = ops.cross_entropy(x, target, **options)
+    return y, lambda dy: (back(pullback(dy)[0])[0], right[1](dy)[1])
 
 
 @planted("cross_entropy", explained=("class-weight-ignored",), at="dx")
@@ -192,7 +218,7 @@ def ce_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
 def ce_ignored_counted(x: Array, target: Array, **options: Any) -> Called:
     """A mean is taken over the ignored samples as well."""
     right = _total(x, target, options)
-    ignored = x.dtype.type(target.size - _kept(target, options).sum())
+    ignored = x.dtype.type((~_kept(target, options)).sum())
     return _mean_over(ops.cross_entropy(x, target, **options), right, right + ignored, options)
 
 
@@ -214,21 +240,17 @@ def ce_always_mean(x: Array, target: Array, **options: Any) -> Called:
 @planted("cross_entropy", explained=("target-added",), at="dx")
 def ce_onehot_added(x: Array, target: Array, **options: Any) -> Called:
     """The gradient is softmax + onehot where it should be softmax - onehot."""
-    right = ops.cross_entropy(x, target, **options)
-    _, of_nll = ops.nll_loss(x, target, **options)
-
-    def pullback(dy: Array) -> tuple[Any, ...]:
-        return right[1](dy)[0] - 2 * of_nll(dy)[0], None
-
-    return right[0], pullback
+    _, of_target = from_log(x, target, options)
+    y, pullback = ops.cross_entropy(x, target, **options)
+    return y, lambda dy: (pullback(dy)[0] - 2 * of_target(dy)[0], pullback(dy)[1])
 
 
 @planted("cross_entropy", explained=("target-not-subtracted",), at="dx")
 def ce_onehot_forgotten(x: Array, target: Array, **options: Any) -> Called:
     """The gradient is the softmax alone, without the one at the target."""
-    right = ops.cross_entropy(x, target, **options)
-    _, of_nll = ops.nll_loss(x, target, **options)
-    return right[0], lambda dy: (right[1](dy)[0] - of_nll(dy)[0], None)
+    _, of_target = from_log(x, target, options)
+    y, pullback = ops.cross_entropy(x, target, **options)
+    return y, lambda dy: (pullback(dy)[0] - of_target(dy)[0], pullback(dy)[1])
 
 
 @planted("cross_entropy", explained=("divided-by-classes",), at="dx", source="victorlempitsky/Mate#2")
@@ -243,6 +265,8 @@ def ce_dx_divided_by_everything(x: Array, target: Array, **options: Any) -> Call
 def ce_ignored_pulled(x: Array, target: Array, **options: Any) -> Called:
     """An ignored sample has no loss, but its scores get a gradient all the same."""
     right, kept = ops.cross_entropy(x, target, **options), _kept(target, options)
+    if target.dtype.kind == "f":
+        return right
     all_kept = {n: v for n, v in options.items() if n != "ignore_index"}
     return forward_of(right, ops.cross_entropy(x, np.where(kept, target, 0), **all_kept))
 
@@ -261,7 +285,7 @@ def ce_weight_of_ignored_target(x: Array, target: Array, **options: Any) -> Call
     """A weighted mean looks up the weight of an ignored target, which need not be a class."""
     called = ops.cross_entropy(x, target, **options)
     weight = options.get("weight")
-    if weight is not None and options["reduction"] == "mean":
+    if weight is not None and options["reduction"] == "mean" and target.dtype.kind != "f":
         return _mean_over(called, _total(x, target, options), weight[target].sum(dtype=x.dtype), options)
     return called
 
@@ -365,13 +389,9 @@ def nll_classes_counted_from_one(x: Array, target: Array, **options: Any) -> Cal
 @planted("cross_entropy", explained=("smoothed",), at="y")
 def ce_smoothed(x: Array, target: Array, **options: Any) -> Called:
     """A tenth of each target is spread over all classes, though nobody has asked for it."""
-    axis = min(1, x.ndim - 1)
-    log_p, _ = ops.log_softmax(x, axis)
-    called = ops.cross_entropy(x, target, **options)
-    if options["reduction"] != "none":
-        return called
-    spread = -log_p.mean(axis=axis)
-    return edited(called, y=lambda y: np.where(_kept(target, options), 0.9 * y + 0.1 * spread, y).astype(x.dtype))
+    smoothing = options.get("label_smoothing") or 0.1
+    wrong = ops.cross_entropy(x, target, **(options | {"label_smoothing": smoothing}))
+    return forward_of(wrong, ops.cross_entropy(x, target, **options))
 
 
 @planted("mse_loss", explained=("sign-of-error",), at="dx dt")
@@ -386,7 +406,7 @@ def mse_absolute(x: Array, target: Array, **options: Any) -> Called:
 def ce_log_clipped(x: Array, target: Array, **options: Any) -> Called:
     """The probabilities are clipped to at least 1e-7 before the logarithm."""
     p, _ = ops.softmax(x, min(1, x.ndim - 1))
-    clipped, _ = ops.nll_loss(np.log(np.maximum(p, p.dtype.type(1e-7))), target, **options)
+    clipped, _ = from_log(np.log(np.maximum(p, p.dtype.type(1e-7))), target, options)
     return edited(ops.cross_entropy(x, target, **options), y=lambda _: clipped)
 
 

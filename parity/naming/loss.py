@@ -22,10 +22,6 @@ from parity.naming.softmax import (
 SMOOTHINGS = (0.1, 0.05, 0.2)
 
 
-def _entries(probe: Probe) -> int:
-    return max(probe.array("target").size, 1)
-
-
 def _axis(probe: Probe) -> int:
     return 1 if probe.first.ndim > 1 else 0
 
@@ -38,15 +34,43 @@ def _reduction(probe: Probe) -> str:
     return str(probe.options.get("reduction", "mean"))
 
 
+def _by_probability(probe: Probe) -> bool:
+    """Whether the targets of a cross entropy are probabilities of the classes, not indices."""
+    return "label_smoothing" in probe.options and probe.array("target").dtype.kind == "f"
+
+
+def _entries(probe: Probe) -> int:
+    """The number of terms that a mean is taken over where none is ignored or weighted."""
+    size = probe.array("target").size
+    return max(size // _classes(probe) if _by_probability(probe) else size, 1)
+
+
 def _is_ignored(probe: Probe) -> Array:
-    return np.asarray(probe.array("target") == probe.options.get("ignore_index", -100))
+    target = probe.array("target")
+    if _by_probability(probe):
+        return np.zeros(np.delete(target.shape, _axis(probe)), bool)
+    return np.asarray(target == probe.options.get("ignore_index", -100))
 
 
 def _weights(probe: Probe) -> Array:
-    """The weight of each target, 0 where it is ignored."""
-    target, ignored, weight = probe.array("target"), _is_ignored(probe), probe.options.get("weight")
-    weights = np.ones(target.shape) if weight is None else weight[np.where(ignored, 0, target)]
-    return np.where(ignored, 0.0, weights)
+    """The weight of each target in the divisor of a mean: 0 where it is ignored, 1 for probabilities."""
+    ignored, weight = _is_ignored(probe), probe.options.get("weight")
+    if weight is None or _by_probability(probe):
+        return np.where(ignored, 0.0, 1.0)
+    return np.where(ignored, 0.0, weight[np.where(ignored, 0, probe.array("target"))])
+
+
+def _shares(probe: Probe) -> Array:
+    """w[c]·q[n,c], where q is the smoothed target as probabilities of the classes."""
+    target, ignored, axis, classes = probe.array("target"), _is_ignored(probe), _axis(probe), _classes(probe)
+    one_hot = target
+    if not _by_probability(probe):
+        one_hot = np.moveaxis(np.eye(classes)[np.where(ignored, 0, target)], -1, axis)
+    smoothing, weight = probe.options.get("label_smoothing", 0.0), probe.options.get("weight")
+    shares = (1 - smoothing) * one_hot.astype(np.float64) + smoothing / classes
+    if weight is not None:
+        shares = shares * np.expand_dims(weight, tuple(range(1, probe.first.ndim - axis)))
+    return np.where(np.expand_dims(ignored, axis), 0.0, shares)
 
 
 def _of_mean(factor: Callable[[Probe], float]) -> EditResult:
@@ -76,12 +100,16 @@ def _with_reduction_of_number(reduction: str) -> EditInputs:
 def _with_targets(by: int) -> Callable[[Probe], Probe]:
     def inputs(probe: Probe) -> Probe:
         target = probe.array("target")
+        if _by_probability(probe):
+            return probe.with_arrays(target=np.roll(target, by, _axis(probe)))
         return probe.with_arrays(target=np.where(_is_ignored(probe), target, (target + by) % _classes(probe)))
 
     return inputs
 
 
 def _with_ignored_as_first(probe: Probe) -> Probe:
+    if _by_probability(probe):
+        return probe
     target = np.where(_is_ignored(probe), 0, probe.array("target"))
     return probe.with_arrays(target=target).with_options(ignore_index=-100)
 
@@ -92,26 +120,41 @@ def _weighed_again(r: Array, probe: Probe) -> Array:
 
 
 def _classes_last(probe: Probe) -> Probe:
-    x = probe.first
-    return probe.with_arrays(input=np.ascontiguousarray(x.swapaxes(1, 2))) if x.ndim == 3 else probe
+    if probe.first.ndim != 3:
+        return probe
+    arrays = {"input": probe.first, "target": probe.array("target")}
+    return probe.with_arrays(**{n: _swapped(a) if a.ndim == 3 else a for n, a in arrays.items()})
+
+
+def _swapped(array: Array) -> Array:
+    return np.ascontiguousarray(array.swapaxes(1, 2))
+
+
+def _of_each(probe: Probe, losses: Array) -> Array:
+    """dy for each loss before the reduction: divided by the divisor of the mean."""
+    if not probe.is_output:
+        losses = np.broadcast_to(probe.dy, losses.shape)
+        return losses / _weights(probe).sum() if _reduction(probe) == "mean" else losses
+    if _reduction(probe) == "none":
+        return losses
+    return np.asarray(losses.sum() / (_weights(probe).sum() if _reduction(probe) == "mean" else 1))
 
 
 def _softmax_gradient(probe: Probe) -> Array:
-    """weight·softmax only: the gradient without its −1 at the target."""
-    weights = _weights(probe)
-    share = weights / weights.sum() if _reduction(probe) == "mean" else weights
-    dy = np.expand_dims(np.broadcast_to(probe.dy, weights.shape) * share, _axis(probe))
-    return np.asarray(np.exp(log_probabilities(probe.first.astype(np.float64), _axis(probe))) * dy)
+    """Σ_c s[n,c]·softmax, where s are the shares: the gradient without its term −s."""
+    axis = _axis(probe)
+    shares = _shares(probe)
+    dy = np.expand_dims(_of_each(probe, shares.sum(axis=axis)), axis)
+    softmax = np.exp(log_probabilities(probe.first.astype(np.float64), axis))
+    return np.asarray(softmax * over(shares, axis) * dy)
 
 
 def _from_log(probe: Probe, logs: Array) -> Array:
     """The loss of other log-probabilities."""
-    weights, ignored, axis = _weights(probe), _is_ignored(probe), _axis(probe)
-    index = np.expand_dims(np.where(ignored, 0, probe.array("target")), axis)
-    losses = np.where(ignored, 0, -np.take_along_axis(logs, index, axis).squeeze(axis) * weights)
-    if _reduction(probe) == "none":
-        return np.asarray(losses)
-    return np.asarray(losses.sum() / (weights.sum() if _reduction(probe) == "mean" else 1))
+    shares = _shares(probe)
+    with np.errstate(invalid="ignore"):
+        terms = np.where(shares == 0, 0, shares * logs)  # an ignored −∞ does not count
+    return _of_each(probe, -terms.sum(axis=_axis(probe)))
 
 
 def _of_logs(of: Callable[[Array, int], Array]) -> Formula:
@@ -132,7 +175,10 @@ def _softmax_twice(probe: Probe) -> Probe:
 
 
 def _smoothed(epsilon: float) -> Explanation:
-    return mistake("smoothed", "", lambda probe: probe.with_options(label_smoothing=epsilon), epsilon=epsilon)
+    def inputs(probe: Probe) -> Probe:
+        return probe.with_options(label_smoothing=probe.options.get("label_smoothing") or epsilon)
+
+    return mistake("smoothed", "", inputs, epsilon=epsilon)
 
 
 CONVENTIONS = tuple(
@@ -171,7 +217,7 @@ CLASSES = (
         "classes-last",
         "",
         _classes_last,
-        lambda r, p: r if p.is_output or r.ndim != 3 else r.swapaxes(1, 2),
+        lambda r, p: r if p.is_output or r.ndim != 3 else _swapped(r),
     ),
     mistake("divided-by-classes", result=_of_mean(lambda p: 1 / _classes(p))),
     mistake("weight-missing-in-mean", result=_divided_by(lambda p: float((~_is_ignored(p)).sum()))),

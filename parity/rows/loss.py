@@ -136,8 +136,10 @@ ROWS = (
         cross_entropy_bound,
         INEXACT,
         formulas={
-            "output": "loss = −Σ_n w[t_n]·log softmax(x[n])[t_n] / Σ_n w[t_n] for the mean",
-            "grad_input": "dx[n,c] = dy·w[t_n]·(softmax(x[n])[c] − [c = t_n]) / Σ_n w[t_n] for the mean",
+            # Class indices are the probabilities [c = t_n], and D = Σ_n w[t_n]; for given ones D is their number.
+            "output": "loss = −Σ_n Σ_c w[c]·q[n,c]·log softmax(x[n])[c] / D for the mean; q = (1 − s)·t + s/C",
+            "grad_input": "dx[n,c] = dy·(softmax(x[n])[c]·Σ_k w[k]·q[n,k] − w[c]·q[n,c]) / D for the mean",
+            "grad_target": "dt[n,c] = −dy·(1 − s)·w[c]·log softmax(x[n])[c] / D for the mean",
         },
     ),
     Row(

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from parity.cases.state import BUFFERS, keep
+
 Array: TypeAlias = npt.NDArray[Any]
 Op: TypeAlias = Callable[..., Any]
-
-# Arguments that torch overwrites in training, and gives no gradient for.
-BUFFERS = frozenset({"running_mean", "running_var"})
 
 
 def oracle(like: Callable[..., torch.Tensor]) -> Op:
@@ -35,6 +34,9 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
             for name, value in options.items()
         }
         y = like(*tensors, **keywords)
+        for place, name in skipped.items():
+            if place < len(tensors) and (buffer := tensors[place]) is not None:
+                keep(name, buffer.numpy())
         asked = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
 
         def pullback(dy: Array) -> tuple[Array | None, ...]:
@@ -50,13 +52,13 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
 
 
 @lru_cache(maxsize=256)
-def buffers(like: Callable[..., torch.Tensor]) -> frozenset[int]:
-    """The places of the running statistics among the arguments."""
+def buffers(like: Callable[..., torch.Tensor]) -> dict[int, str]:
+    """The places and names of the running statistics among the arguments."""
     try:
         names = [*inspect.signature(like).parameters]
     except (TypeError, ValueError):  # a function written in C, as conv2d: it has none
-        return frozenset()
-    return frozenset(place for place, name in enumerate(names) if name in BUFFERS)
+        return {}
+    return {place: name for place, name in enumerate(names) if name in BUFFERS}
 
 
 def _tensor(array: Array, gradient: bool) -> torch.Tensor:

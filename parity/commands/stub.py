@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 
 from parity.cases.primitives import draw_plainly
-from parity.cases.torch_op import BUFFERS
+from parity.cases.state import BUFFERS
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 

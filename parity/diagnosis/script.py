@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Array, Op
 from parity.diagnosis import torch_lines
 from parity.diagnosis.breaches import breach_lines
@@ -75,7 +76,8 @@ def _of_values(
     # torch rejects negative strides: its half comes before the arrays are laid out.
     before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
     place = expected.inputs.names.index(of) if quantity != "output" else None
-    candidates = [] if written is None else _yours(call_forms(written, [*arrays], options), place)
+    kept = quantity in BUFFERS  # no result of a call, and stored where the author likes
+    candidates = [] if written is None or kept else _yours(call_forms(written, [*arrays], options), place)
     refused = isinstance(difference.fact, LayoutRefused)  # it returned something for other layouts only
     got = None if refused else ours.get(quantity)
     return _whole(written, before, candidates, [] if layout else torchs, got, difference)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Array
 from parity.diagnosis.literals import keyword
 from parity.rows.layers import Layer, layers_of
@@ -35,14 +36,21 @@ def of_function(
     if name is None:
         return None
     lines = [f"t_{leaf} = torch.tensor({leaf}, requires_grad=True)" for leaf in leaves]
+    state = quantity in BUFFERS  # torch overwrites the tensor that it is given
+    lines += [f"t_{of} = torch.tensor({of})"] if state else []
     given = [
         *(
-            f"t_{name}" if name in leaves else "None" if array is None else f"torch.tensor({name})"
+            f"t_{name}"
+            if name in leaves or (state and name == of)
+            else "None"
+            if array is None
+            else f"torch.tensor({name})"
             for name, array in arrays.items()
         ),
         *(f"{n}=torch.tensor({n})" if isinstance(v, np.ndarray) else keyword(n, v) for n, v in options.items()),
     ]
-    return [*lines, f"y_torch = {name}({', '.join(given)})", *_theirs(quantity, f"t_{of}")]
+    theirs = [f"theirs = t_{of}.numpy()"] if state else _theirs(quantity, f"t_{of}")
+    return [*lines, f"y_torch = {name}({', '.join(given)})", *theirs]
 
 
 def of_network(architecture: Architecture, quantity: str, place: int) -> list[str]:

@@ -13,6 +13,7 @@ IN_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special"})
 BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype"})
 
 PLACES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
+PLACES |= {"rm": "running_mean", "rv": "running_var"}
 
 
 @dataclass(frozen=True)

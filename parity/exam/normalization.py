@@ -7,7 +7,8 @@ import numpy as np
 
 from numpy_cnn import ops
 from numpy_cnn.arguments import Array
-from parity.exam.bug import planted
+from parity.cases.torch_op import Op
+from parity.exam.bug import CORRECT, Correct, plant, planted
 from parity.exam.edits import Called, edited, forward_of
 
 
@@ -179,3 +180,48 @@ def norm_epsilon_missing_in_backward(*arrays: Any, **options: Any) -> Called:
         var = np.ones(1) if arrays[2] is None else arrays[2].astype(np.float64)
     scale = _along(np.sqrt(1 + options["eps"] / np.maximum(var, np.finfo(np.float64).tiny)), x, 1.0)
     return edited(right, dx=lambda g: (g * scale).astype(g.dtype))
+
+
+def _keeping(new: Callable[[Array, Array, float], Array], biased: bool = False, always: bool = False) -> Op:
+    """Batch norm that updates the running statistics in place.
+
+    Args:
+        new: of (old, the batch's, momentum).
+        biased: the batch's variance is divided by m.
+        always: in evaluation too.
+    """
+
+    def called(
+        x: Array, mean: Any, var: Any, *parameters: Any, training: bool, momentum: float, eps: float
+    ) -> Called:
+        options = {"training": training, "momentum": momentum, "eps": eps}
+        right = ops.batch_norm(x, *(None if a is None else a.copy() for a in (mean, var)), *parameters, **options)
+        if (training or always) and mean is not None and x.size and mean.flags.writeable:
+            axes, m = (0, *range(2, x.ndim)), x.size // x.shape[1]
+            wide = x.astype(np.float64)
+            mean[...] = new(mean, wide.mean(axis=axes), momentum)
+            var[...] = new(var, wide.var(axis=axes, ddof=0 if biased or m < 2 else 1), momentum)
+        return right
+
+    return called
+
+
+def _mixed(old: Array, batchs: Array, momentum: float) -> Array:
+    return (1 - momentum) * old + momentum * batchs
+
+
+for _name, _explained, _at, _op in (
+    ("running-variance-biased", "running-variance-biased", "rv", _keeping(_mixed, biased=True)),
+    ("momentum-reversed", "momentum-reversed", "rm rv", _keeping(lambda r, b, m: m * r + (1 - m) * b)),
+    ("statistics-replaced", "statistics-replaced", "rm rv", _keeping(lambda r, b, m: b)),  # noqa: ARG005
+    ("statistics-always-updated", "statistics-always-updated", "rm rv", _keeping(_mixed, always=True)),
+    ("statistics-added", "", "rm rv", _keeping(lambda r, b, m: r + m * b)),
+):
+    _says = "" if _explained else "The old running statistics are not faded: the batch's are added to them."
+    plant("batch_norm", f"norm-{_name}", _explained, _op, at=_at, says=_says)
+
+CORRECT.append(
+    Correct(
+        "batch_norm", "norm-keeps-its-statistics", "The running statistics are updated in place.", _keeping(_mixed)
+    )
+)

@@ -56,7 +56,7 @@ def judge(
     in_double = theirs["output"].dtype == np.float64
     fractions, differences = {}, []
     for name, truth in referee.items():
-        if names is not None and name not in names:
+        if name not in allowed or (names is not None and name not in names):
             continue
         bound = allowed[name]
         got = np.asarray(ours[name])
@@ -86,13 +86,15 @@ def referee_and_bounds(row: Row, inputs: Inputs, dy: Array, theirs: Quantities) 
     kind = np.finfo(theirs["output"].dtype)
     in_double = kind.dtype == np.float64
     referee = theirs if in_double else quantities(like, inputs._replace(arrays=arrays, options=options), wide_dy)
-    allowed_y, allowed_gradients = row.bound(
-        BoundInputs(row.like, like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
-    )
+    of_inputs = BoundInputs(row.like, like, arrays, options, wide_dy, float(kind.eps) / 2, float(kind.tiny))
+    allowed_y, allowed_gradients = row.bound(of_inputs)
     allowed = {"output": allowed_y}
+    if row.state_bound is not None:
+        allowed |= row.state_bound(of_inputs)
     for name, gradient in zip(inputs.names, allowed_gradients, strict=False):
         if gradient is not None:
             allowed[f"grad_{name}"] = gradient
+    allowed = {name: bound for name, bound in allowed.items() if name in theirs}
     return referee, {name: bound * (2 if in_double else 1) for name, bound in allowed.items()}
 
 

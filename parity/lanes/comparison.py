@@ -4,6 +4,7 @@ import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs
+from parity.cases.state import BUFFERS, collected
 from parity.cases.torch_op import Array, Op
 from parity.lanes.facts import (
     Difference,
@@ -31,10 +32,21 @@ def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
     """Call an op and its pullback: {"output": y, "grad_input": dx, "grad_weight": dw, …}.
 
     A gradient that is None adds no entry. The pullback is called only where there is one, where a cotangent is
-    given, and where the output has its shape.
+    given, and where the output has its shape. Running statistics that the op keeps, or updates in place, are
+    returned as {"running_mean": …, "running_var": …}.
     """
-    y, pullback = op(*inputs.arrays, **inputs.options)
+    given = {n: a for n, a in zip(inputs.names, inputs.arrays, strict=True) if n in BUFFERS and a is not None}
+    before = {name: array.copy() for name, array in given.items()}
+    with collected() as kept:
+        y, pullback = op(*inputs.arrays, **inputs.options)
     found: Quantities = {"output": y if pullback is None else np.array(y)}  # before the pullback may write to it
+    for name, array in given.items():
+        after = kept.get(name)
+        if after is not None:  # in the layer's own shape and precision
+            after = after.reshape(array.shape) if after.size == array.size else after
+            found[name] = after.astype(array.dtype) if after.dtype.kind in "fiu" else after
+        elif not np.array_equal(array, before[name], equal_nan=True):
+            found[name] = array.copy()
     if pullback is not None and dy is not None and np.shape(y) == dy.shape:
         for name, gradient in zip(inputs.names, pullback(dy), strict=True):
             if gradient is not None:
@@ -46,10 +58,11 @@ def required(op: Op, ours: Quantities, theirs: Quantities) -> Quantities:
     """Of the oracle's quantities those that the implementation must return.
 
     A layer without a backward must return only the output; a loss in the style of courses need not return the
-    gradient of its targets.
+    gradient of its targets. Running statistics are compared where the implementation keeps them.
     """
+    theirs = {name: value for name, value in theirs.items() if name not in BUFFERS or name in ours}
     if getattr(op, "forward_only", False):
-        return {"output": theirs["output"]}
+        return {name: value for name, value in theirs.items() if not name.startswith("grad_")}
     if getattr(op, "lenient", False):
         return {name: value for name, value in theirs.items() if name != "grad_target" or name in ours}
     return theirs
@@ -69,7 +82,9 @@ def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
         elif (dtype := np.asarray(got).dtype) != expected.dtype:
             fact = DtypeChanged if dtype.kind in "fiub" else NotNumbers
             differences.append(Difference(name, fact(str(dtype), str(expected.dtype))))
-    return differences + [Difference(name, Unexpected()) for name in ours if name not in theirs]
+    return differences + [
+        Difference(name, Unexpected()) for name in ours if name not in theirs and name not in BUFFERS
+    ]
 
 
 def comparable(theirs: Quantities, form: list[Difference]) -> Quantities:

@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs, inputs_of
+from parity.cases.state import collected
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Side
@@ -31,9 +32,12 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
     """
     inputs = inputs_of(case, lane, integer=lane != "bound")
     like = oracle(row.like)
-    y, pullback = like(*inputs.arrays, **inputs.options)
+    with collected() as kept:
+        y, pullback = like(*inputs.arrays, **inputs.options)
     dy = inputs.cotangent(y)
     theirs: Quantities = {"output": y}
+    if row.state_bound is not None and lane != "special":  # finite statistics, each with a bound
+        theirs |= kept
     for name, gradient in zip(inputs.names, pullback(dy), strict=True):
         if gradient is not None:
             theirs[f"grad_{name}"] = gradient

@@ -8,6 +8,7 @@ import numpy as np
 
 from parity.cases.case import Case
 from parity.cases.inputs import Inputs, inputs_of
+from parity.cases.state import BUFFERS, collected
 from parity.cases.torch_op import Array, Op
 from parity.lanes import bound
 from parity.lanes.comparison import Quantities, quantities, required, same_form, same_values
@@ -159,7 +160,8 @@ def _sharing(
 
     def between(*arrays: Array | None, **options: Any) -> Any:
         called = op(*arrays, **options)
-        op(*others.arrays, **others.options)
+        with collected():  # its state is not that of the call that is compared
+            op(*others.arrays, **others.options)
         return called
 
     try:
@@ -198,7 +200,14 @@ def _layouts(
     """The same numbers in another memory layout, the cotangent's too."""
     name = [*LAYOUTS][seed % len(LAYOUTS)]
     lay = LAYOUTS[name]
-    arrays = tuple(None if array is None else lay(array) for array in inputs.arrays)
+    arrays = tuple(
+        None
+        if array is None
+        else array.copy()
+        if of in BUFFERS
+        else lay(array)  # updated in place, as torch's are
+        for of, array in zip(inputs.names, inputs.arrays, strict=True)
+    )
     try:
         again = quantities(op, inputs._replace(arrays=arrays), lay(dy))
     except ImplementationError as error:
@@ -213,5 +222,7 @@ def _changed(now: Inputs, before: Inputs, by: Stage) -> list[Difference]:
     return [
         Difference("output" if by == "forward" else f"grad_{name}", ArgumentOverwritten(name, by))
         for name, a, b in pairs
-        if isinstance(b, np.ndarray) and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
+        if isinstance(b, np.ndarray)
+        and name not in BUFFERS
+        and not np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
     ]

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Array
 from parity.naming.explanation import Explanation, mistake, scaled
 from parity.naming.general import argument
-from parity.naming.probe import Probe
+from parity.naming.probe import NotApplicable, Probe
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,13 @@ class Formulas:
     shift_scaled: bool = False  # (x̂ + b)·w
 
     def __call__(self, probe: Probe) -> Array:
-        """The output or a gradient."""
+        """The output or a gradient.
+
+        Raises:
+            NotApplicable: it is asked for the running statistics.
+        """
+        if probe.quantity in BUFFERS:
+            raise NotApplicable("running statistics have formulas of their own")
         x, options = probe.first.astype(np.float64), probe.options
         training = options["training"] if self.trains is None else self.trains
         training = training or probe.arrays["running_mean"] is None
@@ -99,6 +106,41 @@ _OF_INPUT: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class RunningStatistics:
+    """The update of the running statistics as in torch; each field is one way to have it wrong."""
+
+    biased: bool = False  # the variance divided by m
+    reversed: bool = False  # momentum weights the old value
+    momentum: float | None = None  # whatever the option is
+    trains: bool | None = None  # whatever `training` is
+    root: bool = False  # the standard deviation instead of the variance
+
+    def __call__(self, probe: Probe) -> Array:
+        """The running mean or the running variance after the call."""
+        x, options, before = probe.first.astype(np.float64), probe.options, probe.array(probe.quantity)
+        if not (options["training"] if self.trains is None else self.trains) or not x.size:
+            return before
+        momentum = options["momentum"] if self.momentum is None else self.momentum
+        momentum = 1 - momentum if self.reversed else momentum
+        axes, count = (0, *range(2, x.ndim)), x.size // x.shape[1]
+        of_batch = x.mean(axis=axes) if probe.quantity == "running_mean" else x.var(axis=axes)
+        if probe.quantity == "running_var":
+            of_batch = of_batch if self.biased or count < 2 else of_batch * count / (count - 1)
+            of_batch = np.sqrt(of_batch) if self.root else of_batch
+        return np.asarray((1 - momentum) * before + momentum * of_batch)
+
+
+_RUNNING = (
+    ("running-variance-biased", RunningStatistics(biased=True)),
+    ("momentum-reversed", RunningStatistics(reversed=True)),
+    ("statistics-not-updated", RunningStatistics(trains=False)),
+    ("statistics-replaced", RunningStatistics(momentum=1.0)),
+    ("statistics-always-updated", RunningStatistics(trains=True)),
+    ("running-deviation", RunningStatistics(root=True)),
+)
+
+
 def _batch_norm() -> Iterator[Explanation]:
     right = Formulas()
     yield from (mistake(name, formula=replace(right, **wrong)) for name, wrong in _EVERYWHERE)
@@ -106,6 +148,8 @@ def _batch_norm() -> Iterator[Explanation]:
     for what in ("input", "centred", "output"):
         yield mistake(f"gathers-{what}", "grad_weight", formula=replace(right, gathers=what))
     yield mistake("shift-scaled", "output", formula=replace(right, shift_scaled=True))
+    for name, statistics in _RUNNING:
+        yield mistake(name, "running_", formula=statistics)
     yield mistake("scale-ignored", "output", argument("weight", np.ones_like))
     yield mistake("channel-mean", "grad_", result=scaled(lambda p: p.first.shape[1] / max(p.first.size, 1)))
 

@@ -17,7 +17,7 @@ from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict import Supports, fits, narrow
 from parity.cases.sample import sample
 from parity.cases.torch_op import Array, Op
-from parity.lanes.comparison import Quantities
+from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.reference import Expected, expect
 from parity.naming.explanation import Explanation
 from parity.naming.probe import Probe
@@ -172,16 +172,12 @@ def _counts(value: object) -> bool:
 
 
 def _returned(op: Op, expected: Expected) -> Quantities:
-    inputs, dy = expected.inputs.private(), expected.dy.copy()
-    y, pullback = op(*inputs.arrays, **inputs.options)
-    found: Quantities = {"output": y}
-    if pullback is not None and np.shape(y) == dy.shape:
-        try:
-            gradients = pullback(dy)
-        except ImplementationError:
-            return found
-        found |= {f"grad_{n}": g for n, g in zip(inputs.names, gradients, strict=True) if g is not None}
-    return found
+    try:
+        return quantities(op, expected.inputs.private(), expected.dy.copy())
+    except ImplementationError as error:
+        if not error.in_pullback:
+            raise
+        return quantities(op, expected.inputs.private())
 
 
 def _cases(row: Row, strategy: st.SearchStrategy[Case], supports: Supports | None) -> Iterator[Case]:

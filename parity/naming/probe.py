@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from parity.cases.case import ArraySpec, Case
+from parity.cases.state import BUFFERS, collected
 from parity.cases.torch_op import Array, Op
 from parity.lanes.reference import Expected
 from parity.rows.pooling import meets_pixels
@@ -75,16 +76,26 @@ class Probe:
         """Another result of the same call."""
         return replace(self, quantity=quantity)
 
-    @cached_property
+    @property
     def forward(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
         """The oracle's output and pullback."""
+        return self._called[:2]
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The oracle's running statistics after the call."""
+        return self._called[2]
+
+    @cached_property
+    def _called(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]], dict[str, Array]]:
         if not self._is_sound():
             raise NotApplicable("a window meets no pixel: torch's answer would be out of bounds")
         try:
-            y, pullback = self.like(*self.arrays.values(), **self.options)
+            with collected() as kept:
+                y, pullback = self.like(*self.arrays.values(), **self.options)
         except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
             raise NotApplicable(str(error)) from None
-        return y, pullback
+        return y, pullback, kept
 
     def _is_sound(self) -> bool:
         """Whether torch stays within its own memory: an edited pooling need not."""
@@ -101,6 +112,8 @@ class Probe:
         y, pullback = self.forward
         if self.is_output:
             return y
+        if self.quantity in BUFFERS:
+            return self.state[self.quantity]
         if y.shape != self.dy.shape:
             raise NotApplicable("the cotangent does not fit the output")
         gradients = dict(zip(self.arrays, pullback(np.array(self.dy, order="C")), strict=True))

@@ -252,6 +252,12 @@ LOSS = {
 }
 
 NORMALIZATION = {
+    "running-variance-biased": "the running variance takes a variance divided by m; torch divides by m − 1",
+    "momentum-reversed": "momentum weights the old statistics; torch weights the batch's with it",
+    "statistics-not-updated": "the running statistics are not updated in training",
+    "statistics-replaced": "the batch's statistics replace the running ones: momentum is ignored",
+    "statistics-always-updated": "the running statistics are updated outside of training too",
+    "running-deviation": "the running variance takes the standard deviation: it is not squared",
     "unbiased-variance": "the variance is divided by m − 1; the batch's own is divided by m",
     "epsilon-outside-root": "ε is added to the standard deviation instead of the variance",
     "epsilon-ignored": "ε is ignored",

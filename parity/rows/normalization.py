@@ -161,14 +161,8 @@ def _normalized(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> 
     """Errors of μ, σ² and r, each from the one before."""
     eps = s.options["eps"]
     if s.options["training"]:
-        mean = x.mean(axis=axes, keepdims=True)
+        mean, var, of_mean, of_var = _statistics(s, x, axes, count)
         deviation = x - mean
-        var = (deviation**2).mean(axis=axes, keepdims=True)
-        of_mean = gamma(count + 1, s.u) * np.abs(x).mean(axis=axes, keepdims=True)
-        # Deviations from a mean that is off by e add e² to σ², for their sum is 0. Welford's updates lose
-        # m·u·max|x|/σ of it.
-        largest = np.abs(x).max(axis=axes, keepdims=True)
-        of_var = of_mean**2 + gamma(count + 4, s.u) * (var + of_mean**2 + largest * np.sqrt(var))
     else:
         running_mean, running_var = s.arrays[1:3]
         assert running_mean is not None
@@ -187,6 +181,39 @@ def _normalized(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> 
     return _Normalized(deviation * r, of_xhat, r, rho, (1 + rho) * r * of_sum)
 
 
+def running_statistics_bound(s: BoundInputs) -> dict[str, Array]:
+    """(1 − m)·r + m·μ and (1 − m)·r + m·σ²·n/(n − 1): the errors of μ and σ², two products and a sum."""
+    x, mean, var, *_ = s.arrays
+    if x is None or mean is None or var is None:
+        return {}
+    if not s.options["training"] or x.size == 0:
+        return {"running_mean": np.zeros_like(mean), "running_var": np.zeros_like(var)}
+    axes, count, m = (0, *range(2, x.ndim)), x[:, 0].size, s.options["momentum"]
+    average, variance, of_mean, of_var = _statistics(s, x, axes, count)
+    unbiased = count / (count - 1)
+    parts = {
+        "running_mean": (mean, average, of_mean),
+        "running_var": (var, unbiased * variance, unbiased * of_var),
+    }
+    found = {}
+    for name, (before, of_batch, error) in parts.items():
+        size = (1 - m) * np.abs(before) + m * (np.abs(of_batch) + error).reshape(before.shape)
+        found[name] = m * error.reshape(before.shape) + gamma(STEPS, s.u) * size
+    return found
+
+
+def _statistics(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> tuple[Array, Array, Array, Array]:
+    """The batch's μ and σ², and the errors of both."""
+    mean = x.mean(axis=axes, keepdims=True)
+    var = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
+    of_mean = gamma(count + 1, s.u) * np.abs(x).mean(axis=axes, keepdims=True)
+    # Deviations from a mean that is off by e add e² to σ², for their sum is 0. Welford's updates lose
+    # m·u·max|x|/σ of it.
+    largest = np.abs(x).max(axis=axes, keepdims=True)
+    of_var = of_mean**2 + gamma(count + 4, s.u) * (var + of_mean**2 + largest * np.sqrt(var))
+    return mean, var, of_mean, of_var
+
+
 def _along(channels: Array, x: Array) -> Array:
     """One number a channel, to be broadcast against x (N, C, …)."""
     return channels.reshape(-1, *(1,) * (x.ndim - 2))
@@ -200,11 +227,14 @@ ROWS = (
         batch_norm,
         batch_norm_bound,
         INEXACT,
+        state_bound=running_statistics_bound,
         formulas={
             "output": "y = w·(x − μ)/√(σ² + ε) + b, μ and σ² over all axes but the channels",
             "grad_input": "dx = w/√(σ² + ε)·(dy − mean(dy) − x̂·mean(dy·x̂)) in training",
             "grad_weight": "dw = Σ dy·x̂ over all axes but the channels",
             "grad_bias": "db = Σ dy over all axes but the channels",
+            "running_mean": "running_mean ← (1 − momentum)·running_mean + momentum·μ in training",
+            "running_var": "running_var ← (1 − momentum)·running_var + momentum·σ²·m/(m − 1) in training",
         },
     ),
     Row(

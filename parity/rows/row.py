@@ -9,11 +9,11 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.bounds.derived import Bound
+from parity.bounds.derived import Bound, BoundInputs
 from parity.bounds.running import running
 from parity.cases.case import LANES, Case, Lane
 from parity.cases.inputs import blank_arrays
-from parity.cases.torch_op import Op, oracle
+from parity.cases.torch_op import Array, Op, oracle
 
 INEXACT: tuple[Lane, ...] = ("bound", "structure", "special")  # exp and log have no exact lane
 NUMBERS: tuple[Lane, ...] = ("exact", "bound", "structure")  # special values prove nothing beyond the ops' rows
@@ -31,6 +31,7 @@ class Row:
         strategy: of the lane: a Hypothesis strategy of cases.
         bound: the error allowed in each result; that of torch's own graph where none is derived by hand.
         lanes: those that apply.
+        state_bound: the error allowed in each running statistic after a call, where the op has some.
         formulas: {quantity: the line of mathematics that defines it}, in the letters of the op's docstring.
         kind: an op; an optimizer, whose output is a trajectory and which has no pullback; or a whole network.
         selects: the op copies and selects, and computes nothing, so that the sign of a zero survives.
@@ -45,6 +46,7 @@ class Row:
     strategy: Callable[..., st.SearchStrategy[Case]]
     bound: Bound = running
     lanes: tuple[Lane, ...] = LANES
+    state_bound: Callable[[BoundInputs], dict[str, Array]] | None = None
     formulas: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["op", "optimizer", "network"] = "op"
     selects: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
 from parity.cases.restrict import Supports, as_typed
+from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Op
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
@@ -21,7 +22,7 @@ from parity.running.declines import Allowed
 from parity.running.first_calls import require_entered
 from parity.running.fuzz import fuzz
 from parity.running.investigate import investigate
-from parity.running.known import Known
+from parity.running.known import OF_NUMBERS, Known
 from parity.running.lane import LaneSearch
 from parity.running.probe import probe
 from parity.running.progress import Progress
@@ -149,11 +150,18 @@ class _RowRun:
             report.notes.append(f"no case of the lanes {', '.join(self.lanes)} fits {' and '.join(limits)}")
         if self.implementation is not None:
             report.notes[:0] = [*self.implementation.notes, *printed]
+            if self.row.state_bound is not None and not any(self._has_state(name) for name in BUFFERS):
+                report.notes.append(
+                    "its running statistics are not compared: it takes or keeps none that it updates"
+                )
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
         if left_out and report.cases:
             values = " ".join(left_out)
             report.notes.append(f"checked only with {values}: the implementation supports nothing else")
         return report
+
+    def _has_state(self, name: str) -> bool:
+        return name in self.report.quantities or any(self.known.has(name, aspect) for aspect in OF_NUMBERS)
 
     def _search(self, lane: Lane, counting: bool) -> LaneSearch:
         settled = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}

@@ -1,11 +1,12 @@
 """A class with forward and backward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import names
@@ -128,6 +129,7 @@ class _Layer:
             shapes = [*shapes[: len(inputs)], *self._set(layer, parameters)]
         set_statistics(layer, arguments)
         returned = forward(*inputs, **forward_options)
+        _keep_statistics(layer, arguments)
         if later:
             arguments.decline_unread()
         y = returned[0] if isinstance(returned, tuple) and returned else returned
@@ -228,16 +230,28 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
     return given
 
 
-def set_statistics(layer: Any, arguments: Arguments) -> None:
-    """Running statistics and the mode, where a layer keeps them as attributes."""
+def _statistics_holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """(torch's name, where it is stored) of the running statistics that a layer has as attributes."""
     for name in names.STATISTICS:
         aliases = frozenset(alias for alias, option in names.OPTIONS.items() if option == name)
         holder = parameter_holder(layer, aliases)
         if holder is not None and name in arguments.options:
-            value = arguments.options[name]
-            space, key = holder
-            space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
-            arguments.read.add(name)
+            yield name, holder
+
+
+def _keep_statistics(layer: Any, arguments: Arguments) -> None:
+    for name, (space, key) in _statistics_holders(layer, arguments):
+        if space[key] is not None:
+            keep(name, space[key])
+
+
+def set_statistics(layer: Any, arguments: Arguments) -> None:
+    """Running statistics and the mode, where a layer keeps them as attributes."""
+    for name, holder in _statistics_holders(layer, arguments):
+        value = arguments.options[name]
+        space, key = holder
+        space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
+        arguments.read.add(name)
     if "training" not in arguments.options.keys() - arguments.read:
         return
     for owner in objects(layer):

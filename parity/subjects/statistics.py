@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
@@ -44,7 +45,11 @@ def statistics_as_options(made: Implementation) -> Implementation:
             "running_var": (ones if var is None else var).copy(),
         }
         given = x, ones if weight is None else weight, zeros if bias is None else bias
+        before = {name: array.copy() for name, array in statistics.items()}
         y, pullback = made.op(*given, **statistics, **options)
+        for name, array in statistics.items():
+            if not np.array_equal(array, before[name], equal_nan=True):  # updated in place
+                keep(name, array)
 
         def back(dy: Array) -> tuple[Any, ...]:
             dx, dw, db = (*pullback(dy), None, None)[:3]

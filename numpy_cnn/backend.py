@@ -51,25 +51,32 @@ class Backend:
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
+        statistics: dict[str, Array] = {}
+
         def of_slice(part: slice) -> Share:
-            scores, backward = self.model(images[part])
+            scores, backward = self.model(images[part], training=True, statistics=statistics)
             loss, loss_pullback = self._loss(scores, labels[part])
             share = len(scores) / len(images)  # the mean of all is the mean of the slices' means, by size
             (dscores, *_) = loss_pullback(share)
             _, gradients = backward(dscores, input_gradient=False)
             return share * float(loss), [scores], gradients
 
-        loss, scores, gradients = _total(
-            self._in_threads(lambda part: _total(map(of_slice, _slices(part, TRAINED))), len(images))
-        )
+        if self.model.architecture.couples_images:
+            loss, scores, gradients = of_slice(slice(0, len(images)))
+        else:
+            loss, scores, gradients = _total(
+                self._in_threads(lambda part: _total(map(of_slice, _slices(part, TRAINED))), len(images))
+            )
         self.optimizer.lr = lr
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
+        for name, array in statistics.items():
+            self.model.parameters[name][...] = array
         return loss, np.concatenate(scores)
 
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
         y, pullbacks = images, {}
         for name, op in self.model.layers:
-            y, pullbacks[name] = apply_layers([(name, op)], self.model.parameters, y)
+            y, pullbacks[name] = apply_layers([(name, op)], self.model.parameters, y, training=True)
             yield f"the output of {name}", y
         loss, loss_pullback = self._loss(y, labels)
         yield "the loss", loss

@@ -10,10 +10,11 @@ from numpy_cnn.arguments import Array, Pullback
 from numpy_cnn.chain import Layer, chain
 from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
 from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.networks import DEEPER
 
 
 class SimpleCNN:
-    """A small convolutional network: its parameters, its layers, and a call that returns scores and pullback.
+    """A convolutional network: its parameters, its layers, and a call that returns scores and pullback.
 
         scores, pullback = model(x)              # x (N, C, H, W), scores (N, classes)
         dx, gradients = pullback(dscores)        # gradients {"conv1.weight": …} in the parameters' shapes
@@ -23,6 +24,9 @@ class SimpleCNN:
         seed: of the initial parameters.
         parameters: {torch's name: array} to begin with instead. They are used as they are, not copied.
         dtype: of the initial parameters.
+
+    Batch norm normalizes by its running statistics, which are among the parameters; with `training=True` by those
+    of the batch, and a dict passed as `statistics` receives the new running ones.
     """
 
     def __init__(
@@ -36,19 +40,23 @@ class SimpleCNN:
         a = preset(architecture) if isinstance(architecture, str) else architecture
         self.architecture = a
         self.parameters = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)
-        activation = getattr(ops, a.activation)
-        self.layers: list[Layer] = [
-            ("conv1", partial(ops.conv2d, stride=a.stride, padding=a.padding)),
-            (f"{a.activation}1", activation),
-            ("pool1", partial(ops.max_pool2d, kernel_size=a.pool)),
-            ("flatten", partial(ops.flatten, start_dim=1)),
-            ("fc1", ops.linear),
-        ]
-        if a.hidden:
-            self.layers += [
-                (f"{a.activation}2", activation),
-                ("fc2", ops.linear),
-            ]
+        self.layers = (simple if a.network == "simple" else DEEPER[a.network])(a)
 
-    def __call__(self, x: Array) -> tuple[Array, Pullback]:
-        return chain(self.layers, self.parameters, x)
+    def __call__(
+        self, x: Array, *, training: bool = False, statistics: dict[str, Array] | None = None
+    ) -> tuple[Array, Pullback]:
+        return chain(self.layers, self.parameters, x, training=training, statistics=statistics)
+
+
+def simple(a: Architecture) -> list[Layer]:
+    """One convolution, and one or two dense layers."""
+    activation = getattr(ops, a.activation)
+    return [
+        ("conv1", partial(ops.conv2d, stride=a.stride, padding=a.padding)),
+        *([("bn1", ops.batch_norm)] if a.batch_norm else []),
+        (f"{a.activation}1", activation),
+        ("pool1", partial(ops.max_pool2d, kernel_size=a.pool)),
+        ("flatten", partial(ops.flatten, start_dim=1)),
+        ("fc1", ops.linear),
+        *([(f"{a.activation}2", activation), ("fc2", ops.linear)] if a.hidden else []),
+    ]

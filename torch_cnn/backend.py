@@ -27,7 +27,7 @@ class Backend:
         if threads is not None:
             torch.set_num_threads(threads)  # for the whole process: PyTorch has no narrower setting
         self.model = SimpleCNN(architecture, parameters=parameters)
-        self.named = dict(self.model.named_parameters())
+        self.named = {name: self.model.get_parameter_or_buffer(name) for name in architecture.parameter_shapes()}
         trained = [self.named[name] for name in architecture.trained]
         kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
         self.optimizer: torch.optim.Optimizer = kind(trained, **optimizer.settings())
@@ -36,7 +36,7 @@ class Backend:
             self.optimizer.state[self.named[parameter]][key] = torch.from_numpy(np.array(array, order="C"))
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        scores = self.model(torch.from_numpy(images))
+        scores = self.model.train()(torch.from_numpy(images))
         loss = self._loss(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
@@ -46,6 +46,7 @@ class Backend:
 
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
         y, outputs = torch.from_numpy(images), {}
+        self.model.train()
         for name, layer in self.model.named_children():
             y = layer(y)
             yield f"the output of {name}", y.detach().numpy()
@@ -59,13 +60,13 @@ class Backend:
         for name, output in reversed(outputs.items()):
             if output.grad is not None:
                 yield f"the gradient of the output of {name}", output.grad.numpy()
-            for own in (f"{name}.weight", f"{name}.bias"):
-                if own in self.named and (gradient := self.named[own].grad) is not None:
-                    yield f"the gradient of {own}", gradient.numpy()
+            for own, parameter in self.named.items():
+                if own.startswith(f"{name}.") and parameter.grad is not None:
+                    yield f"the gradient of {own}", parameter.grad.numpy()
 
     @torch.no_grad()
     def logits(self, images: Array) -> Array:
-        scores: Array = self.model(torch.from_numpy(images)).numpy()
+        scores: Array = self.model.eval()(torch.from_numpy(images)).numpy()
         return scores
 
     def loss(self, scores: Array, labels: Array) -> float:

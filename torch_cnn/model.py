@@ -11,6 +11,7 @@ from torch import nn
 
 from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.initial import initial_parameters
+from torch_cnn.networks import DEEPER
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -24,7 +25,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 
 
 class SimpleCNN(nn.Sequential):
-    """A small convolutional network whose gradients are autograd's.
+    """A convolutional network whose gradients are autograd's.
 
         scores = model(x)                        # x (N, C, H, W), scores (N, classes)
         scores.backward(dscores)                 # gradients in model.conv1.weight.grad, …
@@ -45,26 +46,32 @@ class SimpleCNN(nn.Sequential):
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         a = preset(architecture) if isinstance(architecture, str) else architecture
-        activation, flat = ACTIVATIONS[a.activation], dict(a.stages())["flatten"][0]
-        layers: list[tuple[str, nn.Module]] = [
-            (
-                "conv1",
-                nn.Conv2d(a.in_channels, a.filters, a.kernel_size, a.stride, a.padding, bias=not a.fixed_edges),
-            ),
-            (f"{a.activation}1", activation()),
-            ("pool1", nn.MaxPool2d(kernel_size=a.pool)),
-            ("flatten", nn.Flatten(start_dim=1)),
-            ("fc1", nn.Linear(flat, a.hidden or a.classes)),
-        ]
-        if a.hidden:
-            layers += [
-                (f"{a.activation}2", activation()),
-                ("fc2", nn.Linear(a.hidden, a.classes)),
-            ]
+        layers = (simple if a.network == "simple" else DEEPER[a.network])(a)
         super().__init__(OrderedDict(layers))
         self.architecture = a
         start = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)
-        for name, parameter in self.named_parameters():
+        for name, array in start.items():
             # A copy, for torch refuses negative strides and would share the caller's memory.
-            parameter.data = torch.from_numpy(np.array(start[name], order="C"))
+            self.get_parameter_or_buffer(name).data = torch.from_numpy(np.array(array, order="C"))
+        for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in a.trained)
+
+    def get_parameter_or_buffer(self, name: str) -> torch.Tensor:
+        """The tensor of that name."""
+        module, _, own = name.rpartition(".")
+        tensor: torch.Tensor = getattr(self.get_submodule(module), own)
+        return tensor
+
+
+def simple(a: Architecture) -> list[tuple[str, nn.Module]]:
+    """One convolution, and one or two dense layers."""
+    activation, flat = ACTIVATIONS[a.activation], dict(a.stages())["flatten"][0]
+    return [
+        ("conv1", nn.Conv2d(a.in_channels, a.filters, a.kernel_size, a.stride, a.padding, bias=a.conv_bias)),
+        *([("bn1", nn.BatchNorm2d(a.filters))] if a.batch_norm else []),
+        (f"{a.activation}1", activation()),
+        ("pool1", nn.MaxPool2d(kernel_size=a.pool)),
+        ("flatten", nn.Flatten(start_dim=1)),
+        ("fc1", nn.Linear(flat, a.hidden or a.classes)),
+        *([(f"{a.activation}2", activation()), ("fc2", nn.Linear(a.hidden, a.classes))] if a.hidden else []),
+    ]

@@ -37,6 +37,7 @@ ROOMS = {
         "torch_cnn.data",
         "torch_cnn.torchvision_import",
         "torch_cnn.model",
+        "torch_cnn.networks",
     ),
     "numpy_cnn": (
         "numpy_cnn.__main__",
@@ -47,6 +48,7 @@ ROOMS = {
         "numpy_cnn.clipping",
         "numpy_cnn.schedules",
         "numpy_cnn.model",
+        "numpy_cnn.networks",
         "numpy_cnn.chain",
         "numpy_cnn.ops",
         "numpy_cnn.ops.fast",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from numpy_cnn.common.data import IMAGE_SIZES
+from numpy_cnn.common.spec.architecture import is_buffer
 from numpy_cnn.common.spec.config import ArchitectureConfig
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Summary:
         from rich.table import Table
 
         architecture = self.network.architecture(IMAGE_SIZES[self.data])
-        parameters = architecture.parameter_shapes()
+        parameters = {name: s for name, s in architecture.parameter_shapes().items() if not is_buffer(name)}
         table = Table("layer", "output (of one image)", "parameters", box=box.SIMPLE)
         table.columns[2].justify = "right"
         for layer, shape in architecture.stages():

@@ -14,6 +14,7 @@ import numpy as np
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, Split, fit, hold_out, limit
+from numpy_cnn.common.spec.architecture import is_buffer
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
@@ -175,7 +176,8 @@ class Train(TrainConfig):
         dataset = limit(dataset, self.limit)
         training, validation = hold_out(dataset.train, self.validation, self.seed)
         plan = TrainingPlan(program.name, architecture, self, (height, width), dataset.pixel, training, validation)
-        parameters = sum(math.prod(shape) for shape in architecture.parameter_shapes().values())
+        shapes = architecture.parameter_shapes().items()
+        parameters = sum(math.prod(shape) for name, shape in shapes if not is_buffer(name))
         sizes = (
             f"{self.dataset.data}: {len(training)} images to train, {len(validation)} to validate, "
             f"{len(dataset.test)} to test; {self.network.arch}: {parameters} parameters; "

@@ -1,14 +1,16 @@
-"""The sizes that both backends build a SimpleCNN from, checked before any array exists."""
+"""The sizes that both backends build a network from, checked before any array exists."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy.typing as npt
 
+from numpy_cnn.common.spec import layers as sized
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.networks import DEEPER
 
-Preset = Literal["simple", "hidden", "tiny", "edge"]
+Preset = Literal["simple", "hidden", "tiny", "edge", "lenet5", "vgg", "resnet"]
 # Torch's names, each with its default options.
 Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid"]
 ParameterMap = TypeVar("ParameterMap", bound=Mapping[str, npt.NDArray[Any]])
@@ -16,10 +18,14 @@ ParameterMap = TypeVar("ParameterMap", bound=Mapping[str, npt.NDArray[Any]])
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of a SimpleCNN: conv → activation → max-pool → flatten → (dense → activation →) dense.
+    """The sizes of a network: conv → activation → max-pool → flatten → (dense → activation →) dense.
 
-    Lengths are in pixels. `hidden` is the width of the dense layer before the last, None for no such layer.
-    With `fixed_edges` the convolution is one vertical-edge kernel without a bias, which is never trained.
+    Lengths are in pixels. `hidden` is the width of the dense layer before the last, None for no such layer. With
+    `fixed_edges` the convolution is one vertical-edge kernel without a bias, which is never trained. With
+    `batch_norm` the convolution's output is normalized before the activation.
+
+    A deeper `network` has its own layers: `image_size`, `in_channels`, `classes` and `loss` are then the only
+    sizes that may differ from the defaults.
     """
 
     image_size: tuple[int, int] = (28, 28)
@@ -34,6 +40,8 @@ class Architecture:
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     fixed_edges: bool = False
     activation: Activation = "relu"
+    batch_norm: bool = False
+    network: Literal["simple", "lenet5", "vgg", "resnet"] = "simple"
 
     def __post_init__(self) -> None:
         self._check_each_size()
@@ -42,39 +50,49 @@ class Architecture:
     @property
     def trained(self) -> list[str]:
         """The names of the parameters that an optimizer may change."""
-        return [name for name in self.parameter_shapes() if not (self.fixed_edges and name == "conv1.weight")]
+        fixed = {"conv1.weight"} if self.fixed_edges else {}
+        return [name for name in self.parameter_shapes() if name not in fixed and not is_buffer(name)]
 
-    def stages(self) -> list[tuple[str, tuple[int, ...]]]:
+    @property
+    def conv_bias(self) -> bool:
+        """Whether the convolution has a bias: batch norm would take it off again with the mean."""
+        return not self.fixed_edges and not self.batch_norm
+
+    @property
+    def couples_images(self) -> bool:
+        """Whether the score of an image depends on the others in its batch, in training: batch norm's does."""
+        return any(is_buffer(name) for name in self.parameter_shapes())
+
+    def layers(self) -> tuple[sized.Layer, ...]:
+        """The layers by their sizes."""
+        if self.network != "simple":
+            return DEEPER[self.network](self.image_size, self.classes)
+        conv = sized.Conv2d("conv1", self.filters, self.kernel_size, self.stride, self.padding, self.conv_bias)
+        hidden = (
+            (sized.Linear("fc1", self.hidden), sized.Elementwise(f"{self.activation}2")) if self.hidden else ()
+        )
+        return (
+            conv,
+            *([sized.BatchNorm2d("bn1")] if self.batch_norm else []),
+            sized.Elementwise(f"{self.activation}1"),
+            sized.Pool2d("pool1", self.pool),
+            sized.Flatten("flatten"),
+            *hidden,
+            sized.Linear("fc2" if self.hidden else "fc1", self.classes),
+        )
+
+    def stages(self) -> list[tuple[str, sized.Shape]]:
         """The shape (of one sample) of each layer's output, by the layer's name.
 
         Raises:
-            UserError: a window is larger than what it slides over; the message carries the sizes.
+            UserError: a window is larger than what it slides over; the message has the sizes.
         """
-        height, width = self.image_size
-        conv = self.filters, *(self._slide("the convolution", s, *self._conv) for s in (height, width))
-        pool = self.filters, *(self._slide("the pooling", s, self.pool, self.pool, 0) for s in conv[1:])
-        dense = ["fc1", f"{self.activation}2", "fc2"] if self.hidden else ["fc1"]
-        widths = [self.hidden, self.hidden, self.classes] if self.hidden else [self.classes]
-        return [
-            ("input", (self.in_channels, height, width)),
-            ("conv1", conv),
-            (f"{self.activation}1", conv),
-            ("pool1", pool),
-            ("flatten", (pool[0] * pool[1] * pool[2],)),
-            *((name, (width,)) for name, width in zip(dense, widths, strict=True) if width),
-        ]
+        shape = (self.in_channels, *self.image_size)
+        return [("input", shape), *sized.stages(self.layers(), shape)]
 
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter under torch's name for it: weights (O, I, kh, kw) and (out, in)."""
-        size = dict(self.stages())
-        shapes: dict[str, tuple[int, ...]] = {
-            "conv1.weight": (self.filters, self.in_channels, self.kernel_size, self.kernel_size)
-        }
-        if not self.fixed_edges:
-            shapes["conv1.bias"] = (self.filters,)
-        for name, before in [("fc1", "flatten"), ("fc2", "fc1")][: 2 if self.hidden else 1]:
-            shapes |= {f"{name}.weight": (*size[name], *size[before]), f"{name}.bias": size[name]}
-        return shapes
+    def parameter_shapes(self) -> dict[str, sized.Shape]:
+        """The shape of every parameter and buffer under torch's name for it."""
+        return sized.parameter_shapes(self.layers(), (self.in_channels, *self.image_size))
 
     def check(self, parameters: ParameterMap) -> ParameterMap:
         """Return the parameters if they are this architecture's.
@@ -99,17 +117,20 @@ class Architecture:
         """The inverse of `to_json`."""
         return cls(**{**values, "image_size": tuple(values["image_size"])})
 
-    @property
-    def _conv(self) -> tuple[int, int, int]:
-        return self.kernel_size, self.stride, self.padding
-
     def _check_each_size(self) -> None:
         for name, value in [*asdict(self).items(), *zip(("height", "width"), self.image_size, strict=True)]:
-            if name in ("image_size", "loss", "fixed_edges", "activation") or (name == "hidden" and value is None):
+            if name in ("image_size", "loss", "fixed_edges", "activation", "batch_norm", "network") or (
+                name == "hidden" and value is None
+            ):
                 continue
             least = 0 if name == "padding" else 1
             if type(value) is not int or value < least:
                 raise UserError(f"architecture: {name} must be an integer of at least {least}, got {value!r}")
+        own = {"image_size", "in_channels", "classes", "loss", "network"}
+        defaults = {field.name: field.default for field in fields(self)}
+        for name, value in asdict(self).items():
+            if self.network != "simple" and name not in own and value != defaults[name]:
+                raise UserError(f"architecture: {self.network} has its own layers, got {name} {value!r}")
         if self.activation not in get_args(Activation):
             known = ", ".join(get_args(Activation))
             raise UserError(f"architecture: activation must be one of {known}, got {self.activation!r}")
@@ -119,13 +140,10 @@ class Architecture:
                 f"{self.filters} filters of {self.kernel_size}x{self.kernel_size} over {self.in_channels} channels"
             )
 
-    def _slide(self, what: str, size: int, kernel: int, stride: int, padding: int) -> int:
-        if size + 2 * padding < kernel:
-            raise UserError(
-                f"architecture: {what} needs at least {kernel} pixels, but has {size + 2 * padding} "
-                f"(size {size}, padding {padding} on both sides); take larger images or a smaller window"
-            )
-        return (size + 2 * padding - kernel) // stride + 1
+
+def is_buffer(name: str) -> bool:
+    """Whether the array of that name is a buffer: stored with the parameters, and never trained."""
+    return name.endswith(sized.BUFFERS)
 
 
 PRESETS: dict[Preset, Architecture] = {
@@ -135,6 +153,9 @@ PRESETS: dict[Preset, Architecture] = {
         image_size=(4, 4), filters=2, padding=1, hidden=None, classes=2, loss="mse"
     ),
     "edge": Architecture(filters=1, hidden=None, classes=2, fixed_edges=True),
+    "lenet5": Architecture(network="lenet5"),
+    "vgg": Architecture(network="vgg"),
+    "resnet": Architecture(network="resnet"),
 }  # fmt: skip
 
 

@@ -18,7 +18,8 @@ class ArchitectureConfig:
 
     arch: Preset = "hidden"
     """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
-    squared error. edge: one fixed edge kernel, two classes."""
+    squared error. edge: one fixed edge kernel, two classes. lenet5, vgg (with batch norm), resnet (skip
+    connections): deeper networks with layers of their own."""
     image_size: tuple[int, int] | None = None
     """Height and width in pixels that images are averaged down to; the data's own if left out."""
     channels: int | None = None
@@ -35,6 +36,8 @@ class ArchitectureConfig:
     """What follows the convolution and the dense layer before the last; relu if left out."""
     hidden: int | None = None
     """Width of the dense layer before the last; 0 for none."""
+    batch_norm: bool = False
+    """Batch normalization between the convolution and the activation."""
     classes: int | None = None
     """Number of outputs; images of digits beyond them are left out."""
 
@@ -54,6 +57,7 @@ class ArchitectureConfig:
             "padding": self.padding,
             "activation": self.activation,
             "hidden": self.hidden,
+            "batch_norm": self.batch_norm or None,
             "classes": self.classes,
         }
         return preset(self.arch, **sizes)

@@ -17,20 +17,27 @@ def initial_parameters(
 ) -> dict[str, npt.NDArray[Any]]:
     """Draw every parameter as torch's layers do: uniform in ±1/√fan_in, for weights and biases alike.
 
-    fan_in is the number of inputs that one output sums: I·kh·kw for a convolution, `in` for a dense layer.
+    fan_in is the number of inputs that one output sums: I·kh·kw for a convolution, `in` for a dense layer. Batch
+    norm begins with scale 1, shift 0, and running statistics of mean 0 and variance 1.
 
     Source: the defaults of torch.nn.Conv2d and torch.nn.Linear, after K. He et al., Delving deep into
     rectifiers (2015), with a = √5.
     """
     generator = np.random.default_rng([seed, 0])
     parameters: dict[str, npt.NDArray[Any]] = {}
-    fan_in = 1
+    bound = 0.0
     for name, shape in architecture.parameter_shapes().items():
-        if name.endswith(".weight"):  # its bias follows it and shares its fan_in
-            fan_in = math.prod(shape[1:])
-        bound = 1 / math.sqrt(fan_in)
-        # Drawn in float64 whatever the dtype, so that a float64 run starts where the float32 run does.
-        parameters[name] = generator.uniform(-bound, bound, shape).astype(np.float32).astype(dtype)
+        if name.endswith("running_mean"):
+            parameters[name] = np.zeros(shape, dtype)
+        elif name.endswith("running_var"):
+            parameters[name] = np.ones(shape, dtype)
+        elif name.endswith(".weight") and len(shape) == 1:  # batch norm's scale; its shift follows
+            parameters[name], bound = np.ones(shape, dtype), 0.0
+        else:
+            if name.endswith(".weight"):  # its bias follows and has the same bound
+                bound = 1 / math.sqrt(math.prod(shape[1:]))
+            # Drawn in float64 whatever the dtype, so that a float64 run starts where the float32 run does.
+            parameters[name] = generator.uniform(-bound, bound, shape).astype(np.float32).astype(dtype)
     if architecture.fixed_edges:
         parameters["conv1.weight"] = np.array([[VERTICAL_EDGE]], dtype=dtype)
     return parameters

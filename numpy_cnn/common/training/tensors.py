@@ -21,6 +21,8 @@ def check_parameters(architecture: Architecture, parameters: Arrays) -> None:
     architecture.check(parameters)
     for name, array in parameters.items():
         _check_finite(name, array)
+        if name.endswith("running_var") and (array < 0).any():
+            raise UserError(f"damaged: {name} holds a negative variance, {array.min()}")
 
 
 def check_optimizer_state(

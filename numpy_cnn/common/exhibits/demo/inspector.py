@@ -12,8 +12,8 @@ _LENGTH = struct.Struct("<Q")
 
 
 def maps_of(architecture: Architecture) -> tuple[str, ...]:
-    """The layers whose outputs are feature maps."""
-    return tuple(name for name, shape in architecture.stages()[1:] if len(shape) == 3)
+    """The layers whose outputs are feature maps; a residual block is one of them, the layers in it are not."""
+    return tuple(name for name, shape in architecture.stages()[1:] if len(shape) == 3 and "." not in name)
 
 
 class Inspector(Protocol):

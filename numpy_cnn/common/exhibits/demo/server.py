@@ -24,7 +24,7 @@ from numpy_cnn.common.exhibits.demo.page import build
 from numpy_cnn.common.exhibits.demo.request import read_drawing
 from numpy_cnn.common.exhibits.demo.shares import shares
 from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
-from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.architecture import Architecture, is_buffer
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import Checkpoint
@@ -87,7 +87,7 @@ def application(
         "loss": architecture.loss,
         "name": name,
         "note": note,
-        "parameters": sum(array.size for array in checkpoint.parameters.values()),
+        "parameters": sum(array.size for name, array in checkpoint.parameters.items() if not is_buffer(name)),
         "backends": [{"package": worker.package, "label": worker.label} for worker in workers],
         "maps": list(maps_of(architecture)),
         "shapes": {stage: list(shape) for stage, shape in architecture.stages()},

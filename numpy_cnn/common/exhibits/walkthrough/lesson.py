@@ -84,6 +84,12 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
             f"{checkpoint_path}: its activation is {architecture.activation}; a walkthrough explains ReLU: "
             "train with --activation relu"
         )
+    if architecture.network != "simple" or architecture.batch_norm:
+        what = "batch norm" if architecture.batch_norm else f"the layers of {architecture.network}"
+        raise UserError(
+            f"{checkpoint_path}: has {what}; a walkthrough explains one convolution, ReLU, pooling and dense "
+            "layers: train with --arch simple or hidden"
+        )
     if architecture.in_channels != 1:
         raise UserError(f"{checkpoint_path}: reads {architecture.in_channels} channels, a walkthrough shows one")
     if label is not None:

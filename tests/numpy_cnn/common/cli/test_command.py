@@ -446,7 +446,7 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (("--kernel-size", "20"), "the convolution needs at least 20 pixels, but has 8 (size 8, padding 0 on"),
+        (("--kernel-size", "20"), "conv1 needs at least 20 pixels, but has 8 (size 8, padding 0 on"),
         (("--stride", "-1"), "stride must be an integer of at least 1, got -1"),
         (("--stride", "0"), "stride must be an integer of at least 1, got 0"),
         (("--padding", "-2"), "padding must be an integer of at least 0, got -2"),
@@ -476,7 +476,7 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
         (("train", "again"), "unknown argument again (train --help lists all)"),
         (("trian",), "no command 'trian': did you mean train? (there are train, evaluate, "),
         (("summary", "--filter", "3"), "unknown option --filter: did you mean --filters? (summary"),
-        (("summary", "--kernel-size", "9"), "the convolution needs at least 9 pixels, but has 8"),
+        (("summary", "--kernel-size", "9"), "conv1 needs at least 9 pixels, but has 8"),
         (("evaluate", "none.safetensors"), "none.safetensors: no such checkpoint"),
         (("predict", "none.safetensors"), "predict: name at least one picture, as in: predict digit.png"),
         (("predict", "none.safetensors", "digit.png"), "none.safetensors: no such checkpoint"),

@@ -146,13 +146,13 @@ def test_a_kernel_larger_than_the_padded_image_is_told_with_the_sizes(
     image_size = (size, 100) if axis == 0 else (100, size)
     with pytest.raises(UserError) as told:
         Architecture(image_size=image_size, kernel_size=kernel, padding=padding)
-    needs = f"the convolution needs at least {kernel} pixels, but has {size + 2 * padding}"
+    needs = f"conv1 needs at least {kernel} pixels, but has {size + 2 * padding}"
     assert f"{needs} (size {size}, padding {padding} on both sides)" in str(told.value)
 
 
 @given(st.integers(1, 5), st.integers(1, 3))
 def test_a_pooling_larger_than_its_input_is_told_with_the_sizes(left: int, excess: int) -> None:
-    with pytest.raises(UserError, match=f"the pooling needs at least {left + excess} pixels, but has {left} "):
+    with pytest.raises(UserError, match=f"pool1 needs at least {left + excess} pixels, but has {left} "):
         Architecture(image_size=(left + 2, 28), pool=left + excess)
 
 

@@ -284,7 +284,7 @@ def test_sizes_that_do_not_fit_together_are_told(tmp_path: Path) -> None:
     save_checkpoint(path, checkpoint())
     tensors, metadata = stored(path)
     rewrite(path, tensors, {**metadata, "architecture": {**metadata["architecture"], "kernel_size": 9}})
-    assert "the convolution needs at least 9 pixels, but has 6" in message_of(path)
+    assert "conv1 needs at least 9 pixels, but has 6" in message_of(path)
 
 
 def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

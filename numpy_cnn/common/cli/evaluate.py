@@ -11,6 +11,7 @@ from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, fit
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.confusion import class_accuracy, confusion_matrix, draw_confusion
 from numpy_cnn.common.training.loop import evaluate
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Evaluate:
     """The images; those that it was trained on if left out."""
     data_dir: Path | None = None
     """Folder of MNIST's files; the one used in training if left out."""
+    confusion: Path | None = None
+    """PNG for the confusion matrix; the accuracy of each class is printed, too."""
     json: Path | None = None
     """File for the result as JSON; - for standard output, which then carries nothing else."""
 
@@ -44,6 +47,9 @@ class Evaluate:
         dataset = load_data(replace(trained, data=name, data_dir=self.data_dir or trained.data_dir), program)
         dataset, note = fit(dataset, checkpoint.architecture.image_size, checkpoint.architecture.classes)
         loss, accuracy, answers = evaluate(load_network(checkpoint, program), dataset.test)
+        matrix = confusion_matrix(dataset.test.labels, answers, checkpoint.architecture.classes)
+        if self.confusion is not None:
+            draw_confusion(matrix, self.confusion)
         right, images = int((answers == dataset.test.labels).sum()), len(dataset.test)
         if self.json is not None:
             report = {
@@ -54,6 +60,8 @@ class Evaluate:
                 "images": images,
                 "accuracy": accuracy,
                 "loss": loss,
+                "class_accuracy": class_accuracy(matrix).tolist(),
+                "confusion": matrix.tolist(),
             }
             write_json(report, self.json)
         if self.json == STDOUT:
@@ -61,4 +69,8 @@ class Evaluate:
         if note:
             print(note)
         print(f"{self.checkpoint}: accuracy {accuracy:.2%} ({right} of {images} test images), loss {loss:.6f}")
+        if self.confusion is not None:
+            for label, share in enumerate(class_accuracy(matrix)):
+                print(f"  {label}: {share:7.2%} ({matrix[label, label]} of {matrix[label].sum()})")
+            print(self.confusion)
         return 0

@@ -36,12 +36,27 @@ ELSEWHERE = {
 }
 
 Commands = Mapping[str, Callable[..., Any]]
+Special = Callable[[Sequence[str], Callable[[Any], Any]], Any | None]
 
 
 def parse(
-    program: str, description: str, commands: Commands, standard: str, arguments: Sequence[str]
+    program: str,
+    description: str,
+    commands: Commands,
+    standard: str,
+    arguments: Sequence[str],
+    special: Mapping[str, Special] | None = None,
 ) -> tuple[Any, Callable[[Any], Any]]:
-    """Read a command and its flags; `standard` is the command if none is typed.
+    """Read a command and its flags.
+
+    Args:
+        program: as the user types it.
+        description: the first line of --help.
+        commands: the dataclass of each command, by its name.
+        standard: the command if none is typed.
+        arguments: what was typed.
+        special: for a command, a function that receives its arguments and the function that reads them on top of
+            another instance; it may return the command itself, or None.
 
     Returns:
         the command, an instance of one of `commands`, and a function that reads the same flags again on top of
@@ -65,7 +80,7 @@ def parse(
     named = bool(arguments) and not arguments[0].startswith("-")
     name, rest = (arguments[0], arguments[1:]) if named else (standard, arguments)
     if name not in commands:
-        raise UserError(f"no command {name!r}{_nearest(name, commands)} (there are {', '.join(commands)})")
+        raise UserError(f"no command {name!r}{nearest(name, commands)} (there are {', '.join(commands)})")
 
     def read(**default: Any) -> Any:
         command, unknown = tyro.cli(
@@ -80,11 +95,15 @@ def parse(
         if unknown:
             flags = [flag.replace("_", "-") for flag in _flags(commands[name])]
             what = "option" if unknown[0].startswith("-") else "argument"
-            near = _nearest(unknown[0], flags, "--") if what == "option" else ""
+            near = nearest(unknown[0], flags, "--") if what == "option" else ""
             raise UserError(f"unknown {what} {unknown[0]}{near} ({name} --help lists all)")
         return command
 
-    return read(), lambda default: read(default=default)
+    def parse_again(default: Any) -> Any:
+        return read(default=default)
+
+    command = special[name](rest, parse_again) if special and name in special else None
+    return read() if command is None else command, parse_again
 
 
 def run(program: str, command: Callable[[], int]) -> int:
@@ -106,6 +125,10 @@ def run(program: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `… | head` has read enough
         streams.discard(sys.stdout)
         return 0
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich's way to handle it
+            return 0
+        raise
     except MemoryError as error:
         return _fail(program, f"not enough memory: {error}")
     except OSError as error:
@@ -120,7 +143,7 @@ def _fail(program: str, message: str) -> int:
     return 2
 
 
-def _nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> str:
+def nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> str:
     """The name that was probably meant, as other programs call it or misspelt; empty if none is near."""
     name = typed.split("=")[0].lstrip("-").replace("_", "-").lower()
     meant = [flag for flag, others in ELSEWHERE.items() if name in others and flag in known]

@@ -2,9 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from numpy_cnn.common.cli import flags
+from numpy_cnn.common.cli.config_file import named_file
 from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.training.interrupt import SIGNALS
 
@@ -48,7 +50,16 @@ def _run(program: Program, arguments: list[str]) -> int:
         },
         "train",
         arguments,
+        {"train": _configured},
     )
     if isinstance(command, Train) and command.resume is not None:
         command = command.resumed(parse_again)
     return int(command.run(program))
+
+
+def _configured(arguments: Sequence[str], parse: Callable[[Any], Any]) -> Any | None:
+    """The command `train` if `--config` is among its arguments."""
+    from numpy_cnn.common.cli.train import Train
+
+    path = named_file(arguments)
+    return None if path is None else Train.configured(path, parse)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from numpy_cnn.common.cli import config_file
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, Split, fit, hold_out, limit
 from numpy_cnn.common.spec.architecture import is_buffer
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.spec.streams import log
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
@@ -43,6 +45,9 @@ class Train(TrainConfig):
     """Folder for the run; runs/<program>-<data>-<arch>-<number> if left out."""
     resume: Path | None = None
     """Folder of a run to go on with, up to --epochs; its other flags are remembered."""
+    config: Path | None = None
+    """TOML file with settings under the names of these flags; flags that are typed as well win. A run's folder
+    has one, run.toml, that reproduces the run."""
     json: Path | None = None
     """File for the result as JSON; - for standard output, which then carries nothing else."""
     threads: int = 1
@@ -58,6 +63,19 @@ class Train(TrainConfig):
             raise UserError(
                 f"--out {self.out} and --resume {self.resume} exclude each other: a run keeps its folder"
             )
+        if self.config is not None and self.resume is not None:
+            raise UserError(
+                f"--config {self.config} and --resume {self.resume} exclude each other: a run keeps its settings"
+            )
+
+    @classmethod
+    def configured(cls, path: Path, parse: Callable[["Train"], "Train"]) -> "Train":
+        """The command with the settings of a TOML file where no flag is typed.
+
+        Raises:
+            UserError: the file cannot be read, or a setting is wrong.
+        """
+        return _on_top_of(config_file.read(path, cls), parse)
 
     def resumed(self, parse: Callable[["Train"], "Train"]) -> "Train":
         """The command with the settings that the run in `--resume` began with; --epochs and --data-dir may change.
@@ -69,12 +87,8 @@ class Train(TrainConfig):
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
         lr = stored.optimization.step_size(0.0)  # typing the default as a number is no contradiction
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
-        begun = {field.name: getattr(stored, field.name) for field in fields(stored)}
-        # --nesterov has no opposite: typed again it must not toggle, left out it stays as it was.
-        nesterov = stored.optimization.nesterov
-        typed = parse(Train(**begun | {"optimization": replace(stored.optimization, nesterov=False)}))
-        if nesterov:
-            typed = replace(typed, optimization=replace(typed.optimization, nesterov=True))
+        begun = Train(**{field.name: getattr(stored, field.name) for field in fields(stored)})
+        typed = _on_top_of(begun, parse)
         for group in ("dataset", "network", "optimization"):
             for field in fields(getattr(typed, group)):
                 if field.name not in ("data_dir", "download"):
@@ -115,6 +129,7 @@ class Train(TrainConfig):
                 run = self._new_folder(program, make=True)
                 stack.enter_context(locked(run.path))
                 run.check_free()  # another process may have been faster
+            self._write_settings(program, run, start)
             signal = self._train(program, plan, run, start, history)
             if signal:
                 log(
@@ -130,6 +145,11 @@ class Train(TrainConfig):
         backend = program.backend()(best.architecture, best.parameters, self.optimization, threads=self.threads)
         loss, accuracy, answers = evaluate(backend, test)
         history = run.rows(load_checkpoint(run.last))
+        if len(history) < self.epochs:
+            waited = len(history) - best.progress.epoch
+            log(
+                f"stopped early: {waited} epochs without a better validation, as --patience {self.patience} allows"
+            )
         seconds = sum(row["seconds"] for row in history)
         draw_pictures(run, best, history, test, answers)
         print(
@@ -152,6 +172,21 @@ class Train(TrainConfig):
             }
             write_json(report, self.json)
         return 0
+
+    def _write_settings(self, program: "Program", run: RunFolder, start: Checkpoint | None) -> None:
+        """Write the file of settings into the run's folder, unless a resumed run has the right one."""
+        head = f"python -m {program.name} --config {config_file.NAME} --out FOLDER trains the same network again"
+        path = run.path / config_file.NAME
+        if start is not None:
+            begun = start.config
+            if path.exists() and (begun.epochs, begun.patience) == (self.epochs, self.patience):
+                return
+            if begun.epochs != self.epochs and self.optimization.schedule != "constant":
+                head += (
+                    f"\nexcept that this run was resumed, with --epochs {begun.epochs} before,"
+                    "\nand the step size depends on --epochs"
+                )
+        replace_file(path, config_file.to_toml(self, head))
 
     def _existing(self, stack: ExitStack) -> tuple[RunFolder, Checkpoint]:
         """The run to resume, locked unless nothing is going to be written."""
@@ -197,6 +232,8 @@ class Train(TrainConfig):
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
+        if start and start.progress.epoch < self.epochs and plan.out_of_patience(start.progress):
+            log(f"{run.path} has run out of its patience already; a larger --patience trains more")
         if start and start.progress.epoch >= self.epochs:
             log(f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more")
         with (
@@ -209,6 +246,17 @@ class Train(TrainConfig):
             except Interrupted as interrupted:
                 return interrupted.signal
         return 0
+
+
+def _on_top_of(begun: Train, parse: Callable[[Train], Train]) -> Train:
+    """The flags that are typed, on top of other settings.
+
+    --nesterov has no opposite: typed again it must not toggle, left out it stays as it was.
+    """
+    if not begun.optimization.nesterov:
+        return parse(begun)
+    typed = parse(replace(begun, optimization=replace(begun.optimization, nesterov=False)))
+    return replace(typed, optimization=replace(typed.optimization, nesterov=True))
 
 
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:

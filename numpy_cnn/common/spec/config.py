@@ -9,6 +9,7 @@ from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset,
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
 
+ADDED = ("patience",)  # fields that checkpoints of older versions do not have
 LARGEST = 1e30  # of a step size and the like: not far above begin the numbers that float32 does not hold
 
 
@@ -141,6 +142,8 @@ class TrainConfig:
     """Decides the initial parameters, the order of the images and the validation split."""
     validation: float = 0.1
     """Share of the training images held out to choose the best epoch; 0 for none."""
+    patience: int | None = None
+    """Stop after this many epochs in a row without a better one on the validation split; never if left out."""
     limit: int | None = None
     """Train on this many images only, the first ones; on all of them if left out."""
 
@@ -152,6 +155,10 @@ class TrainConfig:
             raise UserError(f"--seed must not be negative, got {self.seed}")
         if not 0 <= self.validation < 1:
             raise UserError(f"--validation must lie in [0, 1), got {self.validation}")
+        if self.patience is not None and self.patience < 1:
+            raise UserError(f"--patience must be at least 1, got {self.patience}")
+        if self.patience is not None and not self.validation:
+            raise UserError("--patience needs a validation split, and --validation is 0")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the groups of the flags."""
@@ -168,7 +175,7 @@ class TrainConfig:
             UserError: a value is missing, unknown, or of another type.
         """
         for known in fields(TrainConfig):
-            if isinstance(values, dict) and known.name not in values:
+            if isinstance(values, dict) and known.name not in values and known.name not in ADDED:
                 raise UserError(f"damaged: config.{known.name}: missing")
         try:
             return build(TrainConfig, values, "config")

@@ -8,6 +8,7 @@ bit.
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.spec.typed import build
 from numpy_cnn.common.training.foreign import describe
-from numpy_cnn.common.training.history import COLUMNS, Row
+from numpy_cnn.common.training.history import COLUMNS, OLDER, Row
 from numpy_cnn.common.training.tensors import check_optimizer_state, check_parameters
 
 SCHEMA = 1
@@ -242,7 +243,11 @@ def _data_size(value: Any, architecture: Architecture) -> tuple[int, int]:
 def _history(rows: Any, epochs: int) -> tuple[Row, ...] | None:
     if rows is None:
         return None
-    history = tuple(dict(zip(COLUMNS, map(_number, row), strict=True)) for row in rows)
+    lengths = {len(row) for row in rows} - {len(COLUMNS), len(OLDER)}
+    if lengths:
+        raise UserError(f"damaged: its history has rows of {min(lengths)} numbers, not of {len(COLUMNS)}")
+    unknown = [math.nan] * (len(COLUMNS) - len(OLDER))
+    history = tuple(dict(zip(COLUMNS, [*map(_number, row), *unknown], strict=False)) for row in rows)
     if len(history) != epochs or any(row["epoch"] != number for number, row in enumerate(history, start=1)):
         raise UserError(f"damaged: its history has {len(history)} rows, not one for each of {epochs} epochs")
     return history

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds", "lr")
+OLDER = COLUMNS[:-1]  # before `lr`, the step size of the epoch's last step, was recorded
 
 Row = dict[str, float]
 
@@ -32,9 +34,10 @@ def from_csv(content: bytes, epochs: int | None = None) -> list[Row]:
         text = content.decode(errors="replace")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         while len(rows) != epochs and (row := next(reader, None)) is not None:
-            if len(row) != len(COLUMNS):
-                raise ValueError(f"expected {len(COLUMNS)} columns, found {len(row)}")
-            rows.append({key: float(row[key]) for key in COLUMNS})
+            columns = COLUMNS if "lr" in row else OLDER
+            if len(row) != len(columns):
+                raise ValueError(f"expected {len(columns)} columns, found {len(row)}")
+            rows.append({key: float(row[key]) if key in columns else math.nan for key in COLUMNS})
             if rows[-1]["epoch"] != len(rows):
                 raise ValueError("expected one row per epoch, counted from 1")
     except (KeyError, TypeError, ValueError, csv.Error) as error:

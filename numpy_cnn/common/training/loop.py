@@ -37,7 +37,7 @@ def train(
     progress: Progress | None = None,
     history: tuple[Row, ...] = (),
 ) -> None:
-    """Continue from `progress` to the last epoch, saving the run after each.
+    """Continue from `progress` to the last epoch, or the end of the patience, saving the run after each epoch.
 
     The best epoch is the one with the highest validation accuracy, and of those the lowest validation loss;
     without a validation split, the last.
@@ -57,7 +57,7 @@ def train(
         UserError: the loss or a parameter is no longer finite. `last` is that of the epoch before.
     """
     progress, warned = progress or Progress(), False
-    while progress.epoch < plan.config.epochs:
+    while not plan.ended(progress):
         began, spent = time.perf_counter(), progress.seconds
         # Copies of this moment, from which the epoch can be repeated to find out what went wrong in it.
         start = Start(progress, _copies(backend.parameters()), _copies(backend.optimizer_state()))
@@ -118,6 +118,7 @@ def _row(backend: Backend, plan: TrainingPlan, progress: Progress) -> Row:
         "validation_loss": loss,
         "validation_accuracy": accuracy,
         "seconds": round(progress.seconds, 3),
+        "lr": plan.step_size(replace(progress, batch=progress.batch - 1)),
     }
 
 

@@ -1,4 +1,4 @@
-"""The three pictures of a run."""
+"""The pictures of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SAMPLES = 24
 def draw_pictures(
     run: RunFolder, best: Checkpoint, history: Sequence[Row], test: Split, answers: npt.NDArray[Any]
 ) -> list[Path]:
-    """Draw training_curves, learned_filters and sample_predictions into the run's folder.
+    """Draw training_curves, learned_filters, sample_predictions and confusion_matrix into the run's folder.
 
     Args:
         run: the folder.
@@ -31,14 +31,14 @@ def draw_pictures(
     Returns:
         The files written.
     """
-    from numpy_cnn.common.training import plots
+    from numpy_cnn.common.training import confusion, plots
 
-    curves, filters, samples = (
-        run.path / f"{name}.png" for name in ("training_curves", "learned_filters", "sample_predictions")
-    )
+    names = ("training_curves", "learned_filters", "sample_predictions", "confusion_matrix")
+    curves, filters, samples, matrix = (run.path / f"{name}.png" for name in names)
     plots.training_curves(history, curves)
     before = initial_parameters(best.architecture, best.config.seed)["conv1.weight"]
     plots.learned_filters(before, best.parameters["conv1.weight"], filters)
     chosen = np.random.default_rng([best.config.seed, 2]).permutation(len(test))[:SAMPLES]
     plots.sample_predictions(test.images[chosen], test.labels[chosen], answers[chosen], samples)
-    return [curves, filters, samples]
+    confusion.draw_confusion(confusion.confusion_matrix(test.labels, answers, best.architecture.classes), matrix)
+    return [curves, filters, samples, matrix]

@@ -34,6 +34,15 @@ class TrainingPlan:
         done = progress.epoch * self.batches + progress.batch
         return self.config.optimization.step_size(done / (self.config.epochs * self.batches))
 
+    def ended(self, progress: Progress) -> bool:
+        """Whether all epochs are done, or `patience` of them have passed without a better one."""
+        return progress.epoch >= self.config.epochs or self.out_of_patience(progress)
+
+    def out_of_patience(self, progress: Progress) -> bool:
+        """Whether the last `patience` epochs were no better on the validation split than the best before them."""
+        patience = self.config.patience
+        return patience is not None and progress.epoch - progress.best_epoch >= patience
+
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
         """The batches of an epoch, counted from 0: its own permutation, so that a resumed run sees the same."""
         shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))

@@ -31,7 +31,7 @@ from numpy_cnn.common.training.history import COLUMNS
 from numpy_cnn.common.training.run_folder import RunFolder
 
 QUICK = ("--limit", 80, "--batch-size", 20, "--epochs", 1)
-PICTURES = ["learned_filters.png", "sample_predictions.png", "training_curves.png"]
+PICTURES = ["confusion_matrix.png", "learned_filters.png", "sample_predictions.png", "training_curves.png"]
 COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkthrough", "demo", "shift-study"]
 
 
@@ -51,7 +51,7 @@ def checkpoint_of(folder: Path) -> Path:
 
 def test_a_run_leaves_checkpoints_history_and_pictures(trained: dict[str, Path], program: str) -> None:
     files = sorted(file.name for file in trained[program].iterdir())
-    assert files == sorted(["best.safetensors", "history.csv", "last.safetensors", *PICTURES])
+    assert files == sorted(["best.safetensors", "history.csv", "last.safetensors", "run.toml", *PICTURES])
     for name in PICTURES:
         with Image.open(trained[program] / name) as picture:
             assert min(picture.size) > 200

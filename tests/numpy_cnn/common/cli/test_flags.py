@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from programs import call, error_of
+from programs import call, environment, error_of
 
 COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkthrough", "demo", "shift-study"]
 
@@ -57,3 +62,16 @@ def test_a_value_of_the_wrong_kind_is_explained_in_plain_words(typed: tuple[str,
     assert expected in result.err
     assert "NoneType" not in result.err
     assert "[bold]" not in result.err
+
+
+@pytest.mark.parametrize("module", ["numpy_cnn summary", "parity list", "numpy_cnn --help"])
+def test_a_reader_that_stops_early_is_no_error(module: str, tmp_path: Path) -> None:
+    package, argument = module.split()
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does when it has read enough
+    command = [sys.executable, "-m", package, argument]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False, timeout=60
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -10,10 +10,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest  # the number of threads is read at the import of NumPy and torch
 import torch
+from hypothesis import settings
 from mnist_files import real_mnist_dir
 from programs import PROGRAMS, succeed
 
 torch.set_num_threads(1)
+
+# The same cases in every run, however busy the machine is. Hypothesis has a profile `ci` of its own.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(params=sorted(PROGRAMS))

@@ -38,7 +38,7 @@ def drawn_ones(architecture: Architecture) -> list[str]:
 
 
 @given(PRESET, SEED, st.sampled_from([np.float32, np.float64]))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_both_begin_with_the_same_bits(name: str, seed: int, dtype: type) -> None:
     ours, theirs = NumpyCNN(name, seed=seed, dtype=dtype), TorchCNN(name, seed=seed, dtype=dtype)
     assert {array.dtype for array in ours.parameters.values()} == {np.dtype(dtype)}
@@ -47,7 +47,7 @@ def test_both_begin_with_the_same_bits(name: str, seed: int, dtype: type) -> Non
 
 
 @given(PRESET, SEED)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_every_parameter_lies_within_torchs_bounds_and_fills_them(name: str, seed: int) -> None:
     architecture = PRESETS[name]
     parameters = initial_parameters(architecture, seed)
@@ -69,7 +69,7 @@ def test_torchs_own_layers_draw_from_the_same_bounds() -> None:
 
 
 @given(PRESET, SEED, SEED)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_seed_decides_every_drawn_parameter(name: str, one: int, other: int) -> None:
     architecture = PRESETS[name]
     first, second = initial_parameters(architecture, one), initial_parameters(architecture, other)

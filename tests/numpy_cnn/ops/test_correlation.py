@@ -40,7 +40,7 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     size=st.sampled_from([1, 1_000, 1 << 20]),
     short=st.sampled_from([1, 1, 64]),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
     seed: int,
     images: int,

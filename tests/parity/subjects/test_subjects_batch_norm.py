@@ -163,7 +163,7 @@ WANTED: list[dict[str, Any]] = [
 def test_cases_are_rebuilt_to_what_is_supported(wanted: dict[str, Any]) -> None:
     seen = []
 
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=40, database=None)
     @given(narrow(ROWS["batch_norm"].strategy(lane="bound"), wanted))
     def holds(case: Any) -> None:
         seen.append(case)

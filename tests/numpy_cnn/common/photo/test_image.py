@@ -64,7 +64,7 @@ def distance_from_centre(pixels) -> list[float]:
 margins = st.integers(1, 60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     factor=st.integers(1, 12),
@@ -86,7 +86,7 @@ def test_place_scale_contrast_and_inversion_leave_the_mnist_digit_the_same(
     assert max(distance_from_centre(pixels)) <= 0.5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), top=margins, left=margins, inverted=st.booleans())
 def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed, top, left, inverted):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
@@ -97,7 +97,7 @@ def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_noise_and_uneven_light_are_taken_for_paper(tmp_path_factory, seed):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
     shown = picture(bitmap, 6, paper=220, ink=40).astype(np.float64)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from numpy_cnn import SimpleCNN as NumpyCNN
@@ -47,7 +47,6 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 @given(architectures(), st.integers(0, 3))
-@settings(deadline=None)
 def test_stages_are_what_both_networks_compute(architecture: Architecture, batch: int) -> None:
     stages = dict(architecture.stages())
     x = np.ones((batch, *stages["input"]), np.float32)
@@ -65,7 +64,6 @@ def test_stages_are_what_both_networks_compute(architecture: Architecture, batch
 
 
 @given(architectures())
-@settings(deadline=None)
 def test_parameter_shapes_are_those_of_torchs_layers(architecture: Architecture) -> None:
     shapes = {name: tuple(p.shape) for name, p in TorchCNN(architecture).named_parameters()}
     assert architecture.parameter_shapes() == shapes

@@ -5,9 +5,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
 import pytest
 from programs import ROOT
@@ -125,23 +126,29 @@ def watching(file: Path) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
+LIMIT = 60  # seconds until the next line, far more than a busy machine needs
+
+
 def test_saves_a_syntax_error_and_ctrl_c(file: Path, watching: subprocess.Popen[str]) -> None:
     assert watching.stdout is not None
 
-    def line_with(text: str) -> float:
-        began = time.monotonic()
-        assert watching.stdout is not None
-        for line in watching.stdout:
-            if text in line:
-                return time.monotonic() - began
-        pytest.fail(f"the output ended without {text!r}")
+    lines: Queue[str] = Queue()
+    Thread(target=lambda: [lines.put(line) for line in watching.stdout or ()], daemon=True).start()
+
+    def line_with(text: str) -> None:
+        seen = [""]
+        while text not in seen[-1]:
+            try:
+                seen.append(lines.get(timeout=LIMIT))
+            except Empty:
+                pytest.fail(f"no {text!r} within {LIMIT} s, but {seen}")
 
     line_with("agrees on")
     file.write_text(RIGHT + "def broken(:\n")
     line_with("my_layers.py:6: ")
     file.write_text(WRONG)
-    assert line_with("DISAGREES: grad_input wrong") < 5  # within a second where the machine is idle
+    line_with("DISAGREES: grad_input wrong")
     file.write_text(RIGHT)
     line_with("agrees on")
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(timeout=10) == 130
+    assert watching.wait(timeout=LIMIT) == 130

@@ -18,31 +18,48 @@ from numpy_cnn.common.training.interrupt import PATIENCE, Interrupt
 ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 
 
-def interrupt_in_the_second_epoch(process: subprocess.Popen[str], presses: int) -> tuple[int, str]:
-    """Wait for the end of the first epoch, press Ctrl-C; the exit code and what was told since."""
+# `python -m PROGRAM`, with one more line on standard error: 20 steps of the second epoch are done.
+_ANNOUNCES = """
+import runpy, sys
+from numpy_cnn.common.training import display
+
+def batch(self, epoch, done, loss):
+    if (epoch, done) == (2, 20):
+        display.log("in the second epoch")
+
+display._Lines.batch = batch
+sys.argv[:1] = [program := sys.argv.pop(1)]
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+def interrupt_in_the_second_epoch(
+    program: str, *flags: object, cwd: Path, presses: int
+) -> subprocess.CompletedProcess[str]:
+    """Train until the middle of the second epoch and press Ctrl-C; what is printed after that."""
+    process = start("-c", _ANNOUNCES, program, *ENDLESS, *flags, cwd=cwd)
     try:
-        line = process.stderr.readline()
-        assert line.startswith("epoch 1/10000  loss "), line + process.stderr.read()
-        time.sleep(0.05)
+        first, second = process.stderr.readline(), process.stderr.readline()
+        assert first.startswith("epoch 1/10000  loss "), first + second + process.stderr.read()
+        assert second == "in the second epoch\n"
         for _ in range(presses):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.005)
-        _, told = process.communicate(timeout=30)
+            time.sleep(0.005)  # several signals at once would be delivered as one
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()
-    return process.returncode, told
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 1), ("numpy_cnn", 40), ("torch_cnn", 40)])
 @pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses: int) -> None:
-    process = start("-m", program, *ENDLESS, "--out", "run", cwd=tmp_path)
-    code, told = interrupt_in_the_second_epoch(process, presses)
+    done = interrupt_in_the_second_epoch(program, "--out", "run", cwd=tmp_path, presses=presses)
 
-    assert code == 130, told
-    assert "Traceback" not in told
-    *_, saved, resume = told.splitlines()
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    *_, saved, resume = done.stderr.splitlines()
     assert saved == f"{program}: interrupted; saved run/last.safetensors"
     assert resume == f"go on with: python -m {program} --resume run"
 
@@ -58,9 +75,8 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
 
 
 def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
-    process = start("-m", "numpy_cnn", *ENDLESS, "--out", "a run", cwd=tmp_path)
-    _, told = interrupt_in_the_second_epoch(process, 1)
-    command = told.splitlines()[-1].removeprefix("go on with: ")
+    stopped = interrupt_in_the_second_epoch("numpy_cnn", "--out", "a run", cwd=tmp_path, presses=1)
+    command = stopped.stderr.splitlines()[-1].removeprefix("go on with: ")
     done = last(tmp_path / "a run").progress.epoch
     resumed = subprocess.run(
         f"{command} --epochs {done + 1}",

@@ -63,6 +63,7 @@ def test_code_runs(block: str) -> None:
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_links_lead_somewhere(text: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert links
     assert all((ROOT / link).exists() for link in links), [x for x in links if not (ROOT / x).exists()]
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["SimpleCNN", "__version__", "ops"]
 
 
-# Imported on first use: torch_cnn shares numpy_cnn.common, and must not load the ops it is to judge.
+# Imported on first use: torch_cnn uses numpy_cnn.common, and must not load the ops that it is compared with.
 def __getattr__(name: str) -> Any:
     if name == "SimpleCNN":
         from numpy_cnn.model import SimpleCNN

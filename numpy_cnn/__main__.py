@@ -3,8 +3,8 @@
 import os
 import sys
 
-# Before NumPy is loaded. The products are small: a second thread of OpenBLAS gains little where a core is free,
-# and where none is, waiting for it makes a step ten times as long. --threads shares the batch instead.
+# Before NumPy is loaded. The products are small: a second OpenBLAS thread gains little if a core is free, and if
+# none is, waiting for it makes a step ten times as long. --threads divides the batch among threads instead.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common.cli.main import main
@@ -23,7 +23,7 @@ def backend() -> type[Backend]:
 
 
 def tracer() -> Tracer:
-    """The function that follows one picture through the network."""
+    """The function that traces one picture through the network."""
     from numpy_cnn.views.trace import trace
 
     return trace
@@ -40,7 +40,7 @@ PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, other="torch_
 
 
 def run() -> int:
-    """The console script."""
+    """Entry point of the console script."""
     return main(PROGRAM)
 
 

@@ -13,7 +13,7 @@ Pullback: TypeAlias = Callable[..., tuple[Any, ...]]
 IntPair: TypeAlias = int | tuple[int, int]
 
 ARRAYS = np.ndarray, np.generic
-USUAL = {np.dtype(np.float32), np.dtype(np.float64)}  # a set lookup is faster than reading kind and size
+COMMON_DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # a set lookup is faster than reading kind and size
 
 
 def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
-    # bool is an int to Python; torch rejects it, and stride=True is a mistake.
+    # In Python bool is an int; torch rejects it, and stride=True is a mistake.
     whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in both)
     if len(both) != 2 or not whole:
         raise ValueError(f"{op}: {name} must be an int or a pair of ints (height, width), got {value!r}")
@@ -45,7 +45,7 @@ def check_floats(op: str, **arrays: Array | None) -> None:
         if not isinstance(array, ARRAYS):
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
         dtypes.add(array.dtype)
-    if len(dtypes) > 1 or not (dtypes <= USUAL or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
+    if len(dtypes) > 1 or not (dtypes <= COMMON_DTYPES or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
         given = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
         raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {given}")
 
@@ -63,9 +63,9 @@ def real(op: str, name: str, value: float) -> float:
 
 def axis(op: str, name: str, value: int, ndim: int) -> int:
     """Read `value` as an axis of an array of `ndim` axes; negative ones count from the end."""
-    rank = max(ndim, 1)  # as in torch, an array without axes counts as having one
+    rank = max(ndim, 1)  # as in torch, an array without axes counts as one-dimensional
     if not -rank <= value < rank:
-        raise ValueError(f"{op}: {name} must lie in [{-rank}, {rank - 1}] for {ndim} axes, got {value}")
+        raise ValueError(f"{op}: {name} must be in [{-rank}, {rank - 1}] for {ndim} axes, got {value}")
     return value % rank
 
 
@@ -73,5 +73,5 @@ def cotangent(op: str, dy: Any, y: Array) -> Array:
     """`dy` as an array of y's dtype. Raises ValueError unless it has y's shape."""
     dy_array: Array = np.asarray(dy, dtype=y.dtype)
     if dy_array.shape != y.shape:
-        raise ValueError(f"{op}: the pullback needs dy in the shape of the output {y.shape}, got {dy_array.shape}")
+        raise ValueError(f"{op}: dy must have the shape of the output {y.shape}, got {dy_array.shape}")
     return dy_array

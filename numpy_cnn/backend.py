@@ -16,16 +16,16 @@ from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
 from numpy_cnn.ops.fast.matmul import cut
 
-# Images that go through the whole network together, at most. What they need stays in the cache and, once freed,
-# serves the next ones. A gradient is a sum over images, so it may be taken slice by slice: of more than for scores
-# alone, for threads wait for the interpreter less often.
+# The most images that go through the network together: few enough for their activations to stay in the cache. A
+# gradient is a sum over images, so training works slice by slice too, with larger slices, because threads then
+# wait for the interpreter less often.
 SCORED, TRAINED = 64, 128
 
-# Images of a thread, at least. With fewer it waits for the interpreter longer than it computes.
+# The fewest images per thread. With fewer, a thread waits for the interpreter longer than it computes.
 SHARE = 64
 
 Result = TypeVar("Result")
-Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # of a batch: its loss, scores and gradients
+Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # loss, scores, gradients of a part of the batch
 
 
 class Backend:
@@ -41,7 +41,7 @@ class Backend:
     ) -> None:
         self.threads: int | None = threads
         self._parts = threads or 1
-        self._helpers = ThreadPoolExecutor(self._parts)  # begins no thread before there is work
+        self._helpers = ThreadPoolExecutor(self._parts)  # starts no thread before there is work
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
         kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
@@ -56,7 +56,7 @@ class Backend:
         def of_slice(part: slice) -> Share:
             scores, backward = self.model(images[part], training=True, statistics=statistics)
             loss, loss_pullback = self._loss(scores, labels[part])
-            share = len(scores) / len(images)  # the mean of all is the mean of the slices' means, by size
+            share = len(scores) / len(images)  # the mean of all is the mean of the slices' means, weighted by size
             (dscores, *_) = loss_pullback(share)
             _, gradients = backward(dscores, input_gradient=False)
             return share * float(loss), [scores], gradients
@@ -106,15 +106,15 @@ class Backend:
         return {f"{name}.{key}": array for name, arrays in state.items() for key, array in arrays.items()}
 
     def _in_threads(self, work: Callable[[slice], Result], images: int) -> Iterator[Result]:
-        """What `work` makes of each thread's part of the images, in the order of the parts.
+        """The results of `work` for each thread's part of the images, in the order of the parts.
 
-        The calling thread takes the first part. So Ctrl-C finds it at work, as it does without helpers.
+        The calling thread computes the first part, so that Ctrl-C interrupts it as it does without threads.
         """
         size = max(SHARE, -(-images // self._parts))
         first, *others = [slice(start, min(start + size, images)) for start in range(0, max(1, images), size)]
-        begun = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
+        futures = [self._helpers.submit(_under, np.geterr(), work, part) for part in others]
         yield work(first)
-        yield from (future.result() for future in begun)
+        yield from (future.result() for future in futures)
 
     def _loss(self, scores: Array, labels: Array) -> tuple[Array, Pullback]:
         if self.model.architecture.loss == "mse":
@@ -123,13 +123,13 @@ class Backend:
 
 
 def _under(settings: Any, work: Callable[[slice], Result], part: slice) -> Result:
-    """Work with NumPy's settings for overflow and the like, of which each thread has its own."""
+    """work(part), with these floating-point error settings, which NumPy keeps per thread."""
     with np.errstate(**settings):
         return work(part)
 
 
 def _total(shares: Iterable[Share]) -> Share:
-    """All shares together; gradients are added in this order, so that the same run ends in the same bits."""
+    """The sum of all shares; gradients are added in this order, so that a run is reproducible bit for bit."""
     shares = iter(shares)
     loss, scores, gradients = next(shares)
     for more_loss, more_scores, more in shares:

@@ -19,7 +19,13 @@ class Residual:
 
         y = f(x) + s(x)        dx = fᵀ(dy) + sᵀ(dy)
 
-    x reaches y by two ways, so dy comes back by both and their gradients add: with s(x) = x, dx = fᵀ(dy) + dy.
+    x reaches y along two paths, so dy returns along both and the gradients are added: for s(x) = x, dx = fᵀ(dy) + dy.
+
+    Args:
+        residual: the layers of f.
+        shortcut: the layers of s; none for the identity.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, Deep residual learning for image recognition (2016).
     """
 
     residual: Sequence[Layer]
@@ -35,25 +41,28 @@ def chain(
     statistics: dict[str, Array] | None = None,
     prefix: str = "",
 ) -> tuple[Array, Callable[..., tuple[Any, dict[str, Array]]]]:
-    """Apply each op to the output of the one before it.
-
-    A layer is a name and an op; the op receives `<name>.weight`, `<name>.bias` and batch norm's running statistics
-    where `parameters` has them.
+    """Apply each op to the output of the previous one.
 
         y = fₗ(… f₂(f₁(x)))        dx = f₁ᵀ(f₂ᵀ(… fₗᵀ(dy)))
 
     Args:
-        layers: names and ops; an op may be a `Residual`, which is two chains.
-        parameters: {torch's name: array}, buffers included.
+        layers: (name, op) pairs; an op receives `<name>.weight`, `<name>.bias` and batch norm's running statistics
+            if `parameters` has them. A `Residual` in place of an op is two chains.
+        parameters: {torch's name: array}, including buffers.
         x: the input of the first layer.
-        training: whether batch norm normalizes by the batch's statistics, or by the running ones.
+        training: whether batch norm uses the statistics of the batch instead of the running ones.
         statistics: in training, receives the new running statistics under their names.
-        prefix: of all names, where the chain is part of a layer.
+        prefix: of all names, if the chain is part of a layer.
 
     Returns:
         y, and the pullback dy → (dx, {name: gradient}).
-        `pullback(dy, input_gradient=False)` returns None for dx, and saves the work where the first layer has
-        parameters: training does not use the gradient of the images.
+        `pullback(dy, input_gradient=False)` returns None for dx, and skips its computation if the first layer has
+        parameters: training does not need the gradient of the images.
+
+    Raises:
+        ValueError: from an op, if an array does not fit.
+
+    Source: D. Rumelhart, G. Hinton and R. Williams, Learning representations by back-propagating errors (1986).
     """
     pullbacks = []
     for name, op in layers:
@@ -94,7 +103,7 @@ def _op(
             dx, *gradients = op_pullback(dy)
         else:
             dx, *gradients = op_pullback(dy, needs_input_grad=(False, True, True))
-        # Buffers have no gradient, and neither has a bias that is not there.
+        # Buffers have no gradient, and a missing bias has none either.
         return dx, {p: g for p, g in zip(own, gradients, strict=False) if g is not None}
 
     return y, pullback

@@ -1,4 +1,4 @@
-"""Gradient clipping, before a step of the optimizer. The gradients are returned and not changed."""
+"""Gradient clipping, before an optimizer step. The functions return new gradients; the old ones stay unchanged."""
 
 import math
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ import numpy as np
 
 from numpy_cnn.arguments import Array
 
-EPSILON = 1e-6  # torch's, so that gradients of norm 0 are not divided by 0
+EPSILON = 1e-6  # torch's value, which avoids a division by 0 for gradients of norm 0
 
 
 def clip_grad_norm(
     gradients: Mapping[str, Array | None], max_norm: float, norm_type: float = 2.0
 ) -> tuple[dict[str, Array | None], float]:
-    """Scale all gradients by one factor, to a joint norm of at most `max_norm`, as torch's `clip_grad_norm_`.
+    """Scale all gradients by one factor, to a total norm of at most `max_norm`, as torch's `clip_grad_norm_`.
 
         n = (Σ |g|ᵖ)^(1/p) over all numbers of all gradients        g ← g · min(1, max_norm / (n + 10⁻⁶))
 
@@ -23,16 +23,16 @@ def clip_grad_norm(
         norm_type: p, above 0; ∞ for the largest absolute value.
 
     Returns:
-        the clipped gradients, None where the gradient is, and n before clipping.
+        The clipped gradients, None where a gradient is None, and n before clipping.
 
     Raises:
-        ValueError: max_norm is negative or norm_type not above 0.
+        ValueError: max_norm is negative, or norm_type is not above 0.
 
     Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks (2013).
     """
     if not max_norm >= 0 or not norm_type > 0:
         raise ValueError(
-            f"clip_grad_norm: needs max_norm at least 0 and norm_type above 0, got {max_norm}, {norm_type}"
+            f"clip_grad_norm: max_norm must be at least 0 and norm_type above 0, got {max_norm} and {norm_type}"
         )
     given = [np.abs(g).astype(np.float64).reshape(-1) for g in gradients.values() if g is not None]
     numbers = np.concatenate(given) if given else np.zeros(1)
@@ -47,12 +47,14 @@ def clip_grad_norm(
 def clip_grad_value(gradients: Mapping[str, Array | None], clip_value: float) -> dict[str, Array | None]:
     """Limit every number of every gradient to [−clip_value, clip_value], as torch's `clip_grad_value_`.
 
+        g ← min(max(g, −clip_value), clip_value)
+
     Args:
         gradients: {name: array or None}.
         clip_value: the largest absolute value allowed.
 
     Returns:
-        the clipped gradients, None where the gradient is.
+        The clipped gradients, None where a gradient is None.
 
     Raises:
         ValueError: clip_value is negative.

@@ -1,4 +1,4 @@
-"""SimpleCNN in NumPy. Lay it beside torch_cnn/model.py: the same layers under the same names."""
+"""SimpleCNN in NumPy. Compare torch_cnn/model.py: the same layers with the same names."""
 
 from functools import partial
 
@@ -14,19 +14,24 @@ from numpy_cnn.networks import DEEPER
 
 
 class SimpleCNN:
-    """A convolutional network: its parameters, its layers, and a call that returns scores and pullback.
+    """A convolutional network: its parameters, its layers, and a call that returns scores and a pullback.
 
         scores, pullback = model(x)              # x (N, C, H, W), scores (N, classes)
         dx, gradients = pullback(dscores)        # gradients {"conv1.weight": …} in the parameters' shapes
 
     Args:
-        architecture: a preset's name or the sizes themselves.
+        architecture: the name of a preset, or the sizes.
         seed: of the initial parameters.
-        parameters: {torch's name: array} to begin with instead. They are used as they are, not copied.
+        parameters: {torch's name: array}, used instead of initial ones. They are not copied.
         dtype: of the initial parameters.
 
-    Batch norm normalizes by its running statistics, which are among the parameters; with `training=True` by those
-    of the batch, and a dict passed as `statistics` receives the new running ones.
+    Raises:
+        UserError: the preset is unknown, or the parameters do not have the names and shapes of the architecture.
+
+    Source: Y. LeCun et al., Gradient-based learning applied to document recognition (1998).
+
+    Batch norm uses its running statistics, which are among the parameters. With `training=True` it uses those of
+    the batch, and a dict passed as `statistics` receives the new running ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Deeper networks in NumPy. Lay it beside torch_cnn/networks.py: the same layers under the same names."""
+"""Deeper networks in NumPy. Compare torch_cnn/networks.py: the same layers with the same names."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,7 +10,17 @@ from numpy_cnn.common.spec.networks import lenet_padding
 
 
 def lenet5(a: Architecture) -> list[Layer]:
-    """LeNet-5: two convolutions and three dense layers."""
+    """LeNet-5: two convolutions and three dense layers.
+
+    Args:
+        a: the image size, channels and classes; the rest is fixed.
+
+    Returns:
+        The layers, for `chain`.
+
+    Source: Y. LeCun et al., Gradient-based learning applied to document recognition (1998), with ReLU and max
+    pooling.
+    """
     return [
         ("conv1", partial(ops.conv2d, padding=lenet_padding(a.image_size))),
         ("relu1", ops.relu),
@@ -28,7 +38,16 @@ def lenet5(a: Architecture) -> list[Layer]:
 
 
 def vgg(a: Architecture) -> list[Layer]:  # noqa: ARG001  # one signature for all
-    """A small VGG: 3x3 convolutions in pairs, each with batch norm."""
+    """A small VGG: 3x3 convolutions in pairs, each with batch norm.
+
+    Args:
+        a: unused here; `numpy_cnn.common.spec.networks` has the sizes.
+
+    Returns:
+        The layers, for `chain`.
+
+    Source: K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image recognition (2015).
+    """
     return [
         ("conv1", partial(ops.conv2d, padding=1)),
         ("bn1", ops.batch_norm),
@@ -52,7 +71,16 @@ def vgg(a: Architecture) -> list[Layer]:  # noqa: ARG001  # one signature for al
 
 
 def resnet(a: Architecture) -> list[Layer]:  # noqa: ARG001  # one signature for all
-    """A small residual network: three blocks, of which the last two halve the sides."""
+    """A small residual network: three blocks, of which the last two halve height and width.
+
+    Args:
+        a: unused here; `numpy_cnn.common.spec.networks` has the sizes.
+
+    Returns:
+        The layers, for `chain`.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, Deep residual learning for image recognition (2016).
+    """
     return [
         ("conv1", partial(ops.conv2d, padding=1)),
         ("bn1", ops.batch_norm),

@@ -1,7 +1,7 @@
-"""Optimizers over {name: array}, step for step torch.optim's.
+"""Optimizers over {name: array}, which match torch.optim step for step.
 
-An optimizer changes the arrays it was given in place. A name without a gradient is left alone: neither its
-value nor its count of steps moves, as in torch, where its .grad is None.
+An optimizer updates its arrays in place. A parameter without a gradient is skipped: neither its value nor its
+step count changes, as in torch if .grad is None.
 """
 
 import math
@@ -21,7 +21,7 @@ class SGD:
     """Stochastic gradient descent, as `torch.optim.SGD`.
 
         g ← g + λ·w                                   weight decay λ
-        b ← μ·b + (1−τ)·g, and b ← g at first         momentum μ, dampening τ (skipped in the first step)
+        b ← μ·b + (1−τ)·g, and b ← g at first         momentum μ, dampening τ (not in the first step)
         w ← w − lr · (g + μ·b if nesterov else b)
 
     Args:
@@ -30,11 +30,11 @@ class SGD:
         momentum: μ in [0, ∞).
         dampening: τ.
         weight_decay: λ, the weight of ½‖w‖² in the loss.
-        nesterov: look ahead along the momentum; needs a momentum and no dampening.
+        nesterov: look ahead along the momentum; requires a momentum and no dampening.
         maximize: climb instead of descend: g ← −g first.
 
     Raises:
-        ValueError: a setting outside its range.
+        ValueError: a setting is outside its range.
 
     Source: I. Sutskever et al., On the importance of initialization and momentum in deep learning (2013).
     """
@@ -52,7 +52,7 @@ class SGD:
         _check_not_negative("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError(
-                f"SGD: nesterov needs a momentum above 0 and no dampening, got momentum {momentum}, "
+                f"SGD: nesterov requires a momentum above 0 and no dampening, got momentum {momentum}, "
                 f"dampening {dampening}"
             )
         self.parameters = parameters
@@ -94,14 +94,14 @@ class Adam:
     Args:
         parameters: {name: array}, changed in place by `step`.
         lr: step size.
-        betas: (β₁, β₂), the memory of the mean and of the mean square, each in [0, 1).
+        betas: (β₁, β₂), the decay rates of the mean and of the mean square, each in [0, 1).
         eps: ε, added outside of the root.
         weight_decay: λ.
         amsgrad: keep the maximum of v.
         maximize: climb instead of descend: g ← −g first.
 
     Raises:
-        ValueError: a setting outside its range.
+        ValueError: a setting is outside its range.
 
     Source: D. Kingma and J. Ba, Adam: a method for stochastic optimization (2015); S. Reddi, S. Kale and
     S. Kumar, On the convergence of Adam and beyond (2018).
@@ -121,7 +121,7 @@ class Adam:
     ) -> None:
         _check_not_negative(type(self).__name__, lr=lr, eps=eps, weight_decay=weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), got {betas}")
+            raise ValueError(f"{type(self).__name__}: betas must be in [0, 1), got {betas}")
         self.parameters = parameters
         self.lr, self.betas, self.eps = lr, betas, eps
         self.weight_decay, self.amsgrad, self.maximize = weight_decay, amsgrad, maximize
@@ -145,15 +145,15 @@ class Adam:
                     w *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
                 gs = [g + self.weight_decay * w for w, g in zip(ws, gs, strict=True)]
-            # Every line writes to an existing array: allocating one of fc1's size costs more than filling it. The
-            # parts of the scratch array belong to one parameter each.
+            # Every line writes to an existing array: allocating one of fc1's size costs more than filling it. Each
+            # part of the scratch array belongs to one parameter.
             scratch, parts = group.scratch, group.parts
             # m ← β₁·m + (1−β₁)·g
             for part, g in zip(parts, gs, strict=True):
                 np.multiply(g, 1 - beta1, out=part)
             m *= beta1
             m += scratch
-            # v ← β₂·v + (1−β₂)·g², of the (1−β₁)·g in the scratch array: their squares are (1−β₁)²·g².
+            # v ← β₂·v + (1−β₂)·g². The scratch array contains (1−β₁)·g, whose squares are (1−β₁)²·g².
             scratch *= scratch
             scratch *= (1 - beta2) / (1 - beta1) ** 2
             v *= beta2
@@ -170,7 +170,7 @@ class Adam:
                 w -= part
 
     def _grouped(self, names: list[str]) -> list["_Group"]:
-        """The groups of these parameters, kept while the same ones have a gradient."""
+        """The groups of these parameters, cached while the same parameters have a gradient."""
         if names != self._together:
             alike: dict[tuple[Any, float], list[str]] = {}
             for name in names:
@@ -186,9 +186,21 @@ class Adam:
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the weights and stays out of the moments, as `torch.optim.AdamW`.
+    """Adam with weight decay that shrinks the weights instead of changing the moments, as `torch.optim.AdamW`.
 
-        w ← (1 − lr·λ)·w        then Adam's step, with the gradient as it came
+        w ← (1 − lr·λ)·w        then Adam's step with the unchanged gradient
+
+    Args:
+        parameters: {name: array}, changed in place by `step`.
+        lr: step size.
+        betas: (β₁, β₂), the decay rates of the mean and of the mean square, each in [0, 1).
+        eps: ε, added outside of the root.
+        weight_decay: λ.
+        amsgrad: keep the maximum of v.
+        maximize: climb instead of descend: g ← −g first.
+
+    Raises:
+        ValueError: a setting is outside its range.
 
     Source: I. Loshchilov and F. Hutter, Decoupled weight decay regularization (2019).
     """
@@ -213,14 +225,14 @@ class RMSprop:
 
         g ← g + λ·w                                   weight decay λ
         v ← α·v + (1−α)·g²                            the mean square
-        ḡ ← α·ḡ + (1−α)·g                             only if centered; then v − ḡ² takes the place of v below
+        ḡ ← α·ḡ + (1−α)·g                             only if centered; v − ḡ² then replaces v below
         d ← g / (√v + ε)
         w ← w − lr·d, or with momentum b ← μ·b + d, w ← w − lr·b
 
     Args:
         parameters: {name: array}, changed in place by `step`.
         lr: step size.
-        alpha: α, the memory of the mean square.
+        alpha: α, the decay rate of the mean square.
         eps: ε, added outside of the root.
         weight_decay: λ.
         momentum: μ in [0, ∞).
@@ -228,7 +240,7 @@ class RMSprop:
         maximize: climb instead of descend: g ← −g first.
 
     Raises:
-        ValueError: a setting outside its range.
+        ValueError: a setting is outside its range.
 
     Source: T. Tieleman and G. Hinton, Lecture 6.5, Neural networks for machine learning (2012); A. Graves,
     Generating sequences with recurrent neural networks (2013), for the centered form.
@@ -302,7 +314,7 @@ class Adagrad:
         maximize: climb instead of descend: g ← −g first.
 
     Raises:
-        ValueError: a setting outside its range.
+        ValueError: a setting is outside its range.
 
     Source: J. Duchi, E. Hazan and Y. Singer, Adaptive subgradient methods for online learning and stochastic
     optimization (2011).
@@ -352,10 +364,10 @@ class Adagrad:
 
 
 class _Group:
-    """Parameters of one dtype and one count of steps: their state as one vector of each kind.
+    """Parameters with the same dtype and step count: their state, joined to one vector of each kind.
 
-    A step is then a few passes over long vectors instead of many short ones. What `state` stores for each name
-    becomes a view of its part of them.
+    A step is then a few passes over long vectors instead of many short ones. The arrays in `state` become views of
+    these vectors.
     """
 
     def __init__(self, names: list[str], state: State) -> None:
@@ -391,12 +403,12 @@ def _check_not_negative(optimizer: str, **settings: float) -> None:
 def _present(
     optimizer: str, parameters: Mapping[str, Array], gradients: Mapping[str, Array | None]
 ) -> dict[str, Array]:
-    """The gradients that are not None. Raises ValueError unless each fits its parameter."""
+    """The gradients that are not None. Raises ValueError unless each has the shape of its parameter."""
     present = {name: gradient for name, gradient in gradients.items() if gradient is not None}
     for name, gradient in present.items():
         if name not in parameters:
             raise ValueError(
-                f"{optimizer}: a gradient for {name!r}, which is not a parameter; there are {[*parameters]}"
+                f"{optimizer}: {name!r} has a gradient but is not a parameter; the parameters are {[*parameters]}"
             )
         if gradient.shape != parameters[name].shape:
             raise ValueError(

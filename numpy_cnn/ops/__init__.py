@@ -3,13 +3,13 @@
     y, pullback = op(*arrays, **options)        # names, keywords, layouts and semantics are torch.nn.functional's
     dx, … = pullback(dy)                        # one gradient for each array, in order
 
-An op keeps what its gradient needs in the closure of `pullback`, which is pure: it may be called any number of
-times, and writes neither to its argument nor to anything that the caller holds.
+An op keeps what its gradient needs in the closure of `pullback`. The pullback is pure: it may be called any number
+of times, and modifies neither its argument nor any array that the caller holds.
 """
 
 from inspect import isfunction
 
-# Each family names its public ops in its own __all__, so that an op is added in one file.
+# Each family lists its public ops in its own __all__, so that adding an op changes one file.
 from numpy_cnn.ops.activation import *
 from numpy_cnn.ops.convolution import *
 from numpy_cnn.ops.dropout import *

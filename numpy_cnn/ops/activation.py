@@ -18,8 +18,8 @@ def relu(input: Array) -> tuple[Array, Pullback]:
 
         y = max(x, 0)        dx = dy where x > 0, else 0
 
-    At the kink the slope is 0; NaN passes dy on and −0.0 stays −0.0, as in torch. The pullback selects and does
-    not multiply: an infinite dy at a dead unit gives 0, not NaN.
+    As in torch, the slope is 0 at the kink and 1 at NaN, and −0.0 stays −0.0. The pullback selects instead of
+    multiplying: an infinite dy at a dead unit gives 0, not NaN.
 
     Args:
         input: x, any shape, floating.
@@ -28,7 +28,7 @@ def relu(input: Array) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, or dy has another shape than y.
+        ValueError: x is not a floating array, or dy does not have the shape of y.
 
     Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines (2010).
     """
@@ -38,7 +38,7 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     y = select(x, ~(x < 0))
 
     def pullback(dy: Array) -> tuple[Array]:
-        # y is 0, of either sign, exactly where x ≤ 0; and y is kept anyway.
+        # y is ±0 exactly where x ≤ 0; using y means that x need not be kept.
         return (select(cotangent("relu", dy, y), y != 0),)
 
     return y, pullback
@@ -59,7 +59,7 @@ def leaky_relu(input: Array, negative_slope: float = 0.01) -> tuple[Array, Pullb
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, negative_slope not a number, or dy has another shape than y.
+        ValueError: x is not a floating array, negative_slope not a number, or dy does not have the shape of y.
 
     Source: A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models (2013).
     """
@@ -88,13 +88,13 @@ def elu(input: Array, alpha: float = 1.0) -> tuple[Array, Pullback]:
 
     Args:
         input: x, any shape, floating.
-        alpha: α, minus the limit of y for x → −∞.
+        alpha: α; y tends to −α as x → −∞.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, alpha not a number, or dy has another shape than y.
+        ValueError: x is not a floating array, alpha not a number, or dy does not have the shape of y.
 
     Source: D. Clevert, T. Unterthiner and S. Hochreiter, Fast and accurate deep network learning by exponential
     linear units (2016).
@@ -122,7 +122,7 @@ def sigmoid(input: Array) -> tuple[Array, Pullback]:
 
         y = 1 / (1 + e⁻ˣ)        dx = dy · (1 − y) · y
 
-    e⁻ˣ may overflow: then y is 0, its limit.
+    Where e⁻ˣ overflows, y is 0, which is its limit.
 
     Args:
         input: x, any shape, floating.
@@ -131,7 +131,7 @@ def sigmoid(input: Array) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, or dy has another shape than y.
+        ValueError: x is not a floating array, or dy does not have the shape of y.
 
     Source: D. Rumelhart, G. Hinton and R. Williams, Learning representations by back-propagating errors (1986).
     """
@@ -158,7 +158,7 @@ def tanh(input: Array) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, or dy has another shape than y.
+        ValueError: x is not a floating array, or dy does not have the shape of y.
 
     Source: Y. LeCun, L. Bottou, G. Orr and K. Müller, Efficient BackProp (1998).
     """
@@ -185,7 +185,7 @@ def silu(input: Array) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, or dy has another shape than y.
+        ValueError: x is not a floating array, or dy does not have the shape of y.
 
     Source: S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units for neural network function
     approximation (2018); P. Ramachandran, B. Zoph and Q. Le, Searching for activation functions (2017).
@@ -220,22 +220,22 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[
 
     Args:
         input: x, any shape, floating.
-        beta: β, the sharpness of the bend.
+        beta: β, how sharp the bend is.
         threshold: the value of βx above which the function is treated as linear.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, beta or threshold not a number, or dy has another shape than y.
+        ValueError: x is not a floating array, beta or threshold not a number, or dy does not have the shape of y.
 
     Source: C. Dugas et al., Incorporating second-order functional knowledge for better option pricing (2001).
     """
     check_floats("softplus", input=input)
-    x, b, most = input, real("softplus", "beta", beta), real("softplus", "threshold", threshold)
+    x, b, limit = input, real("softplus", "beta", beta), real("softplus", "threshold", threshold)
 
     def forward(x: Array, y: Array) -> None:
-        linear = np.multiply(x, b, out=y) > most
+        linear = np.multiply(x, b, out=y) > limit
         np.exp(y, out=y)
         np.log1p(y, out=y)
         y /= b
@@ -243,7 +243,7 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[
 
     def backward(x: Array, u: Array, dx: Array) -> None:
         np.multiply(x, b, out=dx)
-        linear = dx > most
+        linear = dx > limit
         np.exp(dx, out=dx)
         dx /= dx + 1
         dx *= u
@@ -268,7 +268,7 @@ def hardswish(input: Array) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, or dy has another shape than y.
+        ValueError: x is not a floating array, or dy does not have the shape of y.
 
     Source: A. Howard et al., Searching for MobileNetV3 (2019).
     """
@@ -294,7 +294,7 @@ def hardswish(input: Array) -> tuple[Array, Pullback]:
 
 
 def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
-    """The input times the probability that a normal number is below it, as `torch.nn.functional.gelu`.
+    """The input times the normal distribution function of the input, as `torch.nn.functional.gelu`.
 
         none:   y = x Φ(x)                dx = dy · (Φ(x) + x φ(x))
         tanh:   y = ½ x (1 + tanh v)      dx = dy · (½ (1 + tanh v) + ½ x (1 − tanh² v) v′)
@@ -310,7 +310,7 @@ def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, approximate is something else, or dy has another shape than y.
+        ValueError: x is not a floating array, approximate is neither, or dy does not have the shape of y.
 
     Source: D. Hendrycks and K. Gimpel, Gaussian error linear units (2016); for Φ `numpy_cnn.ops.fast.normal_tail`.
     """

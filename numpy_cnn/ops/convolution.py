@@ -1,4 +1,4 @@
-"""Convolution in two dimensions and in one, as the field calls what is mathematically a cross-correlation."""
+"""Two- and one-dimensional convolution (in mathematical terms, cross-correlation)."""
 
 from functools import lru_cache
 
@@ -27,15 +27,15 @@ def conv2d(
 
     x is zero outside the image, and c runs over the channels of o's group. With u = dy:
 
-        dx[n,c,h,v] = Σ_{o,i,j} w[o,c,i,j] · u[n,o,p,q]   over the (p,q) whose tap (i,j) lies on (h,v)
+        dx[n,c,h,v] = Σ_{o,i,j} w[o,c,i,j] · u[n,o,p,q]   over the (p,q) whose tap (i,j) falls on (h,v)
         dw[o,c,i,j] = Σ_{n,p,q} u[n,o,p,q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d]
         db[o]       = Σ_{n,p,q} u[n,o,p,q]
 
     NaN and ±∞ reach exactly the results whose formula contains them. The zeros outside the image are terms of the
-    formula, and 0 · ∞ is NaN: an infinite weight makes NaN of every output whose window has that tap on the
-    padding, and an infinite u[n,o,p,q] of every dw[o,c,i,j] whose tap (i,j) lies on the padding there. Outputs
-    that do not exist are not terms: an infinite weight makes no NaN in dx. Torch's own CPU kernels do the same;
-    those of oneDNN and NNPACK differ among themselves.
+    formula, and 0 · ∞ is NaN. So an infinite weight gives NaN in every output whose window has that tap on the
+    padding, and an infinite u[n,o,p,q] gives NaN in every dw[o,c,i,j] whose tap (i,j) falls on the padding there.
+    Outputs that do not exist are not terms: an infinite weight gives no NaN in dx. Torch's own CPU kernels do the
+    same; those of oneDNN and NNPACK differ from each other.
 
     Args:
         input: x, images (N, C, H, W), or one image (C, H, W).
@@ -43,16 +43,16 @@ def conv2d(
         bias: (O,), or None.
         stride: step of the window in pixels, one int or (height, width).
         padding: zeros on each side in pixels, one int or (height, width); "valid" for none, "same" for an output
-            of the input's size (stride 1; an odd zero goes to the bottom and right).
-        dilation: distance of neighbouring taps in pixels.
-        groups: number of groups that channels and kernels are divided into; each kernel reads only its own group.
+            of the input's size (stride 1; of an odd number of zeros, the extra one goes to the bottom and right).
+        dilation: spacing of the taps in pixels.
+        groups: number of groups that channels and kernels are divided into; a kernel reads only its own group.
 
     Returns:
         y (N, O, oh, ow) with oh = ⌊(H + 2·pad − d·(kh−1) − 1) / s⌋ + 1, and the pullback dy → (dx, dw, db).
         `pullback(dy, needs_input_grad=(False, True, True))` skips dx and returns None in its place.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or the kernel is larger than the padded image.
+        ValueError: shapes, dtypes or options are invalid, or the kernel is larger than the padded image.
 
     Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016); as a matrix
     product of patches: K. Chellapilla, S. Puri and P. Simard (2006).
@@ -76,7 +76,7 @@ def conv2d(
         if needs_dw:
             dw = correlate_weight(framed, rows, columns, u.inside, groups)
         if needs_db and bias is not None:
-            db = u.inside.sum(axis=1).sum(axis=(1, 2))  # whole rows are added faster than the numbers in one
+            db = u.inside.sum(axis=1).sum(axis=(1, 2))  # whole rows first: faster than one sum over all axes
         if needs_dx:
             dx = batch_first(spread(u, rows, columns, weight, groups))
         return dx, dw, db
@@ -96,7 +96,7 @@ def conv1d(
     """Slide O kernels over sequences, as `torch.nn.functional.conv1d`: `conv2d` over images of one row.
 
         y[n,o,p] = b[o] + Σ_{c,i} w[o,c,i] · x[n, c, p·s − pad + i·d]
-        dx[n,c,h] = Σ_{o,i} w[o,c,i] · u[n,o,p]   over the p whose tap i lies on h
+        dx[n,c,h] = Σ_{o,i} w[o,c,i] · u[n,o,p]   over the p whose tap i falls on h
         dw[o,c,i] = Σ_{n,p} u[n,o,p] · x[n, c, p·s − pad + i·d]        db[o] = Σ_{n,p} u[n,o,p]
 
     Args:
@@ -105,14 +105,14 @@ def conv1d(
         bias: (O,), or None.
         stride: step of the window.
         padding: zeros on each side, or "valid", or "same".
-        dilation: distance of neighbouring taps.
+        dilation: spacing of the taps.
         groups: number of groups that channels and kernels are divided into.
 
     Returns:
         y (N, O, ol) with ol = ⌊(L + 2·pad − d·(k−1) − 1) / s⌋ + 1, and the pullback dy → (dx, dw, db).
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit; where `conv2d` finds it, in its words.
+        ValueError: shapes, dtypes or options are invalid. The checks that `conv2d` makes report as `conv2d`.
 
     Source: A. Waibel et al., Phoneme recognition using time-delay neural networks (1989).
     """
@@ -180,7 +180,7 @@ def _axes(
     return _axes_of(x.shape, weight.shape, of_bias, strides, padding, dilations, groups)
 
 
-@lru_cache(maxsize=1024)  # the same in every step of a training
+@lru_cache(maxsize=1024)  # the arguments are the same in every training step
 def _axes_of(
     images: tuple[int, ...],
     weight: tuple[int, ...],
@@ -200,10 +200,10 @@ def _axes_of(
         raise ValueError(f"conv2d: every axis of the weight must be at least 1, got {given}")
     if images[1] != channels * groups:
         raise ValueError(
-            f"conv2d: the weight takes {channels}·{groups} channels, the input has {images[1]}: {given}"
+            f"conv2d: the weight expects {channels}·{groups} channels, the input has {images[1]}: {given}"
         )
     if kernels % groups:
-        raise ValueError(f"conv2d: {kernels} kernels do not fall into {groups} groups: {given}")
+        raise ValueError(f"conv2d: {kernels} kernels cannot be divided into {groups} groups: {given}")
     if bias is not None and bias != (kernels,):
         raise ValueError(f"conv2d: bias must have the shape ({kernels},), got {bias}")
     spans = [d * (k - 1) for d, k in zip(dilation, weight[2:], strict=True)]

@@ -1,4 +1,4 @@
-"""Dropout: numbers or whole channels set to 0, by a mask that the caller draws."""
+"""Dropout: set numbers or whole channels to 0, with a mask that the caller draws."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ def dropout(
 ) -> tuple[Array, Pullback]:
     """Set numbers to 0 and scale the others up, as `torch.nn.functional.dropout`.
 
-        y = x · m / (1 − p)        dx = dy · m / (1 − p)        in training; m is 0 where a number is dropped,
-        else 1 y = x                      dx = dy                      otherwise
+        y = x · m / (1 − p)        dx = dy · m / (1 − p)        in training
+        y = x                      dx = dy                      otherwise
 
-    The mask is an argument, because a pullback must be pure and two backends can only agree on the same mask:
-    `mask = generator.random(x.shape) >= p`.
+    m is 0 where a number is dropped, else 1. The mask is an argument, because the op has no state of its own and
+    two backends can agree only if they use the same mask: `mask = generator.random(x.shape) >= p`.
 
     Args:
         input: x, any shape.
@@ -28,7 +28,7 @@ def dropout(
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes or dtype do not fit, p is outside [0, 1], or the mask is missing.
+        ValueError: shapes or dtype are invalid, p is outside [0, 1], or the mask is missing.
 
     Source: N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (2014).
     """
@@ -42,6 +42,7 @@ def dropout2d(
     """Set whole channels to 0 and scale the others up, as `torch.nn.functional.dropout2d`.
 
         y[n,c] = x[n,c] · m[n,c] / (1 − p)        dx[n,c] = dy[n,c] · m[n,c] / (1 − p)        in training
+        y = x                                     dx = dy                                     otherwise
 
     Args:
         input: x, images (N, C, H, W).
@@ -53,7 +54,7 @@ def dropout2d(
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes or dtype do not fit, p is outside [0, 1], or the mask is missing.
+        ValueError: shapes or dtype are invalid, p is outside [0, 1], or the mask is missing.
 
     Source: J. Tompson et al., Efficient object localization using convolutional networks (2015).
     """
@@ -73,12 +74,12 @@ def _dropout(
         return x.copy(), lambda dy: (cotangent(op, dy, x).copy(),)
     if mask is None or np.shape(mask) != shape:
         got = "None" if mask is None else np.shape(mask)
-        raise ValueError(f"{op}: training needs a mask of the shape {shape}, got {got}")
+        raise ValueError(f"{op}: training needs a mask of shape {shape}, got {got}")
     scale = np.asarray(mask).astype(x.dtype) * x.dtype.type(0 if share == 1 else 1 / (1 - share))
     scale = np.asarray(scale, dtype=x.dtype).reshape((*shape, *(1,) * (x.ndim - len(shape))))
 
     def scaled(a: Array) -> Array:
-        with np.errstate(invalid="ignore"):  # ∞ · 0 is NaN as in torch, and no reason to warn
+        with np.errstate(invalid="ignore"):  # ∞ · 0 is NaN as in torch, so do not warn
             return np.asarray(a * scale)
 
     y = scaled(x)

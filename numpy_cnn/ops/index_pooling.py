@@ -1,4 +1,4 @@
-"""Pooling that keeps the positions of the maxima, and the way back from them."""
+"""Pooling that returns the positions of the maxima, and unpooling, which uses them."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ def adaptive_max_pool2d(
     """The maxima of oh × ow windows that cover the image, as `torch.nn.functional.adaptive_max_pool2d`.
 
         y[n,c,p,q] = max of x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]
+        dx[n,c,h,v] = Σ dy[n,c,p,q]        over the windows (p,q) whose maximum is at (h,v)
 
-    All of dy[n,c,p,q] goes to the pixel that won: of equal ones the first in row-major order, of several NaN the
-    last.
+    Of equal pixels the first in row-major order wins; of several NaN the last.
 
     Args:
-        input: x, images (N, C, H, W), or one image (C, H, W). output_size: (oh, ow), or one int for both; None
-        for the input's size. return_indices: whether to return the winners as well: int64 positions h · W + v in
-        the image, of y's shape.
+        input: x, images (N, C, H, W), or one image (C, H, W).
+        output_size: (oh, ow), or one int for both; None for the input's size.
+        return_indices: whether to return the positions of the maxima as well: int64, h · W + v, of y's shape.
 
     Returns:
-        y (N, C, oh, ow), and the pullback dy → (dx,). With return_indices ((y, indices), pullback).
+        y (N, C, oh, ow), and the pullback dy → (dx,). With return_indices, ((y, indices), pullback).
 
     Raises:
-        ValueError: shapes, dtype or output_size do not fit.
+        ValueError: shapes, dtype or output_size are invalid.
 
     Source: K. He, X. Zhang, S. Ren and J. Sun, Spatial pyramid pooling in deep convolutional networks (2014).
     """
@@ -60,7 +60,7 @@ def adaptive_max_pool2d(
     def pullback(dy: Array) -> tuple[Array]:
         u = cotangent(name, dy, y).reshape(won.shape)
         dx = np.zeros((len(planes), x.shape[-2] * x.shape[-1]), dtype=x.dtype)
-        for place in range(oh * ow):  # in one window no pixel wins twice
+        for place in range(oh * ow):  # one window at a time: += with repeated indices would add only once
             dx[every[:, 0], won[:, place]] += u[:, place]
         return (dx.reshape(x.shape),)
 
@@ -75,7 +75,7 @@ def max_unpool2d(
     padding: IntPair = 0,
     output_size: tuple[int, ...] | None = None,
 ) -> tuple[Array, Pullback]:
-    """Put numbers back where they were the maxima, as `torch.nn.functional.max_unpool2d`.
+    """Put maxima back where they came from, with zeros elsewhere, as `torch.nn.functional.max_unpool2d`.
 
         y[n, c, i[n,c,p,q]] = x[n,c,p,q], and 0 elsewhere        dx[n,c,p,q] = dy[n, c, i[n,c,p,q]]
 
@@ -84,16 +84,16 @@ def max_unpool2d(
     Args:
         input: x, (N, C, H, W) or (C, H, W).
         indices: i, int64 positions h · ow + v in the output, of x's shape, as `max_pool2d` returns them.
-        kernel_size: that of the pooling.
-        stride: that of the pooling; None for the kernel's size.
-        padding: that of the pooling.
+        kernel_size: the kernel size of the pooling.
+        stride: the stride of the pooling; None for the kernel's size.
+        padding: the padding of the pooling.
         output_size: (…, oh, ow), or None for oh = (H − 1)·s − 2·pad + kh.
 
     Returns:
         y (N, C, oh, ow), and the pullback dy → (dx, None).
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or an index is outside the output.
+        ValueError: shapes, dtypes or options are invalid, or an index is outside the output.
 
     Source: M. Zeiler and R. Fergus, Visualizing and understanding convolutional networks (2014).
     """
@@ -104,7 +104,7 @@ def max_unpool2d(
         raise ValueError(f"{name}: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
     if not isinstance(indices, np.ndarray) or indices.dtype != np.int64 or indices.shape != x.shape:
         got = f"{getattr(indices, 'dtype', type(indices).__name__)} of {np.shape(indices)}"
-        raise ValueError(f"{name}: indices must be int64 of the shape {x.shape}, got {got}")
+        raise ValueError(f"{name}: indices must be int64 of shape {x.shape}, got {got}")
     kernel = pair(name, "kernel_size", kernel_size, at_least=1)
     strides = pair(name, "stride", kernel if stride is None else stride, at_least=1)
     paddings = pair(name, "padding", padding, at_least=0)
@@ -121,7 +121,7 @@ def max_unpool2d(
         raise ValueError(f"{name}: {what} the output ({oh}, {ow}) of the input {x.shape}")
     planes = int(np.prod(x.shape[:-2]))
     flat = planes, x.shape[-2] * x.shape[-1]
-    # Contiguous, because NumPy assigns in the order of the memory, and the last of equal indices is to be kept.
+    # Contiguous, because NumPy assigns in memory order, and the last of equal indices must win.
     where = np.arange(planes)[:, None], np.ascontiguousarray(indices.reshape(flat))
     y = np.zeros((planes, oh * ow), dtype=x.dtype)
     y[where] = np.ascontiguousarray(x.reshape(flat))

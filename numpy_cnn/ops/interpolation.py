@@ -1,4 +1,4 @@
-"""Interpolation: images in another resolution."""
+"""Interpolation: images resized."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
 
 __all__ = ["interpolate"]
 
-MODES = {"nearest": (3, 4, 5), "linear": (3,), "bilinear": (4,)}  # and the axes of their inputs
+MODES = {"nearest": (3, 4, 5), "linear": (3,), "bilinear": (4,)}  # how many axes the input of each may have
 
 
 class _Line(NamedTuple):
-    """Along one axis, output p is (1 − λ)·x[below] + λ·x[above]."""
+    """Along one axis, output p is (1 − λ)·x[below[p]] + λ·x[above[p]]."""
 
     below: Array
     above: Array
@@ -33,30 +33,33 @@ def interpolate(
         nearest:   y[p] = x[⌊p · s⌋]                                   with s = L / ol, or 1 / scale_factor
         bilinear:  y[p] = (1 − λ) · x[i] + λ · x[i + 1]                 with i = ⌊t⌋, λ = t − i, along both axes
                    t = max((p + ½) · s − ½, 0), or p · (L − 1) / (ol − 1) with align_corners
-        dx[h] = Σ dy[p] times the weight that x[h] has in y[p]
+        dx[h] = Σ_p dy[p] · ∂y[p]/∂x[h]                                 the weight that x[h] has in y[p]
 
     Beyond the last pixel x[i + 1] is that pixel itself. "linear" is the same for sequences (N, C, L).
 
     Args:
-        input: x, (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows. size: lengths of the output, one
-        int or one per axis; or None. scale_factor: how many times longer the output is, one number or one per
-        axis; or None. One of the two is given. mode: "nearest", "linear" (3 axes) or "bilinear" (4 axes).
+        input: x, (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows.
+        size: lengths of the output, one int or one per axis. Give either size or scale_factor.
+        scale_factor: how many times longer the output is, one number or one per axis.
+        mode: "nearest", "linear" (3 axes) or "bilinear" (4 axes).
         align_corners: whether the centres of the corner pixels stay in place; not for "nearest". None for False.
 
     Returns:
         y (N, C, …) in the new size, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes, dtype or options do not fit.
+        ValueError: shapes, dtype or options are invalid.
 
-    Source: W. Press et al., Numerical recipes (2007), section 3.6, for the formula; torch's for the positions.
+    Source: W. Press et al., Numerical recipes (2007), section 3.6, for the formula; the positions are torch's.
     """
     check_floats("interpolate", input=input)
     x = input
     if mode not in MODES or x.ndim not in MODES[mode]:
-        raise ValueError(f"interpolate: modes and the axes they take are {MODES}, got {mode!r} for {x.shape}")
+        raise ValueError(
+            f"interpolate: the modes and their numbers of axes are {MODES}, got {mode!r} for {x.shape}"
+        )
     if mode == "nearest" and align_corners is not None:
-        raise ValueError(f"interpolate: align_corners is not for mode 'nearest', got {align_corners}")
+        raise ValueError(f"interpolate: align_corners does not apply to mode 'nearest', got {align_corners}")
     if min(x.shape[1:]) < 1:
         raise ValueError(f"interpolate: the input has no pixels: {x.shape}")
     sizes, scales = _sizes(x.shape[2:], size, scale_factor)
@@ -70,7 +73,7 @@ def interpolate(
         return share.reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
     y = x
-    with np.errstate(invalid="ignore"):  # 0 · ∞ is NaN as in torch, and no reason to warn
+    with np.errstate(invalid="ignore"):  # 0 · ∞ is NaN as in torch, so do not warn
         for axis, line in zip(axes, lines, strict=True):
             low = y.take(line.below, axis)
             if mode == "nearest":
@@ -107,7 +110,7 @@ def _sizes(
     given: Any = size if scale_factor is None else scale_factor
     each = list(given) if isinstance(given, Sequence) else [given] * len(shape)
     if len(each) != len(shape):
-        raise ValueError(f"interpolate: {len(shape)} axes, got {given!r}")
+        raise ValueError(f"interpolate: expected 1 number or {len(shape)}, one per axis, got {given!r}")
     scales: list[float | None] = [
         None if scale_factor is None else real("interpolate", "scale_factor", f) for f in each
     ]
@@ -125,7 +128,7 @@ def _line(
 ) -> _Line:
     p = np.arange(windows)
     if mode == "nearest":
-        # In single precision, as torch: the floor decides by the last bit.
+        # In single precision, as in torch: the last bit decides which way the floor goes.
         scale = np.float32(size) / np.float32(windows) if factor is None else np.float32(1 / factor)
         below = np.minimum(np.floor(p.astype(np.float32) * scale).astype(int), size - 1)
         return _Line(below, below, np.zeros(windows, dtype))

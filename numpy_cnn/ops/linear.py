@@ -24,7 +24,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         `pullback(dy, needs_input_grad=(False, True, True))` skips dx and returns None in its place.
 
     Raises:
-        ValueError: shapes or dtypes do not fit.
+        ValueError: shapes or dtypes are invalid.
+
+    Source: B. Widrow and M. Hoff, Adaptive switching circuits (1960).
     """
     check_floats("linear", input=input, weight=weight, bias=bias)
     x = input
@@ -32,11 +34,11 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         raise ValueError(f"linear: expected x (…, in) and weight (out, in), got {x.shape} and {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias must have the shape {weight.shape[:1]}, got {bias.shape}")
-    # The leading axes are one long batch. Not reshape(-1, …), which fails on 0 rows.
+    # The leading axes form one long batch. reshape(-1, …) would fail on 0 rows.
     batch = math.prod(x.shape[:-1])
     rows = x.reshape(batch, x.shape[-1])
-    # (w xᵀ)ᵀ instead of x wᵀ: the same numbers, but BLAS is up to twice as fast with the short side (the batch)
-    # last.
+    # (w xᵀ)ᵀ instead of x wᵀ: the same numbers, but BLAS is up to twice as fast when the short side (the batch)
+    # is last.
     y = (weight @ rows.T).T
     if bias is not None:
         y += bias
@@ -48,9 +50,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         u = cotangent("linear", dy, y).reshape(batch, len(weight))
         needs_dx, needs_dw, needs_db = needs_input_grad
         dx = dw = None
-        if needs_dx:  # in the layout of x, for the ops before
+        if needs_dx:  # in the layout of x, which the preceding op expects
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
-        if needs_dw:  # of a single sample an outer product, for which dot uses BLAS and matmul does not
+        if needs_dw:  # for a single sample this is an outer product: dot uses BLAS for it, matmul does not
             dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
         return dx, dw, u.sum(axis=0) if needs_db and bias is not None else None
 
@@ -60,16 +62,20 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
 def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:
     """Join the axes start_dim … end_dim into one, in row-major order, as `torch.flatten`.
 
+        y = x in its new shape        dx = dy in x's shape
+
     Args:
         input: x, any shape.
         start_dim: the first axis to join; the network uses 1, which keeps the batch.
         end_dim: the last axis to join.
 
     Returns:
-        y, a view of x where the layout allows one, and the pullback dy → (dx,), the same numbers in x's shape.
+        y, a view of x where the layout allows one, and the pullback dy → (dx,).
 
     Raises:
         ValueError: x is not a floating array, it lacks one of the axes, or start_dim is after end_dim.
+
+    Source: the convention of torch.flatten.
     """
     check_floats("flatten", input=input)
     x = input

@@ -1,4 +1,4 @@
-"""From scores to probabilities, and from predictions to one number."""
+"""Softmax, and the losses of a classifier."""
 
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -27,7 +27,7 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, it has no axis `dim`, or dy has another shape than y.
+        ValueError: x is not a floating array, it has no axis `dim`, or dy does not have the shape of y.
 
     Source: J. Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
     """
@@ -37,7 +37,7 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
         return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
     dim = axis("softmax", "dim", dim, x.ndim)
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, and no reason to warn
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
         y = np.exp(_shifted(x, dim))
     y /= y.sum(axis=dim, keepdims=True)
 
@@ -63,7 +63,7 @@ def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, it has no axis `dim`, or dy has another shape than y.
+        ValueError: x is not a floating array, it has no axis `dim`, or dy does not have the shape of y.
 
     Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
@@ -94,9 +94,10 @@ def nll_loss(
     """The negative log-likelihood of the right class, as `torch.nn.functional.nll_loss`.
 
         none: y_n = −v_n · x[n, t_n]        sum: Σ_n y_n        mean: Σ_n y_n / Σ_n v_n
+        dx[n, t_n] = −v_n · dy_n, and 0 elsewhere; in a mean dy_n is dy / Σ v, in a sum dy
 
     with v_n = weight[t_n], or 1 without weights, and v_n = 0 where t_n is `ignore_index`. The mean of no samples
-    is NaN. dx[n, t_n] = −v_n · dy_n, with dy / Σ v for dy_n in a mean, and 0 everywhere else.
+    is NaN.
 
     Args:
         input: x, log-probabilities (N, C), (C,) or (N, C, d1, …).
@@ -109,7 +110,9 @@ def nll_loss(
         y, of target's shape for "none" and () otherwise, and the pullback dy → (dx, None).
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or a target is not a class.
+        ValueError: shapes, dtypes or the reduction are invalid, or a target is not a class.
+
+    Source: R. Fisher, On the mathematical foundations of theoretical statistics (1922), for the likelihood.
     """
     check_floats("nll_loss", input=input, weight=weight)
     x = input
@@ -117,26 +120,26 @@ def nll_loss(
     ignored = _ignored(x, target, weight, ignore_index)
 
     def taken(numbers: Array) -> Array:
-        """The numbers, but 0 where the sample is ignored. A factor would not do: 0·∞ is NaN."""
+        """The numbers, but 0 where the sample is ignored. Not a product with 0, because 0·∞ is NaN."""
         return numbers if ignored is None else np.where(ignored, x.dtype.type(0), numbers)
 
-    # An ignored target may not be a valid index: 0 takes its place.
+    # An ignored target need not be a valid index: replace it by 0.
     classes = target if ignored is None else np.where(ignored, 0, target)
     if weight is None and ignored is None:  # the common case: one number for all samples
         v, total = x.dtype.type(1), x.dtype.type(target.size)
     else:
         v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
         total = v.sum(dtype=x.dtype)
-    # x[chosen] is x[n, t_n, …] for every sample: the class stands between open grids over the other axes.
+    # x[chosen] is x[n, t_n, …] for every sample: the class index, between open grids over the other axes.
     grids = _grids(target.shape)
     chosen = (*grids[:1], classes, *grids[1:])
-    with np.errstate(invalid="ignore"):  # 0·∞ of an ignored sample, and the mean of none
+    with np.errstate(invalid="ignore"):  # 0·∞ in an ignored sample, and 0/0 in the mean of no samples
         y = reduced(taken(-v * x[chosen]), reduction, total)
 
     def pullback(dy: Array) -> tuple[Array, None]:
         dy = cotangent("nll_loss", dy, y)
         dx = np.zeros(x.shape, dtype=x.dtype)
-        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
+        with np.errstate(invalid="ignore", divide="ignore"):  # if the weights sum to 0, as in torch
             dx[chosen] = taken(-v * (dy / total if reduction == "mean" else dy))
         return dx, None
 
@@ -151,11 +154,11 @@ def cross_entropy(
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> tuple[Array, Pullback]:
-    """The loss of a classifier, from its raw scores, as `torch.nn.functional.cross_entropy`.
+    """The loss of a classifier from its raw scores, as `torch.nn.functional.cross_entropy`.
 
         y = nll_loss(log_softmax(x), t)        dx = (softmax(x) − onehot(t)) · v · dy / Σ v   for a mean
 
-    With label smoothing ε, or with probabilities t[n,c] as targets, every class counts:
+    With label smoothing ε, or with probabilities t[n,c] as targets, every class contributes:
 
         y_n = −Σ_c q[n,c] · log softmax(x)[n,c]        dx[n,c] = dy_n · (softmax(x)[n,c] · Σ_k q[n,k] − q[n,c])
         q[n,c] = (1 − ε) · v_n · [c = t_n] + ε/C · w[c]        for class indices, all 0 where t_n is ignored
@@ -165,23 +168,23 @@ def cross_entropy(
     The mean divides by Σ v for class indices and by the number of samples for probabilities.
 
     Args:
-        input: x, scores (N, C), (C,) or (N, C, d1, …). target: int64 class indices (N,), () or (N, d1, …), each
-        in [0, C) or equal to `ignore_index`; or probabilities
-            of x's shape and dtype.
+        input: x, scores (N, C), (C,) or (N, C, d1, …).
+        target: t, int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`; or
+            probabilities of x's shape and dtype.
         weight: w, one factor per class (C,), or None for 1. It is an option: it has no gradient.
         ignore_index: the class index that marks a sample to be left out.
         reduction: "none", "mean" or "sum".
-        label_smoothing: ε in [0, 1], the share of the target that is spread evenly over the classes.
+        label_smoothing: ε in [0, 1], the part of the target that is spread evenly over the classes.
 
     Returns:
         y, without the class axis for "none" and () otherwise, and the pullback dy → (dx, dt); dt is None for
         indices.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or a target is not a class.
+        ValueError: shapes, dtypes or options are invalid, or a target is not a class.
 
-    Source: C. Szegedy et al., Rethinking the Inception architecture for computer vision (2016), for label
-    smoothing.
+    Source: J. Bridle (1990) for the loss, see `softmax`; C. Szegedy et al., Rethinking the Inception architecture
+    for computer vision (2016), for label smoothing.
     """
     check_floats("cross_entropy", input=input, weight=weight)
     x = input
@@ -215,10 +218,10 @@ def cross_entropy(
         q = counted * (w * ((1 - smoothing) * onehot + x.dtype.type(smoothing / classes)))
         q = q.astype(x.dtype, copy=False)
         total = (w * onehot).sum(dtype=x.dtype)
-    with np.errstate(invalid="ignore"):  # 0·∞, and the mean of none
+    with np.errstate(invalid="ignore"):  # 0·∞, and 0/0 in the mean of no samples
         if counted is None:
             terms = q * log_probabilities
-        else:  # two terms, as in torch, and selected: 0·∞ is NaN
+        else:  # two terms, as in torch, selected by np.where, because 0·∞ is NaN
             zero, weighted = x.dtype.type(0), w * log_probabilities
             terms = np.where(onehot, x.dtype.type(1 - smoothing) * weighted, zero)
             terms = np.where(counted, terms + x.dtype.type(smoothing / classes) * weighted, zero)
@@ -226,7 +229,7 @@ def cross_entropy(
 
     def pullback(dy: Array) -> tuple[Array, Array | None]:
         dy = cotangent("cross_entropy", dy, y)
-        with np.errstate(invalid="ignore", divide="ignore"):  # a mean over no weight is torch's NaN
+        with np.errstate(invalid="ignore", divide="ignore"):  # if the weights sum to 0, as in torch
             dy = np.asarray(dy / total if reduction == "mean" else dy)
             u = np.expand_dims(dy, dim) if reduction == "none" else dy
             dlog = np.asarray(-q * u)
@@ -241,21 +244,25 @@ def cross_entropy(
 def _check_probabilities(x: Array, target: Array, weight: Array | None, ignore_index: int) -> None:
     check_floats("cross_entropy", input=x, target=target)
     if target.shape != x.shape:
-        raise ValueError(f"cross_entropy: probabilities must have the shape {x.shape} of x, got {target.shape}")
+        raise ValueError(
+            f"cross_entropy: probabilities must have the shape {x.shape} of the input, got {target.shape}"
+        )
     classes = x.shape[0 if x.ndim == 1 else 1]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"cross_entropy: weight must have the shape ({classes},), got {weight.shape}")
     if ignore_index >= 0:
-        raise ValueError(f"cross_entropy: ignore_index needs class indices, got {ignore_index} and probabilities")
+        raise ValueError(
+            f"cross_entropy: ignore_index applies only to class indices, got {ignore_index} with probabilities"
+        )
 
 
 def _shifted(x: Array, dim: int) -> Array:
-    """x less its maximum along `dim`."""
+    """x minus its maximum along `dim`."""
     return np.asarray(x - x.max(axis=dim, keepdims=True)) if x.size else x.copy()
 
 
 def reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
-    """The losses themselves, their sum, or their sum divided by `total`."""
+    """`losses`, their sum, or their sum divided by `total`, as `reduction` requires."""
     if reduction == "none":
         return np.asarray(losses)
     summed = losses.sum()
@@ -263,7 +270,7 @@ def reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
 
 
 def check_reduction(op: str, reduction: str) -> None:
-    """Raise ValueError unless `reduction` is one of the three."""
+    """Raise ValueError unless `reduction` is "none", "mean" or "sum"."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
@@ -278,7 +285,7 @@ def _grids(shape: tuple[int, ...]) -> tuple[Array, ...]:
 
 
 def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array | None:
-    """Where the target is to be ignored, or None for nowhere. Raises ValueError unless all others are classes."""
+    """A mask of the ignored targets, or None if there are none. Raises ValueError if another is not a class."""
     if x.ndim == 0:
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
@@ -287,12 +294,14 @@ def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -
         got = getattr(target, "dtype", type(target).__name__)
         raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")
     if target.shape != expected:
-        raise ValueError(f"nll_loss: targets of shape {expected} belong to an input {x.shape}, got {target.shape}")
+        raise ValueError(
+            f"nll_loss: targets must have the shape {expected} for the input {x.shape}, got {target.shape}"
+        )
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
-    wrong = target.view(np.uint64) >= classes  # without their sign, the negative ones are huge
+    wrong = target.view(np.uint64) >= classes  # read as unsigned, negative targets are huge
     if not 0 <= ignore_index < classes and not np.count_nonzero(wrong):
-        return None  # the common case: all are classes, and none is ignored
+        return None  # the common case
     ignored = np.asarray(target == ignore_index)
     wrong = wrong & ~ignored
     if np.count_nonzero(wrong):

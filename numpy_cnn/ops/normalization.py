@@ -1,4 +1,4 @@
-"""Normalization: over a batch, over a sample's features, over groups of channels."""
+"""Normalization over a batch, over the features of a sample, and over groups of channels."""
 
 import math
 from collections.abc import Sequence
@@ -21,36 +21,36 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Array, Pullback]:
-    """Bring every channel to mean 0 and variance 1, then scale and shift, as `torch.nn.functional.batch_norm`.
+    """Normalize every channel to mean 0 and variance 1, scale and shift, as `torch.nn.functional.batch_norm`.
 
         x̂ = (x − μ) / √(σ² + ε)        y = w · x̂ + b        all per channel
         db = Σ dy        dw = Σ dy · x̂
-        dx = w / √(σ² + ε) · (dy − db/m − x̂ · dw/m)    in training: x also moves μ and σ²
-        dx = w / √(σ² + ε) · dy                        otherwise: μ and σ² are given
+        dx = w / √(σ² + ε) · (dy − db/m − x̂ · dw/m)    in training, where μ and σ² depend on x
+        dx = w / √(σ² + ε) · dy                        otherwise, where they are constants
 
     In training μ and σ² = Σ (x − μ)² / m are those of the channel's m numbers, over all axes but the second;
-    otherwise they are `running_mean` and `running_var`. A channel of one value has y = b, and gradients up to
-    1/√ε times dy.
+    otherwise they are `running_mean` and `running_var`. A channel whose numbers are all equal has y = b, and its
+    gradients may be 1/√ε times as large as dy.
 
-    Torch writes to the running statistics in training. This op writes to nothing: `running_statistics` returns the
-    new ones.
+    In training, torch updates the running statistics in place. This op modifies none of its arguments:
+    `running_statistics` returns the new ones.
 
     Args:
         input: x, (N, C), (N, C, L), (N, C, H, W) or with more axes.
-        running_mean: (C,); in training it may be None, and is not read.
-        running_var: (C,); None where running_mean is.
+        running_mean: (C,), or None in training, where it is not read.
+        running_var: (C,), or None if running_mean is None.
         weight: w, (C,), or None for 1.
         bias: b, (C,), or None for 0.
         training: whether μ and σ² come from x.
         momentum: unused here; `running_statistics` uses it.
-        eps: ε, added to the variance so that no channel is divided by 0.
+        eps: ε, added to the variance so that the division is never by 0.
 
     Returns:
-        y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None where the array is.
+        y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None if their array is.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit; in training also a channel of one number, whose variance
-            is always 0, and an eps of 0.
+        ValueError: shapes, dtypes or options are invalid; in training also if a channel has one number (its
+            variance is always 0) or eps is 0.
 
     Source: S. Ioffe and C. Szegedy, Batch Normalization: Accelerating Deep Network Training (2015).
     """
@@ -63,8 +63,8 @@ def batch_norm(
         assert running_mean is not None  # checked above
         assert running_var is not None
         mean, var = _along(running_mean, x), _along(running_var, x).astype(np.float64)
-        deviation = _less(x, mean)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a negative variance is torch's NaN
+        deviation = _centred(x, mean)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a negative variance gives NaN, as in torch
         rstd = (1 / np.sqrt(var + eps)).astype(x.dtype)
         xhat = np.multiply(deviation, rstd, out=deviation)
         y = xhat.copy("K") if weight is None else xhat * _along(weight, x)
@@ -100,7 +100,7 @@ def layer_norm(
     bias: Array | None = None,
     eps: float = 1e-5,
 ) -> tuple[Array, Pullback]:
-    """Bring the last axes of every sample to mean 0 and variance 1, as `torch.nn.functional.layer_norm`.
+    """Normalize the last axes of every sample to mean 0 and variance 1, as `torch.nn.functional.layer_norm`.
 
         x̂ = (x − μ) / √(σ² + ε)        y = w · x̂ + b
         db = Σ dy        dw = Σ dy · x̂        over the leading axes
@@ -111,15 +111,15 @@ def layer_norm(
     Args:
         input: x, (…, *normalized_shape).
         normalized_shape: the lengths of the last axes, which are normalized together.
-        weight: w, of normalized_shape, or None for 1.
-        bias: b, of normalized_shape, or None for 0.
+        weight: w, of shape normalized_shape, or None for 1.
+        bias: b, of shape normalized_shape, or None for 0.
         eps: ε, added to the variance.
 
     Returns:
-        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None where the array is.
+        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None if their array is.
 
     Raises:
-        ValueError: shapes, dtypes or eps do not fit.
+        ValueError: shapes, dtypes or eps are invalid.
 
     Source: J. Ba, J. Kiros and G. Hinton, Layer normalization (2016).
     """
@@ -127,7 +127,9 @@ def layer_norm(
     check_floats("layer_norm", input=input, **arrays)
     shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
     if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(f"layer_norm: normalized_shape {shape} must be the end of the input's {input.shape}")
+        raise ValueError(
+            f"layer_norm: normalized_shape {shape} must equal the last axes of the input {input.shape}"
+        )
     for name, array in arrays.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"layer_norm: {name} must have the shape {shape}, got {array.shape}")
@@ -139,7 +141,7 @@ def layer_norm(
 def group_norm(
     input: Array, num_groups: int, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5
 ) -> tuple[Array, Pullback]:
-    """Bring groups of channels of every sample to mean 0 and variance 1, as `torch.nn.functional.group_norm`.
+    """Normalize groups of channels of every sample to mean 0, variance 1, as `torch.nn.functional.group_norm`.
 
         x̂ = (x − μ) / √(σ² + ε)        y = w · x̂ + b        w and b per channel
         db = Σ dy        dw = Σ dy · x̂        over samples and positions
@@ -155,10 +157,10 @@ def group_norm(
         eps: ε, added to the variance.
 
     Returns:
-        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None where the array is.
+        y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None if their array is.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or all groups together have one number.
+        ValueError: shapes, dtypes or options are invalid, or there is one number per group and one sample.
 
     Source: Y. Wu and K. He, Group normalization (2018).
     """
@@ -175,17 +177,18 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Array, Pullback]:
-    """Bring every channel of every sample to mean 0 and variance 1, as `torch.nn.functional.instance_norm`.
+    """Normalize every channel of every sample to mean 0 and variance 1, as `torch.nn.functional.instance_norm`.
 
         use_input_stats: `group_norm` with one group per channel
-        otherwise:       `batch_norm` in evaluation, by the running statistics
+        otherwise:       `batch_norm` in evaluation, with the running statistics
 
-    Torch writes to the running statistics where it uses the input's. This op writes to nothing.
+    If it uses the input's statistics, torch updates the running ones in place. This op modifies none of its
+    arguments.
 
     Args:
         input: x, (N, C, …) with at least one axis of positions.
-        running_mean: (C,), or None; used without `use_input_stats`.
-        running_var: (C,), or None where running_mean is.
+        running_mean: (C,), or None; used only without `use_input_stats`.
+        running_var: (C,), or None if running_mean is None.
         weight: w, (C,), or None for 1.
         bias: b, (C,), or None for 0.
         use_input_stats: whether μ and σ² come from x.
@@ -193,10 +196,10 @@ def instance_norm(
         eps: ε, added to the variance.
 
     Returns:
-        y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None where the array is.
+        y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None if their array is.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or a channel has one position.
+        ValueError: shapes, dtypes or options are invalid, or a channel has only one position.
 
     Source: D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization (2016).
     """
@@ -227,7 +230,9 @@ def _by_groups(
         raise ValueError(f"{op}: expected (N, C) or (N, C, …), got {x.shape}")
     samples, channels, *positions = x.shape
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups:
-        raise ValueError(f"{op}: {channels} channels do not divide into num_groups {groups!r}: input {x.shape}")
+        raise ValueError(
+            f"{op}: {channels} channels cannot be divided into num_groups {groups!r}: input {x.shape}"
+        )
     for name, array in arrays.items():
         if array is not None and array.shape != (channels,):
             raise ValueError(f"{op}: {name} must have the shape ({channels},), got {array.shape}")
@@ -250,7 +255,7 @@ def _normalized(
     along: tuple[int, ...],
     eps: float,
 ) -> tuple[Array, Pullback]:
-    """x, seen in `shape`, is normalized over `axes`, then scaled and shifted.
+    """Normalize x, reshaped to `shape`, over `axes`; then scale and shift.
 
     weight and bias have the shape `along`, which broadcasts against `shape`; their gradients are summed over
     `summed`.
@@ -264,7 +269,7 @@ def _normalized(
     def total(a: Array, over: tuple[int, ...]) -> Array:
         return np.asarray(a.sum(axis=over, keepdims=True, dtype=np.float64))
 
-    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the mean of nothing
+    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and 0/0 in the mean of no numbers
         xhat = seen - (total(seen, axes) / count).astype(x.dtype)
         rstd = (1 / np.sqrt(total(xhat * xhat, axes) / count + eps)).astype(x.dtype)
         xhat *= rstd
@@ -290,25 +295,27 @@ def _normalized(
 def running_statistics(
     input: Array, running_mean: Array, running_var: Array, momentum: float = 0.1
 ) -> tuple[Array, Array]:
-    """The running statistics after one step of training: what torch's batch_norm writes to its arguments.
+    """The running statistics after one training step, as torch's batch_norm writes them to its arguments.
 
         running_mean ← (1 − momentum) · running_mean + momentum · μ
         running_var  ← (1 − momentum) · running_var + momentum · Σ (x − μ)² / (m − 1)
 
-    A function of its own, because an op writes to none of its arguments. The variance divides by m − 1 here and
-    by m in `batch_norm`: this one estimates that of all data, while that one makes the variance of this batch 1.
+    A separate function, because an op modifies none of its arguments. The sum is divided by m − 1 here and by m in
+    `batch_norm`: here it estimates the variance of all data, there it makes the variance of this batch 1.
 
     Args:
         input: x, as for `batch_norm`.
         running_mean: (C,), before the step.
         running_var: (C,), before the step.
-        momentum: the share of the new batch.
+        momentum: the weight of the new batch.
 
     Returns:
         running_mean and running_var, new arrays. An empty batch changes neither.
 
     Raises:
         ValueError: as in `batch_norm`.
+
+    Source: as `batch_norm`.
     """
     x = input
     _check(x, running_mean, running_var, None, None, training=True, momentum=momentum, eps=1.0)
@@ -324,31 +331,31 @@ def running_statistics(
 
 
 def _moments(x: Array) -> tuple[Array, Array, Array]:
-    """μ and σ² of each channel, and x − μ. The mean is taken off first: Σ x²/m − μ² would cancel."""
+    """μ and σ² of each channel, and x − μ. The mean is subtracted first, because Σ x²/m − μ² would cancel."""
     count = _count(x)
-    with np.errstate(invalid="ignore", divide="ignore"):  # of no numbers it is NaN, and unused
+    with np.errstate(invalid="ignore", divide="ignore"):  # for an empty batch the mean is NaN, and unused
         mean = (_sum(x) / count).astype(x.dtype)
-        deviation = _less(x, mean)
+        deviation = _centred(x, mean)
         return mean, _sum(deviation * deviation) / count, deviation
 
 
-def _less(x: Array, mean: Array) -> Array:
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, and no reason to warn
+def _centred(x: Array, mean: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
         return np.asarray(x - mean)
 
 
 def _axes(x: Array) -> tuple[int, ...]:
-    """All axes but that of the channels."""
+    """All axes but the channel axis."""
     return (0, *range(2, x.ndim))
 
 
 def _count(x: Array) -> int:
-    """m, the numbers of a channel."""
+    """m, how many numbers a channel has."""
     return math.prod(x.shape[axis] for axis in _axes(x))
 
 
 def _sum(x: Array) -> Array:
-    """Σ over each channel in double precision, as torch has it: the m numbers may be 10⁵."""
+    """Σ over each channel, in double precision as in torch: m may be 10⁵."""
     return np.asarray(x.sum(axis=_axes(x), keepdims=True, dtype=np.float64))
 
 
@@ -398,7 +405,7 @@ def _check_running(op: str, x: Array, running_mean: Array | None, running_var: A
     check_floats(op, input=x, running_mean=running_mean, running_var=running_var)
     if (running_mean is None) != (running_var is None):
         missing = "running_mean" if running_mean is None else "running_var"
-        raise ValueError(f"{op}: {missing} is None and the other is not; give both or neither")
+        raise ValueError(f"{op}: {missing} is None but the other is not: pass both or neither")
     for name, array in (("running_mean", running_mean), ("running_var", running_var)):
         if array is not None and array.shape != x.shape[1:2]:
             raise ValueError(f"{op}: {name} must have the shape {x.shape[1:2]}, got {array.shape}")

@@ -1,4 +1,4 @@
-"""Padding: more rows and columns around an array, or fewer."""
+"""Padding: rows and columns added around an array, or cropped from it."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,8 +8,7 @@ from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
 
 __all__ = ["pad"]
 
-# The input that each position of the padded axis copies; positions count from the first input, `size` is the
-# length.
+# The index of the input that each position of the padded axis copies. Position 0 is the first of `size` inputs.
 SOURCES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": lambda position, size: (size - 1) - np.abs((size - 1) - np.abs(position)),
     "replicate": lambda position, size: np.clip(position, 0, size - 1),
@@ -26,21 +25,20 @@ def pad(
         constant:  s(i) = i inside the axis, and y = value outside
         reflect:   s(i) = |i|, and 2·(size − 1) − i beyond the end: the border itself is not repeated
         replicate: s(i) = min(max(i, 0), size − 1)
-        circular:  s(i) = i mod size, of the axis that negative widths have cropped
+        circular:  s(i) = i mod size, after negative widths have cropped the axis
 
     Args:
-        input: x; for other modes than "constant" with one or two axes more than are padded.
+        input: x; modes other than "constant" need one or two more axes than are padded.
         pad: (left, right) of the last axis, then of the one before, and so on; negative numbers crop.
         mode: "constant", "reflect", "replicate" or "circular".
-        value: the constant, 0 if None; only for "constant".
+        value: the constant of mode "constant"; None for 0.
 
     Returns:
         y, longer by left + right along each axis, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes, dtype or options do not fit: reflect needs widths below the axis' length, circular
-        widths of
-            at most the length, and no axis may become negative.
+        ValueError: shapes, dtype or options are invalid; a width of "reflect" is not below the axis' length, one
+            of "circular" is above it, or cropping removes more than there is.
 
     Source: the convention of torch.nn.functional.pad.
     """
@@ -98,18 +96,20 @@ def _constant(x: Array, pairs: dict[int, tuple[int, int]], value: float) -> tupl
 
 
 def _pairs(x: Array, widths: tuple[int, ...], mode: str, value: float | None) -> dict[int, tuple[int, int]]:
-    """{axis: (left, right)}, once everything is checked."""
+    """{axis: (left, right)}, after checking all arguments."""
     if mode not in ("constant", "circular", *SOURCES):
         raise ValueError(f"pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     if len(widths) % 2 or not all(isinstance(w, (int, np.integer)) and not isinstance(w, bool) for w in widths):
         raise ValueError(f"pad: pad must be pairs of ints, got {widths!r}")
     axes = len(widths) // 2
     if axes > x.ndim:
-        raise ValueError(f"pad: {axes} pairs for the {x.ndim} axes of {x.shape}")
+        raise ValueError(f"pad: got {axes} pairs of widths for the {x.ndim} axes of {x.shape}")
     if mode != "constant" and (axes not in (1, 2, 3) or x.ndim not in (axes + 1, axes + 2)):
-        raise ValueError(f"pad: mode {mode!r} pads the last 1 to 3 axes of 1 or 2 more, got {axes} of {x.shape}")
+        raise ValueError(
+            f"pad: mode {mode!r} pads the last 1 to 3 axes and needs 1 or 2 more, got {axes} for {x.shape}"
+        )
     if mode != "constant" and value:
-        raise ValueError(f"pad: mode {mode!r} has no value, got {value}")
+        raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
     pairs = {x.ndim - 1 - i: (int(widths[2 * i]), int(widths[2 * i + 1])) for i in range(axes)}
     for axis, (left, right) in pairs.items():
         size = x.shape[axis]
@@ -119,6 +119,6 @@ def _pairs(x: Array, widths: tuple[int, ...], mode: str, value: float | None) ->
         most = {"reflect": size - 1, "circular": kept}.get(mode)
         if most is not None and max(left, right) > most:
             raise ValueError(
-                f"pad: mode {mode!r} takes at most {most} of axis {axis} of {x.shape}, got {(left, right)}"
+                f"pad: mode {mode!r} adds at most {most} to axis {axis} of {x.shape}, got {(left, right)}"
             )
     return pairs

@@ -25,7 +25,7 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or the reduction do not fit.
+        ValueError: shapes, dtypes or the reduction are invalid.
 
     Source: A. Legendre, Nouvelles méthodes pour la détermination des orbites des comètes (1805).
     """
@@ -49,7 +49,7 @@ def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or the reduction do not fit.
+        ValueError: shapes, dtypes or the reduction are invalid.
 
     Source: R. Boscovich, De litteraria expeditione per pontificiam ditionem (1757).
     """
@@ -68,13 +68,13 @@ def smooth_l1_loss(
         input: x, predictions, any shape.
         target: t, of x's shape.
         reduction: "none", "mean" (over all elements) or "sum".
-        beta: β, where the two parts meet; 0 for the absolute error.
+        beta: β, the |d| at which the two parts meet; 0 for the absolute error.
 
     Returns:
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or beta is negative.
+        ValueError: shapes, dtypes or options are invalid, or beta is negative.
 
     Source: R. Girshick, Fast R-CNN (2015).
     """
@@ -105,13 +105,13 @@ def huber_loss(
         input: x, predictions, any shape.
         target: t, of x's shape.
         reduction: "none", "mean" (over all elements) or "sum".
-        delta: δ, where the two parts meet.
+        delta: δ, the |d| at which the two parts meet.
 
     Returns:
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or delta is not above 0.
+        ValueError: shapes, dtypes or options are invalid, or delta is not above 0.
 
     Source: P. Huber, Robust estimation of a location parameter (1964).
     """
@@ -141,7 +141,7 @@ def binary_cross_entropy_with_logits(
         dx = dy · w · (l · σ(x) − p t)         with σ(x) = 1 / (1 + e⁻ˣ)
         dt = dy · w · (p · n(x) − n(−x))
 
-    then reduced as in `mse_loss`. n(x) = log(1 + e^−|x|) + max(−x, 0), where nothing overflows.
+    then reduced as in `mse_loss`. n(x) is computed as log(1 + e^−|x|) + max(−x, 0), which cannot overflow.
 
     Args:
         input: x, scores, any shape.
@@ -154,7 +154,7 @@ def binary_cross_entropy_with_logits(
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or the reduction do not fit.
+        ValueError: shapes, dtypes or the reduction are invalid.
 
     Source: D. Cox, The regression analysis of binary sequences (1958).
     """
@@ -162,7 +162,7 @@ def binary_cross_entropy_with_logits(
     check_floats(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
     for option, array in (("weight", weight), ("pos_weight", pos_weight)):
         if array is not None and not _broadcasts(array.shape, input.shape):
-            raise ValueError(f"{name}: {option} {array.shape} does not broadcast to x {input.shape}")
+            raise ValueError(f"{name}: {option} {array.shape} does not broadcast to the input {input.shape}")
     w, p = (np.ones(1, input.dtype) if array is None else np.atleast_1d(array) for array in (weight, pos_weight))
 
     def negative_log(x: Array) -> Array:
@@ -193,15 +193,16 @@ def kl_div(
     0 · log 0 counts as 0, and dt is NaN there, as in torch.
 
     Args:
-        input: x, log-probabilities, any shape. target: t, probabilities of x's shape, or log-probabilities with
-        `log_target`. reduction: "none", "sum", "mean" (over all elements), or "batchmean" (the sum divided by the
-        first axis' length). log_target: whether t is a logarithm.
+        input: x, log-probabilities, any shape.
+        target: t, of x's shape: probabilities, or with `log_target` log-probabilities.
+        reduction: "none", "sum", "mean" (over all elements) or "batchmean" (the sum divided by the batch size).
+        log_target: whether t is a logarithm.
 
     Returns:
         y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
-        ValueError: shapes, dtypes or the reduction do not fit.
+        ValueError: shapes, dtypes or the reduction are invalid.
 
     Source: S. Kullback and R. Leibler, On information and sufficiency (1951).
     """
@@ -231,7 +232,7 @@ def _of_difference(
     loss: Callable[[Array], Array],
     slope: Callable[[Array], Array],
 ) -> tuple[Array, Pullback]:
-    """A loss of d = x − t, whose gradients are opposite."""
+    """A loss that depends on d = x − t alone, so that dt = −dx."""
 
     def slopes(x: Array, t: Array) -> tuple[Array, Array]:
         of_x = slope(x - t)
@@ -256,11 +257,11 @@ def _pointwise(
     check_floats(op, input=x, target=target)
     check_reduction(op, reduction)
     if x.shape != target.shape:
-        raise ValueError(f"{op}: x and target must have one shape, got {x.shape} and {target.shape}")
-    # Of no axes NumPy makes scalars, which versions before 2.0 turn into float64 as they meet Python's numbers.
+        raise ValueError(f"{op}: input and target must have the same shape, got {x.shape} and {target.shape}")
+    # At least one axis, because NumPy's arithmetic turns arrays without axes into scalars.
     flat, flat_target = np.atleast_1d(x), np.atleast_1d(target)
     divisor = x.dtype.type(x.size if total is None else total)
-    with np.errstate(all="ignore"):  # ∞ − ∞, 0/0 of the mean of nothing: NaN by the formula
+    with np.errstate(all="ignore"):  # ∞ − ∞, and 0/0 in the mean of no numbers, are NaN by the formula
         losses = np.asarray(loss(flat, flat_target), dtype=x.dtype)
         y = reduced(losses.reshape(x.shape), reduction, divisor)  # type: ignore[arg-type]  # checked above
 

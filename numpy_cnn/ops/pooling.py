@@ -1,4 +1,4 @@
-"""Pooling over windows."""
+"""Pooling: the maximum or the mean of each window."""
 
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -9,11 +9,7 @@ from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangen
 from numpy_cnn.ops.fast.bits import has_negative_zero, select
 from numpy_cnn.ops.fast.windows import Axis, batch_first, batch_last
 
-__all__ = [
-    "adaptive_avg_pool2d",
-    "avg_pool2d",
-    "max_pool2d",
-]
+__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d"]
 
 Index: TypeAlias = tuple[slice, slice, slice]
 
@@ -30,24 +26,30 @@ def max_pool2d(
     """Take the largest value of each window, as `torch.nn.functional.max_pool2d`.
 
         y[n,c,p,q] = max_{i,j} x[n, c, p·s − pad + i·d, q·s − pad + j·d]
+        dx[n,c,h,v] = Σ dy[n,c,p,q]        over the windows (p,q) whose maximum is at (h,v)
 
-    over the taps (i, j) inside the image: the padding is −∞ and never wins. All of dy[n,c,p,q] goes to the one
-    tap that won. Of equal taps the first in row-major order wins; of several NaN the last, as in torch.
+    Only taps (i, j) inside the image count: the padding is −∞ and never wins. Of equal taps the first in row-major
+    order wins; of several NaN the last, as in torch.
 
     Args:
-        input: x, images (N, C, H, W), or one image (C, H, W). kernel_size: size of the window in taps, one int or
-        (height, width). stride: step of the window in pixels; None for the kernel's size. padding: pixels on each
-        side, at most half the kernel's size. dilation: distance of neighbouring taps in pixels. ceil_mode: let a
-        last window reach over the edge, if it begins inside the image or its leading padding. return_indices:
-        whether to return the winners as well: int64 positions h · W + v in the image, of y's shape.
+        input: x, images (N, C, H, W), or one image (C, H, W).
+        kernel_size: size of the window in taps, one int or (height, width).
+        stride: step of the window in pixels; None for the kernel's size.
+        padding: pixels on each side, at most half the kernel's size.
+        dilation: spacing of the taps in pixels.
+        ceil_mode: allow a last window to extend over the edge, if it begins inside the image or its leading
+            padding.
+        return_indices: whether to return the positions of the maxima as well: int64, h · W + v, of y's shape.
 
     Returns:
         y (N, C, oh, ow) with oh = ⌊(H + 2·pad − d·(kh−1) − 1) / s⌋ + 1 (⌈·⌉ in ceil_mode), and the pullback
-        dy → (dx,). With return_indices ((y, indices), pullback).
+        dy → (dx,). With return_indices, ((y, indices), pullback).
 
     Raises:
-        ValueError: shapes, dtype or options do not fit, or a window meets no pixel at all (torch would return
+        ValueError: shapes, dtype or options are invalid, or a window covers no pixel at all (torch would return
             −∞ there, and its backward would write outside the image: pytorch#114216).
+
+    Source: K. Yamaguchi et al., A neural network for speaker-independent isolated word recognition (1990).
     """
     check_floats("max_pool2d", input=input)
     x = input
@@ -65,30 +67,30 @@ def max_pool2d(
     oh, ow, taps, whole, overlap, tiled = _geometry(
         "max_pool2d", x.shape, kernel, strides, paddings, dilations, bool(ceil_mode)
     )
-    x = batch_last(x)  # every tap of all windows is then one slice, of runs as long as the batch
-    # The largest so far, after each tap. The pullback finds in them the tap at which y was reached.
+    x = batch_last(x)  # one tap of all windows is then one slice, in runs as long as the batch
+    # The running maximum after each tap. From these the pullback finds the tap at which y was reached.
     met: list[tuple[Index, Index, Array]] = []
     if not whole:
         y = np.full((len(x), oh, ow, x.shape[3]), -np.inf, dtype=x.dtype)
     for out, into in taps:
-        best = np.maximum(y[out], x[into]) if met else x[into].copy()  # NaN, once there, stays
+        best = np.maximum(y[out], x[into]) if met else x[into].copy()  # NaN stays
         met.append((out, into, best))
         if whole:
             y = best
         else:
             y[out] = best
-    if has_negative_zero(x):  # of −0.0 and 0.0 np.maximum may return either; the first one wins
+    if has_negative_zero(x):  # of −0.0 and 0.0 np.maximum may return either; here the first one wins
         for out, into in reversed(taps):
             np.copyto(y[out], x[into], where=(y[out] == 0) & (x[into] == 0))
 
     def pullback(dy: Array) -> tuple[Array]:
         u = batch_last(cotangent("max_pool2d", dy, batch_first(y)))
-        # Where windows tile the image, each pixel is written once and needs no zero before.
+        # Where windows tile the image, each pixel is written exactly once, so dx need not start from zeros.
         dx = np.empty(x.shape, dtype=y.dtype) if tiled else np.zeros(x.shape, dtype=y.dtype)
         reached = np.zeros(y.shape, dtype=bool)
         for out, into, best in met:
             now = best == y[out]
-            won = now ^ reached[out]  # once reached y stays so: of those that tie the first wins
+            won = now ^ reached[out]  # true only at the tap that reached y first: of equal taps the first wins
             if whole:
                 reached = now
             else:
@@ -108,9 +110,9 @@ def max_pool2d(
     if return_indices:
         pixels = np.arange(x.shape[1] * x.shape[2]).reshape(1, *x.shape[1:3], 1)
         index = np.zeros(y.shape, dtype=np.int64)
-        for out, into, best in reversed(met):  # the first tap that reached y is written last
+        for out, into, best in reversed(met):  # reversed, so that the first tap that reached y is written last
             np.copyto(index[out], pixels[into], where=best == y[out])
-        for out, into in taps:  # and of several NaN the last
+        for out, into in taps:  # of several NaN the last one stays
             np.copyto(index[out], pixels[into], where=np.isnan(x[into]))
         return (batch_first(y), batch_first(index)), pullback
     return batch_first(y), pullback
@@ -130,21 +132,24 @@ def avg_pool2d(
         y[n,c,p,q] = Σ_{i,j} x[n, c, p·s − pad + i, q·s − pad + j] / k[p,q]
         dx[n,c,h,v] = Σ dy[n,c,p,q] / k[p,q]        over the windows (p,q) that contain (h,v)
 
-    k counts the pixels of the window, with `count_include_pad` those of the padding too, but never those beyond
-    it.
+    k is how many pixels the window covers: with `count_include_pad` those of the padding too, but never those
+    beyond it.
 
     Args:
-        input: x, images (N, C, H, W), or one image (C, H, W). kernel_size: size of the window in pixels, one int
-        or (height, width). stride: step of the window in pixels; None for the kernel's size. padding: zeros on
-        each side, at most half the kernel's size. ceil_mode: allow a last window to reach over the edge, if it
-        begins inside the image or its leading padding. count_include_pad: whether k counts the padding.
+        input: x, images (N, C, H, W), or one image (C, H, W).
+        kernel_size: size of the window in pixels, one int or (height, width).
+        stride: step of the window in pixels; None for the kernel's size.
+        padding: zeros on each side, at most half the kernel's size.
+        ceil_mode: allow a last window to extend over the edge, if it begins inside the image or its leading
+            padding.
+        count_include_pad: whether k counts the padding.
         divisor_override: used in place of every k, or None.
 
     Returns:
         y (N, C, oh, ow) with oh = ⌊(H + 2·pad − kh) / s⌋ + 1 (⌈·⌉ in ceil_mode), and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes, dtype or options do not fit.
+        ValueError: shapes, dtype or options are invalid.
 
     Source: Y. LeCun et al., Gradient-based learning applied to document recognition (1998).
     """
@@ -174,7 +179,7 @@ def avg_pool2d(
     divisor = (k if divisor_override is None else np.array(divisor_override)).astype(x.dtype)
     x = batch_last(x)
     y = np.zeros((len(x), oh, ow, x.shape[3]), dtype=x.dtype)
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, and no reason to warn
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
         for out, into in taps:
             y[out] += x[into]
         y /= divisor
@@ -196,7 +201,7 @@ def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int |
         y[n,c,p,q] = mean of x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]
         dx[n,c,h,v] = Σ dy[n,c,p,q] / k[p,q]        over the windows (p,q) that contain (h,v), of k pixels
 
-    A sum over columns of sums over rows: oh + ow steps instead of oh · ow.
+    Computed as a sum over columns of sums over rows: oh + ow steps instead of oh · ow.
 
     Args:
         input: x, images (N, C, H, W), or one image (C, H, W).
@@ -206,7 +211,7 @@ def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int |
         y (N, C, oh, ow), and the pullback dy → (dx,).
 
     Raises:
-        ValueError: shapes, dtype or output_size do not fit.
+        ValueError: shapes, dtype or output_size are invalid.
 
     Source: K. He, X. Zhang, S. Ren and J. Sun, Spatial pyramid pooling in deep convolutional networks (2014).
     """
@@ -254,10 +259,11 @@ def _geometry(
     dilations: tuple[int, int],
     ceil_mode: bool,
 ) -> tuple[int, int, tuple[tuple[Index, Index], ...], bool, bool, bool]:
-    """Check that everything fits, and return (oh, ow, taps, whole, overlap, tiled).
+    """Check the arguments, and return (oh, ow, taps, whole, overlap, tiled).
 
-    A tap is (outputs, inputs). `whole`: each tap meets every window; `overlap`: a pixel may lie in several
-    windows; `tiled`: each lies in exactly one. Cached, because it is the same in every step of a training.
+    A tap is (outputs, inputs). `whole`: each tap is inside the image in every window; `overlap`: a pixel may
+    belong to several windows; `tiled`: each belongs to exactly one. Cached, because the arguments are the same in
+    every training step.
     """
     if len(shape) != 4 or min(shape[1:]) < 1:
         raise ValueError(f"{op}: expected (N, C, H, W) with C, H and W at least 1, got {shape}")
@@ -270,16 +276,16 @@ def _geometry(
         room = size + 2 * p - d * (k - 1) - 1
         windows = (-(-room // s) if ceil_mode else room // s) + 1
         if ceil_mode and (windows - 1) * s >= size + p:
-            windows -= 1  # the last window would begin behind the image
+            windows -= 1  # the last window would begin beyond the image
         if windows < 1:
             raise ValueError(
                 f"{op}: the kernel spans {d * (k - 1) + 1} pixels along the {name}, the padded input only "
                 f"{size + 2 * p} (size {size}, padding {p}, dilation {d}): input {shape}"
             )
         axis = Axis(size, windows, k, s, p, d)
-        if not axis.taps():  # then it is the only window: another would begin in the image
+        if not axis.taps():  # then it is the only window: another one would begin in the image
             raise ValueError(
-                f"{op}: the window along the {name} meets no pixel: its taps lie {d} apart from {-p} on, "
+                f"{op}: the window along the {name} covers no pixel: its taps start at {-p}, {d} apart, "
                 f"the image has {size} (kernel {k}, stride {s}, padding {p})"
             )
         return axis

@@ -1,4 +1,4 @@
-"""The transposed convolution: the input gradient of a convolution, as a layer of its own."""
+"""Transposed convolution: the input gradient of a convolution, as a layer."""
 
 import numpy as np
 
@@ -19,31 +19,33 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: IntPair = 1,
 ) -> tuple[Array, Pullback]:
-    """Lay kernels down at every pixel and add, as `torch.nn.functional.conv_transpose2d`.
+    """Add up one kernel per pixel, scaled by the pixel, as `torch.nn.functional.conv_transpose2d`.
 
-        y[n,c,h,v] = b[c] + Σ_{o,i,j} w[o,c,i,j] · x[n,o,p,q]   over the (p,q) with (h,v) = (p·s − pad + i·d, q·s
-        − pad + j·d) dx[n,o,p,q] = Σ_{c,i,j} w[o,c,i,j] · u[n, c, p·s − pad + i·d, q·s − pad + j·d] dw[o,c,i,j] =
-        Σ_{n,p,q} x[n,o,p,q] · u[n, c, p·s − pad + i·d, q·s − pad + j·d] db[c]       = Σ_{n,h,v} u[n,c,h,v]
+        y[n,c,h,v]  = b[c] + Σ_{o,i,j} w[o,c,i,j] · x[n,o,p,q]
+                      over the (p,q) with (h,v) = (p·s − pad + i·d, q·s − pad + j·d)
+        dx[n,o,p,q] = Σ_{c,i,j} w[o,c,i,j] · u[n, c, p·s − pad + i·d, q·s − pad + j·d]        with u = dy
+        dw[o,c,i,j] = Σ_{n,p,q} x[n,o,p,q] · u[n, c, p·s − pad + i·d, q·s − pad + j·d]
+        db[c]       = Σ_{n,h,v} u[n,c,h,v]
 
-    It is the input gradient of the `conv2d` with the same weight, and its own gradient is that `conv2d`; o runs
-    over the input channels of c's group.
+    y is the input gradient of the `conv2d` with the same weight, and dx is that `conv2d`; o runs over the input
+    channels of c's group.
 
     Args:
         input: x, images (N, O, H, W), or one image (O, H, W).
         weight: kernels (O, C/groups, kh, kw).
         bias: (C,), or None.
-        stride: distance of neighbouring kernels in the output, one int or (height, width).
+        stride: spacing of the kernels in the output, one int or (height, width).
         padding: rows and columns cut off on each side of the output.
         output_padding: rows and columns added at the bottom and right, less than the stride or the dilation.
         groups: number of groups that channels and kernels are divided into.
-        dilation: distance of neighbouring taps.
+        dilation: spacing of the taps.
 
     Returns:
-        y (N, C, oh, ow) with oh = (H − 1)·s − 2·pad + d·(kh−1) + output_padding + 1, and the pullback dy → (dx,
-        dw, db).
+        y (N, C, oh, ow) with oh = (H − 1)·s − 2·pad + d·(kh−1) + output_padding + 1, and the pullback
+        dy → (dx, dw, db). `pullback(dy, needs_input_grad=(False, True, True))` skips dx and returns None instead.
 
     Raises:
-        ValueError: shapes, dtypes or options do not fit, or the output has no pixels.
+        ValueError: shapes, dtypes or options are invalid, or the output has no pixels.
 
     Source: M. Zeiler, D. Krishnan, G. Taylor and R. Fergus, Deconvolutional networks (2010).
     """
@@ -88,7 +90,7 @@ def _transposed_axes(
     groups: int,
     dilation: IntPair,
 ) -> tuple[Axis, Axis]:
-    """Check all arguments, and return the windows of the convolution whose input gradient this is."""
+    """Check all arguments, and return the windows of the convolution of which this is the input gradient."""
     name = "conv_transpose2d"
     given = f"input {x.shape}, weight {weight.shape}, groups {groups}"
     if not isinstance(groups, (int, np.integer)) or groups < 1:
@@ -96,7 +98,7 @@ def _transposed_axes(
     if x.ndim != 4 or weight.ndim != 4 or min(weight.shape) < 1 or min(x.shape[1:]) < 1:
         raise ValueError(f"{name}: expected input (N, O, H, W) and weight (O, C/groups, kh, kw), got {given}")
     if x.shape[1] != len(weight) or len(weight) % groups:
-        raise ValueError(f"{name}: the weight takes {len(weight)} channels in {groups} groups, got {given}")
+        raise ValueError(f"{name}: the weight expects {len(weight)} channels in {groups} groups, got {given}")
     if bias is not None and bias.shape != (weight.shape[1] * groups,):
         raise ValueError(f"{name}: bias must have the shape ({weight.shape[1] * groups},), got {bias.shape}")
     strides = pair(name, "stride", stride, at_least=1)

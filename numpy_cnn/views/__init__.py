@@ -1,1 +1,1 @@
-"""What the exhibits show of the NumPy backend: traces, inspections, a network without a convolution."""
+"""What the exhibits need from the NumPy backend: traces, inspections, and a network without a convolution."""

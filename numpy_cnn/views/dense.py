@@ -1,4 +1,4 @@
-"""A dense network in NumPy, what SimpleCNN is measured against. Lay it beside torch_cnn/views/dense.py."""
+"""A dense network in NumPy, the baseline for SimpleCNN. Compare torch_cnn/views/dense.py."""
 
 from functools import partial
 
@@ -14,8 +14,8 @@ class Dense:
     """A shift-study `Learner`: flatten → dense → ReLU → dense, without a convolution.
 
     Args:
-        parameters: {torch's name: array} to begin with; copied.
-        optimizer: how they move.
+        parameters: {torch's name: array}, the initial values; copied.
+        optimizer: the optimizer and its settings.
     """
 
     layers: tuple[Layer, ...] = (

@@ -1,4 +1,4 @@
-"""Inside the network written in NumPy: feature maps, and the gradient of a score with respect to the picture."""
+"""Inspection of the NumPy network: feature maps, and the gradient of a score with respect to the picture."""
 
 import numpy as np
 
@@ -19,18 +19,18 @@ class Inspector:
         self.maps = maps_of(architecture)
 
     def look(self, image: Array, digit: int | None = None) -> dict[str, Array]:
-        x, seen, pullbacks = image, {}, []
+        x, maps, pullbacks = image, {}, []
         for layer in self.model.layers:
             x, pullback = chain([layer], self.model.parameters, x)
             pullbacks.append(pullback)
             if layer[0] in self.maps:
-                seen[layer[0]] = x[0]
+                maps[layer[0]] = x[0]
         chosen = int(x[0].argmax()) if digit is None else digit
         gradient = np.zeros_like(x)
-        gradient[0, chosen] = 1  # of that score with respect to all the scores
+        gradient[0, chosen] = 1  # the gradient of that score with respect to all scores
         for pullback in reversed(pullbacks):
             gradient, _ = pullback(gradient)
-        return seen | {
+        return maps | {
             "scores": x[0],
             "probabilities": ops.softmax(x, dim=1)[0][0],
             "saliency": gradient[0],

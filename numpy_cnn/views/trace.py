@@ -11,7 +11,7 @@ from numpy_cnn.model import SimpleCNN
 
 
 def trace(architecture: Architecture, parameters: dict[str, Array], image: Array, label: Array) -> Trace:
-    """Apply the layers one by one, keep what each gives, and pull the loss back the same way.
+    """Apply the layers one by one, keeping every output, and pull the loss back layer by layer.
 
     Args:
         architecture: of a network whose loss is the cross-entropy.
@@ -27,7 +27,7 @@ def trace(architecture: Architecture, parameters: dict[str, Array], image: Array
         values[name] = y
     loss, loss_pullback = ops.cross_entropy(y, label)
 
-    # The value that a layer was given is the one before it: its gradient is what the layer's pullback returns.
+    # A layer's input is the previous layer's output, so the layer's pullback returns that output's gradient.
     gradients: dict[str, Array] = {}
     of_parameters: dict[str, Array] = {}
     dy, _ = loss_pullback(np.ones_like(loss))

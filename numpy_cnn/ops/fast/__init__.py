@@ -1,1 +1,1 @@
-"""How windows become matrix products. Each file names its trick, the formula it rests on, and its source."""
+"""How windows become matrix products. Each file states its trick, the formula behind it, and its source."""

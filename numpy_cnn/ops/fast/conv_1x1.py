@@ -1,10 +1,9 @@
-"""The convolution with kernels of one tap: a dense layer on every pixel.
+"""Convolution with kernels of one tap: a dense layer applied to every pixel.
 
     y = w · x + b        dx = wᵀ · u        dw = u · xᵀ        db = Σ u
 
-A pixel is its own patch. So no patch is made, and the pixels stay in the order in which they are stored: those of
-one image, or where the batch is innermost those of all images or of a row of all images, are the columns of a
-matrix.
+A pixel is its own patch, so no patches are copied, and the pixels keep their order in memory. The columns of a
+matrix are the pixels of one image or, where the batch is innermost, of all images or of one row of all images.
 
 Source: M. Lin, Q. Chen and S. Yan, Network in network (2014), for the layer.
 """
@@ -16,12 +15,12 @@ import numpy as np
 from numpy_cnn.arguments import Array, Pullback, cotangent
 from numpy_cnn.ops.fast.matmul import add_products, multiply
 
-# Orders of the axes (N, C, H, W) in memory: those before the channels count matrices, those after them are the
-# columns of each. Images in any other order are copied into the first.
+# Orders of the axes (N, C, H, W) in memory: the axes before the channels count the matrices, the axes after them
+# are the columns of each. Images in any other order are copied into the first one.
 ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (2, 1, 3, 0)]
 
 
-@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, so do not warn
 def conv_1x1(x: Array, weight: Array, bias: Array | None, groups: int) -> tuple[Array, Pullback]:
     """`conv2d` with kernels of one tap, stride 1 and no padding."""
     order = next((order for order in ORDERS if x.transpose(order).flags.c_contiguous), ORDERS[0])
@@ -55,9 +54,9 @@ def conv_1x1(x: Array, weight: Array, bias: Array | None, groups: int) -> tuple[
         needs_dx, needs_dw, needs_db = needs_input_grad
         dx = dw = db = None
         if needs_dw:
-            turned = np.zeros((groups, channels, kernels), dtype=x.dtype)
-            add_products(pixels.swapaxes(0, 1), u.swapaxes(0, 1), to=turned)
-            dw = turned.swapaxes(1, 2).reshape(weight.shape)
+            transposed = np.zeros((groups, channels, kernels), dtype=x.dtype)
+            add_products(pixels.swapaxes(0, 1), u.swapaxes(0, 1), to=transposed)
+            dw = transposed.swapaxes(1, 2).reshape(weight.shape)
         if needs_db and bias is not None:
             db = u.sum(axis=(0, 3)).reshape(-1)
         if needs_dx:

@@ -1,12 +1,12 @@
-"""The three sums of a convolution, each by whichever path is faster and has the formula's terms.
+"""The three sums of a convolution, each computed by the faster path that keeps the terms of the formula.
 
     y[o,p]  = b[o] + Σ_k w[o,k] · x[k,p]        `correlate`: k counts channels and taps, p output pixels
     dw[o,k] = Σ_p u[o,p] · x[k,p]               `correlate_weight`
-    dx[c,h] = Σ w[o,k] · u[o,p]                 `spread`: over the p whose tap lies on h
+    dx[c,h] = Σ w[o,k] · u[o,p]                 `spread`: over the p whose tap falls on h
 
-`numpy_cnn.ops.fast.rows` multiplies fewer zeros than the formula has, or more. That is neutral unless a number is
-not finite: 0 · ∞ is NaN. Then `numpy_cnn.ops.fast.patches` computes the sum, whose terms are exactly the
-formula's.
+`numpy_cnn.ops.fast.rows` leaves out some products with zeros, or adds some. This changes nothing unless a number
+is not finite, because 0 · ∞ is NaN. In that case `numpy_cnn.ops.fast.patches` computes the sum, with exactly the
+terms of the formula.
 """
 
 from functools import lru_cache
@@ -21,10 +21,10 @@ from numpy_cnn.ops.fast.windows import Axis, Framed, Phase, frame
 
 
 def spread(u: Framed, rows: Axis, columns: Axis, weight: Array, groups: int) -> Array:
-    """Σ_{o,i,j} w[o,c,i,j] · u[n,o,p,q] over the (p,q) whose tap (i,j) lies on (h,v), as (C, H, W, N).
+    """Σ_{o,i,j} w[o,c,i,j] · u[n,o,p,q] over the (p,q) whose tap (i,j) falls on (h,v), as (C, H, W, N).
 
-    Channels and kernels swap places, and each phase of the inputs is a convolution of u with the taps that meet
-    it: nothing is scattered, and every input is written once. u is framed by `framed_outputs`.
+    With channels and kernels swapped, each phase of the inputs is a convolution of u with the taps that meet it:
+    nothing is scattered, and every input is written once. u is framed by `framed_outputs`.
     """
     if not _finite(weight):
         return patches.scatter(u.inside, rows, columns, weight, groups)
@@ -44,7 +44,7 @@ def spread(u: Framed, rows: Axis, columns: Axis, weight: Array, groups: int) -> 
 
 
 def framed_outputs(u: Array, rows: Axis, columns: Axis, spread_follows: bool) -> Framed:
-    """u (N, O, oh, ow), framed for `spread` if that is to follow."""
+    """u (N, O, oh, ow), framed for `spread` if it will be called."""
     phases = _phases(rows, columns) if spread_follows else ()
     return frame(u, *((r, c) for (_, _, r), (_, _, c) in phases))
 
@@ -54,9 +54,9 @@ def _phases(rows: Axis, columns: Axis) -> tuple[tuple[Phase, Phase], ...]:
     return tuple(product(rows.phases(), columns.phases()))
 
 
-@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, so do not warn
 def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
-    """y by whichever way is faster. `by_rows` leaves out the rows of padding, which 0 · ∞ does not allow."""
+    """y by the faster path. `by_rows` skips the rows of padding, which is wrong for 0 · ∞."""
     if by_rows.is_faster(x, rows, columns, weight.shape[1]) and _finite(weight):
         return by_rows.correlate(x, rows, columns, weight, bias, groups)
     return patches.correlate(x, rows, columns, weight, bias, groups)
@@ -64,10 +64,10 @@ def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array |
 
 @np.errstate(invalid="ignore")
 def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
-    """dw by whichever way is faster.
+    """dw by the faster path.
 
-    `by_rows` leaves out the rows of padding and multiplies rows of outputs that do not exist. Both matter only if
-    x or u is not finite, and then dw is not either: nothing large has to be searched.
+    `by_rows` skips the rows of padding and multiplies rows of outputs that do not exist. Both matter only if x or
+    u is not finite, and then dw is not finite either: checking dw, which is small, is enough.
     """
     if by_rows.is_faster(x, rows, columns, len(x.numbers) // groups) and rows.always_met:
         dw = by_rows.correlate_weight(x, rows, columns, u, groups)

@@ -1,10 +1,10 @@
-"""Functions of single numbers, in pieces that stay in the cache.
+"""Element-wise functions, computed in pieces that fit in the cache.
 
     y[i] = f(x[i], …)
 
-A function of k NumPy calls passes over its array k times. Over an array larger than the cache each pass waits for
-memory; over 65,536 numbers at a time it does not, and k passes cost about as much as k additions. The pieces are
-one-dimensional and follow the order in memory, so every layout is kept and no axis is short.
+A function of k NumPy calls passes over its array k times. If the array is larger than the cache, each pass waits
+for memory. With 65,536 numbers at a time it does not, and k passes cost about as much as k additions. The pieces
+are one-dimensional and follow the memory order, so the layout is kept and no inner loop is short.
 
 Source: M. Lam, E. Rothberg and M. Wolf, The cache performance and optimizations of blocked algorithms (1991).
 """
@@ -23,8 +23,8 @@ PIECE = 1 << 16  # numbers at a time: 256 kB in float32
 def elementwise(f: Callable[..., Any], *arrays: Array) -> Array:
     """A new array in the layout of the first one, which f(*pieces, out) fills piece by piece.
 
-    Half precision and foreign byte orders are computed in native float32 or float64. Axes of no length, and no
-    axes at all, are pieces of 0 and 1 numbers: NumPy before 2.0 would compute single numbers in float64.
+    Half precision and non-native byte orders are computed in native float32 or float64. An array without axes is
+    one piece of one number.
     """
     first = arrays[0]
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))

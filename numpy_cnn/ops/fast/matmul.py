@@ -1,11 +1,11 @@
-"""Matrix products in sizes that suit the cache and BLAS, and the memory they work in.
+"""Matrix products in sizes that suit the cache and BLAS, and their scratch memory.
 
 Three tricks:
 
 1. *Blocks.* Work is cut into blocks of 2 MB (`cut`), so that what is copied is still in the cache when it is
    multiplied (K. Goto and R. van de Geijn, Anatomy of high-performance matrix multiplication, 2008).
-2. *Scratch buffers.* Each block overwrites the memory of the one before (`Scratch`), which begins at a cache line
-   (`aligned`).
+2. *Scratch buffers.* Each block overwrites the memory of the previous one (`Scratch`). Buffers begin at a cache
+   line (`aligned`).
 3. *Pieces.* OpenBLAS multiplies small matrices in place and packs large ones first, so a wide product is cut
    into pieces below its limit (`multiply`, `add_products`).
 """
@@ -17,23 +17,23 @@ import numpy as np
 
 from numpy_cnn.arguments import Array
 
-BYTES = 2 << 20  # of a block: it stays in the cache, and is large enough to make the cost of the calls small
-SHORT = 64  # positions of an output row (columns · images) below which it is better joined with the next row
+BYTES = 2 << 20  # per block: small enough to stay in the cache, large enough to make the cost of the calls small
+SHORT = 64  # an output row with fewer positions (columns · images) is better joined with the next row
 
-# Multiplications of one product at most: with AVX-512, OpenBLAS takes one this small straight from memory. It
-# packs a larger one first, which costs a third of the time unless the matrices are large on all sides. Without
-# AVX-512 it packs all of them, and pieces cost nothing.
+# The most multiplications in one product. With AVX-512, OpenBLAS reads the operands of such a product directly. It
+# packs those of a larger one first, which costs a third of the time unless the matrices are large on all sides.
+# Without AVX-512 it always packs, and pieces cost nothing.
 SMALL = 1_000_000
 
-# The result's size above which the right factor is copied in transposed order before the product.
+# Above this result size the right factor is transposed in memory before the product.
 TURNED = 1_200
 
-# Numbers of partial results that are summed at once: more would leave the cache before they are summed.
+# How many partial results are summed at once: more would leave the cache before they are summed.
 SUMMED = 1 << 17
 
-# At first the C library returns freed memory to the system, and getting it back, page by page, takes longer than
-# most ops do. How much it keeps instead follows the largest block that was ever freed, up to 32 MiB (mallopt(3),
-# M_MMAP_THRESHOLD). This block is freed at once and never written, so it never occupies memory.
+# By default the C library returns large freed blocks to the system, and getting them back, page by page, takes
+# longer than most ops. The size up to which it keeps them grows with the largest block freed so far, up to 32 MiB
+# (mallopt(3), M_MMAP_THRESHOLD). This block is freed at once and never written, so it never occupies memory.
 np.empty(31 << 20, np.uint8)
 
 
@@ -47,7 +47,7 @@ def cut(size: int, most: int) -> tuple[slice, ...]:
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """An uninitialised vector of `size` numbers that begins at a multiple of 64 bytes, a cache line.
 
-    Elsewhere every second load of the vector unit touches two lines; with AVX-512, every load.
+    Without alignment every second vector load touches two cache lines; with AVX-512, every load.
     """
     memory = np.empty(size * dtype.itemsize + 64, np.uint8)
     first = -memory.ctypes.data % 64
@@ -55,7 +55,7 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
 
 
 class Scratch:
-    """A buffer for one array after another; it is reused, so it stays in the cache."""
+    """A buffer that is reused for one array after another, so that it stays in the cache."""
 
     def __init__(self) -> None:
         self.last: Array | None = None
@@ -82,10 +82,10 @@ def add_products(patches: Array, u: Array, to: Array) -> None:
     step = max(1, SUMMED // result)
     for start in range(0, patches.shape[1], step):
         some = slice(start, start + step)
-        turned = _pieces(u[:, some], size).swapaxes(-1, -2)
+        right = _pieces(u[:, some], size).swapaxes(-1, -2)
         if result > TURNED and result * size <= SMALL:
-            turned = np.ascontiguousarray(turned)
-        to += (_pieces(patches[:, some], size) @ turned).sum(axis=(1, 2))
+            right = np.ascontiguousarray(right)
+        to += (_pieces(patches[:, some], size) @ right).sum(axis=(1, 2))
 
 
 def _pieces(a: Array, size: int) -> Array:
@@ -97,9 +97,9 @@ def _pieces(a: Array, size: int) -> Array:
 
 @lru_cache(maxsize=1024)
 def size_of_piece(positions: int, each: int) -> int:
-    """Positions of a piece, at `each` multiplications per position: as many as SMALL allows, or all.
+    """Positions per piece, at `each` multiplications per position: as many as SMALL allows, or all.
 
-    The pieces are equal. Multiples of 64 fill the vector unit's registers; below 32 a piece is not worth a call.
+    All pieces have the same size. Multiples of 64 fill the vector registers; below 32 a piece is not worth a call.
     """
     sizes = [positions // n for n in range(1, positions // 32 + 1) if positions % n == 0]
     small = [size for size in sizes if size * each <= SMALL]

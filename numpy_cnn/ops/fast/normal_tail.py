@@ -2,9 +2,9 @@
 
     Q(x) = ½ erfc(x/√2) = ∫_x^∞ φ(t) dt        φ(t) = exp(−t²/2) / √(2π)
 
-With z = x/√2 the quotient F(z) = (1 + 2z) · exp(z²) · erfc(z) varies only between 1 and 1.24 over all z ≥ 0. In
+With z = x/√2, the function F(z) = (1 + 2z) · exp(z²) · erfc(z) varies only between 1 and 1.24 over all z ≥ 0. In
 the variable t = (z − 3.75)/(z + 3.75), which maps [0, ∞) to [−1, 1), a short Chebyshev series represents it: cut
-after t¹¹ its relative error is below 2·10⁻⁸, after t²³ below 6·10⁻¹⁷. So
+off after t¹¹ its relative error is below 2·10⁻⁸, after t²³ below 6·10⁻¹⁷. So
 
     Q(x) = exp(−z²) · F(t) / (2 + 4z)
 
@@ -23,7 +23,7 @@ from numpy.polynomial import chebyshev
 from numpy_cnn.arguments import Array
 
 SCALE = 3.75
-LARGEST = 40.0  # a larger z has the tail 0 in every dtype, and t(∞) would be ∞/∞
+LARGEST = 40.0  # beyond this z the tail is 0 in every dtype, and t(∞) would be ∞/∞
 SERIES = [
     1.1775789345674017,
     -0.004590054580646478,
@@ -59,7 +59,7 @@ POWERS = {
 def normal_tail(x: Array, density: Array) -> Array:
     """Q(|x|) of float32 or float64; `density` receives exp(−x²/2), which gradients need as well."""
     z = np.abs(x)
-    z *= math.sqrt(0.5)  # a NumPy float64 would compute in double precision
+    z *= math.sqrt(0.5)  # a Python float keeps float32; a NumPy float64 would not
     np.minimum(z, LARGEST, out=z)
     np.multiply(z, z, out=density)
     np.negative(density, out=density)

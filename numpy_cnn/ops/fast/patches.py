@@ -1,10 +1,10 @@
-"""Correlation by patches: what a window covers becomes a column, and the convolution a product of matrices.
+"""Correlation by patches: what a window covers becomes a column, and the convolution a matrix product.
 
     y[o,p] = b[o] + Σ_k w[o,k] · patch[k,p]        dw[o,k] = Σ_p u[o,p] · patch[k,p]
 
 where p counts (output row, output column, image) and k (tap row, channel, tap column). The patches are kernel-size
-times as large as the image, so they are made block by block, each in the cache from being written to being
-multiplied. Only terms of the formula are multiplied, the zeros of the padding included.
+times as large as the image, so they are made block by block, and each block is still in the cache when it is
+multiplied. The products are exactly the terms of the formula, including the zeros of the padding.
 
 Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks for document
 processing (2006). `_stacked`: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural networks
@@ -21,8 +21,8 @@ from numpy_cnn.arguments import Array
 from numpy_cnn.ops.fast.matmul import BYTES, SHORT, Scratch, add_products, cut, multiply
 from numpy_cnn.ops.fast.windows import Axis, Framed, sliding
 
-LONG = 2048  # positions of an output row at most; longer ones are cut
-ROWS = 8  # least rows of a block, because neighbouring blocks both copy the lines between them
+LONG = 2048  # the most positions of an output row; longer rows are cut
+ROWS = 8  # the fewest rows of a block, because neighbouring blocks both copy the lines that they share
 
 Block: TypeAlias = tuple[slice, slice, slice]  # groups, output rows, output columns
 
@@ -42,7 +42,7 @@ def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array |
 
 
 def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
-    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side, the taps, first."""
+    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS wants the long side (the taps) first."""
     channels, kernels = len(x.numbers) // groups, len(u) // groups
     dw = np.zeros((groups, rows.kernel * channels * columns.kernel, kernels), dtype=u.dtype)
     of_groups = u.reshape(groups, kernels, *u.shape[1:])
@@ -53,11 +53,11 @@ def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int
     return dw.reshape(len(u), channels, rows.kernel, columns.kernel)
 
 
-@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, and no reason to warn
+@np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, so do not warn
 def scatter(u: Array, rows: Axis, columns: Axis, weight: Array, groups: int) -> Array:
     """dx[c,h] = Σ_{o,k} w[o,c,k] · u[o,p], added tap by tap to the inputs that the tap meets (col2im).
 
-    Slower than a convolution of u, but free of outputs that do not exist: for weights that are not finite.
+    Slower than a convolution of u, but without outputs that do not exist: for weights that are not finite.
     """
     kernels, channels, images = len(weight) // groups, weight.shape[1], u.shape[3]
     w = weight.reshape(groups, kernels, *weight.shape[1:]).swapaxes(1, 2)
@@ -84,7 +84,7 @@ def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple
 
 
 def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
-    """A matrix of patches for each output row, which shares its lines with that of the next.
+    """A matrix of patches for each output row, which shares its lines with the next matrix.
 
     An image row is copied as a matrix of (channel, tap column) × positions. Such matrices are stored one below the
     other, and kh consecutive ones are the patches of an output row: kw copies instead of kh·kw.
@@ -107,7 +107,7 @@ def _stacked(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tupl
 
 
 def _copied(x: Framed, rows: Axis, columns: Axis, groups: int) -> Iterator[tuple[Block, Array]]:
-    """One matrix of patches for a block, a copy for every tap: for lines that are short or have gaps."""
+    """One matrix of patches per block, copied tap by tap: for lines that are short or have gaps."""
     windows = sliding(x, rows, columns)
     windows = windows.reshape(groups, -1, *windows.shape[1:]).swapaxes(1, 2)  # (g, i, c, j, p, q, n)
     _, *patch, height, width, images = windows.shape

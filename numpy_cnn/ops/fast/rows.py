@@ -3,19 +3,20 @@
     y[o,p] = b[o] + Σ_i w[o,i] · line[p − pad + i·d]        dw[o,i] = Σ_h u[o, h + pad − i·d] · line[h]ᵀ
 
 `line[h]` is row h of the image, copied once for each tap column: a matrix (channel, tap column) × positions.
-Times all rows of all kernels, (tap row, kernel) × (channel, tap column), it gives what this row adds to each of
-the kh output rows above it. A number is therefore copied kw times instead of kh·kw times, and the matrices are kh
-times as tall, which BLAS prefers. The cost is kh additions to the output: cheap where a product has many terms.
+Multiplied by all rows of all kernels, (tap row, kernel) × (channel, tap column), it gives what this row adds to
+each of the kh output rows above it. A number is therefore copied kw times instead of kh·kw times, and the matrices
+are kh times as tall, which BLAS prefers. The cost is kh additions to the output, which is small if a product has
+many terms.
 
-All channels of a row are stored together here: what is summed is one long run of numbers, and rows below each
-other are one matrix.
+All channels of a row are stored together here, so that each sum is one long run of numbers and consecutive rows
+form one matrix.
 
-This path multiplies fewer zeros than the formula has (no rows of padding), and `correlate_weight` some that it has
-not (output rows that do not exist). For finite numbers both are neutral; `numpy_cnn.ops.convolution` takes the
-other path for numbers that are not.
+This path skips products with zeros that are in the formula (rows of padding), and `correlate_weight` adds some
+that are not (output rows that do not exist). For finite numbers neither matters; for others
+`numpy_cnn.ops.fast.correlation` takes the other path.
 
 Source: A. Vasudevan, A. Anderson and D. Gregg, Parallel multi channel convolution using general matrix
-multiplication (2017), who leave the tap columns to the additions as well.
+multiplication (2017), who add up the tap columns in the same way.
 """
 
 from collections.abc import Iterator
@@ -26,13 +27,13 @@ from numpy_cnn.arguments import Array
 from numpy_cnn.ops.fast.matmul import BYTES, SHORT, Scratch, cut
 from numpy_cnn.ops.fast.windows import Axis, Framed, sliding
 
-DEEP = 32  # least terms of a product: with fewer, the additions to the output cost more than they save
+DEEP = 32  # the fewest terms of a product: with fewer, the additions to the output cost more than they save
 
 
 def is_faster(x: Framed, rows: Axis, columns: Axis, channels: int) -> bool:
     """Whether rows are faster than patches, with `channels` channels in a group."""
     wide = columns.windows * x.numbers.shape[3] >= SHORT
-    used = 4 * rows.size <= 5 * rows.windows  # most rows of the image are met by every row of the kernel
+    used = 4 * rows.size <= 5 * rows.windows  # most rows of the image meet every row of the kernel
     return rows.stride == 1 and wide and used and channels * columns.kernel >= DEEP
 
 
@@ -56,7 +57,7 @@ def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array |
 def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
     """dw[o,i,k] = Σ_h u[o, h + pad − i·d] · line[h,k], for all taps i of a line h in one product.
 
-    The rows of u that met line h are stored below each other, those of the last tap first.
+    The rows of u that meet line h are stored one below the other, starting with the last tap.
     """
     kernels = len(u) // groups
     above = rows.span - rows.padding  # zeros before the first row of u, so that row h + i·d meets tap kh − 1 − i
@@ -77,7 +78,7 @@ def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int
 def _blocks(x: Framed, rows: Axis, columns: Axis, groups: int, kernels: int) -> Iterator[tuple[int, slice, Array]]:
     """The first line, the output columns, and lines (line, group, k, positions), valid until the next block.
 
-    A block and its products stay in the cache together.
+    A block and its products fit in the cache together.
     """
     windows = sliding(x, rows.each(), columns)[:, 0]
     windows = windows.reshape(groups, -1, *windows.shape[1:]).transpose(3, 0, 1, 2, 4, 5)  # (h, g, c, j, q, n)

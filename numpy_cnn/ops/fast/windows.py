@@ -1,15 +1,15 @@
 """Sliding windows over images that are stored with the batch innermost.
 
 **Which output meets which input.** A window of k taps, spaced d apart, starts at the positions −p, s−p, 2s−p, …
-of an axis. Tap i of window o therefore lies on input o·s − p + i·d. The inputs that one tap meets form one
-arithmetic progression, so a tap is a pair of slices (outputs, inputs). The way back, from an input to the outputs
-that meet it, is again a sliding window (`Axis.phases`).
+of an axis. Tap i of window o therefore falls on input o·s − p + i·d. The inputs that one tap meets form an
+arithmetic progression, so a tap is a pair of slices (outputs, inputs). In the other direction, from an input to
+the outputs that meet it, the windows slide as well (`Axis.phases`).
 
-**The layout.** Images are kept as (channel, row, column, image). A row of pixels of all images is then one run of
-W·N neighbouring numbers, and a single column still one of N: every slice of pixels is long enough for the vector
-unit, where in (N, C, H, W) the runs are W numbers, or single ones behind a stride. Arrays are returned as
-transposed views of shape (N, C, H, W): the next op finds the layout it wants, and the caller sees no difference.
-The channels may lie outside the rows or inside.
+**The layout.** Images are stored as (channel, row, column, image). A row of pixels of all images is then one run
+of W·N neighbouring numbers, and even a single column is a run of N: every slice of pixels is long enough for
+vector instructions. In (N, C, H, W) the runs have W numbers, or one if there is a stride. Arrays are returned as
+transposed views of shape (N, C, H, W): the next op receives the layout it needs, and the caller notices nothing.
+The channel axis may be outside the row axis or inside it.
 
 Sources: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016); A. Krizhevsky,
 cuda-convnet (2012), for the layout.
@@ -52,16 +52,16 @@ class Axis(NamedTuple):
 
     @property
     def always_met(self) -> bool:
-        """Whether every window has a tap inside the input: not beyond either end, nor with the input in a gap."""
+        """Whether every window has a tap inside the input: none is beyond an end or has the input in a gap."""
         last_start = (self.windows - 1) * self.stride - self.padding
         return self.padding <= self.span and last_start < self.size and self.dilation <= self.size
 
     def taps(self) -> list[tuple[int, slice, slice]]:
-        """(tap, outputs, inputs) for every tap that meets the input at all."""
+        """(tap, outputs, inputs) for every tap that meets an input."""
         met = []
         for tap in range(self.kernel):
             offset = tap * self.dilation - self.padding
-            first = max(0, -(offset // self.stride))  # the least o with o·s + offset ≥ 0: a ceiling division
+            first = max(0, -(offset // self.stride))  # the smallest o with o·s + offset ≥ 0: a ceiling division
             last = min(self.windows - 1, (self.size - 1 - offset) // self.stride)
             if first <= last:
                 start, end = first * self.stride + offset, last * self.stride + offset
@@ -69,7 +69,7 @@ class Axis(NamedTuple):
         return met
 
     def margins(self) -> tuple[int, int]:
-        """How far the windows reach beyond the first and the last input; negative if they end before."""
+        """How far the windows extend beyond the first and the last input; negative if they end before it."""
         end = (self.windows - 1) * self.stride + self.span - self.padding
         return self.padding, end - (self.size - 1)
 
@@ -82,12 +82,12 @@ class Axis(NamedTuple):
         return Axis(self.size, self.size, 1, 1, 0, 1)
 
     def phases(self) -> Iterator["Phase"]:
-        """(inputs, taps, their axis): the way back, from an input to the outputs that meet it.
+        """(inputs, taps, their axis): the reverse direction, from an input to the outputs that meet it.
 
-        Input h = o·s − p + i·d is met by output o = (h + p − i·d) / s, for the taps i that leave no remainder.
-        Inputs s apart share their taps, and step from one output to the next. So each of the s phases of the
-        inputs is again a sliding window, of stride 1 over the outputs; its taps run backwards, because o falls as
-        i grows.
+        Input h = o·s − p + i·d meets output o = (h + p − i·d) / s, for the taps i that leave no remainder. Inputs
+        that are s apart have the same taps, and their outputs are neighbours. So each of the s phases of the
+        inputs is a sliding window of stride 1 over the outputs; its taps run backwards, because o decreases as i
+        increases.
         """
         step = self.stride // gcd(self.stride, self.dilation)  # between taps of one phase
         for phase in range(min(self.stride, self.size)):
@@ -104,16 +104,16 @@ Phase: TypeAlias = tuple[slice, slice, Axis]  # inputs, taps, and the windows of
 
 
 class Framed(NamedTuple):
-    """Images, batch last, with as many zeros around them as their windows reach."""
+    """Images, batch last, with a frame of zeros as wide as their windows need."""
 
     numbers: Array  # (C, H, W, N) with the frame, as `batch_last` returns it
-    inside: Array  # the images alone, a view
+    inside: Array  # a view of the images without the frame
     above: int  # rows of the frame before the image
     left: int  # columns
 
 
 def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
-    """x (N, C, H, W), framed for windows along (rows, columns), or for several such pairs."""
+    """x (N, C, H, W), framed for windows along (rows, columns), or for several such pairs of axes."""
     above, below, left, right = _reach(windows)
     numbers = batch_last(x, (above, below, left, right))
     inside = numbers[:, above : above + x.shape[2], left : left + x.shape[3]]
@@ -122,14 +122,14 @@ def frame(x: Array, *windows: tuple[Axis, Axis]) -> Framed:
 
 @lru_cache(maxsize=1024)
 def _reach(windows: tuple[tuple[Axis, Axis], ...]) -> tuple[int, int, int, int]:
-    """How far the windows reach beyond the image: above, below, left and right."""
+    """How far the windows extend beyond the image: above, below, left and right."""
     margins = [(*rows.margins(), *columns.margins()) for rows, columns in windows]
     above, below, left, right = (max(side) for side in zip((0, 0, 0, 0), *margins, strict=True))
     return above, below, left, right
 
 
 def sliding(x: Framed, rows: Axis, columns: Axis) -> Array:
-    """The windows of x as a view (C, kh, kw, oh, ow, N); where windows overlap, they share numbers."""
+    """The windows of x as a view (C, kh, kw, oh, ow, N); overlapping windows share memory."""
     channel, row, column, image = x.numbers.strides
     first = (x.above - rows.padding) * row + (x.left - columns.padding) * column
     memory = x.numbers if x.numbers.flags.c_contiguous else x.numbers.swapaxes(0, 1)
@@ -140,7 +140,7 @@ def sliding(x: Framed, rows: Axis, columns: Axis) -> Array:
 
 
 def batch_last(x: Array, frame: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Array:
-    """x (N, C, H, W) as (C, H, W, N): a view where the memory already has this order, else a copy.
+    """x (N, C, H, W) as (C, H, W, N): a view if the memory already has this order, else a copy.
 
     frame: rows of zeros above and below, columns of zeros left and right.
     """
@@ -155,8 +155,8 @@ def batch_last(x: Array, frame: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Arr
     if any(frame):
         framed[:, :above] = framed[:, above + height :] = 0
         framed[:, :, :left] = framed[:, :, left + width :] = 0
-    # A few images are transposed at a time, so that the cache holds a line of each. Of images a multiple of 1 kB
-    # apart it holds only 8: they compete for the same places.
+    # A few images are transposed at a time, so that the cache can hold a line of each. Images that are a multiple
+    # of 1 kB apart compete for the same cache sets, and only 8 of them fit.
     step = images if innermost else 64 if x.strides[0] % 1024 else 8
     for start in range(0, images, max(1, step)):
         inside[..., start : start + step] = turned[..., start : start + step]

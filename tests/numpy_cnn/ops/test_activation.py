@@ -72,8 +72,8 @@ def test_the_normal_tail_is_accurate_relative_to_its_own_size(dtype: Any) -> Non
     tail = normal_tail(x, density)
     right = np.array([0.5 * math.erfc(float(a) / math.sqrt(2)) for a in x])
     u = float(np.finfo(dtype).eps) / 2
-    # z carries 2 roundings and z² so 5, which multiply the exponent; Horner's rule 2 a term, on numbers of sum
-    # 1.8 where F ≥ 1; exp and the other steps 12; and the series itself 2·10⁻⁸ or 6·10⁻¹⁷.
+    # z has 2 roundings, so z² has 5, which multiply the exponent; Horner's rule has 2 per term, on numbers whose
+    # sum is 1.8, where F ≥ 1; exp and the other steps have 12; the series itself adds 2·10⁻⁸ or 6·10⁻¹⁷.
     allowed = gamma(5 * np.float64(x) ** 2 / 2 + 1.8 * 2 * 24 + 12, u) + (2e-8 if dtype == np.float32 else 6e-17)
     assert (np.abs(tail - right) <= allowed * right).all()
     np.testing.assert_allclose(density, np.exp(-(np.float64(x) ** 2) / 2), rtol=float(gamma(5 * 144 / 2 + 4, u)))
@@ -130,7 +130,7 @@ def test_options_out_of_range(name: str, options: dict[str, Any], message: str) 
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "elu", "softplus", "silu"])
-def test_the_smooth_ones_neither_write_to_arguments_nor_share_memory(name: str) -> None:
+def test_smooth_activations_neither_modify_arguments_nor_share_memory(name: str) -> None:
     x, dy = np.linspace(-3, 3, 8), np.ones(8)
     before = x.copy()
     y, pullback = getattr(ops, name)(x)

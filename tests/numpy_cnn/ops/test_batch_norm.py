@@ -1,4 +1,4 @@
-"""Batch normalization: the running statistics, the edges, and what the bound allows and what it finds."""
+"""Batch normalization: running statistics, edge cases, and what the bound lane accepts and rejects."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def test_running_statistics_are_torchs(shape: tuple[int, ...], momentum: float, 
     F.batch_norm(torch.from_numpy(x), *theirs, training=True, momentum=momentum)
     u = float(np.finfo(dtype).eps) / 2
     axes = (0, *range(2, x.ndim))
-    # μ and Σ (x − μ)² sum m numbers; a product, a quotient and the sum of the two shares follow. Both sides err.
+    # μ and Σ (x − μ)² sum m numbers; a product, a quotient and the sum of two terms follow. Both sides round.
     size = np.abs(before[0]) + np.abs(x).mean(axes)
     spread = before[1] + x.var(axes, ddof=1) + (gamma(x[:, 0].size, u) * np.abs(x).mean(axes)) ** 2
     for got, expected, scale in zip(ours, theirs, (size, spread), strict=True):
@@ -53,12 +53,12 @@ def test_an_empty_batch_changes_no_running_statistics() -> None:
     assert not any(np.shares_memory(a, b) for a, b in zip(after, (mean, var), strict=True))
 
 
-def test_they_reject_what_batch_norm_rejects() -> None:
+def test_running_statistics_reject_what_batch_norm_rejects() -> None:
     with pytest.raises(ValueError, match="more than 1 number per channel"):
         running_statistics(normal(1, 3), normal(3), normal(3))
 
 
-# ---- edges
+# ---- edge cases
 
 
 def test_a_constant_channel_scales_gradients_by_one_over_root_eps() -> None:
@@ -77,7 +77,7 @@ def test_training_reads_no_running_statistics_and_writes_none() -> None:
     assert [g is None for g in pullback(y)] == [False, True, True, True, True]
 
 
-def test_a_variance_of_zero_or_below_is_what_torch_makes_of_it() -> None:
+def test_a_variance_of_zero_or_below_gives_torchs_result() -> None:
     x, mean = normal(2, 3), np.zeros(3, np.float32)
     for var, eps in ((np.float32([-1, 0, 1]), 0.0), (np.float32([-1, -1e-3, 1]), 1e-3)):
         y, _ = ops.batch_norm(x, mean, var, eps=eps)
@@ -94,14 +94,14 @@ def test_far_from_zero_it_is_as_good_as_torch() -> None:
 
 
 @pytest.mark.parametrize("weight", [None, normal(3)])
-def test_it_keeps_the_layout_that_came(weight: Array | None) -> None:
+def test_it_keeps_the_layout_of_its_input(weight: Array | None) -> None:
     x = normal(6, 3, 4, 5)
     for laid in (x, np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)):
         y, pullback = ops.batch_norm(laid, None, None, weight, training=True)
         assert y.strides == pullback(y)[0].strides == laid.strides
 
 
-# ---- ways of writing it: what is right agrees, whatever the order of operations; what is wrong is found
+# ---- other implementations: correct ones agree, whatever their order of operations; wrong ones are found
 
 Moments = Callable[[Array, tuple[int, ...]], tuple[Array, Array]]
 
@@ -210,12 +210,12 @@ def test_mistakes_are_found(mistake: str) -> None:
 
 
 def statistics_held(x: Array, *rest: Any, **options: Any) -> Any:
-    """Top level, so that a script can import it."""
+    """At the top level, so that a script can import it."""
     y, pullback = ops.batch_norm(x, *rest, **options)
     return y, lambda dy: (dy, *pullback(dy)[1:])
 
 
-def test_the_script_asks_torch_for_no_gradient_of_statistics(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_requests_no_gradient_of_the_statistics(capsys: pytest.CaptureFixture[str]) -> None:
     def in_training(case: Any) -> bool:
         return case.options["training"] and all(spec.shape is not None for spec in case.arrays)
 

@@ -50,7 +50,7 @@ GEOMETRIES = [
 
 
 def by_formula(x: Array, w: Array, dy: Array, options: dict[str, Any]) -> tuple[Array, Array, Array]:
-    """y, dx and dw, one product after the other."""
+    """y, dx and dw, one product at a time."""
     sh, sw, ph, pw, dh, dw_ = (
         side
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))

@@ -1,4 +1,4 @@
-"""Kernels of one tap, on images that lie in several ways."""
+"""Kernels of one tap, on images in several memory layouts."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float32]
         lambda a: batch_first(batch_last(a).swapaxes(0, 1).copy().swapaxes(0, 1)),
         lambda a: a[::-1, :, ::-1],
     ],
-    ids=["as torch has it", "turned", "batch innermost", "batch innermost, rows outermost", "backwards"],
+    ids=["contiguous", "Fortran order", "batch innermost", "batch innermost, rows outermost", "negative strides"],
 )
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("images", [0, 1, 5])

@@ -1,4 +1,4 @@
-"""The positions of the maxima, which rows do not compare, are torch's: ties, NaN and windows of −∞ included."""
+"""The positions of the maxima, which the rows do not compare, are torch's, also for ties, NaN and −∞."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_indices_are_torchs(seed: int, name: str, options: dict[str, Any]) -> No
         (
             np.zeros((1, 2, 2), np.int32),
             {},
-            "max_unpool2d: indices must be int64 of the shape (1, 2, 2), got int32",
+            "max_unpool2d: indices must be int64 of shape (1, 2, 2), got int32",
         ),
         (
             np.zeros((1, 2, 2), np.int64),
@@ -57,13 +57,13 @@ def test_indices_are_torchs(seed: int, name: str, options: dict[str, Any]) -> No
         ),
     ],
 )
-def test_what_does_not_fit_is_rejected(indices: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_indices_and_sizes_are_rejected(indices: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"^max_unpool2d: ") as error:
         ops.max_unpool2d(np.ones((1, 2, 2)), indices, 2, **options)
     assert str(error.value).startswith(message)
 
 
-def test_unpooling_is_the_inverse_where_the_maxima_were() -> None:
+def test_unpooling_inverts_pooling_at_the_maxima() -> None:
     (y, indices), _ = ops.max_pool2d(images(0), 2, return_indices=True)
     restored, pullback = ops.max_unpool2d(y, indices, 2)
     np.testing.assert_array_equal(ops.max_pool2d(np.where(restored == 0, -9, restored), 2)[0][y != 0], y[y != 0])

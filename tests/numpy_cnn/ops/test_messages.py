@@ -1,4 +1,4 @@
-"""What an op says of a mistake: its own name, the argument at fault, and the values."""
+"""An op's error messages contain its name, the argument at fault, and the values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.rows.registry import ROWS
 
-# An op may pass its arguments on to another, whose message then names the other.
+# An op may delegate to another one, whose name is then in the message.
 ALSO = {"cross_entropy": "nll_loss: ", "instance_norm": "batch_norm: ", "conv1d": "conv2d: "}
 
 
 def calls(name: str, count: int = 60) -> Iterator[Inputs]:
-    """What the op may be called with, of many shapes."""
+    """Valid arguments of the op, in many shapes."""
     row, generator = ROWS[name], random.Random(name)
     for _ in range(count):
         case, _ = draw_plainly(row.strategy(lane="structure"), generator)
@@ -28,7 +28,7 @@ def calls(name: str, count: int = 60) -> Iterator[Inputs]:
         image, *rest = inputs.arrays
         if name in ("conv2d", "max_pool2d") and image is not None and len(image):
             yield inputs._replace(arrays=(image[0], *rest))
-        if name == "conv2d":  # of single pixels, which goes another way
+        if name == "conv2d":  # kernels of one tap, which take another path
             weight, bias = rest
             assert weight is not None
             pixels = image, weight[:, :, :1, :1], bias
@@ -58,15 +58,15 @@ def test_each_array_must_be_one_and_all_of_one_floating_dtype(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ops.__all__)
-def test_the_pullback_wants_the_outputs_shape(name: str) -> None:
+def test_the_pullback_requires_the_shape_of_the_output(name: str) -> None:
     for inputs in calls(name):
         with np.errstate(divide="ignore"):  # the logarithm of an empty sum
             y, pullback = ROWS[name].op(*inputs.arrays, **inputs.options)
         for wrong in ((*y.shape, 1), (2, *y.shape)):
             with pytest.raises(ValueError, match="dy") as error:
                 pullback(np.zeros(wrong))
-            said = f"the pullback needs dy in the shape of the output {y.shape}, got {wrong}"
-            assert str(error.value) in (f"{name}: {said}", ALSO.get(name, "") + said)
+            message = f"dy must have the shape of the output {y.shape}, got {wrong}"
+            assert str(error.value) in (f"{name}: {message}", ALSO.get(name, "") + message)
 
 
 x, square = np.zeros((2, 4, 5, 6), np.float32), np.zeros((3, 4, 2, 2), np.float32)
@@ -134,13 +134,13 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "conv2d",
         (x, square[:, :3]),
         {},
-        "the weight takes 3·1 channels, the input has 4: input (2, 4, 5, 6), weight (3, 3, 2, 2), groups 1",
+        "the weight expects 3·1 channels, the input has 4: input (2, 4, 5, 6), weight (3, 3, 2, 2), groups 1",
     ),
     (
         "conv2d",
         (x, square[:, :2]),
         {"groups": 2},
-        "3 kernels do not fall into 2 groups: input (2, 4, 5, 6), weight (3, 2, 2, 2), groups 2",
+        "3 kernels cannot be divided into 2 groups: input (2, 4, 5, 6), weight (3, 2, 2, 2), groups 2",
     ),
     ("conv2d", (x, square, dense[0]), {}, "bias must have the shape (3,), got (6,)"),
     ("conv2d", (x, square), {"padding": "full"}, "padding must be ints, 'same' or 'valid', got 'full'"),
@@ -186,14 +186,14 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "max_pool2d",
         (x[:, :, :1], 2),
         {"dilation": 2, "padding": 1},
-        "the window along the height meets no pixel: its taps lie 2 apart from -1 on, the image has 1 "
+        "the window along the height covers no pixel: its taps start at -1, 2 apart, the image has 1 "
         "(kernel 2, stride 2, padding 1)",
     ),
     (
         "max_pool2d",
         (x[..., :2], (1, 2)),
         {"dilation": 4, "padding": (0, 1), "stride": 2, "ceil_mode": True},
-        "the window along the width meets no pixel: its taps lie 4 apart from -1 on, the image has 2 "
+        "the window along the width covers no pixel: its taps start at -1, 4 apart, the image has 2 "
         "(kernel 2, stride 2, padding 1)",
     ),
     (
@@ -218,18 +218,18 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("linear", (x[..., :5], dense), {}, "expected x (…, in) and weight (out, in), got (2, 4, 5, 5) and (3, 6)"),
     ("linear", (x[0, 0, 0, 0], dense), {}, "expected x (…, in) and weight (out, in), got () and (3, 6)"),
     ("linear", (x, dense, dense[0]), {}, "bias must have the shape (3,), got (6,)"),
-    ("flatten", (x,), {"start_dim": 4}, "start_dim must lie in [-4, 3] for 4 axes, got 4"),
-    ("flatten", (x,), {"end_dim": -5}, "end_dim must lie in [-4, 3] for 4 axes, got -5"),
+    ("flatten", (x,), {"start_dim": 4}, "start_dim must be in [-4, 3] for 4 axes, got 4"),
+    ("flatten", (x,), {"end_dim": -5}, "end_dim must be in [-4, 3] for 4 axes, got -5"),
     (
         "flatten",
         (x,),
         {"start_dim": 3, "end_dim": -2},
         "start_dim 3 comes after end_dim -2 in the shape (2, 4, 5, 6)",
     ),
-    ("softmax", (x,), {"dim": 4}, "dim must lie in [-4, 3] for 4 axes, got 4"),
-    ("softmax", (x[0, 0, 0, 0],), {"dim": 1}, "dim must lie in [-1, 0] for 0 axes, got 1"),
-    ("log_softmax", (x,), {"dim": -5}, "dim must lie in [-4, 3] for 4 axes, got -5"),
-    ("log_softmax", (x[0, 0, 0, 0],), {"dim": -2}, "dim must lie in [-1, 0] for 0 axes, got -2"),
+    ("softmax", (x,), {"dim": 4}, "dim must be in [-4, 3] for 4 axes, got 4"),
+    ("softmax", (x[0, 0, 0, 0],), {"dim": 1}, "dim must be in [-1, 0] for 0 axes, got 1"),
+    ("log_softmax", (x,), {"dim": -5}, "dim must be in [-4, 3] for 4 axes, got -5"),
+    ("log_softmax", (x[0, 0, 0, 0],), {"dim": -2}, "dim must be in [-1, 0] for 0 axes, got -2"),
     (
         "nll_loss",
         (scores, labels),
@@ -239,12 +239,12 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("nll_loss", (scores[0, 0], labels), {}, "expected (N, C), (C,) or (N, C, d1, …), got a single number"),
     ("nll_loss", (scores, [0, 2]), {}, "targets must be class indices of dtype int64, got list"),
     ("nll_loss", (scores, labels.astype(np.int32)), {}, "targets must be class indices of dtype int64, got int32"),
-    ("nll_loss", (scores, labels[:1]), {}, "targets of shape (2,) belong to an input (2, 3), got (1,)"),
+    ("nll_loss", (scores, labels[:1]), {}, "targets must have the shape (2,) for the input (2, 3), got (1,)"),
     (
         "nll_loss",
         (scores[:, :, None], labels),
         {},
-        "targets of shape (2, 1) belong to an input (2, 3, 1), got (2,)",
+        "targets must have the shape (2, 1) for the input (2, 3, 1), got (2,)",
     ),
     ("nll_loss", (scores, labels, dense[0]), {}, "weight must have the shape (3,), got (6,)"),
     ("nll_loss", (scores[:, :2], labels), {}, "target 2 is neither a class in [0, 2) nor ignore_index -100"),
@@ -261,11 +261,11 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "expected scores (N, C), (C,) or (N, C, d1, …), got a single number",
     ),
     ("mse_loss", (scores, scores), {"reduction": ""}, "reduction must be 'none', 'mean' or 'sum', got ''"),
-    ("mse_loss", (scores, scores[0]), {}, "x and target must have one shape, got (2, 3) and (3,)"),
+    ("mse_loss", (scores, scores[0]), {}, "input and target must have the same shape, got (2, 3) and (3,)"),
     ("batch_norm", (dense[0], None, None), {"training": True}, "expected (N, C) or (N, C, …), got (6,)"),
     ("batch_norm", (x, None, None), {}, "training=False needs running_mean and running_var, got None"),
-    ("batch_norm", (x, channels, None), {}, "running_var is None and the other is not; give both or neither"),
-    ("batch_norm", (x, None, channels), {}, "running_mean is None and the other is not; give both or neither"),
+    ("batch_norm", (x, channels, None), {}, "running_var is None but the other is not: pass both or neither"),
+    ("batch_norm", (x, None, channels), {}, "running_mean is None but the other is not: pass both or neither"),
     (
         "batch_norm",
         (x, dense[0], dense[0]),
@@ -306,7 +306,9 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "arrays", "options", "message"), MISTAKES)
-def test_the_values_at_fault_are_told(name: str, arrays: Any, options: dict[str, Any], message: str) -> None:
+def test_the_message_contains_the_offending_values(
+    name: str, arrays: Any, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{name}: ") as error:
         getattr(ops, name)(*arrays, **options)
     assert str(error.value) == f"{name}: {message}"

@@ -1,4 +1,4 @@
-"""What holds of the ops beside their rows: one image, defaults, blocks, gradients not asked for, no warnings."""
+"""Properties of the ops that rows do not check: one image, defaults, blocks, skipped gradients, no warnings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from parity.running.sandbox import sandboxed
 
 
 def drawn(name: str, lane: Lane, count: int = 60) -> Iterator[Case]:
-    """Cases of a row, the same ones every time."""
+    """Cases of a row, the same ones in every run."""
     generator = random.Random(name)
     return (draw_plainly(ROWS[name].strategy(lane=lane), generator)[0] for _ in range(count))
 
@@ -58,7 +58,7 @@ def test_defaults_are_torchs(name: str) -> None:
     assert not differences_of(row, row.op, "exact", Case(name, *NO_OPTIONS[name]))[1]
 
 
-def test_the_running_statistics_move_by_torchs_default() -> None:
+def test_the_default_momentum_is_torchs() -> None:
     x, mean, var = np.array([[1.0], [3.0]]), np.array([5.0]), np.array([7.0])
     momentum = inspect.signature(torch.nn.functional.batch_norm).parameters["momentum"].default
     spelled_out = running_statistics(x, mean, var, momentum)
@@ -81,14 +81,14 @@ KEPT = [value for m in MODULES for value in vars(m).values() if hasattr(value, "
 
 
 @pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "SimpleCNN"])
-def test_how_the_work_is_cut_into_blocks_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole-number constants of the ops are sizes of blocks, and small cases fill a small block."""
+def test_the_size_of_blocks_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integer constants of the ops are sizes of blocks; with small ones, small cases fill several blocks."""
     assert SIZES
     generator = random.Random(0)
     for case in drawn(name, "exact", 150):
         for module, constant in SIZES:
             monkeypatch.setattr(module, constant, generator.choice([1, 2, 3, 5, 50, 1000]))
-        for function in KEPT:  # what was worked out with other sizes
+        for function in KEPT:  # results that were computed with other sizes
             function.cache_clear()
         with sandboxed(), own_kernels():
             assert not differences_of(ROWS[name], ROWS[name].op, "exact", case)[1], case
@@ -103,7 +103,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     (
         "conv2d",
         (ArraySpec("input", (30, 24, 20, 18)), ArraySpec("weight", (40, 24, 3, 3)), ArraySpec("bias", (40,))),
-        {"padding": 1},  # by lines, there and back
+        {"padding": 1},  # row by row, forward and backward
     ),
     (
         "conv2d",
@@ -113,7 +113,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     (
         "conv2d",
         (ArraySpec("input", (20, 1, 16, 16)), ArraySpec("weight", (2, 1, 3, 3)), ArraySpec("bias", (2,))),
-        {},  # 1 kB an image, or 2: `numpy_cnn.ops.fast.windows` transposes fewer of them at a time
+        {},  # 1 kB per image, or 2: `numpy_cnn.ops.fast.windows` transposes fewer of them at a time
     ),
     ("max_pool2d", (ArraySpec("input", (70, 4, 31, 30)),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("linear", (ArraySpec("input", (70, 300)), ArraySpec("weight", (200, 300)), ArraySpec("bias", (200,))), {}),
@@ -130,7 +130,7 @@ def test_several_blocks_of_their_real_size(
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-def test_images_may_lie_in_any_order(order: tuple[int, ...]) -> None:
+def test_images_may_have_any_memory_order(order: tuple[int, ...]) -> None:
     draw = np.random.default_rng(0)
     x = draw.integers(-8, 9, (3, 12, 9, 8)).astype(np.float32)  # every sum is exact
     lying = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
@@ -189,7 +189,7 @@ NOBODY = np.full(3, -100)
     ],
 )
 @pytest.mark.parametrize("dy", [0.0, 1.0, np.inf, np.nan])
-def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
+def test_nan_and_infinity_by_the_formula_give_no_warning(
     name: str, arrays: tuple[Any, ...], options: dict[str, Any], dy: float
 ) -> None:
     y, pullback = getattr(ops, name)(*arrays, **options)  # warnings are errors here
@@ -198,12 +198,12 @@ def test_what_is_nan_or_infinite_by_definition_gives_no_warning(
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
 @pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)])
-def test_of_zeros_of_both_signs_pooling_returns_the_first(zeros: tuple[float, float], dtype: str) -> None:
+def test_pooling_returns_the_first_of_two_zeros_of_opposite_sign(zeros: tuple[float, float], dtype: str) -> None:
     y, _ = ops.max_pool2d(np.array([*zeros, -1.0, 2.0], dtype).reshape(1, 1, 1, 4), (1, 2))
     assert [*np.signbit(y[0, 0, 0])] == [np.signbit(zeros[0]), False]
 
 
-def test_of_a_window_of_minus_infinities_the_first_pixel_takes_the_gradient_and_not_the_padding() -> None:
+def test_in_a_window_of_minus_infinities_the_first_pixel_receives_the_gradient_not_the_padding() -> None:
     x = np.full((1, 1, 2, 2), -np.inf)
     y, pullback = ops.max_pool2d(x, 2, stride=1, padding=1)
     np.testing.assert_array_equal(pullback(np.ones_like(y))[0][0, 0], [[4, 2], [2, 1]])
@@ -220,7 +220,7 @@ def test_weights_of_one_change_nothing(reduction: Any) -> None:
     np.testing.assert_array_equal(pullback(dy)[0], weighted_pullback(dy)[0])
 
 
-def test_an_upstream_number_takes_the_outputs_dtype() -> None:
+def test_a_scalar_upstream_gradient_is_converted_to_the_outputs_dtype() -> None:
     x = np.ones((2, 3), np.float32)
     for gradient in ops.mse_loss(x, 0 * x)[1](0.5):  # type: ignore[arg-type]  # a loss's upstream may be a number
         assert gradient is not None
@@ -228,7 +228,7 @@ def test_an_upstream_number_takes_the_outputs_dtype() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
-def test_floats_of_at_most_64_bits_are_taken_as_they_are(dtype: str) -> None:
+def test_every_float_of_at_most_64_bits_keeps_its_dtype(dtype: str) -> None:
     y, pullback = ops.relu(np.array([-1.0, 0.0, 2.0], dtype))
     (dx,) = pullback(np.array([3.0, 4.0, 5.0], dtype))
     assert (y.dtype, dx.dtype) == (np.dtype(dtype),) * 2

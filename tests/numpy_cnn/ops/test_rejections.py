@@ -97,12 +97,17 @@ def test_rejected_as_torch_rejects(name: str, arrays: Any, options: Any, message
 
 # Stricter than torch, each for a reason.
 STRICTER = [
-    ("mse_loss", (x, x[:1]), {}, "one shape"),  # torch broadcasts, and warns that it is probably a mistake
-    ("max_pool2d", (one, 2), {"padding": 1, "dilation": 2}, "meets no pixel"),  # torch writes outside of the image
-    ("relu", (x.astype(int),), {}, "floating"),  # a gradient of integers is none
+    ("mse_loss", (x, x[:1]), {}, "the same shape"),  # torch broadcasts and warns
+    ("max_pool2d", (one, 2), {"padding": 1, "dilation": 2}, "covers no pixel"),  # torch writes outside the image
+    ("relu", (x.astype(int),), {}, "floating"),  # integers have no gradient
     ("relu", ([1.0],), {}, "list"),
     ("linear", (x, w[0, 0].astype(np.float64)), {}, "float64"),
-    ("batch_norm", (x, zeros, ones, ones[None]), {}, r"weight must have the shape \(4,\)"),  # one number a channel
+    (
+        "batch_norm",
+        (x, zeros, ones, ones[None]),
+        {},
+        r"weight must have the shape \(4,\)",
+    ),  # one number per channel
 ]
 
 

@@ -19,7 +19,7 @@ class Residual:
 
         y = f(x) + s(x)        dx = fᵀ(dy) + sᵀ(dy)
 
-    x reaches y along two paths, so dy returns along both and the gradients are added: for s(x) = x, dx = fᵀ(dy) + dy.
+    x reaches y along two paths, so the gradients of both are added: for s(x) = x, dx = fᵀ(dy) + dy.
 
     Args:
         residual: the layers of f.

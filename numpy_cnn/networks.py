@@ -46,7 +46,8 @@ def vgg(a: Architecture) -> list[Layer]:  # noqa: ARG001  # one signature for al
     Returns:
         The layers, for `chain`.
 
-    Source: K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image recognition (2015).
+    Source: K. Simonyan and A. Zisserman, Very deep convolutional networks for large-scale image
+    recognition (2015).
     """
     return [
         ("conv1", partial(ops.conv2d, padding=1)),

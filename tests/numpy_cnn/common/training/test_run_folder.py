@@ -45,7 +45,11 @@ def test_a_second_process_is_refused_at_once_and_the_first_goes_on(tmp_path: Pat
     assert len(history(tmp_path / "run")) == last(tmp_path / "run").progress.epoch
 
 
-@pytest.mark.parametrize("content", ["", "1 elsewhere\n", f"{os.getpid()} here\n", "\0" * 99])
+@pytest.mark.parametrize(
+    "content",
+    ["", "1 elsewhere\n", f"{os.getpid()} here\n", "\0" * 99],
+    ids=["empty", "another host", "this process", "damaged"],  # every pytest worker must collect the same names
+)
 def test_a_lock_that_nobody_holds_blocks_nobody(tmp_path: Path, content: str) -> None:
     """Its owner was killed, or is on another machine."""
     (tmp_path / NAME).write_text(content)

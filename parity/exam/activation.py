@@ -45,8 +45,8 @@ def relu_times_output(x: Array) -> Called:
 @planted("relu", explained=("leaky",))
 def relu_leaky(x: Array) -> Called:
     """A hundredth of the negative numbers passes."""
-    slope = np.where(x < 0, 0.01, 1.0).astype(x.dtype)
-    return slope * x, lambda dy: (np.where(x > 0, dy, slope * dy),)
+    slope = np.where(x > 0, 1.0, 0.01).astype(x.dtype)
+    return slope * x, lambda dy: (slope * dy,)
 
 
 @planted("relu", explained=("multiplies-by-mask",), at="y")

@@ -184,7 +184,7 @@ TABLE: tuple[tuple[Any, ...], ...] = (
     ("conv-padding-of-height-for-both", "padding-height-only", option(conv2d, "padding", _first_pair), ""),
     ("conv-padding-ignored", "padding-ignored", option(conv2d, "padding", lambda _: 0), ""),
     ("conv-dilation-swapped", "dilation-swapped", option(conv2d, "dilation", swapped), ""),
-    ("conv-dilation-ignored", "dilation-ignored", option(conv2d, "dilation", lambda _: 1), ""),
+    ("conv-dilation-ignored", "dilation-ignored option-ignored", option(conv2d, "dilation", lambda _: 1), ""),
     ("conv-dx-stride-ignored", "stride-ignored", _dx_at(stride=lambda _: (1, 1)), "dx"),
     (
         "conv-dw-stride-ignored",

@@ -440,9 +440,9 @@ def norm_in_double(*arrays: Any, **options: Any) -> Called:
 def cnn_pools_before_the_relu(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
     """The ReLU behind the pooling: both only select, and the largest value rectified is the largest rectified."""
 
-    def layers(before: list[Layer], _: Architecture) -> list[Layer]:
+    def layers(before: list[Layer], a: Architecture) -> list[Layer]:
         conv, relu, pool, *others = before
-        return [conv, pool, relu, *others]
+        return [conv, pool, relu, *others] if a.activation == "relu" else before
 
     return network(x, parameters, architecture, target, layers)
 

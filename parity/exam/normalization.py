@@ -211,11 +211,16 @@ def _mixed(old: Array, batchs: Array, momentum: float) -> Array:
 
 
 for _name, _explained, _at, _op in (
-    ("running-variance-biased", "running-variance-biased", "rv", _keeping(_mixed, biased=True)),
-    ("momentum-reversed", "momentum-reversed", "rm rv", _keeping(lambda r, b, m: m * r + (1 - m) * b)),
-    ("statistics-replaced", "statistics-replaced", "rm rv", _keeping(lambda r, b, m: b)),  # noqa: ARG005
-    ("statistics-always-updated", "statistics-always-updated", "rm rv", _keeping(_mixed, always=True)),
-    ("statistics-added", "", "rm rv", _keeping(lambda r, b, m: r + m * b)),
+    ("running-biased-variance", "running-biased-variance", "rv", _keeping(_mixed, biased=True)),
+    (
+        "running-momentum-reversed",
+        "running-momentum-reversed",
+        "rm rv",
+        _keeping(lambda r, b, m: m * r + (1 - m) * b),
+    ),
+    ("running-replaced", "running-replaced", "rm rv", _keeping(lambda r, b, m: b)),  # noqa: ARG005
+    ("running-always-updated", "running-always-updated", "rm rv", _keeping(_mixed, always=True)),
+    ("running-added", "", "rm rv", _keeping(lambda r, b, m: r + m * b)),
 ):
     _says = "" if _explained else "The old running statistics are not faded: the batch's are added to them."
     plant("batch_norm", f"norm-{_name}", _explained, _op, at=_at, says=_says)

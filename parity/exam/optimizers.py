@@ -103,7 +103,7 @@ def sgd_none_moves(parameter: Array, *gradients: Array | None, **settings: Any) 
     return _sgd(parameter, gradients, **settings, absent=lambda w, b: w if b is None else w - settings["lr"] * b)
 
 
-@planted("SGD", explained=("momentum-averaged",), source="ml-explore/mlx#87")
+@planted("SGD", explained=("momentum-averaged-later",), source="ml-explore/mlx#87")
 def sgd_momentum_averages(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
     """The momentum is an average: the gradient is weighted by one minus it."""
     return _sgd(parameter, gradients, **(settings | {"dampening": settings["momentum"]}))

@@ -115,7 +115,7 @@ def pool_first_window_only(x: Array, **options: Any) -> Called:
     return textbook(x, back=back, **options)
 
 
-@planted("max_pool2d", explained=("stride-swapped",))
+@planted("max_pool2d", explained=("stride-swapped", "option-swapped"))
 def pool_stride_swapped(x: Array, stride: Any = None, **options: Any) -> Called:
     """stride is read as (width, height)."""
     return ops.max_pool2d(x, stride=None if stride is None else swapped(stride), **options)

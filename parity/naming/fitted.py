@@ -15,8 +15,8 @@ DIGITS = 6  # printed of a measured number
 
 
 def fitted(evidence: Evidence) -> Iterator[Explanation]:
-    """Explanations whose number is measured on the first failing case; the others confirm or refute it."""
-    first = evidence.failing[0]
+    """Explanations whose number is measured on one failing case, in double precision if there is such a one."""
+    first = max(evidence.failing, key=lambda entry: entry.ours.dtype.itemsize)
     for more in _measured(first, lambda probe: probe.reference()):
         yield mistake("constant-factor", result=scaled(_always(1 + more)), factor=_printed(1 + more))
     for more in _measured(first, _through_weight_gradient):

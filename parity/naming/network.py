@@ -13,46 +13,101 @@ from numpy_cnn.common.spec.architecture import Activation, Architecture, preset
 from parity.cases.torch_op import Array, oracle
 from parity.naming.explanation import Explanation
 from parity.naming.general import ZERO
-from parity.naming.probe import Probe
+from parity.naming.probe import NotApplicable, Probe
 from parity.rows.layers import Layer, layers_of
 
 QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # of a layer
 Tried = dict[str, tuple[Explanation, ...]]  # {row: its explanations}
 
 
+class _Run:
+    """A network run by the oracle layer by layer: the call of each, and the upstream gradient that reaches it."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.layers = layers_of(Architecture.from_json(probe.options["architecture"]))
+        self.places = {layer.name: place for place, layer in enumerate(self.layers)}
+        self.known = {**probe.arrays, "target": probe.options["target"]}
+        self.calls: list[Probe] = []
+        x = probe.first
+        for layer in self.layers:
+            self.calls.append(self.call(layer, x))
+            x = self.calls[-1].forward[0]
+        self.dy = probe.dy
+
+    def with_upstreams(self) -> list[Probe]:
+        """The calls, each with the upstream gradient that reaches it."""
+        if self.calls[-1].dy is not self.dy:
+            dy = self.dy
+            for place in reversed(range(len(self.calls))):
+                self.calls[place] = self.calls[place].with_upstream(dy)
+                dy = self.calls[place].of_quantity("grad_input").reference() if place else dy
+        return self.calls
+
+    def call(self, layer: Layer, x: Array) -> Probe:
+        """The layer on an input. Formulas of windows need the output's shape before there is a cotangent."""
+        arrays = {"input": x, **{argument: self.known.get(name) for argument, name in layer.parameters.items()}}
+        call = Probe(oracle(layer.row.like), arrays, layer.options, np.zeros(()), "output")
+        return call.with_upstream(np.zeros_like(call.forward[0]))
+
+
+def _run_of(probe: Probe) -> _Run:
+    if "run" not in probe.memo:
+        probe.memo["run"] = _Run(probe)
+    run: _Run = probe.memo["run"]
+    return run
+
+
 def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Probe], Array]:
     """The network's answer with mistakes in one layer, by its quantities."""
 
     def formula(probe: Probe) -> Array:
-        layers = layers_of(Architecture.from_json(probe.options["architecture"]))
-        if all(layer.name != place for layer in layers):
-            return probe.reference()
-        known = {**probe.arrays, "target": probe.options["target"]}
-
-        def result(layer: Layer, call: Probe) -> Array:
-            wrong = wrongs.get(call.quantity) if layer.name == place else None
-            return call.reference() if wrong is None else wrong.result(call)
-
-        values, x = [], probe.first
-        for layer in layers:
-            arrays = {"input": x, **{argument: known.get(name) for argument, name in layer.parameters.items()}}
-            # The output's shape is needed by formulas of windows before there is a cotangent.
-            call = Probe(oracle(layer.row.like), arrays, layer.options, np.zeros(()), "output")
-            call = call.with_upstream(np.zeros_like(call.forward[0]))
-            values.append(call)
-            x = result(layer, call)
-        if probe.is_output:
-            return x
-        dy: Array = probe.dy
-        for layer, call in zip(reversed(layers), reversed(values), strict=True):
-            call = call.with_upstream(dy)
-            for argument, name in layer.parameters.items():
-                if probe.quantity == f"grad_{name}":
-                    return result(layer, call.of_quantity(f"grad_{argument}"))
-            dy = result(layer, call.of_quantity("grad_input"))
-        return dy
+        run = _run_of(probe)
+        at = run.places.get(place)
+        if at is None:
+            raise NotApplicable("the network has no such layer")
+        calls = run.calls if probe.is_output else run.with_upstreams()
+        if "output" in wrongs:
+            calls, x = [*calls], wrongs["output"].result(calls[at].of_quantity("output"))
+            for after in range(at + 1, len(calls)):
+                calls[after] = run.call(run.layers[after], x)
+                x = calls[after].forward[0]
+            if probe.is_output:
+                return x
+        return _gradient(probe.quantity, run, calls, at, wrongs, from_the_end="output" in wrongs, dy=probe.dy)
 
     return formula
+
+
+def _gradient(
+    quantity: str,
+    run: _Run,
+    calls: list[Probe],
+    at: int,
+    wrongs: dict[str, Explanation],
+    *,
+    from_the_end: bool,
+    dy: Array,
+) -> Array:
+    """One gradient of the network, where a layer has mistakes; above it, unless `from_the_end`, all is known."""
+    begin = len(calls) - 1 if from_the_end else at
+    if not from_the_end:
+        dy = calls[at].dy
+    for place in reversed(range(begin + 1)):
+        call, layer = calls[place].with_upstream(dy), run.layers[place]
+        mistakes = wrongs if place == at else {}
+        for part in (
+            f"grad_{argument}" for argument, name in layer.parameters.items() if quantity == f"grad_{name}"
+        ):
+            return (
+                mistakes[part].result(call.of_quantity(part))
+                if part in mistakes
+                else call.of_quantity(part).reference()
+            )
+        down = call.of_quantity("grad_input")
+        dy = mistakes["grad_input"].result(down) if "grad_input" in mistakes else down.reference()
+    if quantity != "grad_input":
+        raise NotApplicable("the mistake is in a layer below")
+    return dy
 
 
 def _of_batch(which: slice) -> Callable[[Probe], Probe]:

@@ -132,11 +132,11 @@ class RunningStatistics:
 
 
 _RUNNING = (
-    ("running-variance-biased", RunningStatistics(biased=True)),
-    ("momentum-reversed", RunningStatistics(reversed=True)),
-    ("statistics-not-updated", RunningStatistics(trains=False)),
-    ("statistics-replaced", RunningStatistics(momentum=1.0)),
-    ("statistics-always-updated", RunningStatistics(trains=True)),
+    ("running-biased-variance", RunningStatistics(biased=True)),
+    ("running-momentum-reversed", RunningStatistics(reversed=True)),
+    ("running-never-updated", RunningStatistics(trains=False)),
+    ("running-replaced", RunningStatistics(momentum=1.0)),
+    ("running-always-updated", RunningStatistics(trains=True)),
     ("running-deviation", RunningStatistics(root=True)),
 )
 

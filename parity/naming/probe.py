@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from parity.cases.state import BUFFERS, collected
 from parity.cases.torch_op import Array, Op
 from parity.lanes.reference import Expected
 from parity.rows.pooling import meets_pixels
+
+# The output, the pullback, and the running statistics after the call.
+Called: TypeAlias = tuple[Array, Callable[[Array], tuple[Array | None, ...]], dict[str, Array]]
 
 
 class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation has no result for this case
@@ -70,24 +73,38 @@ class Probe:
 
     def with_upstream(self, dy: Array) -> "Probe":
         """The same call with another cotangent."""
-        return replace(self, dy=dy)
+        other = replace(self, dy=dy)
+        other.memo.update({name: value for name, value in self.memo.items() if name == "called"})
+        return other
 
     def of_quantity(self, quantity: str) -> "Probe":
         """Another result of the same call."""
-        return replace(self, quantity=quantity)
+        other = replace(self, quantity=quantity)
+        other.__dict__["memo"] = self.memo
+        return other
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What has been computed of this call, to be used again for its other quantities."""
+        return {}
 
     @property
     def forward(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]]]:
         """The oracle's output and pullback."""
-        return self._called[:2]
+        return self._called()[:2]
 
     @property
     def state(self) -> dict[str, Array]:
         """The oracle's running statistics after the call."""
-        return self._called[2]
+        return self._called()[2]
 
-    @cached_property
-    def _called(self) -> tuple[Array, Callable[[Array], tuple[Array | None, ...]], dict[str, Array]]:
+    def _called(self) -> Called:
+        if "called" not in self.memo:
+            self.memo["called"] = self._call()
+        called: Called = self.memo["called"]
+        return called
+
+    def _call(self) -> Called:
         if not self._is_sound():
             raise NotApplicable("a window meets no pixel: torch's answer would be out of bounds")
         try:
@@ -96,6 +113,15 @@ class Probe:
         except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
             raise NotApplicable(str(error)) from None
         return y, pullback, kept
+
+    def _gradients(self) -> dict[str, Array | None]:
+        if "gradients" not in self.memo:
+            y, pullback = self.forward
+            if y.shape != self.dy.shape:
+                raise NotApplicable("the cotangent does not fit the output")
+            self.memo["gradients"] = dict(zip(self.arrays, pullback(np.array(self.dy, order="C")), strict=True))
+        gradients: dict[str, Array | None] = self.memo["gradients"]
+        return gradients
 
     def _is_sound(self) -> bool:
         """Whether torch stays within its own memory: an edited pooling need not."""
@@ -109,15 +135,11 @@ class Probe:
         Raises:
             NotApplicable: torch rejects the call, or the cotangent does not fit the output.
         """
-        y, pullback = self.forward
         if self.is_output:
-            return y
+            return self.forward[0]
         if self.quantity in BUFFERS:
             return self.state[self.quantity]
-        if y.shape != self.dy.shape:
-            raise NotApplicable("the cotangent does not fit the output")
-        gradients = dict(zip(self.arrays, pullback(np.array(self.dy, order="C")), strict=True))
-        gradient = gradients.get(self.quantity.removeprefix("grad_"))
+        gradient = self._gradients().get(self.quantity.removeprefix("grad_"))
         if gradient is None:
             raise NotApplicable("there is no such gradient")
         return gradient

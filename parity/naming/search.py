@@ -81,10 +81,15 @@ def result_of(explanation: Explanation, probe: Probe) -> Array | None:
 
 def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of) -> Fit | None:
     """The first candidate, measured scale or precision, or pair of candidates that fits the evidence."""
-    possible = [*_reproducing_first(candidates, evidence, result)]
+    possible: list[Explanation] = []  # those that reproduce the first failing case, which refutes most
+    for explanation in candidates:
+        if _reproduces(explanation, evidence.failing[0], result) is not None:
+            fit = _fit(explanation, evidence, result, always=True)
+            if fit is not None:
+                return fit
+            possible.append(explanation)
     return (
-        _first_fitting(possible, evidence, result)
-        or _precision(evidence)
+        _precision(evidence)
         or _first_fitting(fitted(evidence), evidence, result)
         or _first_fitting(possible, evidence, result, always=False)
         or _first_fitting(_pairs(candidates[:PAIRED], evidence, result), evidence, result)
@@ -94,14 +99,6 @@ def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result
 def _precision(evidence: Evidence) -> Fit | None:
     found = lost([(entry.ours, entry.theirs) for entry in evidence.failing])
     return None if found is None else Fit(found, len(evidence.failing), 0, exactly=True)
-
-
-def _reproducing_first(
-    candidates: Iterable[Explanation], evidence: Evidence, result: Result
-) -> Iterator[Explanation]:
-    """Those that reproduce the first failing case, which is the largest and refutes most."""
-    first = evidence.failing[0]
-    return (explanation for explanation in candidates if _reproduces(explanation, first, result) is not None)
 
 
 def _reproduces(explanation: Explanation, entry: Entry, result: Result) -> Array | None:

@@ -65,6 +65,7 @@ WINDOWS = {
         f"{option}-{kind}": sentence.format(option=option)
         for option in ("stride", "padding", "dilation", "kernel")
         for kind, sentence in OPTIONS.items()
+        if (option, kind) != ("kernel", "ignored")
     },
     "kernel-flipped": "the kernel is flipped along both axes (rotated by 180°)",
     "kernel-flipped-height": "the kernel is flipped upside down",
@@ -252,11 +253,6 @@ LOSS = {
 }
 
 NORMALIZATION = {
-    "running-variance-biased": "the running variance takes a variance divided by m; torch divides by m − 1",
-    "momentum-reversed": "momentum weights the old statistics; torch weights the batch's with it",
-    "statistics-not-updated": "the running statistics are not updated in training",
-    "statistics-replaced": "the batch's statistics replace the running ones: momentum is ignored",
-    "statistics-always-updated": "the running statistics are updated outside of training too",
     "running-deviation": "the running variance takes the standard deviation: it is not squared",
     "unbiased-variance": "the variance is divided by m − 1; the batch's own is divided by m",
     "epsilon-outside-root": "ε is added to the standard deviation instead of the variance",
@@ -280,7 +276,7 @@ NORMALIZATION = {
     "shift-scaled": "the bias is added before the weight multiplies",
     "channel-mean": "it is divided by the number of entries of a channel: a mean instead of a sum",
     "running-never-updated": "the running statistics are never updated",
-    "running-momentum-reversed": "momentum weighs the old statistics instead of the new ones",
+    "running-momentum-reversed": "momentum weights the old statistics; torch weights the batch's with it",
     "running-biased-variance": "the variance is divided by m; torch's running variance is divided by m − 1",
     "running-replaced": "the batch's statistics replace the running ones",
     "running-always-updated": "the running statistics are updated outside of training too",
@@ -335,9 +331,6 @@ OPTIMIZERS = {
     "first-moment-not-averaged": "m lacks the factor 1 − β₁",
     "second-moment-not-averaged": "v lacks the factor 1 − β₂",
     "moments-not-averaged": "both moments lack the factor 1 − β",
-    "lr-of-first-step": "the learning rate of the first step is used in every step",
-    "lr-late": "a step uses the learning rate of the previous step",
-    "lr-in-momentum": "the momentum holds lr·g: a change of the learning rate reaches it late",
 }
 
 # Found by their lane, where the breach itself is the name.

@@ -83,11 +83,11 @@ def findings(implementation: Any) -> dict[str, str | None]:
     ("implementation", "expected"),
     [
         (BatchNorm, {}),
-        (Biased, {"running_var": "running-variance-biased"}),
-        (Reversed, {"running_mean": "momentum-reversed", "running_var": "momentum-reversed"}),
-        (Never, {"running_mean": "statistics-not-updated", "running_var": "statistics-not-updated"}),
+        (Biased, {"running_var": "running-biased-variance"}),
+        (Reversed, {"running_mean": "running-momentum-reversed", "running_var": "running-momentum-reversed"}),
+        (Never, {"running_mean": "running-never-updated", "running_var": "running-never-updated"}),
         (by_arguments, {"running_var": "running-deviation"}),
-        (by_dict, {"running_var": "statistics-not-updated"}),
+        (by_dict, {"running_var": "running-never-updated"}),
     ],
 )
 def test_running_statistics_are_compared_and_their_mistakes_named(

@@ -13,6 +13,8 @@ from numpy_cnn.common.data import mnist
 from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
 from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
 from numpy_cnn.common.spec.backend import Backend
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.mpi import group
 
 
 def backend() -> type[Backend]:
@@ -36,7 +38,18 @@ def dense() -> MakeDense:
     return Dense
 
 
-PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, other="torch_cnn")
+def select_device(name: str) -> None:
+    """
+    Raises:
+        UserError: not the CPU, the only device that NumPy has.
+    """
+    if name not in ("cpu", "auto"):
+        raise UserError(
+            f"--device {name}: numpy_cnn computes on the CPU; leave --device out, or use python -m torch_cnn"
+        )
+
+
+PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, select_device, group, other="torch_cnn")
 
 
 def run() -> int:

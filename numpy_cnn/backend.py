@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ SCORED, TRAINED = 64, 128
 SHARE = 64
 
 Result = TypeVar("Result")
+Reduction: TypeAlias = Literal["mean", "sum"]
 Share: TypeAlias = tuple[float, list[Array], dict[str, Array]]  # loss, scores, gradients of a part of the batch
 
 
@@ -52,26 +53,19 @@ class Backend:
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         statistics: dict[str, Array] = {}
-
-        def of_slice(part: slice) -> Share:
-            scores, backward = self.model(images[part], training=True, statistics=statistics)
-            loss, loss_pullback = self._loss(scores, labels[part])
-            share = len(scores) / len(images)  # the mean of all is the mean of the slices' means, weighted by size
-            (dscores, *_) = loss_pullback(share)
-            _, gradients = backward(dscores, input_gradient=False)
-            return share * float(loss), [scores], gradients
-
-        if self.model.architecture.couples_images:
-            loss, scores, gradients = of_slice(slice(0, len(images)))
-        else:
-            loss, scores, gradients = _total(
-                self._in_threads(lambda part: _total(map(of_slice, _slices(part, TRAINED))), len(images))
-            )
-        self.optimizer.lr = lr
-        self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
+        loss, scores, gradients = self._pass(images, labels, "mean", statistics)
+        self.update(gradients, lr)
         for name, array in statistics.items():
             self.model.parameters[name][...] = array
-        return loss, np.concatenate(scores)
+        return loss, scores
+
+    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
+        loss, scores, gradients = self._pass(images, labels, "sum", {})
+        return loss, scores, {name: gradients[name] for name in self.optimizer.parameters}
+
+    def update(self, gradients: dict[str, Array], lr: float) -> None:
+        self.optimizer.lr = lr
+        self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
 
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
         y, pullbacks = images, {}
@@ -105,6 +99,31 @@ class Backend:
         state = self.optimizer.state
         return {f"{name}.{key}": array for name, arrays in state.items() for key, array in arrays.items()}
 
+    def _pass(
+        self, images: Array, labels: Array, reduction: Reduction, statistics: dict[str, Array]
+    ) -> tuple[float, Array, dict[str, Array]]:
+        """The mean or the sum of the images' losses, the scores, and the gradients of that mean or sum."""
+        architecture = self.model.architecture
+        outputs = architecture.classes if architecture.loss == "mse" else 1
+
+        def of_slice(part: slice) -> Share:
+            scores, backward = self.model(images[part], training=True, statistics=statistics)
+            loss, loss_pullback = self._loss(scores, labels[part], reduction)
+            # The mean over all images is the mean of the slices' means, weighted by size. The squared error of an
+            # image is the mean over its outputs.
+            share = len(scores) / len(images) if reduction == "mean" else 1 / outputs
+            (dscores, *_) = loss_pullback(share)
+            _, gradients = backward(dscores, input_gradient=False)
+            return share * float(loss), [scores], gradients
+
+        if architecture.couples_images:
+            loss, scores, gradients = of_slice(slice(0, len(images)))
+        else:
+            loss, scores, gradients = _total(
+                self._in_threads(lambda part: _total(map(of_slice, _slices(part, TRAINED))), len(images))
+            )
+        return loss, np.concatenate(scores), gradients
+
     def _in_threads(self, work: Callable[[slice], Result], images: int) -> Iterator[Result]:
         """The results of `work` for each thread's part of the images, in the order of the parts.
 
@@ -116,10 +135,10 @@ class Backend:
         yield work(first)
         yield from (future.result() for future in futures)
 
-    def _loss(self, scores: Array, labels: Array) -> tuple[Array, Pullback]:
+    def _loss(self, scores: Array, labels: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
         if self.model.architecture.loss == "mse":
-            return ops.mse_loss(scores, one_hot(labels, scores.shape[1], scores.dtype))
-        return ops.cross_entropy(scores, labels)
+            return ops.mse_loss(scores, one_hot(labels, scores.shape[1], scores.dtype), reduction=reduction)
+        return ops.cross_entropy(scores, labels, reduction=reduction)
 
 
 def _under(settings: Any, work: Callable[[slice], Result], part: slice) -> Result:

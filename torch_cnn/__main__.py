@@ -1,6 +1,7 @@
 """`python -m torch_cnn`: train and use the network written in PyTorch, by the same commands."""
 
 import sys
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
 from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
 from numpy_cnn.common.spec.backend import Backend
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.group import Group
 
 
 def backend() -> type[Backend]:
@@ -50,7 +52,28 @@ def dense() -> MakeDense:
     return Dense
 
 
-PROGRAM = Program("torch_cnn", backend, load_mnist, dense, tracer, other="numpy_cnn")
+def select_device(name: str) -> None:
+    """
+    Raises:
+        UserError: there is no such device, or torch is not installed.
+    """
+    if name == "cpu":
+        return  # where everything is anyway: commands that compute nothing need no torch
+    backend()  # first reports that torch is missing
+    from torch_cnn.device import select
+
+    select(name)
+
+
+def group() -> AbstractContextManager[Group]:
+    """The processes that torchrun started."""
+    backend()  # first reports that torch is missing
+    from torch_cnn.distributed import group
+
+    return group()
+
+
+PROGRAM = Program("torch_cnn", backend, load_mnist, dense, tracer, select_device, group, other="numpy_cnn")
 
 
 def run() -> int:

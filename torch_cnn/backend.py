@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
 from numpy_cnn.common.spec.architecture import Architecture
-from numpy_cnn.common.spec.backend import Array, one_hot
+from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import OptimizerConfig
+from torch_cnn import device as devices
+from torch_cnn.device import host
 from torch_cnn.model import SimpleCNN
 
 
 class Backend:
-    """`numpy_cnn.common.spec.backend.Backend` in PyTorch."""
+    """`numpy_cnn.common.spec.backend.Backend` in PyTorch, on the device that `torch_cnn.device` selected."""
 
     def __init__(
         self,
@@ -23,74 +24,92 @@ class Backend:
         optimizer_state: dict[str, Array] | None = None,
         threads: int | None = None,
     ) -> None:
-        self.threads = threads
+        self.threads, self.device = threads, devices.selected()
         if threads is not None:
             torch.set_num_threads(threads)  # for the whole process: PyTorch has no narrower setting
-        self.model = SimpleCNN(architecture, parameters=parameters)
+        self.model = SimpleCNN(architecture, parameters=parameters).to(self.device)
         self.named = {name: self.model.get_parameter_or_buffer(name) for name in architecture.parameter_shapes()}
         trained = [self.named[name] for name in architecture.trained]
         kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
         self.optimizer: torch.optim.Optimizer = kind(trained, **optimizer.settings())
         for name, array in (optimizer_state or {}).items():
             parameter, _, key = name.rpartition(".")
-            self.optimizer.state[self.named[parameter]][key] = torch.from_numpy(np.array(array, order="C"))
+            self.optimizer.state[self.named[parameter]][key] = devices.state_tensor(key, array, self.device)
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        scores = self.model.train()(torch.from_numpy(images))
+        scores = self.model.train()(self._tensor(images))
         loss = self._loss(scores, labels)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
-        self.optimizer.param_groups[0]["lr"] = lr
-        self.optimizer.step()
-        return loss.item(), scores.detach().numpy()
+        self._backward(loss)
+        self._step(lr)
+        return float(host(loss)), host(scores)
+
+    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
+        scores = self.model.train()(self._tensor(images))
+        outputs = scores.shape[1] if self.model.architecture.loss == "mse" else 1
+        loss = self._loss(scores, labels, reduction="sum") / outputs
+        self._backward(loss)
+        gradients = {name: host(p.grad) for name, p in self.named.items() if p.grad is not None}
+        return float(host(loss)), host(scores), gradients
+
+    def update(self, gradients: dict[str, Array], lr: float) -> None:
+        for name, gradient in gradients.items():
+            self.named[name].grad = self._tensor(gradient)
+        self._step(lr)
 
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
-        y, outputs = torch.from_numpy(images), {}
+        y, outputs = self._tensor(images), {}
         self.model.train()
         for name, layer in self.model.named_children():
             y = layer(y)
-            yield f"the output of {name}", y.detach().numpy()
+            yield f"the output of {name}", host(y)
             if y.requires_grad:  # not behind a fixed kernel
                 y.retain_grad()
                 outputs[name] = y
         loss = self._loss(y, labels)
-        yield "the loss", loss.detach().numpy()
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+        yield "the loss", host(loss)
+        self._backward(loss)
         for name, output in reversed(outputs.items()):
             if output.grad is not None:
-                yield f"the gradient of the output of {name}", output.grad.numpy()
+                yield f"the gradient of the output of {name}", host(output.grad)
             for own, parameter in self.named.items():
                 if own.startswith(f"{name}.") and parameter.grad is not None:
-                    yield f"the gradient of {own}", parameter.grad.numpy()
+                    yield f"the gradient of {own}", host(parameter.grad)
 
     @torch.no_grad()
     def logits(self, images: Array) -> Array:
-        scores: Array = self.model.eval()(torch.from_numpy(images)).numpy()
-        return scores
+        return host(self.model.eval()(self._tensor(images)))
 
     def loss(self, scores: Array, labels: Array) -> float:
-        return self._loss(torch.from_numpy(scores), labels).item()
+        return float(host(self._loss(self._tensor(scores), labels)))
 
     def probabilities(self, scores: Array) -> Array:
-        probabilities: Array = F.softmax(torch.from_numpy(scores), dim=1).numpy()
-        return probabilities
+        return host(F.softmax(self._tensor(scores), dim=1))
 
     def parameters(self) -> dict[str, Array]:
-        return {name: parameter.detach().numpy() for name, parameter in self.named.items()}
+        return {name: host(parameter) for name, parameter in self.named.items()}
 
     def optimizer_state(self) -> dict[str, Array]:
         state = self.optimizer.state
         return {
-            f"{name}.{key}": value.numpy()
+            f"{name}.{key}": host(value)
             for name, parameter in self.named.items()
             for key, value in state.get(parameter, {}).items()
             if torch.is_tensor(value)
         }
 
-    def _loss(self, scores: torch.Tensor, labels: Array) -> torch.Tensor:
+    def _backward(self, loss: torch.Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
+
+    def _step(self, lr: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.optimizer.step()
+
+    def _loss(self, scores: torch.Tensor, labels: Array, reduction: str = "mean") -> torch.Tensor:
         if self.model.architecture.loss == "mse":
-            return F.mse_loss(
-                scores, torch.from_numpy(one_hot(labels, scores.shape[1], scores.detach().numpy().dtype))
-            )
-        return F.cross_entropy(scores, torch.from_numpy(labels))
+            targets = F.one_hot(self._tensor(labels), scores.shape[1]).to(scores.dtype)
+            return F.mse_loss(scores, targets, reduction=reduction)
+        return F.cross_entropy(scores, self._tensor(labels), reduction=reduction)
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return devices.tensor(array, self.device)

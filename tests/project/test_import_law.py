@@ -16,7 +16,18 @@ FILES = {
 PRODUCT = [*FILES["numpy_cnn"], *FILES["torch_cnn"], *FILES["parity"]]
 
 # What the commands need and the network does not: only numpy_cnn.common has a use for it.
-FOR_COMMANDS = {"filelock", "h11", "matplotlib", "PIL", "rich", "safetensors", "starlette", "tyro", "uvicorn"}
+FOR_COMMANDS = {
+    "filelock",
+    "h11",
+    "matplotlib",
+    "mpi4py",
+    "PIL",
+    "rich",
+    "safetensors",
+    "starlette",
+    "tyro",
+    "uvicorn",
+}
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:

@@ -34,6 +34,8 @@ ROOMS = {
         "torch_cnn",
         "torch_cnn.views",
         "torch_cnn.backend",
+        "torch_cnn.distributed",
+        "torch_cnn.device",
         "torch_cnn.data",
         "torch_cnn.torchvision_import",
         "torch_cnn.model",

@@ -2,13 +2,14 @@
 
 from collections import OrderedDict
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from torch import nn
 
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import OptimizerConfig
+from torch_cnn import device as devices
+from torch_cnn.device import host
 
 
 class Dense:
@@ -20,6 +21,7 @@ class Dense:
     """
 
     def __init__(self, parameters: dict[str, Array], optimizer: OptimizerConfig) -> None:
+        self.device = devices.selected()
         hidden, pixels = parameters["fc1.weight"].shape
         classes = len(parameters["fc2.bias"])
         self.model = nn.Sequential(
@@ -29,22 +31,21 @@ class Dense:
                 relu1=nn.ReLU(),
                 fc2=nn.Linear(hidden, classes),
             )
-        )
+        ).to(self.device)
         for name, parameter in self.model.named_parameters():
-            parameter.data = torch.from_numpy(np.array(parameters[name], order="C"))
+            parameter.data = devices.copied(parameters[name], self.device)
         kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
         self.optimizer: torch.optim.Optimizer = kind(self.model.parameters(), **optimizer.settings())
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        scores = self.model(torch.from_numpy(images))
-        loss = F.cross_entropy(scores, torch.from_numpy(labels))
+        scores = self.model(devices.tensor(images, self.device))
+        loss = F.cross_entropy(scores, devices.tensor(labels, self.device))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
         self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.step()
-        return loss.item(), scores.detach().numpy()
+        return float(host(loss)), host(scores)
 
     @torch.no_grad()
     def logits(self, images: Array) -> Array:
-        scores: Array = self.model(torch.from_numpy(images)).numpy()
-        return scores
+        return host(self.model(devices.tensor(images, self.device)))

@@ -5,6 +5,8 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
 from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 from numpy_cnn.common.spec.architecture import Architecture
+from torch_cnn import device as devices
+from torch_cnn.device import host
 from torch_cnn.model import SimpleCNN
 
 
@@ -17,14 +19,15 @@ def trace(architecture: Architecture, parameters: dict[str, Array], image: Array
         image: (1, C, H, W), of the parameters' dtype.
         label: the right class, int64 (1,).
     """
-    model = SimpleCNN(architecture, parameters=parameters).requires_grad_(True)  # fixed kernels have one as well
-    y = torch.from_numpy(image.copy()).requires_grad_()
+    device = devices.selected()
+    model = SimpleCNN(architecture, parameters=parameters).requires_grad_(True).to(device)  # fixed kernels as well
+    y = devices.copied(image, device).requires_grad_()
     values = {"input": y}
     for name, layer in model.named_children():
         y = layer(y)
         y.retain_grad()
         values[name] = y
-    loss = F.cross_entropy(y, torch.from_numpy(label))
+    loss = F.cross_entropy(y, devices.tensor(label, device))
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
 
     # On a copy: another gradient through the same stages would be added to those that they keep.
@@ -32,16 +35,15 @@ def trace(architecture: Architecture, parameters: dict[str, Array], image: Array
     pooled = model.get_submodule("pool1")(before)
     (routes,) = torch.autograd.grad(pooled, before, torch.ones_like(pooled))
     return Trace(
-        {name: value.detach().numpy() for name, value in values.items()},
+        {name: host(value) for name, value in values.items()},
         {name: _gradient(value) for name, value in values.items()},
         {name: _gradient(parameter) for name, parameter in model.named_parameters()},
-        routes.numpy(),
-        F.softmax(y, dim=1).detach().numpy(),
-        loss.item(),
+        host(routes),
+        host(F.softmax(y, dim=1)),
+        float(host(loss)),
     )
 
 
 def _gradient(tensor: torch.Tensor) -> Array:
     assert tensor.grad is not None, "every stage was asked to keep its gradient"
-    gradient: Array = tensor.grad.numpy()
-    return gradient
+    return host(tensor.grad)

@@ -18,8 +18,8 @@ GROUPS: dict[str, type] = {
     name: get_type_hints(TrainConfig)[name] for name in ("dataset", "network", "optimization")
 }
 
-# Flags of `train` that choose files or actions, not what is trained.
-_NOT_SETTINGS = ("out", "resume", "json", "dry_run", "config", "download")
+# Flags of `train` that choose files, actions or the place, not what is trained.
+_NOT_SETTINGS = ("out", "resume", "json", "dry_run", "config", "download", "device")
 T = TypeVar("T", bound=TrainConfig)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.data.pretrained import PRETRAINED
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(DeviceFlag):
     """Draw a digit in the browser and watch both backends read it: probabilities, feature maps, gradients."""
 
     checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CKPT]")] = None
@@ -52,7 +53,7 @@ class Demo:
                 packages.remove("torch_cnn")
                 note = "PyTorch is not installed, so only NumPy is shown"
                 print(note)
-            workers = [stack.enter_context(Worker(package, path)) for package in packages]
+            workers = [stack.enter_context(Worker(package, path, self.device)) for package in packages]
             try:
                 for worker in workers:
                     worker.wait()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_data, load_network
 from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, fit
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(DeviceFlag):
     """Measure a checkpoint of either backend on the test images."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.training.checkpoint import Progress, load_checkpoint, to_bytes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(DeviceFlag):
     """Write the parameters of a checkpoint without the optimizer's state, under torch's names."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CKPT")]

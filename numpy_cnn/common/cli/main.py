@@ -54,6 +54,7 @@ def _run(program: Program, arguments: list[str]) -> int:
     )
     if isinstance(command, Train) and command.resume is not None:
         command = command.resumed(parse_again)
+    program.select_device(command.device)
     return int(command.run(program))
 
 

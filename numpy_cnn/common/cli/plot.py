@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_data, load_network
 from numpy_cnn.common.data import fit
 from numpy_cnn.common.spec.errors import UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plot:
+class Plot(DeviceFlag):
     """Draw the pictures of a run again: curves, filters, predictions; with several runs, compare their curves."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")]

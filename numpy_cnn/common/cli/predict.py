@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_network
 from numpy_cnn.common.data.fit import average_pixels
 from numpy_cnn.common.data.pretrained import PRETRAINED
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Predict:
+class Predict(DeviceFlag):
     """Read the digit on a PNG, JPEG or other picture of your own."""
 
     paths: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import write_json
 from numpy_cnn.common.data import Dataset, Split, limit
@@ -34,7 +35,7 @@ NAMES = {2: "SimpleCNN"}  # of a pooling window
 
 
 @dataclass(frozen=True)
-class ShiftStudy:
+class ShiftStudy(DeviceFlag):
     """Train a dense network and SimpleCNN on MNIST, and measure both on digits moved by 0 to 4 pixels."""
 
     data: Literal["mnist"] = "mnist"

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.data import IMAGE_SIZES
 from numpy_cnn.common.spec.architecture import is_buffer
 from numpy_cnn.common.spec.config import ArchitectureConfig
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(DeviceFlag):
     """Print a network layer by layer: shapes and numbers of parameters."""
 
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)

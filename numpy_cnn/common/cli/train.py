@@ -1,10 +1,11 @@
 """`train`: from flags to a run folder."""
 
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from numpy_cnn.common.cli import config_file
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import STDOUT, check_writable, write_json
 from numpy_cnn.common.data import IMAGE_SIZES, Split, fit, hold_out, limit
@@ -22,14 +24,15 @@ from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.spec.streams import log
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
-from numpy_cnn.common.training.display import training_display
+from numpy_cnn.common.training.display import Silent, training_display
+from numpy_cnn.common.training.group import Group, ProcessLost
 from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.interrupt import Interrupt
 from numpy_cnn.common.training.lock import locked
 from numpy_cnn.common.training.loop import Interrupted, evaluate, train
 from numpy_cnn.common.training.pictures import draw_pictures
 from numpy_cnn.common.training.plan import TrainingPlan
-from numpy_cnn.common.training.run_folder import RunFolder
+from numpy_cnn.common.training.run_folder import ReadOnlyRun, RunFolder
 
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
@@ -38,7 +41,7 @@ MOST_THREADS = 256  # far more than ever help, and fewer than any system refuses
 
 
 @dataclass(frozen=True)
-class Train(TrainConfig):
+class Train(TrainConfig, DeviceFlag):
     """Train a SimpleCNN and keep its checkpoints, history and pictures in a folder."""
 
     out: Path | None = None
@@ -106,7 +109,9 @@ class Train(TrainConfig):
         """Train, test, draw; the exit code."""
         check_writable(self.json)
         with ExitStack() as stack:
-            run, start = self._existing(stack) if self.resume else (self._new_folder(program), None)
+            group = stack.enter_context(program.group())
+            leads = group.rank == 0  # only this process writes files and prints
+            run, start = self._existing(stack, leads) if self.resume else (self._new_folder(program, leads), None)
             if start:
                 run.rows(start)  # damage is reported before anything else is done
             plan, test, notes = self._plan(program)
@@ -115,8 +120,15 @@ class Train(TrainConfig):
                     f"{run.last}: {start.progress.batch} batches of an epoch are done, which has {plan.batches}: "
                     "the data is not that of the run"
                 )
+            if group.size > 1 and plan.architecture.couples_images:
+                raise UserError(
+                    f"--arch {self.network.arch}: batch norm takes the statistics of a whole batch, and each of "
+                    f"the {group.size} processes has a part of it; train in one process"
+                )
             # Results go to standard output; with --json - that is JSON alone, and the rest goes to standard error.
             out = sys.stderr if self.json == STDOUT else sys.stdout
+            if not leads:
+                out = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             for note in notes:
                 print(note, file=out)
             if self.dry_run:
@@ -125,17 +137,19 @@ class Train(TrainConfig):
             history: tuple[Row, ...] = ()
             if start:
                 history = run.restore(start, self.epochs)
-            else:
-                run = self._new_folder(program, make=True)
+            elif leads:
+                run = self._new_folder(program, leads, make=True)
                 stack.enter_context(locked(run.path))
                 run.check_free()  # another process may have been faster
-            self._write_settings(program, run, start)
-            signal = self._train(program, plan, run, start, history)
+            if leads:
+                self._write_settings(program, run, start)
+            if leads and group.size > 1:
+                log(f"training in {group.size} processes; if one of them is killed, {_resume_by(program, run)}")
+            signal = self._train(program, plan, run, start, history, group)
+            if not leads:
+                return 128 + signal if signal else 0
             if signal:
-                log(
-                    f"\n{program.name}: interrupted; saved {run.last}\n"
-                    f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}"
-                )
+                log(f"\n{program.name}: interrupted; saved {run.last}\n{_resume_by(program, run)}")
                 return 128 + signal
             return self._finish(program, run, test, out)
 
@@ -188,15 +202,17 @@ class Train(TrainConfig):
                 )
         replace_file(path, config_file.to_toml(self, head))
 
-    def _existing(self, stack: ExitStack) -> tuple[RunFolder, Checkpoint]:
+    def _existing(self, stack: ExitStack, leads: bool) -> tuple[RunFolder, Checkpoint]:
         """The run to resume, locked unless nothing is going to be written."""
         assert self.resume is not None
-        run = RunFolder.existing(self.resume)
-        if not self.dry_run:
+        run = (RunFolder if leads else ReadOnlyRun).existing(self.resume)
+        if leads and not self.dry_run:
             stack.enter_context(locked(run.path))
         return run, load_checkpoint(run.last)
 
-    def _new_folder(self, program: "Program", make: bool = False) -> RunFolder:
+    def _new_folder(self, program: "Program", leads: bool, make: bool = False) -> RunFolder:
+        if not leads:  # the name is chosen by the process that writes
+            return ReadOnlyRun(self.out or Path("runs"))
         return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}", make)
 
     def _plan(self, program: "Program") -> tuple[TrainingPlan, Split, list[str]]:
@@ -227,6 +243,7 @@ class Train(TrainConfig):
         run: RunFolder,
         start: Checkpoint | None,
         history: tuple[Row, ...],
+        group: Group,
     ) -> int:
         """Train; the signal that ended it, or 0."""
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
@@ -238,13 +255,20 @@ class Train(TrainConfig):
             log(f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more")
         with (
             Interrupt() as interrupt,
-            training_display(self.epochs, plan.batches) as display,
+            training_display(self.epochs, plan.batches) if group.rank == 0 else nullcontext(Silent()) as display,
             np.errstate(over="ignore", invalid="ignore"),  # divergence is reported in words
         ):
             try:
-                train(backend, plan, run, display, interrupt, start.progress if start else None, history)
+                train(backend, plan, run, display, interrupt, group, start.progress if start else None, history)
             except Interrupted as interrupted:
                 return interrupted.signal
+            except ProcessLost as lost:
+                if group.rank == 0:  # here, where the launcher's SIGTERM cannot cut the message off
+                    log(
+                        f"\n{program.name}: another process of the run has ended ({lost}); saved {run.last}\n"
+                        f"{_resume_by(program, run)}"
+                    )
+                raise SystemExit(1) from lost
         return 0
 
 
@@ -257,6 +281,10 @@ def _on_top_of(begun: Train, parse: Callable[[Train], Train]) -> Train:
         return parse(begun)
     typed = parse(replace(begun, optimization=replace(begun.optimization, nesterov=False)))
     return replace(typed, optimization=replace(typed.optimization, nesterov=True))
+
+
+def _resume_by(program: "Program", run: RunFolder) -> str:
+    return f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}"
 
 
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.data.pretrained import PRETRAINED
 from numpy_cnn.common.exhibits.walkthrough.kernels import Kernel
 from numpy_cnn.common.spec.errors import UserError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Walkthrough:
+class Walkthrough(DeviceFlag):
     """Follow one picture through convolution, ReLU, pooling, dense layer and softmax, and the loss back to it."""
 
     image: Annotated[Path, tyro.conf.Positional]

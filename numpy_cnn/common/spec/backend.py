@@ -33,6 +33,15 @@ class Backend(Protocol):
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         """Take one step of size `lr` on images (N, C, H, W) and labels (N,); the mean loss and the scores."""
 
+    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
+        """The sum of the images' losses, the scores, and that sum's gradients. No step is taken.
+
+        Sums, unlike means, add up over processes that hold different numbers of images, none included.
+        """
+
+    def update(self, gradients: dict[str, Array], lr: float) -> None:
+        """Take one step of size `lr` with these gradients of the trained parameters."""
+
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
         """Every quantity of a forward and a backward pass with its name, in the order of computation.
 

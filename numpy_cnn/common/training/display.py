@@ -43,6 +43,19 @@ def training_display(epochs: int, batches: int) -> Iterator[Display]:
         yield _Bar(bar, epochs, batches)
 
 
+class Silent:
+    """The display of a process whose training another one shows."""
+
+    def batch(self, epoch: int, done: int, loss: float) -> None:
+        pass
+
+    def epoch(self, row: Row) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        pass
+
+
 class _Lines:
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs

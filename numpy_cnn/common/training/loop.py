@@ -1,8 +1,8 @@
 """The one training loop, for both backends."""
 
+import signal
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.training.checkpoint import Checkpoint, Progress
 from numpy_cnn.common.training.display import Display
 from numpy_cnn.common.training.divergence import Start, diverged, exploding
+from numpy_cnn.common.training.group import Group, ProcessLost, train_step
 from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.interrupt import Interrupt
 from numpy_cnn.common.training.plan import TrainingPlan
@@ -34,6 +35,7 @@ def train(
     run: RunFolder,
     display: Display,
     interrupt: Interrupt,
+    group: Group,
     progress: Progress | None = None,
     history: tuple[Row, ...] = (),
 ) -> None:
@@ -48,15 +50,19 @@ def train(
         run: the folder to save to.
         display: receives what happens.
         interrupt: checked between two batches.
+        group: the processes that share each batch; all of them call this with equal arguments.
         progress: how far the run is; None for a new one.
         history: one row per complete epoch.
 
     Raises:
         Interrupted: the process was asked to end. `last` holds the complete batches; a resumed run ends in the
             same bits as one that was never interrupted.
+        ProcessLost: another process of the group has ended. `last` holds the complete batches.
         UserError: the loss or a parameter is no longer finite. `last` is that of the epoch before.
     """
-    progress, warned = progress or Progress(), False
+    progress, warned, requested = progress or Progress(), False, False
+    if group.size > 1 and not run.last.exists():
+        run.save(_checkpoint(backend, plan, progress, history))  # a killed process may leave no time to save
     while not plan.ended(progress):
         began, spent = time.perf_counter(), progress.seconds
         # Copies of this moment, from which the epoch can be repeated to find out what went wrong in it.
@@ -64,21 +70,27 @@ def train(
         for number, batch in enumerate(plan.order(progress.epoch)):
             if number < progress.batch:
                 continue
-            if interrupt.requested:
+            # A single process stops at once; a group together, after a step in which all learn of the request.
+            if requested or (group.size == 1 and interrupt.requested):
                 if not _finite(backend):
                     raise diverged(backend, plan, run, start)
                 run.save(_checkpoint(backend, plan, progress, history))
-                raise Interrupted(interrupt.requested)
-            loss, scores = backend.train_step(
-                plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
-            )
+                raise Interrupted(interrupt.requested or signal.SIGTERM)
+            images, labels, lr = plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
+            try:
+                loss, correct, requested = train_step(
+                    backend, group, images, labels, lr, bool(interrupt.requested)
+                )
+            except ProcessLost:
+                run.save(_checkpoint(backend, plan, progress, history))
+                raise
             if not np.isfinite(loss):
                 raise diverged(backend, plan, run, start)
             progress = replace(
                 progress,
                 batch=number + 1,
                 loss_sum=progress.loss_sum + loss * len(batch),
-                correct=progress.correct + _correct(scores, plan.train.labels[batch]),
+                correct=progress.correct + correct,
                 seen=progress.seen + len(batch),
                 seconds=spent + max(0.0, time.perf_counter() - began),
             )
@@ -158,7 +170,3 @@ def _finite(backend: Backend) -> bool:
 
 def _copies(arrays: dict[str, Array]) -> dict[str, Array]:
     return {name: array.copy() for name, array in arrays.items()}
-
-
-def _correct(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> int:
-    return int((scores.argmax(axis=1) == labels).sum())

@@ -145,6 +145,16 @@ class RunFolder:
             return 0
 
 
+class ReadOnlyRun(RunFolder):
+    """The folder of a run that another process writes."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        pass
+
+    def restore(self, last: Checkpoint, epochs: int) -> tuple[Row, ...]:  # noqa: ARG002  # the same signature
+        return self.rows(last)
+
+
 def _is_best(checkpoint: Checkpoint) -> bool:
     progress = checkpoint.progress
     return progress.batch == 0 and progress.epoch == progress.best_epoch > 0

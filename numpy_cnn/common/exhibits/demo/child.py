@@ -12,7 +12,7 @@ from numpy_cnn.common.training.checkpoint import load_checkpoint
 
 
 def serve(inspector: type[Inspector]) -> None:
-    """`python -m <package>.views.inspection CKPT`: images from standard input, activations to standard output.
+    """`python -m <package>.views.inspection CKPT DEVICE`: images from stdin, activations to stdout.
 
     A request is {"image": (1, C, H, W), "digit": (1,)}, with -1 for the highest score; an answer is what
     `Inspector.look` returns. The first answer has no meaning except that the network is loaded.

@@ -33,11 +33,12 @@ class Worker:
     Args:
         package: numpy_cnn or torch_cnn.
         checkpoint: the file to load, which must stay there as long as the worker is used.
+        device: where torch_cnn computes.
     """
 
-    def __init__(self, package: str, checkpoint: Path) -> None:
+    def __init__(self, package: str, checkpoint: Path, device: str = "cpu") -> None:
         self.package, self.label = package, LABELS[package]
-        self._checkpoint = checkpoint
+        self._arguments = [str(checkpoint), device]
         self._lock = threading.Lock()
         self._stopped = False
         self._start()
@@ -85,7 +86,7 @@ class Worker:
     def _start(self) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{self.package}.views.inspection", str(self._checkpoint)],
+            [sys.executable, "-m", f"{self.package}.views.inspection", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,

@@ -1,0 +1,12 @@
+"""`--device`: where a command computes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFlag:
+    """The flag that all commands have; `main` selects the device before a command runs."""
+
+    device: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    """Where torch_cnn computes; auto: on a GPU if there is one. numpy_cnn computes on the CPU."""

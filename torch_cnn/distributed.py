@@ -1,0 +1,51 @@
+"""The processes that torchrun started, as a group: `torchrun --nproc-per-node N -m torch_cnn train …`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+
+from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.training.group import Alone, Group, ProcessLost, started_by
+from torch_cnn import device as devices
+
+
+class TorchGroup:
+    """`numpy_cnn.common.training.group.Group` over torch.distributed: NCCL between GPUs, Gloo between CPUs."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device if device.type == "cuda" else torch.device("cpu")
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+
+    def all_reduce(self, values: Array) -> Array:
+        total = devices.copied(values, self._device)
+        try:
+            dist.all_reduce(total)
+        except RuntimeError as error:  # torch has no narrower class for a connection that was closed
+            raise ProcessLost(str(error).partition(". ")[0]) from error
+        return devices.host(total)
+
+
+@contextmanager
+def group() -> Iterator[Group]:
+    """The processes of torchrun; this one alone without it.
+
+    Raises:
+        UserError: this PyTorch has no torch.distributed, or the processes cannot be connected.
+    """
+    if not started_by("torchrun"):
+        yield Alone()
+        return
+    if not dist.is_available():
+        raise UserError(f"this PyTorch ({torch.__version__}) was built without torch.distributed")
+    device = devices.selected()
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the processes cannot be connected: {' '.join(str(error).split())}") from error
+    try:
+        yield TorchGroup(device)
+    finally:
+        dist.destroy_process_group()

@@ -9,6 +9,8 @@ from parity.cases.torch_op import Array
 
 # Few values, so that ties are common; zeros of both signs; what arithmetic may not survive.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
+NOT_FINITE = np.array([np.nan, np.inf, -np.inf])
+FEW, MUCH = 16, 256  # special values of an array with more numbers than that: if half were NaN, so were all sums
 
 SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]² is lost in float32
 
@@ -25,11 +27,19 @@ class Inputs(NamedTuple):
     zeros: bool = True  # whether the cotangent may have some
     dy: Array | None = None  # where the case itself gives the cotangent
 
-    def cotangent(self, y: Array) -> Array:
-        """dy in y's shape and dtype: random, never ones, which half of all mistakes look right to."""
+    def cotangent(self, y: Array, special: bool = False) -> Array:
+        """dy in y's shape and dtype: random, never ones, which half of all mistakes look right to.
+
+        Args:
+            y: the output.
+            special: whether a quarter of the cases have NaN and ±inf in dy.
+        """
         if self.dy is not None:
             return self.dy.reshape(np.shape(y)).astype(y.dtype)
-        return _numbers(self.generator, np.shape(y), self.magnitude, self.integer, self.zeros).astype(y.dtype)
+        dy = _numbers(self.generator, np.shape(y), self.magnitude, self.integer, self.zeros)
+        if special and self.generator.random() < 0.25:
+            dy = np.where(self.generator.random(dy.shape) < 0.25, self.generator.choice(NOT_FINITE, dy.shape), dy)
+        return dy.astype(y.dtype)
 
     def private(self) -> "Inputs":
         """The same with arrays of its own, for someone who may write to them."""
@@ -88,8 +98,9 @@ def _array(
     # matrices, and 0 in another's, which leaves a zero factor out.
     numbers = _numbers(generator, spec.shape, case.magnitude, integer, zeros=first or lane != "special")
     if first and lane == "special":
-        # Half of the entries, so that a tie or a NaN has ordinary neighbours.
-        numbers = np.where(generator.random(spec.shape) < 0.5, generator.choice(SPECIAL, spec.shape), numbers)
+        # Half of the entries of a small array, so that a tie or a NaN has ordinary neighbours.
+        share = 0.5 if numbers.size <= MUCH else FEW / numbers.size
+        numbers = np.where(generator.random(spec.shape) < share, generator.choice(SPECIAL, spec.shape), numbers)
     if spec.kind == "log":
         numbers = -np.abs(numbers)
     if spec.kind == "shifted":

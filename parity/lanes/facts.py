@@ -10,7 +10,18 @@ from typing import ClassVar, Literal, TypeAlias
 Stage = Literal["forward", "pullback"]
 # What of a quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: only at NaN, ±inf, −0.
 Aspect = Literal[
-    "values", "form", "raised", "time", "ties", "special", "dtype", "purity", "memory", "layout", "empty"
+    "values",
+    "form",
+    "raised",
+    "time",
+    "ties",
+    "special",
+    "dtype",
+    "purity",
+    "memory",
+    "layout",
+    "empty",
+    "invalid",
 ]
 Side = Literal["implementation", "oracle", "both", "undecided"]
 
@@ -170,6 +181,16 @@ class EmptyRefused(_Fact):
 
 
 @dataclass(frozen=True)
+class InvalidAccepted(_Fact):
+    """It returned a result where torch rejects the arguments."""
+
+    rules: tuple[str, ...]  # what was changed in a valid case: stride=0, …
+    reason: str  # torch's message for the first
+    aspect = "invalid"
+    verdict = Verdict.CONTRACT
+
+
+@dataclass(frozen=True)
 class LayoutRefused(_Fact):
     """It raised on arrays in a memory layout, and did not on the same numbers in C order."""
 
@@ -309,6 +330,7 @@ Fact: TypeAlias = (
     | Raised
     | TimedOut
     | EmptyRefused
+    | InvalidAccepted
     | LayoutRefused
     | LayoutChangesResult
     | Purity

@@ -14,6 +14,7 @@ from parity.lanes.facts import (
     Explained,
     Fact,
     GradientAccumulates,
+    InvalidAccepted,
     LayoutChangesResult,
     LayoutRefused,
     MemoryShared,
@@ -36,6 +37,7 @@ from parity.lanes.facts import (
 )
 from parity.report.tables import number
 
+MOST_RULES = 6
 FEW_CASES = 20  # fewer say nothing about what a failure depends on
 
 ONLY_TIES = "only where values tie or stand at a kink: this geometry agrees on distinct values other than 0"
@@ -85,6 +87,9 @@ def fact(found: Fact) -> str:  # one line for each kind
             return f"the {stage} had not ended after {seconds:g} s{_at(where)}"
         case EmptyRefused(error):
             return f"refuses an empty array: {fact(error)}"
+        case InvalidAccepted(rules, reason):
+            more = f", and {len(rules) - MOST_RULES} more" if len(rules) > MOST_RULES else ""
+            return f"accepts what torch rejects: {', '.join(rules[:MOST_RULES])}{more}; torch: {reason}"
         case LayoutRefused(layout, error):
             return f"with {layout} arrays: {fact(error)}"
         case LayoutChangesResult(layout, inner):

@@ -15,6 +15,7 @@ from parity.rows.row import Row
 
 KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has fast ways of its own: one case in ten
 STRIDES, GROUPS = sampled((1, 2, 3, 4)), sampled((1, 2, 3))
+FAST = sampled(("", "", "", "pointwise", "rows"))  # what numpy_cnn has a faster path for than patches
 DEEP = sampled(((1, 1), (MANY, 1), (1, MANY), (MANY, 1), (1, MANY)))  # times as many channels, and kernels
 
 
@@ -42,15 +43,25 @@ def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 
+def fast_window(path: str, size: int) -> Window:
+    """An axis of few pixels for a path of `FAST`."""
+    kernel = 1 if path == "pointwise" else 3
+    return Window(min(size, 6), kernel, 1, kernel // 2, 1)
+
+
 @composite
 def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Non-square images and kernels, strides beyond the kernel, remainders, groups, dilation, no bias."""
-    long = draw(RARELY)  # a row of pixels, of one channel to keep it cheap
+    # In the special lane a path that is seldom taken is taken on purpose: there its mistakes would be.
+    fast = draw(FAST) if lane == "special" else ""
+    long = draw(RARELY) and not fast  # a row of pixels, of one channel to keep it cheap
     rows, columns = draw(conv_windows()), draw(conv_windows(long))
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     if long:
         groups = channels = 1
-    mode = draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
+    if fast:
+        rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
+    mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
     padding: Any = pair(draw, rows.padding, columns.padding)
     if mode == "same":
         rows, columns = rows._replace(stride=1), columns._replace(stride=1)
@@ -59,7 +70,9 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
     few, times, pixels = draw(batch(lane)), draw(TIMES), groups * rows.size * columns.size
-    if times > 1:  # then mostly so many more channels, too, or kernels: other ways are fast with them, loops slow
+    if fast == "rows":  # which are faster with many images of many channels
+        times, channels, kernels = MANY, MANY * channels, MANY * kernels
+    elif times > 1:  # then mostly many more channels too, or kernels: other paths are fast with them
         more_channels, more_kernels = draw(DEEP)
         channels = at_most(channels, more_channels, pixels * max(1, few))
         kernels = at_most(kernels, more_kernels, groups * channels * rows.kernel * columns.kernel)
@@ -81,15 +94,21 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
 @composite
 def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
     """Sequences with strides, padding, dilation and groups."""
+    fast = draw(FAST) if lane == "special" else ""
     window = draw(conv_windows())
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
-    mode = draw(sampled(["numbers", "numbers", "same", "valid"]))
+    if fast:
+        window = fast_window(fast, window.size)
+    mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "same", "valid"]))
     padding: Any = window.padding
     if mode == "same":
         window, padding = window._replace(stride=1), "same"
     elif mode == "valid":
         window, padding = window._replace(size=window.size + 2 * window.padding), "valid"
-    samples = at_most(draw(batch(lane)), draw(TIMES), channels * groups * window.size)
+    few, times = draw(batch(lane)), draw(TIMES)
+    if fast == "rows":
+        times, channels, kernels = MANY, MANY * channels, MANY * kernels
+    samples = at_most(few, times, channels * groups * window.size)
     arrays = (
         ArraySpec("input", (samples, channels * groups, window.size)),
         ArraySpec("weight", (kernels * groups, channels, window.kernel)),
@@ -116,12 +135,19 @@ def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
 @composite
 def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Strides below and above the kernel, output padding, dilation, groups, no bias."""
+    fast = draw(FAST) if lane == "special" else ""
     (rows, more_rows), (columns, more_columns) = draw(_transposed_windows()), draw(_transposed_windows())
+    if fast:
+        rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
+        more_rows = more_columns = 0
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     few, times = draw(batch(lane)), draw(TIMES)
-    if times > 1:  # then mostly more channels too: other ways are fast with them
+    if fast == "rows":
+        times, channels, kernels = MANY, MANY * channels, MANY * kernels
+    elif times > 1:  # then mostly more channels too: other paths are fast with them
         channels, kernels = (size * more for size, more in zip((channels, kernels), draw(DEEP), strict=True))
-    samples = at_most(few, times, groups * max(channels, kernels) * rows.size * columns.size * 20)
+    larger = 1 if fast else 20  # the output has so many times as many pixels
+    samples = at_most(few, times, groups * max(channels, kernels) * rows.size * columns.size * larger)
     arrays = (
         ArraySpec("input", (samples, kernels * groups, rows.size, columns.size)),
         ArraySpec("weight", (kernels * groups, channels, rows.kernel, columns.kernel)),

@@ -6,7 +6,7 @@ from parity.cases.errors import ArgumentError
 from parity.lanes.facts import Difference, Verdict
 from parity.naming.catalogue import CONVENTIONS
 
-ASPECTS = ("dtype", "memory", "layout", "empty", "ties", "special")
+ASPECTS = ("dtype", "memory", "layout", "empty", "invalid", "ties", "special")
 
 
 def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bool:
@@ -16,7 +16,7 @@ def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bo
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
-    """The names: those of conventions, of contract findings (dtype, memory, layout, empty), and ties and special.
+    """The names: those of conventions, and the aspects of other findings that are not wrong.
 
     Raises:
         ArgumentError: there is none of that name.

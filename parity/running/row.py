@@ -7,9 +7,10 @@ from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
+from parity.cases.invalid import rejection
 from parity.cases.restrict import Supports, as_typed
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Op
+from parity.cases.torch_op import Op, oracle
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.report import Evidence, Failure, RowReport, sentences
@@ -21,12 +22,13 @@ from parity.running.compare import differences_of
 from parity.running.declines import Allowed
 from parity.running.first_calls import require_entered
 from parity.running.fuzz import fuzz
+from parity.running.invalid import invalid_accepted, still_accepted
 from parity.running.investigate import investigate
 from parity.running.known import OF_NUMBERS, Known
 from parity.running.lane import LaneSearch
 from parity.running.probe import probe
 from parity.running.progress import Progress
-from parity.running.restrictions import check_dtype, check_supports, lanes_of, restricted
+from parity.running.restrictions import check_dtype, check_supports, few, lanes_of, restricted
 from parity.running.sandbox import sandboxed
 from parity.subjects import Implementation
 
@@ -83,6 +85,9 @@ def run_row(
             run.lane(lane, examples, seed, seconds)
             if run.stopped or (exitfirst and run.report.failures):
                 break
+        else:
+            if "structure" in wanted:
+                run.invalid()
     return run.finished(printed)
 
 
@@ -135,6 +140,16 @@ class _RowRun:
             self.stopped = any(difference.aspect == "time" for difference in found.differences)
             self._record(lane, found, search)
         self.progress.lane(lane, self.report)
+
+    def invalid(self) -> None:
+        """Call it with what torch rejects, last of all: nobody knows what it does then."""
+        cases = few(restricted(self.row, "structure", self.supports, self.learnt, self.dtype))
+        fixed = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
+        found = invalid_accepted(self.row, self.op, cases, fixed)
+        if isinstance(found, str):
+            self.report.notes.append(found)
+        elif found is not None:
+            self._file(found, found.differences[0], None)
 
     def finished(self, printed: list[str]) -> RowReport:
         """The report, with notes on how it was called, on what was left out and on what it printed."""
@@ -230,6 +245,10 @@ def run_case(
     """
     accepted = acceptable(accept)
     check_supports(row, supports)
+    if lane == "structure" and rejection(case, oracle(row.like)) is not None:
+        with sandboxed():
+            op = probe(row, op, supports) if isinstance(op, Implementation) else op
+            return [d for d in still_accepted(row, op, case) if fails(d, accepted, strict)]
     if not row.valid(case):
         raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
     with sandboxed():

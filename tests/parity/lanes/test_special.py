@@ -1,0 +1,134 @@
+"""The special lane: what it draws, and that it runs through every fast path of numpy_cnn."""
+
+import inspect
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_cnn import ops
+from numpy_cnn.ops import fast
+from numpy_cnn.ops.fast import (
+    bits,
+    conv_1x1,
+    correlation,
+    elementwise,
+    matmul,
+    normal_tail,
+    patches,
+    rows,
+    windows,
+)
+from parity.cases.inputs import inputs_of
+from parity.cases.primitives import draw_plainly
+from parity.lanes.reference import expect
+from parity.rows.registry import ROWS
+from parity.running.sandbox import sandboxed
+
+CASES = 60  # per row: as many as a short check has
+MODULES = bits, conv_1x1, correlation, elementwise, matmul, normal_tail, patches, rows, windows
+# The first needs weights that are not finite, which the lane does not draw: see test_conv2d_non_finite.py. The
+# second serves the optimizers, which have no special lane.
+NOT_REACHED = {inspect.unwrap(patches.scatter), matmul.aligned}
+
+
+PATHS = {
+    "conv2d": {
+        "patches._copied",
+        "patches._stacked",
+        "rows.correlate",
+        "rows.correlate_weight",
+        "conv_1x1.conv_1x1",
+    },
+    "conv1d": {"patches._copied", "rows.correlate", "rows.correlate_weight", "conv_1x1.conv_1x1"},
+    "conv_transpose2d": {"patches._copied", "patches._stacked", "rows.correlate"},
+}
+
+
+def functions() -> dict[CodeType, str]:
+    found = [value for module in MODULES for value in vars(module).values()]
+    unwrapped = {getattr(value, "__wrapped__", value) for value in found if callable(value)}
+    return {
+        f.__code__: f"{Path(f.__code__.co_filename).stem}.{f.__name__}"
+        for f in unwrapped - NOT_REACHED
+        if isinstance(f, FunctionType) and Path(f.__code__.co_filename).parent == Path(fast.__path__[0])
+    }
+
+
+def reached_by(name: str, codes: dict[CodeType, str]) -> Counter[str]:
+    """How many special cases of the row ran through each function."""
+    seen, counts, generator = set[CodeType](), Counter[str](), random.Random(0)
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:  # the signature of a profiler
+        if event == "call" and frame.f_code in codes:
+            seen.add(frame.f_code)
+
+    before = sys.getprofile()
+    with sandboxed():
+        for _ in range(CASES):
+            case, _ = draw_plainly(ROWS[name].strategy(lane="special"), generator)
+            inputs = inputs_of(case, "special", integer=True)
+            seen.clear()
+            sys.setprofile(count)
+            try:
+                y, pullback = ROWS[name].op(*inputs.arrays, **inputs.options)
+                pullback(inputs.cotangent(y))
+            finally:
+                sys.setprofile(before)
+            counts.update(codes[code] for code in seen)
+    return counts
+
+
+def test_the_lane_runs_through_every_fast_path() -> None:
+    for path in Path(fast.__path__[0]).glob("*.py"):
+        assert path.stem == "__init__" or path.stem in {m.__name__.split(".")[-1] for m in MODULES}
+    codes, total = functions(), Counter[str]()
+    for name in (name for name, row in ROWS.items() if "special" in row.lanes):
+        counts = reached_by(name, codes)
+        assert {path: counts[path] for path in PATHS.get(name, ()) if counts[path] < 5} == {}
+        total.update(counts)
+    assert {name for name in codes.values() if not total[name]} == set()
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "softmax"])
+def test_some_results_stay_finite(name: str) -> None:
+    """Otherwise NaN would hide whatever else is wrong."""
+    generator, finite = random.Random(1), 0
+    with sandboxed():
+        for _ in range(100):
+            case, _ = draw_plainly(ROWS[name].strategy(lane="special"), generator)
+            expected = expect(ROWS[name], case, "special")
+            finite += bool(np.isfinite(expected.theirs["output"]).any())
+    assert finite > 60
+
+
+def test_the_cotangent_is_not_finite_in_a_quarter_of_the_cases_of_ops_that_select() -> None:
+    def share(name: str) -> float:
+        generator, found = random.Random(0), []
+        for _ in range(200):
+            case, _ = draw_plainly(ROWS[name].strategy(lane="special"), generator)
+            dy = expect(ROWS[name], case, "special").dy
+            found += [not np.isfinite(dy).all()] if dy.size > 8 else []
+        return float(np.mean(found))
+
+    with sandboxed():
+        assert 0.1 < share("relu") < 0.4
+        assert 0.1 < share("max_pool2d") < 0.4
+        assert share("linear") == 0  # 0·∞ in a sum is not compared
+
+
+def test_a_mask_that_multiplies_is_found_at_a_dead_unit() -> None:
+    def by_product(x: Any) -> Any:
+        return np.maximum(x, 0), lambda dy: (dy * (x > 0),)
+
+    report = parity.check("relu", by_product, examples=60, lanes=["special"])
+    found = {note.quantity: (note.verdict, note.aspect) for note in report.notes}
+    assert found["grad_input"] == ("special", "special")
+    assert report.ok
+    assert parity.check("relu", ops.relu, examples=60, lanes=["special"], strict=True).ok

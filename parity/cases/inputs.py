@@ -50,7 +50,16 @@ class Inputs(NamedTuple):
 
     def in_float64(self) -> "tuple[tuple[Array | None, ...], dict[str, Any]]":
         """The same values in double precision, for the referee."""
-        return tuple(_wide(array) for array in self.arrays), {k: _wide(v) for k, v in self.options.items()}
+        return self.in_precision(np.dtype(np.float64))
+
+    def in_precision(self, dtype: np.dtype[Any]) -> "tuple[tuple[Array | None, ...], dict[str, Any]]":
+        """The arrays and options with all floating numbers in another precision."""
+
+        def converted(value: Any) -> Any:
+            is_floating = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
+            return value.astype(dtype) if is_floating else value
+
+        return tuple(map(converted, self.arrays)), {k: converted(v) for k, v in self.options.items()}
 
 
 def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
@@ -115,12 +124,6 @@ def _numbers(
         numbers = generator.integers(-magnitude, magnitude + 1, shape).astype(np.float64)
         return numbers if zeros else np.where(numbers == 0, 1.0, numbers)
     return np.asarray(generator.standard_normal(shape) * magnitude)
-
-
-def _wide(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
-        return value.astype(np.float64)
-    return value
 
 
 def blank_arrays(case: Case) -> tuple[tuple[Array | None, ...], dict[str, Any]]:

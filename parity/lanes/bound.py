@@ -16,6 +16,7 @@ from parity.lanes.comparison import (
     summarize_mismatch,
 )
 from parity.lanes.facts import Difference, OutsideBound, Side
+from parity.lanes.precise import Sums, exact_results
 from parity.lanes.reference import Expected
 from parity.rows.row import Row
 
@@ -40,9 +41,9 @@ def judge(
 ) -> tuple[dict[str, float], list[Difference]]:
     """Hold both sides to the bound around the referee's result.
 
-    In float64 nothing more precise is available: the oracle's own result is the reference, the bounds of both
-    sides are added, and a failure does not decide who is wrong. A result in a lower precision than the case's is
-    not judged here: its dtype is the mistake.
+    In float64 the oracle's own result is the reference, and the bounds of both sides are added. Who is wrong is
+    then decided only for sums of products, which `parity.lanes.precise` computes without rounding errors. A result
+    in a lower precision than the case's is not judged here: its dtype is the mistake.
 
     Args:
         row: what is compared.
@@ -54,7 +55,8 @@ def judge(
     """
     referee, allowed = referee_and_bounds(row, inputs, dy, theirs)
     in_double = theirs["output"].dtype == np.float64
-    fractions, differences = {}, []
+    fractions, differences = {}, list[Difference]()
+    exact: Sums | None = None
     for name, truth in referee.items():
         if name not in allowed or (names is not None and name not in names):
             continue
@@ -65,7 +67,11 @@ def judge(
         fractions[name], outside = _fraction(got, truth, bound)
         oracles, oracle_outside = _fraction(theirs[name], truth, bound)
         if max(fractions[name], oracles) > 1:
-            side: Side = "undecided" if in_double else _who(fractions[name], oracles)
+            side: Side = "undecided"
+            if not in_double:
+                side = _who(fractions[name], oracles)
+            elif row.bilinear and (exact := exact or exact_results(oracle(row.like), inputs, dy)) is not None:
+                side = _who(*(_share(exact[name].distance(side), bound / 2) for side in (got, theirs[name])))
             values = (
                 summarize_mismatch(got, truth, outside)
                 if fractions[name] > 1
@@ -102,6 +108,12 @@ def _who(ours: float, oracles: float) -> Side:
     if ours > 1 and oracles > 1:
         return "both"
     return "implementation" if ours > 1 else "oracle"
+
+
+def _share(error: Array, bound: Array) -> float:
+    """The largest error as a fraction of its bound."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.where(error == 0, 0.0, error / bound).max(initial=0.0))
 
 
 def _fraction(got: Array, truth: Array, bound: Array) -> tuple[float, Array]:

@@ -48,14 +48,21 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
 def decide(expected: Expected, ours: Quantities, differences: list[Difference]) -> list[Difference]:
     """The differences of exact integers, with the side that is wrong.
 
-    In float32 a run of the oracle in float64 is the referee. In float64 there is none, so it stays undecided.
+    The referee is the oracle in the other precision. In float32 it is the more precise one. In float64 its kernels
+    are other ones: where they give the same numbers, nothing was rounded, and the oracle has the exact result;
+    where they do not (numbers that float32 cannot hold), it stays undecided.
     """
-    if not differences or expected.theirs["output"].dtype == np.float64:
+    if not differences:
         return differences
-    arrays, options = expected.inputs.in_float64()
+    in_double = expected.theirs["output"].dtype == np.float64
+    other = np.dtype(np.float32 if in_double else np.float64)
+    arrays, options = expected.inputs.in_precision(other)
     inputs = expected.inputs._replace(arrays=arrays, options=options)
-    referee = quantities(expected.like, inputs, expected.dy.astype(np.float64))
-    return [replace(d, wrong_side=_side(d, expected.theirs, ours, referee)) for d in differences]
+    referee = quantities(expected.like, inputs, expected.dy.astype(other))
+    sides = [_side(d, expected.theirs, ours, referee) for d in differences]
+    if in_double:
+        sides = [side if side == "implementation" else "undecided" for side in sides]
+    return [replace(d, wrong_side=side) for d, side in zip(differences, sides, strict=True)]
 
 
 def _side(difference: Difference, theirs: Quantities, ours: Quantities, referee: Quantities) -> Side:

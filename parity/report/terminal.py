@@ -226,7 +226,8 @@ def who(failure: Failure, c: Comparison) -> str:
         return f"differs from torch: {yours}, torch's {torchs}{because if _undetermined(failure) else ''}"
     ours, theirs = c.errors
     side = {"implementation": "yours", "oracle": "torch's", "both": "both"}[failure.wrong_side]
-    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed in double precision"
+    how = "without rounding errors" if failure.case.dtype == "float64" else "in double precision"
+    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed {how}"
     if _measured(c):
         text += f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and rounding explains {c.allowed:.2g}"
     return text

@@ -201,6 +201,7 @@ ROWS = (
         F.conv2d,
         conv2d,
         conv2d_bound,
+        bilinear=True,
         formulas={
             "output": f"y[n,o,p,q] = b[o] + Σ_(c,i,j) w[o,c,i,j]·x[n, c, {_TAP}]",
             "grad_input": f"dx[n,c,h,v] = Σ w[o,c,i,j]·dy[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
@@ -214,6 +215,7 @@ ROWS = (
         F.conv1d,
         conv1d,
         conv1d_bound,
+        bilinear=True,
         formulas={
             "output": "y[n,o,p] = b[o] + Σ_(c,i) w[o,c,i]·x[n, c, p·s − pad + i·d]",
             "grad_input": "dx[n,c,h] = Σ w[o,c,i]·dy[n,o,p] over all o,i,p with h = p·s − pad + i·d",
@@ -227,6 +229,7 @@ ROWS = (
         F.conv_transpose2d,
         conv_transpose2d,
         conv_transpose2d_bound,
+        bilinear=True,
         formulas={
             "output": f"y[n,c,h,v] = b[c] + Σ w[o,c,i,j]·x[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
             "grad_input": f"dx[n,o,p,q] = Σ_(c,i,j) w[o,c,i,j]·dy[n, c, {_TAP}]",

@@ -53,6 +53,7 @@ ROWS = (
         F.linear,
         linear,
         linear_bound,
+        bilinear=True,
         formulas={
             "output": "y = x·wᵀ + b",
             "grad_input": "dx = dy·w",

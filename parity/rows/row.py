@@ -35,6 +35,7 @@ class Row:
         formulas: {quantity: the line of mathematics that defines it}, in the letters of the op's docstring.
         kind: an op; an optimizer, whose output is a trajectory and which has no pullback; or a whole network.
         selects: the op copies and selects, and computes nothing, so that the sign of a zero survives.
+        bilinear: linear in the input, in the weight and in the bias: the exact result can be computed.
         elementwise: each output depends on the input at the same place alone.
         views: a result may be a view of an argument, as torch's is.
         sound: whether torch's answer to a case that it accepts is within its own definition.
@@ -50,6 +51,7 @@ class Row:
     formulas: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["op", "optimizer", "network"] = "op"
     selects: bool = False
+    bilinear: bool = False
     elementwise: bool = False
     views: bool = False
     sound: Callable[[Case], bool] = lambda case: True  # noqa: ARG005

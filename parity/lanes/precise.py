@@ -1,0 +1,98 @@
+"""The exact result of an op that is linear in each of its arrays, as an unevaluated sum of two float64 arrays.
+
+Every array is cut into slices of so few bits that all products and all sums of products of two slices are exact
+in float64, in whatever order they are added. Torch's own function computes them, as in the exact lane, and the
+results are added with TwoSum, which keeps what an addition rounds off:
+
+    x = Σ_k x_k, w = Σ_i w_i:   y = Σ_(k,i) op(x_k, w_i) + b
+
+That decides in float64 which of two results is wrong, where torch itself is the reference. It takes 9 to 25 calls
+of torch, so it runs only on a case that fails.
+
+Sources: T. Ogita, S. Rump and S. Oishi, Accurate sum and dot product (2005), for TwoSum and for cutting a number
+in two; K. Ozaki, T. Ogita, S. Oishi and S. Rump, Error-free transformations of matrix multiplication by using
+fast routines of matrix multiplication (2012), for the slices.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from parity.cases.inputs import Inputs
+from parity.cases.torch_op import Array, Op
+
+DIGITS = 53  # of a float64
+MOST = 8  # slices: more are needed only where the numbers of an array differ by many orders of magnitude
+
+
+class Exact(NamedTuple):
+    """high + low, which together have twice the digits of a float64."""
+
+    high: Array
+    low: Array
+
+    def distance(self, other: Array) -> Array:
+        """|other − (high + low)|."""
+        return np.asarray(np.abs((other - self.high) - self.low))
+
+
+Sums: TypeAlias = dict[str, Exact]
+
+
+def exact_results(like: Op, inputs: Inputs, dy: Array) -> Sums | None:
+    """The output and all gradients, or None where the numbers do not fit into the slices.
+
+    Args:
+        like: torch's function as an op: of the input, the weight and the bias, and linear in each.
+        inputs: the arrays and options, in float64.
+        dy: the cotangent.
+    """
+    x, w, b = inputs.arrays
+    assert x is not None
+    assert w is not None
+    bits = (DIGITS - 1 - int(1 + max(x.size, w.size, dy.size)).bit_length()) // 2
+    cut = [slices(array, bits) for array in (x, w, dy)]
+    if not all(np.isfinite(array).all() for array in (x, w, dy)) or max(map(len, cut)) > MOST:
+        return None
+    of_x, of_w, of_dy = cut
+    zeros = None if b is None else np.zeros_like(b)
+    sums: dict[str, list[Array]] = {f"grad_{name}": [] for name in inputs.names}
+    outputs: list[Array] = []
+    for i, w_i in enumerate(of_w):
+        for k, x_k in enumerate(of_x):
+            y, pullback = like(x_k, w_i, zeros, **inputs.options)
+            outputs.append(y)
+            # dx is linear in w and dy, dw in x and dy, and db in dy.
+            needed = [k == 0, i == 0, b is not None and k == i == 0]
+            for part in of_dy if any(needed) else ():
+                for name, needs, gradient in zip(inputs.names, needed, pullback(part), strict=True):
+                    if needs:
+                        sums[f"grad_{name}"].append(gradient)
+    if b is not None:
+        outputs.append(like(np.zeros_like(x), np.zeros_like(w), b, **inputs.options)[0])
+    return {"output": added(outputs)} | {name: added(parts) for name, parts in sums.items() if parts}
+
+
+def slices(array: Array, bits: int) -> list[Array]:
+    """Arrays whose sum is exactly `array`, each of multiples of a unit that are below 2^bits of it."""
+    found, rest = list[Array](), array
+    while len(found) <= MOST:
+        largest = float(np.abs(rest).max(initial=0.0))
+        if largest == 0.0 or not np.isfinite(largest):
+            break
+        # Adding and subtracting it rounds to multiples of 2^-bits of the power of two above `largest`.
+        shift = 1.5 * 2.0 ** (np.frexp(largest)[1] + DIGITS - 1 - bits)
+        found.append((rest + shift) - shift)
+        rest = rest - found[-1]
+    return found or [array]
+
+
+def added(parts: list[Array]) -> Exact:
+    """The sum of arrays by TwoSum: what each addition rounds off is added up apart."""
+    high = low = np.zeros_like(parts[0])
+    for part in parts:
+        total = high + part
+        back = total - high
+        low = low + ((high - (total - back)) + (part - back))
+        high = total
+    return Exact(high, low)

@@ -18,7 +18,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     theirs = required(op, ours, theirs)
     form = same_form(ours, theirs)
     found = same_values(ours, comparable(theirs, form))
-    return dict.fromkeys(theirs, 0.0), form + decide(expected, ours, found)
+    return dict.fromkeys(theirs, 0.0), form + decide(row, expected, ours, found)
 
 
 def guard(row: Row, inputs: Inputs) -> None:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
 
 Stage = Literal["forward", "pullback"]
-# What of a quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: only at NaN, ±inf, −0.
+# What of a quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: only at NaN, ±inf, −0;
+# `normwise`: by no more than a fast algorithm, though by more than the bound of each entry.
 Aspect = Literal[
     "values",
     "form",
@@ -16,6 +17,7 @@ Aspect = Literal[
     "time",
     "ties",
     "special",
+    "normwise",
     "dtype",
     "purity",
     "memory",
@@ -358,7 +360,7 @@ class Difference:
     quantity: str  # output, grad_input, grad_weight, …
     fact: Fact
     wrong_side: Side = "implementation"  # undecided where no referee is closer to the exact result than both
-    only: Literal["ties", "special"] | None = None  # the only entries at which the values differ
+    only: Literal["ties", "special", "normwise"] | None = None  # the only way in which the values differ
     explained: Explained | None = None
 
     @property
@@ -371,6 +373,8 @@ class Difference:
         """How serious it is."""
         if self.only == "special":
             return Verdict.SPECIAL
+        if self.only == "normwise":
+            return Verdict.CONTRACT
         if self.only == "ties" or (self.explained is not None and self.explained.convention):
             return Verdict.CONVENTION
         return self.fact.verdict

@@ -11,6 +11,7 @@ from parity.cases.state import collected
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Side
+from parity.lanes.normwise import allowances
 from parity.rows.row import Row
 
 
@@ -45,7 +46,7 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
     return Expected(case, inputs, like, dy, theirs)
 
 
-def decide(expected: Expected, ours: Quantities, differences: list[Difference]) -> list[Difference]:
+def decide(row: Row, expected: Expected, ours: Quantities, differences: list[Difference]) -> list[Difference]:
     """The differences of exact integers, with the side that is wrong.
 
     The referee is the oracle in the other precision. In float32 it is the more precise one. In float64 its kernels
@@ -54,6 +55,7 @@ def decide(expected: Expected, ours: Quantities, differences: list[Difference]) 
     """
     if not differences:
         return differences
+    differences = [_graded(row, expected, ours, difference) for difference in differences]
     in_double = expected.theirs["output"].dtype == np.float64
     other = np.dtype(np.float32 if in_double else np.float64)
     arrays, options = expected.inputs.in_precision(other)
@@ -62,7 +64,23 @@ def decide(expected: Expected, ours: Quantities, differences: list[Difference]) 
     sides = [_side(d, expected.theirs, ours, referee) for d in differences]
     if in_double:
         sides = [side if side == "implementation" else "undecided" for side in sides]
-    return [replace(d, wrong_side=side) for d, side in zip(differences, sides, strict=True)]
+    decided = zip(differences, sides, strict=True)
+    return [d if d.only else replace(d, wrong_side=side) for d, side in decided]
+
+
+def _graded(row: Row, expected: Expected, ours: Quantities, difference: Difference) -> Difference:
+    """The difference, or that it is one of a fast algorithm only: the nearest integers are right."""
+    name = difference.quantity
+    got, truth = ours[name], expected.theirs[name]
+    u = float(np.finfo(truth.dtype).eps) / 2
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got - truth)
+        if not (error < 0.5).all():
+            return difference
+    allowed = allowances(row, expected.inputs, expected.dy, u).get(name)
+    if allowed is None or not (error <= allowed).all():
+        return difference
+    return replace(difference, only="normwise", wrong_side="undecided")
 
 
 def _side(difference: Difference, theirs: Quantities, ours: Quantities, referee: Quantities) -> Side:

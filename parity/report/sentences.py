@@ -134,6 +134,8 @@ def grading(difference: Difference) -> str:
     match difference:
         case Difference(only="special"):
             why = "right on finite numbers; differs only at NaN, ±inf or −0"
+        case Difference(only="normwise"):
+            why = "right normwise, as a fast algorithm (FFT, Winograd) is"
         case Difference(only="ties"):
             why = "another choice than torch's where values tie"
         case Difference(verdict=Verdict.CONVENTION):

@@ -3,7 +3,7 @@
 from parity.cases.case import Lane
 from parity.lanes.facts import Aspect, Difference
 
-OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", "layout", "empty"})
+OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", "normwise", "layout", "empty"})
 
 
 class Known:

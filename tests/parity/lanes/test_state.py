@@ -98,7 +98,8 @@ def test_running_statistics_are_compared_and_their_mistakes_named(
 
 def test_an_update_in_place_breaks_no_contract() -> None:
     report = parity.check("batch_norm", BatchNorm, examples=40, lanes=["structure", "special"])
-    assert (report.failures, report.notes) == ([], [])
+    assert report.failures == []
+    assert [note for note in report.notes if note.aspect != "invalid"] == []
 
 
 def test_statistics_that_are_not_compared_are_listed() -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
-from parity.cases.invalid import rejection
 from parity.cases.restrict import Supports, as_typed
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Op, oracle
+from parity.cases.torch_op import Op
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.report import Evidence, Failure, RowReport, sentences
@@ -22,7 +21,7 @@ from parity.running.compare import differences_of
 from parity.running.declines import Allowed
 from parity.running.first_calls import require_entered
 from parity.running.fuzz import fuzz
-from parity.running.invalid import invalid_accepted, still_accepted
+from parity.running.invalid import invalid_accepted, rejected, still_accepted
 from parity.running.investigate import investigate
 from parity.running.known import OF_NUMBERS, Known
 from parity.running.lane import LaneSearch
@@ -245,7 +244,7 @@ def run_case(
     """
     accepted = acceptable(accept)
     check_supports(row, supports)
-    if lane == "structure" and rejection(case, oracle(row.like)) is not None:
+    if lane == "structure" and rejected(row, case) is not None:
         with sandboxed():
             op = probe(row, op, supports) if isinstance(op, Implementation) else op
             return [d for d in still_accepted(row, op, case) if fails(d, accepted, strict)]

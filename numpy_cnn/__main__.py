@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 # Before NumPy is loaded. The products are small: a second OpenBLAS thread gains little if a core is free, and if
 # none is, waiting for it makes a step ten times as long. --threads divides the batch among threads instead.
@@ -12,7 +13,7 @@ from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.data import mnist
 from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
 from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
-from numpy_cnn.common.spec.backend import Backend
+from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.mpi import group
 
@@ -49,7 +50,18 @@ def select_device(name: str) -> None:
         )
 
 
-PROGRAM = Program("numpy_cnn", backend, mnist.load, dense, tracer, select_device, group, other="torch_cnn")
+def load_pth(path: Path) -> dict[str, Array]:
+    """A file of torch.save, which only PyTorch reads.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"{path}: only PyTorch reads this file: python -m torch_cnn import {path} …")
+
+
+PROGRAM = Program(
+    "numpy_cnn", backend, mnist.load, dense, tracer, load_pth, select_device, group, other="torch_cnn"
+)
 
 
 def run() -> int:

@@ -10,7 +10,7 @@ from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.data import Dataset
 from numpy_cnn.common.exhibits.shift_study.dense import MakeDense
 from numpy_cnn.common.exhibits.walkthrough.trace import Tracer
-from numpy_cnn.common.spec.backend import Backend
+from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.group import Group
 
@@ -73,7 +73,17 @@ def group() -> AbstractContextManager[Group]:
     return group()
 
 
-PROGRAM = Program("torch_cnn", backend, load_mnist, dense, tracer, select_device, group, other="numpy_cnn")
+def load_pth(path: Path) -> dict[str, Array]:
+    """The tensors of a file of torch.save; nothing in it is executed."""
+    backend()  # first reports that torch is missing
+    from torch_cnn.weights import load
+
+    return load(path)
+
+
+PROGRAM = Program(
+    "torch_cnn", backend, load_mnist, dense, tracer, load_pth, select_device, group, other="numpy_cnn"
+)
 
 
 def run() -> int:

@@ -37,6 +37,7 @@ ROOMS = {
         "torch_cnn.distributed",
         "torch_cnn.device",
         "torch_cnn.data",
+        "torch_cnn.weights",
         "torch_cnn.torchvision_import",
         "torch_cnn.model",
         "torch_cnn.networks",

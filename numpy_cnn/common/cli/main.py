@@ -27,6 +27,7 @@ def _run(program: Program, arguments: list[str]) -> int:
     from numpy_cnn.common.cli.demo import Demo
     from numpy_cnn.common.cli.evaluate import Evaluate
     from numpy_cnn.common.cli.export import Export
+    from numpy_cnn.common.cli.import_weights import ImportWeights
     from numpy_cnn.common.cli.plot import Plot
     from numpy_cnn.common.cli.predict import Predict
     from numpy_cnn.common.cli.shift_study import ShiftStudy
@@ -42,6 +43,7 @@ def _run(program: Program, arguments: list[str]) -> int:
             "evaluate": Evaluate,
             "predict": Predict,
             "export": Export,
+            "import": ImportWeights,
             "summary": Summary,
             "plot": Plot,
             "demo": Demo,

@@ -275,12 +275,16 @@ class Train(TrainConfig, DeviceFlag):
 def _on_top_of(begun: Train, parse: Callable[[Train], Train]) -> Train:
     """The flags that are typed, on top of other settings.
 
-    --nesterov has no opposite: typed again it must not toggle, left out it stays as it was.
+    A switch has no opposite: typed again it must not toggle, left out it stays as it was.
     """
-    if not begun.optimization.nesterov:
-        return parse(begun)
-    typed = parse(replace(begun, optimization=replace(begun.optimization, nesterov=False)))
-    return replace(typed, optimization=replace(typed.optimization, nesterov=True))
+    groups = {group: getattr(begun, group) for group in config_file.GROUPS}
+    on = {
+        group: {f.name: True for f in fields(part) if getattr(part, f.name) is True}
+        for group, part in groups.items()
+    }
+    off = {group: replace(part, **dict.fromkeys(on[group], False)) for group, part in groups.items()}
+    typed = parse(replace(begun, **off))
+    return replace(typed, **{group: replace(getattr(typed, group), **names) for group, names in on.items()})
 
 
 def _resume_by(program: "Program", run: RunFolder) -> str:

@@ -154,7 +154,7 @@ def _check_format(path: Path) -> None:
         if (what := describe(path)) is not None:
             raise UserError(
                 f"{path}: not a readable safetensors file, but {what}; "
-                "only checkpoints written by `train` are read"
+                "only checkpoints written by `train` are read (`import` turns plain weights into one)"
             )
     elif size > LARGEST_HEADER:
         raise UserError(f"{path}: its header has {size} bytes, more than any checkpoint ({LARGEST_HEADER})")
@@ -163,7 +163,10 @@ def _check_format(path: Path) -> None:
 def _metadata(path: Path, text: str | None) -> dict[str, Any]:
     """The project's metadata, in the schema that is read here."""
     if text is None:
-        raise UserError(f"{path}: a safetensors file, but not a checkpoint of this project: no {KEY!r} metadata")
+        raise UserError(
+            f"{path}: a safetensors file, but not a checkpoint of this project: no {KEY!r} metadata; "
+            "`import` turns plain weights into one"
+        )
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:

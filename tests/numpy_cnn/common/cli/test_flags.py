@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 from programs import call, environment, error_of
 
-COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkthrough", "demo", "shift-study"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "import",
+    "summary",
+    "plot",
+    "walkthrough",
+    "demo",
+    "shift-study",
+]
 
 
 @pytest.mark.parametrize(

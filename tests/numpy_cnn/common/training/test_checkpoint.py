@@ -90,7 +90,8 @@ PROGRESSES = st.builds(Progress, loss_sum=FINITE, seconds=FINITE, best_loss=st.f
 
 
 @given(CONFIGS, PROGRESSES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example writes the file anew
+# Each example writes the file, which takes long on a busy disk.
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_everything_comes_back(tmp_path: Path, config: TrainConfig, progress: Progress) -> None:
     written = checkpoint(config=config, progress=progress)
     save_checkpoint(tmp_path / "a.safetensors", written)
@@ -101,7 +102,7 @@ def test_everything_comes_back(tmp_path: Path, config: TrainConfig, progress: Pr
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["transposed", "flipped", "strided", "read-only", "big-endian"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_arrays_come_back_however_they_lie_in_memory(tmp_path: Path, seed: int, how: str) -> None:
     random = np.random.default_rng(seed)
     shapes = TINY.parameter_shapes()
@@ -187,7 +188,7 @@ def test_a_changed_byte_is_never_taken_for_the_checkpoint(tmp_path: Path, data: 
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_flipped_bit_in_the_numbers_is_seen_by_the_checksum(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
@@ -209,7 +210,7 @@ def test_a_truncated_file_is_told(tmp_path: Path, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_other_bytes_are_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
@@ -225,7 +226,10 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
 def test_another_safetensors_file_is_told(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "a.safetensors"
     save_file(initial_parameters(TINY, 0), path, metadata=metadata)
-    assert message_of(path) == "a safetensors file, but not a checkpoint of this project: no 'cnn_parity' metadata"
+    assert message_of(path) == (
+        "a safetensors file, but not a checkpoint of this project: no 'cnn_parity' metadata; "
+        "`import` turns plain weights into one"
+    )
 
 
 def test_another_safetensors_file_in_a_type_that_numpy_lacks_is_told(tmp_path: Path) -> None:

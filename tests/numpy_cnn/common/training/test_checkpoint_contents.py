@@ -156,11 +156,14 @@ FOREIGN = {
 }
 
 
+READ = "only checkpoints written by `train` are read (`import` turns plain weights into one)"
+
+
 @pytest.mark.parametrize("what", FOREIGN)
 def test_files_of_other_programs_are_named(tmp_path: Path, what: str) -> None:
     (tmp_path / "weights").write_bytes(FOREIGN[what])
     message = message_of(tmp_path / "weights")
-    assert message == f"not a readable safetensors file, but {what}; only checkpoints written by `train` are read"
+    assert message == f"not a readable safetensors file, but {what}; {READ}"
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["old format", "zip"])

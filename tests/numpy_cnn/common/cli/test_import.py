@@ -1,0 +1,132 @@
+"""Plain weights of other programs become a checkpoint."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from programs import best, error_of, succeed
+from safetensors.numpy import save_file
+
+from numpy_cnn.common.training.checkpoint import load_checkpoint
+from numpy_cnn.common.training.weights import LARGEST
+
+
+def write(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    if path.suffix == ".safetensors":
+        save_file(arrays, path)
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth", ".pt"])
+def test_weights_come_back(trained: dict[str, Path], suffix: str, tmp_path: Path) -> None:
+    parameters = best(trained["torch_cnn"]).parameters
+    file = write(tmp_path / f"weights{suffix}", {f"module.{name}": array for name, array in parameters.items()})
+    out = succeed("torch_cnn", "import", file, tmp_path / "net.safetensors", "--data", "digits").out
+    assert out == f"{tmp_path / 'net.safetensors'}\n"
+    read = load_checkpoint(tmp_path / "net.safetensors").parameters
+    assert all(np.array_equal(read[name], parameters[name]) for name in parameters)
+    results = [
+        succeed("numpy_cnn", "evaluate", path).out.partition(": ")[2]
+        for path in (tmp_path / "net.safetensors", trained["torch_cnn"])
+    ]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("flags", [("--arch", "simple"), ("--filters", 3, "--kernel-size", 5, "--hidden", 7)])
+def test_sizes_follow_from_the_shapes(flags: tuple, tmp_path: Path, no_pictures: None) -> None:
+    succeed("numpy_cnn", *flags, "--classes", 4, "--epochs", 1, "--out", tmp_path / "run")
+    file = write(tmp_path / "w.npz", best(tmp_path / "run").parameters)
+    succeed("numpy_cnn", "import", file, tmp_path / "net.safetensors", "--data", "digits")
+    found = load_checkpoint(tmp_path / "net.safetensors").architecture
+    assert found == best(tmp_path / "run").architecture
+
+
+def test_counters_and_double_precision_are_accepted(trained: dict[str, Path], tmp_path: Path) -> None:
+    parameters = {name: a.astype(np.float64) for name, a in best(trained["numpy_cnn"]).parameters.items()}
+    for suffix in (".npz", ".safetensors"):
+        file = write(tmp_path / f"w{suffix}", parameters | {"bn1.num_batches_tracked": np.array(3)})
+        succeed("numpy_cnn", "import", file, tmp_path / "net.safetensors", "--data", "digits")
+
+
+def test_a_training_script_s_file_is_searched_for_the_state_dict(trained: dict[str, Path], tmp_path: Path) -> None:
+    state = {name: torch.from_numpy(array) for name, array in best(trained["torch_cnn"]).parameters.items()}
+    torch.save({"epoch": 3, "model_state_dict": state}, tmp_path / "w.pth")
+    succeed("torch_cnn", "import", tmp_path / "w.pth", tmp_path / "net.safetensors", "--data", "digits")
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "w.pth")
+    message = error_of("torch_cnn", "import", tmp_path / "w.pth", tmp_path / "net.safetensors")
+    assert "not loaded, because it has more than tensors" in message
+    np.savez(tmp_path / "w.npz", a=np.array([{}]))
+    message = error_of("numpy_cnn", "import", tmp_path / "w.npz", tmp_path / "net.safetensors")
+    assert "not a readable .npz file of numbers (Object arrays cannot be loaded" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("w.npz", b"PK\x03\x04", "not a readable .npz file of numbers (File is not a zip file)"),
+        ("w.safetensors", b"\xff" * 20, "not a readable safetensors file, or a truncated one ("),
+        ("w.onnx", b"\x08", "the name must end in .safetensors, .npz, .pth or .pt"),
+        ("w.pth", b"PK", "only PyTorch reads this file: python -m torch_cnn import "),
+        (None, b"", "no such file"),
+    ],
+)
+def test_another_file_is_one_line(name: str | None, content: bytes, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / (name or "w.npz")
+    if name:
+        file.write_bytes(content)
+    assert error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors").startswith(f"{file}: {expected}")
+    assert not (tmp_path / "net.safetensors").exists()
+
+
+def test_a_damaged_file_of_torch_is_one_line(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(999)}, tmp_path / "w.pth")
+    whole = (tmp_path / "w.pth").read_bytes()
+    for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "w.pth").write_bytes(whole[:size])
+        message = error_of("torch_cnn", "import", tmp_path / "w.pth", tmp_path / "net.safetensors")
+        assert message.startswith(f"{tmp_path / 'w.pth'}: ")
+    torch.save([torch.zeros(2)], tmp_path / "w.pth")
+    message = error_of("torch_cnn", "import", tmp_path / "w.pth", tmp_path / "net.safetensors")
+    assert message.endswith("expected a state_dict, found list")
+
+
+def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
+    file = write(tmp_path / "w.npz", {"conv1.weight": np.zeros((8, 1, 3, 3), np.float32)})
+    message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
+    assert message == f"{file}: parameters of another architecture: conv1.bias has the shape none, expected (8,)"
+    write(file, {"conv1.weight": np.full((8, 1, 3, 3), "x")})
+    message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
+    assert message == f"{file}: conv1.weight is of type <U1, not of real numbers"
+    assert error_of("numpy_cnn", "import", file, tmp_path / "net.npz").endswith("ends in .safetensors")
+
+
+def test_what_unpacks_to_more_than_any_network_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (LARGEST // 2,)}
+    )
+    with (
+        zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w") as f,
+    ):
+        f.write(header.getvalue())
+        for _ in range(2**6):
+            f.write(bytes(2**18))
+    file = (tmp_path / "w.npz").read_bytes()
+    claimed = file.replace((2**24 + len(header.getvalue())).to_bytes(4, "little"), (2**31).to_bytes(4, "little"))
+    assert claimed != file
+    (tmp_path / "w.npz").write_bytes(claimed)
+    message = error_of("numpy_cnn", "import", tmp_path / "w.npz", tmp_path / "net.safetensors")
+    assert "more than any network here" in message

@@ -1,0 +1,39 @@
+"""Weights that torch.save wrote, without running anything that a file may contain."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.errors import UserError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put a model's state_dict
+
+
+def load(path: Path) -> dict[str, Array]:
+    """The tensors of a state_dict under their names.
+
+    Raises:
+        UserError: the file is damaged, or has anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: not loaded, because it has more than tensors and plain values; "
+            "save model.state_dict() instead of the model"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise UserError(f"{path}: a damaged file of torch.save ({' '.join(str(error).split())[:200]})") from error
+    for name in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: expected a state_dict, found {type(content).__name__}")
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    try:
+        return {name: tensor.to(torch.float32).numpy() for name, tensor in tensors.items()}
+    except (RuntimeError, TypeError) as error:  # sparse or quantized
+        raise UserError(f"{path}: has tensors that are not plain numbers ({str(error)[:200]})") from error

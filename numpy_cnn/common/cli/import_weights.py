@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.data import IMAGE_SIZES, PIXELS
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, TrainConfig
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ImportWeights:
+class ImportWeights(DeviceFlag):
     """Make a checkpoint of weights that another program wrote, under torch's names for them."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]

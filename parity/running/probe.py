@@ -55,6 +55,7 @@ class Outcome:
     deliberate: bool = False
     takes_upstream: bool = True
     missing: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()  # arrays whose gradients have the wrong shape
 
 
 def probe(row: Row, implementation: Implementation, supports: Supports | None) -> Implementation:
@@ -163,17 +164,30 @@ class _Trials:
 
     def ranks(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
         """The numbers of axes of the input for which it works, where they are not all that the row has."""
-        by_rank: dict[int, bool] = {}
-        good = {"right", "missing"} if implementation.lenient else {"right", "missing", "gradients"}
+        by_rank: dict[int, list[Outcome]] = {}
         for case in bases:
             rank = len(case.arrays[0].shape or ())
-            if not by_rank.get(rank):
+            if not any(self._does(implementation, outcome) for outcome in by_rank.get(rank, ())):
                 outcome, _ = self._settled(implementation, narrowed(case, {**self.fixed, **known}))
-                by_rank[rank] = outcome.kind in good
-        taken = frozenset(rank for rank, works in by_rank.items() if works)
+                by_rank.setdefault(rank, []).append(outcome)
+        taken = frozenset(r for r, found in by_rank.items() if any(self._does(implementation, o) for o in found))
+        if not taken:  # wrong at every rank: the likeliest one shows the mistake
+            right = [r for r, found in by_rank.items() if any(o.kind in FORWARD_RIGHT for o in found)]
+            taken = frozenset(right[:1])
         if not taken or len(taken) == len(by_rank) or "rank" in self.fixed:
             return known
         return known | {"rank": min(taken) if len(taken) == 1 else taken}
+
+    @staticmethod
+    def _does(implementation: Implementation, outcome: Outcome) -> bool:
+        """Whether the outcome shows that the implementation claims to do cases of this rank.
+
+        A product `x @ w` takes inputs of any rank by itself. A gradient of the weight in the right shape, or an op
+        without one, comes only of code for this rank: what is wrong there is a mistake.
+        """
+        if outcome.kind == "gradients":
+            return not implementation.lenient or "weight" not in outcome.misshapen
+        return outcome.kind in ("right", "missing")
 
     def forms(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
         """The words for what it does not do: each is tried by itself, all others being at their simplest."""
@@ -350,9 +364,9 @@ def _judged(implementation: Implementation, expected: Expected, pullback: Any) -
     missing = tuple(
         n for n in theirs if gradients.get(n) is None and not (implementation.lenient and n == "target")
     )
-    right = all(gradients[n] is None or np.shape(gradients[n]) == g.shape for n, g in theirs.items())
-    kind: Kind = "gradients" if not right else "missing" if missing else "right"
-    return Outcome(kind, takes_upstream=takes_upstream, missing=missing)
+    misshapen = tuple(n for n, g in theirs.items() if gradients[n] is not None and np.shape(gradients[n]) != g.shape)
+    kind: Kind = "gradients" if misshapen else "missing" if missing else "right"
+    return Outcome(kind, takes_upstream=takes_upstream, missing=missing, misshapen=misshapen)
 
 
 def _lacks(word: str, outcome: Outcome) -> bool:

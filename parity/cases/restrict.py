@@ -124,6 +124,8 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             arrays = _normalized(arrays, first, options, wanted)
         if "target" in arrays and options.get("reduction") == "mean" != case.options["reduction"]:
             arrays = _dyadic(arrays, first)
+        if "mask" in arrays and "training" in options:
+            arrays["mask"] = _drop_mask(arrays["mask"], arrays[first].shape or (), case.row, options["training"])
         _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
             options["padding"] = _allowed_padding(options, arrays[first].shape or ())
@@ -154,6 +156,11 @@ def _targets(
         options.pop("ignore_index", None)
         return arrays | {"target": replace(target, ignored=None)}
     return arrays | {"target": replace(target, ignored=options.get("ignore_index", target.ignored))}
+
+
+def _drop_mask(mask: ArraySpec, shape: tuple[int, ...], row: str, training: bool) -> ArraySpec:
+    """A mask in training alone: of the input's shape, or one number per channel."""
+    return replace(mask, shape=(shape[:2] if row == "dropout2d" else shape) if training else None)
 
 
 def _is_probabilities(arrays: Mapping[str, ArraySpec]) -> bool:

@@ -7,6 +7,8 @@ are, nothing is left out: the lanes run into the same failure and report it. The
 their time.
 """
 
+import itertools
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,10 +20,13 @@ from parity.cases.case import Case, Lane
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict import Supports, fits, known_words, narrow, narrowed
 from parity.cases.sample import sample
+from parity.cases.torch_op import Array
 from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
+from parity.running.masks import P, with_mask
 from parity.running.simple_cases import simple_cases
 from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised, autograd
+from parity.subjects.dropout import draws_its_mask
 from parity.subjects.layouts import variants
 from parity.subjects.pair import drops_upstream
 from parity.subjects.wrappers import without_upstream
@@ -29,6 +34,14 @@ from parity.subjects.wrappers import without_upstream
 MOST_CALLS = 500
 EACH = 3  # cases that must all fail before a form is left out
 DRAWS = 40  # cases drawn to find small ones of a kind
+# Constants that authors write into the code, by the option that torch has for them.
+CONSTANTS: dict[str, tuple[Any, ...]] = {
+    "eps": (1e-5, 1e-8, 1e-7, 1e-6, 1e-3, 1e-4, 1e-10, 1e-12, 1e-9, 1e-2),
+    "betas": ((0.9, 0.999), (0.9, 0.99), (0.9, 0.98), (0.9, 0.95), (0.5, 0.999)),
+    "alpha": (0.9, 0.99, 0.95, 0.999, 1.0, 0.1),
+    "negative_slope": (0.01, 0.1, 0.2, 0.05, 0.3, 1e-3),
+}
+CLOSE = 1e-9  # a relative error in float64: far above rounding, below what another constant would leave
 MODERATE = 8  # scores of this standard deviation leave every probability in the range of float32
 
 Kind = Literal[
@@ -75,6 +88,8 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
     if row.kind == "network":
         return implementation
     bases = trials.simple()
+    if bases and draws_its_mask(implementation.written, bases[0]):
+        implementation = trials.masked(implementation)
     chosen, outcome, known = trials.layout(implementation, bases)
     if outcome is not None and not outcome.takes_upstream:
         chosen = (
@@ -84,6 +99,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         )
         chosen = replace(chosen, takes_upstream=False)
     if outcome is not None and outcome.kind in FORWARD_RIGHT:
+        chosen, known = trials.constants(chosen, bases, known)
         known = trials.ranks(chosen, bases, known)
         known = trials.forms(chosen, known)
     for name in outcome.missing if outcome else ():
@@ -162,6 +178,49 @@ class _Trials:
             word: value for word, value in outcome.narrows.items() if word not in known and word not in self.fixed
         }
 
+    def masked(self, implementation: Implementation) -> Implementation:
+        """A dropout layer with the case's mask as its own."""
+
+        def masks(case: Case) -> bool:
+            return all(spec.shape is not None and math.prod(spec.shape) > 1 for spec in case.arrays)
+
+        cases = self._drawn({"training": True, "p": P}, masks)
+        self.calls += 12 * len(cases)
+        return with_mask(self.row, implementation, self.lane, cases)
+
+    def constants(
+        self, implementation: Implementation, bases: list[Case], known: dict[str, Any]
+    ) -> tuple[Implementation, dict[str, Any]]:
+        """The values of options that it has as constants: those at which the output comes out right.
+
+        In float64 and of moderate size, so that an eps beside a variance shows.
+        """
+        for case in bases:
+            names = self._unread(implementation, case, known)
+            if not names:
+                return implementation, known
+            made = replace(implementation, fixed=implementation.fixed | {*names})
+            quiet = replace(narrowed(case, {**self.fixed, **known}), dtype="float64", magnitude=1)
+            for values in itertools.product(*((quiet.options[n], *CONSTANTS[n]) for n in names)):
+                chosen = dict(zip(names, values, strict=True))
+                found = self._output(made, replace(quiet, options=quiet.options | chosen))
+                if found is None or np.shape(found[0]) != np.shape(found[1]):
+                    break
+                if np.allclose(*found, rtol=CLOSE, atol=CLOSE):
+                    return made, known | chosen
+        return implementation, known
+
+    def _unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
+        """The options with a likely constant that it has no parameter for: another value is declined."""
+        found = []
+        for name in CONSTANTS.keys() & case.options.keys() - self.fixed.keys():
+            other = next(value for value in CONSTANTS[name] if value != case.options[name])
+            case = narrowed(case, {**self.fixed, **known})
+            outcome = self.attempt(implementation, replace(case, options=case.options | {name: other}))
+            if outcome.kind == "declined" and name in outcome.narrows:
+                found.append(name)
+        return sorted(found)
+
     def ranks(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
         """The numbers of axes of the input for which it works, where they are not all that the row has."""
         by_rank: dict[int, list[Outcome]] = {}
@@ -235,19 +294,34 @@ class _Trials:
         ):
             return {}
         seen = [self._output(implementation, narrowed(case, {**self.fixed, **known})) for case in loud]
-        ours = np.array([y for y, _ in filter(None, seen)])
-        theirs = np.array([expected for _, expected in filter(None, seen)])
-        infinite = ours.size and np.isposinf(ours).any() and not np.isnan(ours).any() and np.isfinite(theirs).all()
-        return {"magnitude": MODERATE} if infinite else {}
+        numbers = [found for found in seen if found is not None and np.ndim(found[0]) == 0]
+        ours, theirs = np.array([y for y, _ in numbers]), np.array([expected for _, expected in numbers])
+        if ours.size == 0 or np.isfinite(ours).all() or not np.isfinite(theirs).all():
+            return {}
+        # log(0) is −∞, and 0·log(0) NaN where targets are one-hot; gradients know nothing of that.
+        if np.isnan(ours).any() and not all(self._finite_gradient(implementation, case, known) for case in loud):
+            return {}
+        return {} if np.isneginf(ours).any() else {"magnitude": MODERATE}
 
-    def _output(self, implementation: Implementation, case: Case) -> tuple[float, float] | None:
+    def _finite_gradient(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> bool:
+        """Whether all entries of the gradient of the scores are numbers."""
+        self.calls += 1
+        try:
+            expected = expect(self.row, narrowed(case, {**self.fixed, **known}), self.lane)
+            _, pullback = implementation(*expected.inputs.private().arrays, **expected.inputs.options)
+            gradient = None if pullback is None else pullback(np.ones_like(expected.dy))[0]
+        except (RuntimeError, ValueError, IndexError, Declined, ImplementationError):
+            return False
+        return gradient is not None and bool(np.isfinite(gradient).all())
+
+    def _output(self, implementation: Implementation, case: Case) -> tuple[Array, Array] | None:
         self.calls += 1
         try:
             expected = expect(self.row, case, self.lane)
             y, _ = implementation(*expected.inputs.private().arrays, **expected.inputs.options)
         except (RuntimeError, ValueError, IndexError, Declined, ImplementationError):
             return None
-        return (float(y), float(expected.theirs["output"])) if np.ndim(y) == 0 else None
+        return y, expected.theirs["output"]
 
     def _declines(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
         """What it declines of cases as they are drawn, until it declines no more."""
@@ -364,7 +438,9 @@ def _judged(implementation: Implementation, expected: Expected, pullback: Any) -
     missing = tuple(
         n for n in theirs if gradients.get(n) is None and not (implementation.lenient and n == "target")
     )
-    misshapen = tuple(n for n, g in theirs.items() if gradients[n] is not None and np.shape(gradients[n]) != g.shape)
+    misshapen = tuple(
+        n for n, g in theirs.items() if gradients[n] is not None and np.shape(gradients[n]) != g.shape
+    )
     kind: Kind = "gradients" if misshapen else "missing" if missing else "right"
     return Outcome(kind, takes_upstream=takes_upstream, missing=missing, misshapen=misshapen)
 

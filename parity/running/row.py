@@ -184,11 +184,17 @@ class _RowRun:
 
     def _search(self, lane: Lane, counting: bool) -> LaneSearch:
         settled = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
-        strategy = restricted(self.row, lane, self.supports, self.learnt, self.dtype)
+        strategy = restricted(self.row, lane, self.supports, self.learnt, self.dtype or self._exact_dtype(lane))
         return LaneSearch(
             self.row, self.op, lane, strategy, self.known, self.report, self.progress,
             settled=settled, restricted=self.supports is not None, counting=counting,
         )  # fmt: skip
+
+    def _exact_dtype(self, lane: Lane) -> Dtype | None:
+        """float64 where a constant of the implementation, such as 0.2, would round differently in float32."""
+        constants = [value for value in self.learnt.values() if isinstance(value, float)]
+        rounded = any(not (value * 2**DYADIC).is_integer() for value in constants)
+        return "float64" if rounded and lane in ("exact", "structure") else None
 
     def _learn(self, learnt: Mapping[str, Any]) -> bool:
         """Add what was found out; whether anything is new."""
@@ -222,11 +228,12 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
+DYADIC = 16  # bits after the point that a constant has in either precision
+
+
 def _counted_again(before: RowReport, found: RowReport) -> RowReport:
     """The report from before a lane, with what the lane has found."""
-    return replace(
-        deepcopy(before), failures=found.failures, accepted=found.accepted, tolerated=found.tolerated
-    )
+    return replace(deepcopy(before), failures=found.failures, accepted=found.accepted, tolerated=found.tolerated)
 
 
 # Left out of the notes: the upstream has one of its own, and a padding in words is torch's way to give a number.

@@ -28,8 +28,11 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
 def _conversions(made: Implementation) -> Iterator[Implementation]:
     yield made
     if isinstance(made.op, _Optimizer):
-        yield replace(made, op=replace(made.op, lists=True), conversion="lists").with_note(
+        yield replace(made, op=replace(made.op, given="lists"), conversion="lists").with_note(
             "its parameters are in a list"
+        )
+        yield replace(made, op=replace(made.op, given="arrays"), conversion="arrays").with_note(
+            "it updates one array at a time"
         )
         return
     if isinstance(made.op, autograd._Module):

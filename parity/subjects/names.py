@@ -67,6 +67,8 @@ _OPTIONS = {
     "training": "training train istraining istrain trainflg trainflag trainmode mode phase",
     "momentum": "momentum decay",
     "eps": "eps epsilon",
+    "p": "rate dropoutrate droprate pdrop dropp dropprob dropoutprob pdropout dropoutratio ratio prob keepprob "
+    "pkeep keep probability dropout",
     "running_mean": "runningmean runmean movingmean meanrunning",
     "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance",
 }

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,13 +12,16 @@ from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined, Unrecognised
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import CALL, Implementation
 from parity.subjects.names import gradient_names, plain, words
 
 # Where torch's optimizer does without; one that lacks the setting is checked only at this value.
 WITHOUT = {
-    "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False, "maximize": False
+    "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False, "maximize": False,
+    "centered": False,
 }  # fmt: skip
+# What an optimizer may have as a constant: torch's default; another value is found out by trying.
+FIXED: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "alpha": 0.99}
 _STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
 _ALIASES = {
     "lr": words("lr learningrate eta alpha stepsize rate"),
@@ -28,8 +31,10 @@ _ALIASES = {
     "nesterov": words("nesterov"),
     "betas": words("betas"),
     "eps": words("eps epsilon"),
+    "alpha": words("alpha rho decay decayrate beta gamma smoothing"),
     "amsgrad": words("amsgrad"),
     "maximize": words("maximize"),
+    "centered": words("centered"),
 }
 _BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
 _PARAMETERS = words("params parameters param p weights w")
@@ -64,7 +69,8 @@ class Settings(dict[str, Any]):
         if short in _BETAS and "betas" in self.settings:
             self.taken.add("betas")
             return self.settings["betas"][_BETAS[short]]
-        own = next((own for own, aliases in _ALIASES.items() if short in aliases and own in self.settings), None)
+        named = [own for own, aliases in _ALIASES.items() if short in aliases and own in self.settings]
+        own = short if short in named else next(iter(named), None)  # RMSprop's alpha, and Adam's learning rate
         if own is None:
             raise KeyError(name)
         self.taken.add(own)
@@ -72,12 +78,13 @@ class Settings(dict[str, Any]):
 
     def decline_unread(self) -> None:
         """Raise Declined where the case needs a setting that nothing read."""
-        left = {n: WITHOUT[n] for n in self.settings.keys() - self.taken - self.fixed if n in WITHOUT}
-        lacking = self.settings.keys() - self.taken - self.fixed - left.keys()
+        unread = self.settings.keys() - self.taken - self.fixed
+        left = {name: (WITHOUT | FIXED).get(name, self.settings[name]) for name in sorted(unread)}
+        lacking = [name for name in left if name not in WITHOUT | FIXED]
         if lacking:
-            raise Declined(f"it has no parameter for {', '.join(sorted(lacking))}", left)
+            raise Declined(f"it has no parameter for {', '.join(lacking)}")
         if any(self.settings[name] != value for name, value in left.items()):
-            raise Declined(f"it has no parameter for {', '.join(sorted(left))}", left)
+            raise Declined(f"it has no parameter for {', '.join(left)}", left)
 
     def __getitem__(self, key: str) -> Any:
         return super().__getitem__(key) if super().__contains__(key) else self.value(key)
@@ -103,11 +110,17 @@ class Settings(dict[str, Any]):
         return True
 
 
+def _settings(settings: dict[str, Any]) -> Settings:
+    """The settings of the call in progress."""
+    call = CALL.get()
+    return Settings(settings, frozenset() if call is None else call.fixed)
+
+
 def of_rule(rule: Callable[..., Any]) -> Implementation:
     """`w, config = rule(w, dw, config)`, its settings and its state in the config."""
 
     def op(parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
-        w, config, trajectory = parameter.copy(), Settings(settings), []
+        w, config, trajectory = parameter.copy(), _settings(settings), []
         for gradient in gradients:
             returned = rule(w, None if gradient is None else gradient.copy(), config)
             w = returned[0] if isinstance(returned, tuple) else returned
@@ -131,10 +144,10 @@ def of_optimizer(kind: type) -> Implementation:
 class _Optimizer:
     kind: type
     step: str
-    lists: bool = False  # parameters and gradients are lists, not dicts
+    given: Literal["dicts", "lists", "arrays"] = "dicts"  # how parameters and gradients are passed
 
     def __call__(self, parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
-        given = Settings(settings)
+        given = _settings(settings)
         w = parameter.copy()
         # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
         neighbour = np.ones(2, w.dtype)
@@ -148,11 +161,15 @@ class _Optimizer:
             returned = step(own, grads) if takes_parameters else step(grads)
             if returned is not None and type(returned) is type(own):
                 own = returned  # it returns the parameters instead of writing to them
-            trajectory.append(np.array(own["w"] if isinstance(own, dict) else own[1]))
+            trajectory.append(
+                np.array(own if self.given == "arrays" else own["w" if isinstance(own, dict) else 1])
+            )
         return np.stack(trajectory), None
 
     def _container(self, neighbour: Array, w: Array | None) -> Any:
-        return [neighbour, w] if self.lists else {"neighbour": neighbour, "w": w}
+        if self.given == "arrays":
+            return w
+        return [neighbour, w] if self.given == "lists" else {"neighbour": neighbour, "w": w}
 
     def _made(self, own: Any, given: Settings) -> Any:
         keywords: dict[str, Any] = {}

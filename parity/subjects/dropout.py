@@ -1,0 +1,92 @@
+"""Dropout as people write it: the layer draws its mask itself, from NumPy's generator.
+
+The numbers that it draws are replaced, so that its mask is the case's. Whether it keeps the numbers below its
+threshold or above, and whether its p is torch's share of dropped numbers or that of kept ones, is found by trying.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from parity.cases.case import Case
+from parity.cases.torch_op import Array
+from parity.subjects.arguments import parameters_of
+from parity.subjects.errors import Declined
+from parity.subjects.implementation import Implementation
+from parity.subjects.layer import forward_name
+from parity.subjects.names import plain
+
+EXACT = frozenset({0.5, 0.75})  # 1/(1 − p) is exact, and some numbers are dropped
+LOW, HIGH = 0.0, 1.0 - 2**-24  # below and above each p in (0, 1)
+
+
+def draws_its_mask(written: Any, case: Case) -> bool:
+    """Whether the case is one of dropout, and nothing that was written takes a mask."""
+    if "p" not in case.options or all(spec.name != "mask" for spec in case.arrays):
+        return False
+    parts = written if isinstance(written, (tuple, list)) else (written,)
+    methods = [getattr(part, forward_name(part)) for part in parts if inspect.isclass(part)]
+    functions = [*parts, *methods]
+    names = {plain(p.name) for function in functions for p in parameters_of(function) or ()}
+    takes_anything = any(p.kind is p.VAR_KEYWORD for f in functions for p in parameters_of(f) or ())
+    return "mask" not in names and not takes_anything
+
+
+def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Implementation:
+    """The implementation, with the case's mask as the one that it draws.
+
+    Args:
+        made: it draws numbers in [0, 1) by `np.random`, or 0 and 1 by `binomial`.
+        kept_below: it keeps where the number is below its threshold.
+        p_keeps: its p is the share that is kept.
+    """
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        if "p" not in options or "mask" not in options:
+            return made.op(*arrays, **options)
+        mask, p = options.pop("mask"), options["p"]
+        if p not in EXACT:
+            raise Declined("with such a p nothing is drawn", {"p": EXACT})
+        kept = np.asarray(True if mask is None else mask, bool)
+        options["p"] = 1 - p if p_keeps else p
+        numbers = np.where(kept == kept_below, LOW, HIGH)
+        with _drawn(numbers, kept):
+            return made.op(*arrays, **options)
+
+    note = "its p is the share that is kept" if p_keeps else None
+    return replace(made.around(op, note), lenient=True)
+
+
+@contextmanager
+def _drawn(numbers: Array, kept: Array) -> Iterator[None]:
+    """NumPy's generators return these numbers, in the shape that is asked for."""
+
+    class Drawn:
+        def random(self, size: Any = None, dtype: Any = np.float64, **_: Any) -> Array:
+            return numbers.astype(dtype) if size is None else np.broadcast_to(numbers, size).astype(dtype)
+
+        def rand(self, *size: int) -> Array:
+            return self.random(size)
+
+        def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> Array:
+            return low + (high - low) * self.random(size)
+
+        def binomial(self, n: int, p: Any, size: Any = None) -> Array:  # noqa: ARG002  # NumPy's signature
+            return np.broadcast_to(kept, kept.shape if size is None else size).astype(int) * n
+
+    drawn = Drawn()
+    with mock.patch.multiple(
+        np.random,
+        rand=drawn.rand,
+        random=drawn.random,
+        random_sample=drawn.random,
+        uniform=drawn.uniform,
+        binomial=drawn.binomial,
+        default_rng=lambda *_: drawn,
+    ):
+        yield

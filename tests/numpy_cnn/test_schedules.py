@@ -81,7 +81,7 @@ def test_clipping_by_value_limits_each_number() -> None:
     ("call", "message"),
     [
         (lambda: clipping.clip_grad_norm({}, -1.0), "max_norm must be at least 0"),
-        (lambda: clipping.clip_grad_norm({}, 1.0, 0.0), "norm_type above 0, got 1.0, 0.0"),
+        (lambda: clipping.clip_grad_norm({}, 1.0, 0.0), "norm_type above 0, got 1.0 and 0.0"),
         (lambda: clipping.clip_grad_value({}, -1.0), "must not be negative, got -1.0"),
     ],
 )

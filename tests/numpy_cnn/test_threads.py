@@ -108,7 +108,7 @@ def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("threads", ["0", "-1", "257"])
 def test_a_count_that_cannot_be(program: str, threads: str) -> None:
     message = error_of(program, "train", "--threads", threads)
-    assert message == f"--threads must lie between 1 and 256, got {threads}"
+    assert message == f"--threads must be between 1 and 256, got {threads}"
 
 
 @pytest.mark.usefixtures("no_pictures")

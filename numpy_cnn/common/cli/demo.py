@@ -23,8 +23,8 @@ class Demo(DeviceFlag):
     """Draw a digit in the browser and watch both backends read it: probabilities, feature maps, gradients."""
 
     checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CKPT]")] = None
-    """A checkpoint of either backend (*.safetensors, or the folder of a run); the network that comes with the
-    package, trained on MNIST, if omitted."""
+    """A checkpoint of either backend (*.safetensors, or the folder of a run). Default: the network included in the
+    package, trained on MNIST."""
     port: int = 8000
     """Port on 127.0.0.1; 0 for any free one."""
 
@@ -33,7 +33,7 @@ class Demo(DeviceFlag):
             raise UserError(f"--port must be between 0 and 65535, got {self.port}")
 
     def run(self, program: "Program") -> int:
-        """Serve the page until Ctrl-C, the normal way to end it: the exit code is 0."""
+        """Serve the page until Ctrl-C, which is the normal way to stop it: the exit code is 0."""
         for library in ("starlette", "uvicorn"):
             if find_spec(library) is None:
                 raise UserError(f"demo needs {library}: pip install starlette uvicorn")
@@ -61,7 +61,7 @@ class Demo(DeviceFlag):
                 raise UserError(str(ended)) from ended
             port = listening.getsockname()[1]
             trained = f"trained by {LABELS.get(checkpoint.backend, checkpoint.backend)}"
-            shown = self.checkpoint or "the network that comes with the package"
+            shown = self.checkpoint or "the network included in the package"
             name = f"{shown}, {trained} on {checkpoint.config.dataset.data}"
             print(f"draw a digit at http://127.0.0.1:{port}/ (Ctrl-C ends)", flush=True)
             with contextlib.suppress(KeyboardInterrupt):

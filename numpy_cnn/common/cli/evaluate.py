@@ -1,4 +1,4 @@
-"""`evaluate`: a checkpoint on the test images."""
+"""`evaluate`: measure a checkpoint on the test images."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,16 +26,16 @@ class Evaluate(DeviceFlag):
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """A best.safetensors or last.safetensors, or the folder of a run."""
     data: Literal["digits", "mnist"] | None = None
-    """The images; those that it was trained on if left out."""
+    """The images; those that it was trained on if omitted."""
     data_dir: Path | None = None
-    """Folder of MNIST's files; the one used in training if left out."""
+    """Folder of MNIST's files; the one used in training if omitted."""
     confusion: Path | None = None
     """PNG for the confusion matrix; the accuracy of each class is printed, too."""
     json: Path | None = None
-    """File for the result as JSON; - for standard output, which then carries nothing else."""
+    """File for the result as JSON; - for standard output, and nothing else is then printed there."""
 
     def run(self, program: "Program") -> int:
-        """Print the accuracy and the loss; the exit code."""
+        """Print the accuracy and the loss; return the exit code."""
         check_writable(self.json)
         checkpoint = load_checkpoint(self.checkpoint)
         trained = checkpoint.config.dataset

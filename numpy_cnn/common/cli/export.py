@@ -27,7 +27,7 @@ class Export(DeviceFlag):
     """*.safetensors: a torch state_dict, which `evaluate` and `predict` read as well. *.npz: NumPy arrays."""
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
-        """Write the file and print its name; the exit code."""
+        """Write the file and print its name; return the exit code."""
         checkpoint = load_checkpoint(self.checkpoint)
         if self.file.suffix == ".safetensors":
             content = to_bytes(replace(checkpoint, optimizer_state={}, progress=Progress(), history=None))

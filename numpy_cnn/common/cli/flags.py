@@ -1,4 +1,4 @@
-"""Flags from dataclasses, by tyro: every field is a flag, and its docstring the help."""
+"""Flags from dataclasses, by tyro: every field is a flag, and its docstring is the help text."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from numpy_cnn.common.spec import streams
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.version import __version__
 
-# What other programs call the flags of this one.
+# The names that other programs use for these flags.
 ELSEWHERE = {
     "arch": ("architecture", "model", "network", "net"),
     "batch-size": ("batch", "batchsize", "bs", "b", "train-batch-size", "per-device-train-batch-size"),
@@ -107,10 +107,10 @@ def parse(
 
 
 def run(program: str, command: Callable[[], int]) -> int:
-    """Call `command` and report mistakes in one line: 2 for the user's, 130 for Ctrl-C, else what it returns."""
+    """The exit code of `command`; user errors are reported in one line (2), and so is Ctrl-C (130)."""
     streams.prepare()
     if os.environ.get("NO_COLOR"):
-        # tyro does not look at NO_COLOR itself, and at this only once: before `command` imports it.
+        # tyro ignores NO_COLOR, and reads this variable once, when `command` imports it.
         os.environ["PYTHON_TYRO_ANSI_CODES"] = "False"
     try:
         try:
@@ -134,7 +134,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     except OSError as error:
         what = error.strerror or str(error)
         if error.filename is None:
-            streams.discard(sys.stdout)  # it may be the one that is full
+            streams.discard(sys.stdout)  # its disk may be the full one
         return _fail(program, what if error.filename is None else f"{error.filename}: {what}")
 
 
@@ -144,7 +144,7 @@ def _fail(program: str, message: str) -> int:
 
 
 def nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> str:
-    """The name that was probably meant, as other programs call it or misspelt; empty if none is near."""
+    """ ": did you mean …?" for another program's name or a misspelt one; empty if no name is near."""
     name = typed.split("=")[0].lstrip("-").replace("_", "-").lower()
     meant = [flag for flag, others in ELSEWHERE.items() if name in others and flag in known]
     near = meant or get_close_matches(name, known, n=1, cutoff=0.75)
@@ -152,7 +152,7 @@ def nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> st
 
 
 def _flags(kind: Any) -> list[str]:
-    """The names of all fields, those of nested dataclasses in the place of their group."""
+    """The names of all fields, with nested dataclasses replaced by their fields."""
     names = []
     for field in fields(kind):
         group = field.default_factory

@@ -1,4 +1,4 @@
-"""What several commands begin with: the data, and a network from its checkpoint."""
+"""Steps that several commands share: loading the data, and a network from its checkpoint."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_data(config: DataConfig, program: "Program") -> Dataset:
-    """The data set that the flags name, through the program's own reader of MNIST."""
+    """The data set that the flags name, read by the program's own MNIST reader."""
     return load(config.data, config.data_dir, program.load_mnist, config.download)
 
 

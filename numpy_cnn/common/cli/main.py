@@ -10,16 +10,16 @@ from numpy_cnn.common.cli.config_file import named_file
 from numpy_cnn.common.cli.program import Program
 from numpy_cnn.common.training.interrupt import SIGNALS
 
-SIGNALLED = 128  # and the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
+SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def main(program: Program, arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 for done, 2 for a user error, 128 + number for a signal."""
+    """Run one command; return 0 for success, 2 for a user error, 128 + number for a signal."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     code = flags.run(program.name, lambda: _run(program, typed))
     if arguments is None and code > SIGNALLED:
         for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # all is saved: a second signal must not disturb the exit
+            signal.signal(number, signal.SIG_IGN)  # everything is saved: a second signal must not disturb the exit
     return code
 
 

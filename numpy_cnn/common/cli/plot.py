@@ -1,4 +1,4 @@
-"""`plot`: the pictures of a run, made again."""
+"""`plot`: draw the pictures of a run again."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +27,12 @@ class Plot(DeviceFlag):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")]
     """Folders of runs."""
     data_dir: Path | None = None
-    """Folder of MNIST's files; the one used in training if omitted."""
+    """Folder of MNIST's files. Default: the one used in training."""
     compare: Path | None = None
     """PNG for the curves of all these runs in one figure; nothing else is drawn."""
 
     def run(self, program: "Program") -> int:
-        """Write the pictures and print their names; the exit code."""
+        """Write the pictures and print their names; return the exit code."""
         if not self.runs:
             raise UserError("plot: name at least one run folder")
         if self.compare is not None:
@@ -59,10 +59,10 @@ class Plot(DeviceFlag):
 
 
 def _history(run: RunFolder) -> tuple[Row, ...]:
-    """The rows of a run, once an epoch of it is complete."""
+    """The history of a run, which must have a complete epoch."""
     rows = run.rows(load_checkpoint(run.last))
     if not rows or not run.best.is_file():
         raise UserError(
-            f"{run.path}: no epoch is complete, so there is nothing to draw; go on with --resume {run.path}"
+            f"{run.path}: no epoch is complete, so there is nothing to draw; continue with --resume {run.path}"
         )
     return rows

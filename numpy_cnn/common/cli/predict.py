@@ -1,4 +1,4 @@
-"""`predict`: which digit is on a picture of your own."""
+"""`predict`: classify the digit in a picture of your own."""
 
 import sys
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class Predict(DeviceFlag):
         tyro.conf.Positional,
         tyro.conf.arg(name="", metavar="[CKPT] IMAGE...", help_behavior_hint=""),
     ] = ()
-    """A checkpoint (*.safetensors, or the folder of a run), or none for the network that comes with the package,
-    trained on MNIST; then pictures of one digit each, dark on light or light on dark."""
+    """A checkpoint (*.safetensors, or the folder of a run; default: the network in the package, trained on
+    MNIST), then pictures of one digit each, dark on light or light on dark."""
     show_input: Path | None = None
-    """PNG to write: what the network received, each picture cropped, centred and scaled."""
+    """PNG to write the network's inputs to: each picture cropped, centred and scaled."""
 
     def run(self, program: "Program") -> int:
-        """Print the digit and the probabilities of each picture; the exit code, 2 if one could not be read."""
+        """Print the digit and the probabilities of each picture; return 2 if one cannot be read, else 0."""
         from numpy_cnn.common.photo.image import Reading, read_digit
 
         named, images = _checkpoint_and_images(self.paths)
@@ -65,7 +65,7 @@ class Predict(DeviceFlag):
 
 
 def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
-    """The checkpoint if it comes first, or else that of the package; and the pictures."""
+    """The checkpoint, which comes first or is that of the package, and the pictures."""
     named = bool(paths) and (paths[0].suffix == ".safetensors" or paths[0].is_dir())
     return (paths[0], paths[1:]) if named else (PRETRAINED, paths)
 
@@ -83,14 +83,14 @@ def _probabilities(scores: Array, network: Backend, checkpoint: Checkpoint) -> A
 
 
 def _shares(scores: Array) -> Array:
-    """Scores (N, classes) of a network trained on squared errors, whose targets are 0 and 1, as probabilities."""
+    """Probabilities from scores (N, classes) of a network trained with a squared error on targets 0 and 1."""
     positive = scores.clip(1e-6)
     shares: Array = positive / positive.sum(axis=1, keepdims=True)
     return shares
 
 
 def _save_inputs(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", path: Path) -> None:
-    """The inputs (N, 1, H, W), 0 to 1, side by side, each pixel a square of 8x8 and a margin between them."""
+    """Write the inputs (N, 1, H, W), 0 to 1, side by side with a margin, each pixel enlarged to 8x8."""
     from PIL import Image
 
     margin = 1

@@ -13,7 +13,7 @@ STDOUT = Path("-")
 
 
 def check_writable(path: Path | None) -> None:
-    """Check before hours of training that `--json` can be written after them.
+    """Check that `--json` can be written, before hours of training.
 
     Raises:
         UserError: its folder does not exist or is read-only, or the path is a folder itself.
@@ -29,7 +29,7 @@ def check_writable(path: Path | None) -> None:
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    """Write the report; `-` is standard output. A number that is not finite becomes null."""
+    """Write the report to a file, or to standard output for `-`. NaN and infinity become null."""
     text = json.dumps(_finite(report), indent=2, allow_nan=False)
     if path == STDOUT:
         print(text)
@@ -38,7 +38,7 @@ def write_json(report: dict[str, Any], path: Path) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for NaN and infinity, which JSON does not have."""
+    """The value with None for NaN and infinity, which JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

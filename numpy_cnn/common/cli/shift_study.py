@@ -1,4 +1,4 @@
-"""`shift-study`: why a dense layer fails on a shifted digit, measured."""
+"""`shift-study`: measure how a dense network and a CNN cope with shifted digits."""
 
 import sys
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
 
 MOST = 4  # pixels: the margin around MNIST's digits, so that hardly any ink leaves the picture
-NAMES = {2: "SimpleCNN"}  # of a pooling window
+NAMES = {2: "SimpleCNN"}  # {side of the pooling window: name}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ShiftStudy(DeviceFlag):
     """Train a dense network and SimpleCNN on MNIST, and measure both on digits moved by 0 to 4 pixels."""
 
     data: Literal["mnist"] = "mnist"
-    """The images; those of digits, 8x8, are too small to move by 4 pixels."""
+    """The images. Those of digits, 8x8, are too small to shift by 4 pixels."""
     data_dir: Path = Path("data")
     """Folder that holds MNIST; `train --help` lists the formats."""
     out: Path = Path("shift-study")
@@ -53,7 +53,7 @@ class ShiftStudy(DeviceFlag):
     seed: int = 0
     """Determines the initial parameters and the order of the images."""
     limit: int | None = None
-    """Train on this many images only, the first ones; on all of them if omitted."""
+    """Train only on the first LIMIT images. Default: all."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -62,10 +62,10 @@ class ShiftStudy(DeviceFlag):
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
         if len({*self.pools}) < len(self.pools):
-            raise UserError(f"--pools names a window twice: {' '.join(map(str, self.pools))}")
+            raise UserError(f"--pools contains a size twice: {' '.join(map(str, self.pools))}")
 
     def run(self, program: "Program") -> int:
-        """Train, measure, print the table, write the picture and the numbers; the exit code."""
+        """Train, measure, print the table, write the picture and the numbers; return the exit code."""
         from numpy_cnn.common.exhibits.shift_study.picture import draw
 
         architectures = {
@@ -82,7 +82,7 @@ class ShiftStudy(DeviceFlag):
             seconds[name] = train(
                 learner, dataset.train, OptimizerConfig(), self.epochs, self.batch_size, self.seed
             )
-            print(f"{name}: measuring on {len(dataset.test)} images, moved", file=sys.stderr, flush=True)
+            print(f"{name}: measuring on {len(dataset.test)} shifted images", file=sys.stderr, flush=True)
             results[name] = measure(learner, dataset.test, MOST, paper)
 
         kept = ink_kept(dataset.pixel.fraction(dataset.test.images).clip(0, 1).round(6), MOST)
@@ -142,7 +142,7 @@ class ShiftStudy(DeviceFlag):
 
 
 def print_table(results: dict[str, Accuracies], kept: Array) -> None:
-    """The accuracies, one row for each network and shift, and the ink that is still in the picture."""
+    """Print the accuracies, one row per network and shift, and how much of the ink is still in the picture."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -162,9 +162,9 @@ def print_table(results: dict[str, Accuracies], kept: Array) -> None:
 
 
 def _walk(learners: dict[str, Learner], dataset: Dataset, paper: float) -> Any:
-    """The first test image that every network reads unmoved and the dense one misreads on its way to the right.
+    """The first test image that every network classifies correctly, but the dense one not when shifted right.
 
-    If there is none, the first that all read unmoved, or else the first of all.
+    If there is none, the first that all classify correctly unshifted, or else the first image.
     """
     from numpy_cnn.common.exhibits.shift_study.picture import Walk
 
@@ -179,5 +179,5 @@ def _walk(learners: dict[str, Learner], dataset: Dataset, paper: float) -> Any:
     chosen = next(int(mask.argmax()) for mask in wanted if mask.any())
     image = test.images[chosen : chosen + 1]
     moved = np.concatenate([shifted(image, 0, shift, paper) for shift in range(MOST + 1)])
-    said = {name: [int(a) for a in learner.logits(moved).argmax(axis=1)] for name, learner in learners.items()}
-    return Walk(dataset.pixel.fraction(moved)[:, 0], int(test.labels[chosen]), said)
+    read = {name: [int(a) for a in learner.logits(moved).argmax(axis=1)] for name, learner in learners.items()}
+    return Walk(dataset.pixel.fraction(moved)[:, 0], int(test.labels[chosen]), read)

@@ -19,10 +19,10 @@ class Summary(DeviceFlag):
 
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     data: Literal["digits", "mnist"] = "digits"
-    """The images that it reads: those of digits are 8x8, those of mnist 28x28."""
+    """The images: those of digits are 8x8, those of mnist 28x28."""
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
-        """Print the table; the exit code."""
+        """Print the table; return the exit code."""
         from rich import box
         from rich.console import Console
         from rich.table import Table

@@ -37,7 +37,7 @@ from numpy_cnn.common.training.run_folder import ReadOnlyRun, RunFolder
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
 
-MOST_THREADS = 256  # far more than ever help, and fewer than any system refuses
+MOST_THREADS = 256  # far more than are useful, and few enough for any system
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,26 @@ class Train(TrainConfig, DeviceFlag):
     """Train a SimpleCNN and keep its checkpoints, history and pictures in a folder."""
 
     out: Path | None = None
-    """Folder for the run; runs/<program>-<data>-<arch>-<number> if left out."""
+    """Folder for the run; runs/<program>-<data>-<arch>-<number> if omitted."""
     resume: Path | None = None
-    """Folder of a run to go on with, up to --epochs; its other flags are remembered."""
+    """Folder of a run to continue, up to --epochs; its other flags are stored with it."""
     config: Path | None = None
     """TOML file with settings under the names of these flags; flags that are typed as well win. A run's folder
     has one, run.toml, that reproduces the run."""
     json: Path | None = None
-    """File for the result as JSON; - for standard output, which then carries nothing else."""
+    """File for the result as JSON; - for standard output, and nothing else is then printed there."""
     threads: int = 1
-    """Threads that share the work. The same number gives the same bits again; another one rounds differently."""
+    """Number of threads. Results are reproducible for the same number; another number rounds differently."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.threads <= MOST_THREADS:
-            raise UserError(f"--threads must lie between 1 and {MOST_THREADS}, got {self.threads}")
+            raise UserError(f"--threads must be between 1 and {MOST_THREADS}, got {self.threads}")
         if self.out is not None and self.resume is not None:
             raise UserError(
-                f"--out {self.out} and --resume {self.resume} exclude each other: a run keeps its folder"
+                f"--out {self.out} and --resume {self.resume} exclude each other: a run stays in its folder"
             )
         if self.config is not None and self.resume is not None:
             raise UserError(
@@ -81,14 +81,14 @@ class Train(TrainConfig, DeviceFlag):
         return _on_top_of(config_file.read(path, cls), parse)
 
     def resumed(self, parse: Callable[["Train"], "Train"]) -> "Train":
-        """The command with the settings that the run in `--resume` began with; --epochs and --data-dir may change.
+        """The command with the settings of the run in `--resume`; only --epochs and --data-dir may change.
 
         Raises:
             UserError: there is no such run, or a flag contradicts it.
         """
         assert self.resume is not None
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
-        lr = stored.optimization.step_size(0.0)  # typing the default as a number is no contradiction
+        lr = stored.optimization.step_size(0.0)  # passing the default value explicitly is no contradiction
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
         begun = Train(**{field.name: getattr(stored, field.name) for field in fields(stored)})
         typed = _on_top_of(begun, parse)
@@ -106,7 +106,7 @@ class Train(TrainConfig, DeviceFlag):
         return typed
 
     def run(self, program: "Program") -> int:
-        """Train, test, draw; the exit code."""
+        """Train, test and draw; return the exit code."""
         check_writable(self.json)
         with ExitStack() as stack:
             group = stack.enter_context(program.group())
@@ -117,8 +117,8 @@ class Train(TrainConfig, DeviceFlag):
             plan, test, notes = self._plan(program)
             if start and start.progress.batch >= plan.batches:
                 raise UserError(
-                    f"{run.last}: {start.progress.batch} batches of an epoch are done, which has {plan.batches}: "
-                    "the data is not that of the run"
+                    f"{run.last}: {start.progress.batch} batches of the epoch are done, but an epoch of this data "
+                    f"has {plan.batches}: the data differs from that of the run"
                 )
             if group.size > 1 and plan.architecture.couples_images:
                 raise UserError(
@@ -154,7 +154,7 @@ class Train(TrainConfig, DeviceFlag):
             return self._finish(program, run, test, out)
 
     def _finish(self, program: "Program", run: RunFolder, test: Split, out: TextIO) -> int:
-        """Evaluate the best network on the test images, draw, report."""
+        """Evaluate the best network on the test images, draw, and report."""
         best = load_checkpoint(run.best)
         backend = program.backend()(best.architecture, best.parameters, self.optimization, threads=self.threads)
         loss, accuracy, answers = evaluate(backend, test)
@@ -216,13 +216,13 @@ class Train(TrainConfig, DeviceFlag):
         return RunFolder.new(self.out, f"{program.name}-{self.dataset.data}-{self.network.arch}", make)
 
     def _plan(self, program: "Program") -> tuple[TrainingPlan, Split, list[str]]:
-        # The sizes are checked before the data is read, which may take long.
+        # Check the sizes before reading the data, which may take long.
         data_size = IMAGE_SIZES[self.dataset.data]
         architecture = self.network.architecture(data_size)
         if architecture.in_channels != 1:
             raise UserError(f"--channels {architecture.in_channels}: the images of {self.dataset.data} have 1")
         dataset = load_data(self.dataset, program)
-        height, width = dataset.train.images.shape[2:]  # of MNIST's files, which may hold another size
+        height, width = dataset.train.images.shape[2:]  # MNIST's files may contain another size
         dataset, note = fit(dataset, architecture.image_size, architecture.classes)
         dataset = limit(dataset, self.limit)
         training, validation = hold_out(dataset.train, self.validation, self.seed)
@@ -232,7 +232,7 @@ class Train(TrainConfig, DeviceFlag):
         sizes = (
             f"{self.dataset.data}: {len(training)} images to train, {len(validation)} to validate, "
             f"{len(dataset.test)} to test; {self.network.arch}: {parameters} parameters; "
-            f"{plan.batches} batch{'es' if plan.batches > 1 else ''} of {self.batch_size} an epoch"
+            f"{plan.batches} batch{'es' if plan.batches > 1 else ''} of {self.batch_size} per epoch"
         )
         return plan, dataset.test, [*([note] if note else []), sizes]
 
@@ -245,14 +245,14 @@ class Train(TrainConfig, DeviceFlag):
         history: tuple[Row, ...],
         group: Group,
     ) -> int:
-        """Train; the signal that ended it, or 0."""
+        """Train; return the signal that ended it, or 0."""
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
         if start and start.progress.epoch < self.epochs and plan.out_of_patience(start.progress):
             log(f"{run.path} has run out of its patience already; a larger --patience trains more")
         if start and start.progress.epoch >= self.epochs:
-            log(f"{run.path} has its {start.progress.epoch} epochs already; a larger --epochs trains more")
+            log(f"{run.path} already has {start.progress.epoch} epochs; pass a larger --epochs to train more")
         with (
             Interrupt() as interrupt,
             training_display(self.epochs, plan.batches) if group.rank == 0 else nullcontext(Silent()) as display,
@@ -294,5 +294,5 @@ def _resume_by(program: "Program", run: RunFolder) -> str:
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:
     if stored != typed:
         flag = f"--{name.replace('_', '-')}"
-        begun = f"without {flag}" if stored is None else f"with {stored}"
-        raise UserError(f"{flag} {typed} contradicts {run}, which was begun {begun}; leave {flag} out")
+        started = f"without {flag}" if stored is None else f"with {stored}"
+        raise UserError(f"{flag} {typed} contradicts {run}, which was started {started}; omit {flag}")

@@ -1,4 +1,4 @@
-"""How the values of flags are read and shown: in plain words, without the names of types."""
+"""How the values of flags are parsed and printed: in plain words, without Python's type names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _number(kind: type[int] | type[float], metavar: str, what: str) -> Callable[
 
 
 def _optional(info: PrimitiveTypeInfo) -> Spec | UnsupportedTypeAnnotationError | None:
-    """`X | None` is read as X; None is the flag that is not typed."""
+    """`X | None` is parsed as X; None is the value of an omitted flag."""
     kinds = get_args(info.type)
     if info.type_origin not in (Union, types.UnionType) or len(kinds) != 2 or type(None) not in kinds:
         return None

@@ -1,4 +1,4 @@
-"""`walkthrough`: one picture of your own through the network and back, every number shown."""
+"""`walkthrough`: one picture of your own through the network and back, with every number."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,30 +24,30 @@ class Walkthrough(DeviceFlag):
     image: Annotated[Path, tyro.conf.Positional]
     """A picture; it is converted to grey and 28x28."""
     kernel: Kernel = "vertical-edge"
-    """What slides over the picture; learned: the filters of a trained network, which reads the digit on it."""
+    """What slides over the picture; learned: the filters of a trained network, which classifies the digit."""
     checkpoint: Path | None = None
-    """For --kernel learned: a checkpoint of either backend; the network that comes with the package if omitted."""
+    """For --kernel learned: a checkpoint of either backend. Default: the network included in the package."""
     label: int | None = None
-    """The right class; 1 if omitted; for --kernel learned, the network's own answer."""
+    """The right class. Default: 1; for --kernel learned, the network's own answer."""
     classes: int | None = None
-    """Classes to choose from; 2 if omitted; for --kernel learned, those of the network."""
+    """Number of classes. Default: 2; for --kernel learned, those of the network."""
     epochs: int = 5
-    """Steps of gradient descent on this one picture; a fixed kernel stays, the dense layer learns."""
+    """Steps of gradient descent on this one picture; a fixed kernel does not change, the dense layer learns."""
     lr: float = 0.1
     """Learning rate of these steps."""
     seed: int = 42
-    """For the dense layer's initial weights, unless they are learned ones."""
+    """Seed of the dense layer's initial weights, unless they are learned."""
     out: Path = Path("walkthrough.png")
     """PNG to write: everything in one picture."""
     html: Path | None = None
     """HTML page to write: a slider moves the kernel, forward and backward. The page works offline."""
     arrays: Path | None = None
-    """NPZ to write every number to: each stage, each gradient, the losses. Nothing is drawn or printed then."""
+    """NPZ to write every number to: each stage, each gradient, the losses. Nothing is then drawn or printed."""
     compare: bool = False
     """Run the other backend as well, and print the numbers of both side by side."""
 
     def run(self, program: "Program") -> int:
-        """Print the stages, draw them, and write the page; the exit code."""
+        """Print the stages, draw them, and write the page; return the exit code."""
         from numpy_cnn.common.exhibits.walkthrough import comparing
         from numpy_cnn.common.exhibits.walkthrough.learning import learn
         from numpy_cnn.common.exhibits.walkthrough.telling import tell
@@ -66,7 +66,7 @@ class Walkthrough(DeviceFlag):
             print(f"\n===== {names[0]} and {names[1]} =====")
             print("\n".join(comparing.side_by_side(comparing.arrays_of(traces), theirs, names)))
         if self.label is None and self.kernel == "learned":
-            print(f"\nNo --label: the network's own answer, {lesson.label}, is used as the right one.")
+            print(f"\nNo --label: the network's own answer, {lesson.label}, is used as the label.")
         print(f"\n{self.out}" if self.html is None else f"\n{self.out}\n{self.html}")
         return 0
 
@@ -99,7 +99,7 @@ class Walkthrough(DeviceFlag):
             write_page(lesson, traces, backend, self.image.name, self.html)
 
     def _flags(self) -> list[str]:
-        """The flags with which the other program does the same."""
+        """The flags that make the other program do the same."""
         given = {"checkpoint": self.checkpoint, "label": self.label, "classes": self.classes}
         always = {"kernel": self.kernel, "epochs": self.epochs, "lr": self.lr, "seed": self.seed}
         flags = {**always, **{name: value for name, value in given.items() if value is not None}}

@@ -1,4 +1,4 @@
-"""What the shared loop needs from a backend."""
+"""The interface between the shared training loop and a backend."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias
@@ -31,7 +31,7 @@ class Backend(Protocol):
         """
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        """Take one step of size `lr` on images (N, C, H, W) and labels (N,); the mean loss and the scores."""
+        """Take a step of size `lr` on images (N, C, H, W) and labels (N,); return the mean loss and the scores."""
 
     def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
         """The sum of the images' losses, the scores, and that sum's gradients. No step is taken.
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """The softmax of scores (N, classes)."""
 
     def parameters(self) -> dict[str, Array]:
-        """The parameters under torch's names, as they are now."""
+        """The current parameters under torch's names."""
 
     def optimizer_state(self) -> dict[str, Array]:
         """The optimizer's arrays under `<parameter>.<torch's name of the state>`."""

@@ -1,4 +1,4 @@
-"""What a training run is made of: the flags of the command line, and what checkpoints remember."""
+"""The settings of a training run: the flags of the command line, which checkpoints store."""
 
 import math
 from dataclasses import asdict, dataclass, field, fields
@@ -10,19 +10,19 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
 
 ADDED = ("patience",)  # fields that checkpoints of older versions do not have
-LARGEST = 1e30  # of a step size and the like: not far above begin the numbers that float32 does not hold
+LARGEST = 1e30  # for step sizes and the like: not far above, float32 overflows
 
 
 @dataclass(frozen=True)
 class ArchitectureConfig:
-    """Which network. A size that is left out is that of the preset named by --arch."""
+    """Which network. A size that is omitted is that of the preset named by --arch."""
 
     arch: Preset = "hidden"
     """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
     squared error. edge: one fixed edge kernel, two classes. lenet5, vgg (with batch norm), resnet (skip
     connections): deeper networks with layers of their own."""
     image_size: tuple[int, int] | None = None
-    """Height and width in pixels that images are averaged down to; the data's own if left out."""
+    """Height and width in pixels that images are averaged down to; the data's own if omitted."""
     channels: int | None = None
     """Channels of the images; those of digits and mnist have 1."""
     filters: int | None = None
@@ -34,7 +34,7 @@ class ArchitectureConfig:
     padding: int | None = None
     """Zeros added on each side of the image."""
     activation: Activation | None = None
-    """What follows the convolution and the dense layer before the last; relu if left out."""
+    """What follows the convolution and the dense layer before the last; relu if omitted."""
     hidden: int | None = None
     """Width of the dense layer before the last; 0 for none."""
     batch_norm: bool = False
@@ -66,14 +66,14 @@ class ArchitectureConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How the parameters move; the names and formulas are torch.optim's."""
+    """The optimizer and its settings; names and formulas are torch.optim's."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or stochastic gradient descent."""
     lr: float | None = None
-    """Step size; 0.002 for adam and 0.1 for sgd if left out."""
+    """Step size; 0.002 for adam and 0.1 for sgd if omitted."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it stays."""
+    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it does not change."""
     momentum: float = 0.0
     """Momentum of sgd."""
     dampening: float = 0.0
@@ -89,7 +89,7 @@ class OptimizerConfig:
             least = -LARGEST if name == "dampening" else 0
             if value is not None and not least <= value <= LARGEST:
                 raise UserError(
-                    f"--{name.replace('_', '-')} must lie between {least:g} and {LARGEST:g}, got {value}"
+                    f"--{name.replace('_', '-')} must be between {least:g} and {LARGEST:g}, got {value}"
                 )
         if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
             raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
@@ -106,7 +106,7 @@ class OptimizerConfig:
         return {"lr": self.step_size(0.0)} | {name: getattr(self, name) for name in names}
 
     def step_size(self, progress: float) -> float:
-        """The step size when a share `progress` of all steps, from 0 to 1, is done.
+        """The step size after the fraction `progress` of all steps, from 0 to 1.
 
         Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017),
         without the restarts.
@@ -129,7 +129,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides the outcome of a training run."""
+    """All settings that determine the result of a training run."""
 
     dataset: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
@@ -139,13 +139,13 @@ class TrainConfig:
     batch_size: int = 32
     """Images in one step."""
     seed: int = 0
-    """Decides the initial parameters, the order of the images and the validation split."""
+    """Determines the initial parameters, the order of the images and the validation split."""
     validation: float = 0.1
-    """Share of the training images held out to choose the best epoch; 0 for none."""
+    """Fraction of the training images held out to choose the best epoch; 0 for none."""
     patience: int | None = None
-    """Stop after this many epochs in a row without a better one on the validation split; never if left out."""
+    """Stop after this many epochs in a row without a better one on the validation split; never if omitted."""
     limit: int | None = None
-    """Train on this many images only, the first ones; on all of them if left out."""
+    """Train on this many images only, the first ones; on all of them if omitted."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -154,7 +154,7 @@ class TrainConfig:
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
         if not 0 <= self.validation < 1:
-            raise UserError(f"--validation must lie in [0, 1), got {self.validation}")
+            raise UserError(f"--validation must be in [0, 1), got {self.validation}")
         if self.patience is not None and self.patience < 1:
             raise UserError(f"--patience must be at least 1, got {self.patience}")
         if self.patience is not None and not self.validation:

@@ -1,7 +1,7 @@
-"""The one exception for a user's mistake."""
+"""The exception for mistakes of the user."""
 
 
-# Not a ValueError: tyro would catch one raised by a dataclass of flags, and draw a box around its own words.
+# Not a ValueError: tyro would catch one raised by a dataclass of flags, and print its own message in a box.
 class UserError(Exception):
     """A mistake in what the user typed or supplied; the message is one line with the values.
 

@@ -1,4 +1,4 @@
-"""Files that a crash, a full disk or a power cut leaves either old or new, never mixed."""
+"""Atomic writes: after a crash, a full disk or a power cut, a file is either old or new, never mixed."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step.
 
-    The bytes go to `<path>.partial`, reach the disk, and only then take the place of `path`. The folder is
-    synchronized as well: otherwise a power cut could undo the rename. A path that is no regular file (a pipe, a
-    device) is written directly.
+    The bytes are written to `<path>.partial` and synchronized, and only then replace `path`. The folder is
+    synchronized as well, because a power cut could otherwise undo the rename. A path that is not a regular file (a
+    pipe, a device) is written directly.
 
     Raises:
-        OSError: it cannot be written. The earlier file, if there was one, is unchanged.
+        OSError: it cannot be written. The old file, if there was one, is unchanged.
     """
     target = Path(os.path.realpath(path))  # a symbolic link keeps pointing to the file that is replaced
     if target.exists() and not target.is_file():

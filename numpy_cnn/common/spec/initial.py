@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from numpy_cnn.common.spec.architecture import Architecture
 
-# Bright on the left and dark on the right answers with a positive number, the reverse with a negative one.
+# The response is positive where the left is brighter than the right, and negative for the reverse.
 VERTICAL_EDGE = [[1.0, 0.0, -1.0]] * 3
 
 
@@ -36,7 +36,7 @@ def initial_parameters(
         else:
             if name.endswith(".weight"):  # its bias follows and has the same bound
                 bound = 1 / math.sqrt(math.prod(shape[1:]))
-            # Drawn in float64 whatever the dtype, so that a float64 run starts where the float32 run does.
+            # Rounded to float32 for every dtype, so that runs in float32 and float64 start from the same point.
             parameters[name] = generator.uniform(-bound, bound, shape).astype(np.float32).astype(dtype)
     if architecture.fixed_edges:
         parameters["conv1.weight"] = np.array([[VERTICAL_EDGE]], dtype=dtype)

@@ -1,4 +1,4 @@
-"""How far training is: a live bar on a terminal, one line per epoch elsewhere; on standard error."""
+"""Training progress on standard error: a live bar on a terminal, one line per epoch elsewhere."""
 
 import sys
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Display(Protocol):
         """An epoch is complete."""
 
     def warn(self, message: str) -> None:
-        """Training continues, but is going wrong."""
+        """Something is wrong, but training continues."""
 
 
 @contextmanager

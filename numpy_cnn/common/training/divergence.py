@@ -12,12 +12,12 @@ from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import RunFolder
 
-EXPLODED = 10  # times the loss of guessing: no training that works gets there
+EXPLODED = 10  # times the loss of guessing, which no working training reaches
 
 
 @dataclass(frozen=True)
 class Start:
-    """The moment from which an epoch is repeated."""
+    """The state from which an epoch is repeated."""
 
     progress: Progress
     parameters: dict[str, Array]
@@ -41,13 +41,13 @@ def diverged(backend: Backend, plan: TrainingPlan, run: RunFolder, start: Start)
 
 
 def exploding(backend: Backend, plan: TrainingPlan, row: Row) -> str | None:
-    """A warning if the loss of an epoch is finite, but far above that of a network that only guesses."""
+    """A warning if the loss of an epoch is finite but far above that of guessing, else None."""
     labels = plan.train.labels[:500]
     guessing = backend.loss(np.zeros((len(labels), plan.architecture.classes), np.float32), labels)
     if row["train_loss"] <= EXPLODED * guessing:
         return None
     return (
-        f"the loss of epoch {row['epoch']:.0f} is {row['train_loss']:.3g}, and guessing gives {guessing:.3g}: "
+        f"the loss of epoch {row['epoch']:.0f} is {row['train_loss']:.3g}, but guessing gives {guessing:.3g}: "
         f"training diverges; try a smaller --lr than {plan.config.optimization.step_size(0.0):g}"
     )
 
@@ -69,7 +69,7 @@ def _first_not_finite(backend: Backend, plan: TrainingPlan, start: Start) -> tup
 
 
 def _quantities(backend: Backend, images: Array, labels: Array, lr: float) -> Iterator[tuple[str, Array]]:
-    """All quantities of one step, in the order in which they are computed; the step is taken."""
+    """Take one step, and yield all its quantities in the order of computation."""
     yield from backend.quantities(images, labels)
     backend.train_step(images, labels, lr)
     for name, array in backend.optimizer_state().items():

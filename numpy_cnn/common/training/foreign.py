@@ -19,7 +19,7 @@ _MAGIC = {
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a PyTorch file of the old format (torch.save)",
     b"version https://git-lfs": "a Git LFS pointer: the real file was not fetched (git lfs pull)",
 }
-_MEMBERS = {  # the first that occurs decides
+_MEMBERS = {  # the first match wins
     b"constants.pkl": "a TorchScript model (torch.jit.save)",
     b"data.pkl": "a PyTorch file (torch.save)",
     b".npy": "NumPy arrays (.npz)",
@@ -58,7 +58,7 @@ def describe(path: Path) -> str | None:
 
 
 def _zip(path: Path) -> str:
-    """What an archive is by the names of its members, which its first and last bytes hold."""
+    """What an archive is, judged by the names of its members in its first and last bytes."""
     with path.open("rb") as file:
         names = file.read(_NAMES)
         file.seek(max(0, path.stat().st_size - _NAMES))

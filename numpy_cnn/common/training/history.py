@@ -12,7 +12,7 @@ Row = dict[str, float]
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
-    """The rows below the names of the columns."""
+    """The rows as CSV, with a header."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
@@ -21,16 +21,16 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 
 
 def from_csv(content: bytes, epochs: int | None = None) -> list[Row]:
-    """The rows of the first `epochs` epochs; of all where None.
+    """The rows of the first `epochs` epochs, or of all if None.
 
-    What follows those rows is not read: it may be half a row, if the process ended while it was written.
+    Anything after those rows is ignored: it may be an incomplete row, if the process ended while writing it.
 
     Raises:
         ValueError: these rows are damaged or fewer than `epochs`.
     """
     rows: list[Row] = []
     try:
-        # Bytes that are no UTF-8 make a damaged row; it is an error only if the row is needed.
+        # Bytes that are not UTF-8 damage a row, which is an error only if the row is needed.
         text = content.decode(errors="replace")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         while len(rows) != epochs and (row := next(reader, None)) is not None:

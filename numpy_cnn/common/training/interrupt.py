@@ -1,4 +1,4 @@
-"""Ctrl-C and termination as a request that the loop checks between two batches, when everything is consistent."""
+"""Ctrl-C and termination as a request that the loop checks between batches, when its state is consistent."""
 
 import signal
 import time
@@ -11,10 +11,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Interrupt:
-    """As a context: SIGINT (Ctrl-C), SIGTERM and SIGHUP set `requested` to their number; 0 for no request.
+    """A context in which SIGINT (Ctrl-C), SIGTERM and SIGHUP set `requested` to their number; 0 for no request.
 
-    The same again after `PATIENCE` raises KeyboardInterrupt. SIGHUP stays ignored if it was: nohup asks for that.
-    Once a request was made the handlers remain: a second signal must not cut off the message or the exit.
+    Another signal after `PATIENCE` raises KeyboardInterrupt. SIGHUP stays ignored if it was, as nohup requires.
+    After a request the handlers remain, because a second signal must not interrupt the message or the exit.
     """
 
     _at = float("-inf")

@@ -15,12 +15,12 @@ NAME = ".lock"
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock.
 
-    The operating system holds the lock for an open file and releases it when the process ends, however it ends.
-    So a lock file that a killed process, or a process on another machine, left behind never blocks a run. The file
-    holds the owner's process and host for the message below.
+    The lock belongs to an open file, and the operating system releases it however the process ends. So a lock file
+    left behind by a killed process, or by another machine, never blocks a run. The file contains the owner's
+    process and host for the message below.
 
     Raises:
-        UserError: another process holds it, or the folder cannot be written.
+        UserError: another process has the lock, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be locked ({error.strerror or error})") from error
     try:
-        with contextlib.suppress(OSError):  # the text is for people; the lock does not depend on it
+        with contextlib.suppress(OSError):  # the lock does not depend on the text
             path.write_text(f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8")
         yield
     finally:

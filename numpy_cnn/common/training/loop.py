@@ -21,8 +21,8 @@ from numpy_cnn.common.training.run_folder import RunFolder
 EVALUATION_BATCH = 500
 
 
-class Interrupted(Exception):  # noqa: N818  # a request that was met, not an error
-    """Ctrl-C was pressed or the process was asked to end; the run is saved up to the batch before."""
+class Interrupted(Exception):  # noqa: N818  # a request, not an error
+    """Ctrl-C was pressed or the process was terminated; the run is saved up to the last complete batch."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(signal)
@@ -48,7 +48,7 @@ def train(
         backend: the network and its optimizer.
         plan: the data and the settings.
         run: the folder to save to.
-        display: receives what happens.
+        display: receives the events.
         interrupt: checked between two batches.
         group: the processes that share each batch; all of them call this with equal arguments.
         progress: how far the run is; None for a new one.
@@ -65,7 +65,7 @@ def train(
         run.save(_checkpoint(backend, plan, progress, history))  # a killed process may leave no time to save
     while not plan.ended(progress):
         began, spent = time.perf_counter(), progress.seconds
-        # Copies of this moment, from which the epoch can be repeated to find out what went wrong in it.
+        # Copies, from which the epoch can be repeated to find out why it diverged.
         start = Start(progress, _copies(backend.parameters()), _copies(backend.optimizer_state()))
         for number, batch in enumerate(plan.order(progress.epoch)):
             if number < progress.batch:
@@ -109,7 +109,7 @@ def train(
 
 
 def evaluate(backend: Backend, split: Split) -> tuple[float, float, npt.NDArray[np.int64]]:
-    """The mean loss, the share of right answers, and the answer to each image."""
+    """The mean loss, the accuracy, and the predicted class of each image."""
     total, answers = 0.0, np.empty(len(split), dtype=np.int64)
     for start in range(0, len(split), EVALUATION_BATCH):
         part = split[start : start + EVALUATION_BATCH]

@@ -23,8 +23,8 @@ def draw_pictures(
 
     Args:
         run: the folder.
-        best: the checkpoint whose filters are drawn, and whose answers are shown.
-        history: one row an epoch.
+        best: the checkpoint whose filters and answers are drawn.
+        history: one row per epoch.
         test: the test images.
         answers: the network's answer to each of them.
 

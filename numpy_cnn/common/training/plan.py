@@ -1,4 +1,4 @@
-"""What a training run consists of, apart from the backend that computes it."""
+"""Everything that defines a training run, apart from the backend that computes it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class TrainingPlan:
         return patience is not None and progress.epoch - progress.best_epoch >= patience
 
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-        """The batches of an epoch, counted from 0: its own permutation, so that a resumed run sees the same."""
+        """The batches of an epoch, counted from 0; each epoch has its own permutation, also in a resumed run."""
         shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))
         size = self.config.batch_size
         return (shuffled[start : start + size] for start in range(0, len(shuffled), size))

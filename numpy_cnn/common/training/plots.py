@@ -1,6 +1,6 @@
 """The pictures of a run, as PNG files: curves, filters, predictions.
 
-Every function raises UserError where matplotlib is not installed or the file cannot be written.
+Every function raises UserError if matplotlib is not installed or the file cannot be written.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SPLITS = (("train", "training", "-"), ("validation", "validation", "--"))
 def training_curves(history: Sequence[Row], path: Path, title: str = "") -> None:
     """Loss and accuracy over the epochs, training and validation.
 
-    ``history`` has one row an epoch with ``epoch``, and ``train_loss``, ``train_accuracy``,
-    ``validation_loss``, ``validation_accuracy`` (shares of 1) where they were measured: NaN or missing
-    values leave a gap, and a panel with none is left out.
+    ``history`` has one row per epoch with ``epoch``, and ``train_loss``, ``train_accuracy``,
+    ``validation_loss``, ``validation_accuracy`` (fractions of 1) if they were measured: NaN and missing
+    values leave a gap, and a panel without values is omitted.
     """
     panels = [panel for panel in ("loss", "accuracy") if any(_has(history, f"{s}_{panel}") for s, *_ in _SPLITS)]
     figure = new_figure(width=5.2 * max(1, len(panels)), height=3.8)
@@ -72,9 +72,9 @@ def compare_curves(histories: Mapping[str, Sequence[Row]], path: Path, title: st
 
 
 def learned_filters(before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]], path: Path) -> None:
-    """The kernels ``(O, C, kh, kw)`` of a convolution, before above after training, on one colour scale.
+    """The kernels ``(O, C, kh, kw)`` of a convolution before (above) and after training, on one colour scale.
 
-    Input channels are averaged into one picture a filter; of more than 32 filters the first are shown.
+    Input channels are averaged into one picture per filter; of more than 32 filters the first 32 are drawn.
     """
     pictures = [kernels[:_MOST_FILTERS].mean(axis=1) for kernels in (before, after)]
     shown = len(pictures[0])
@@ -104,7 +104,7 @@ def sample_predictions(
     predictions: NDArray[np.integer[Any]],
     path: Path,
 ) -> None:
-    """Images ``(N, C, H, W)`` with what the network said: green and ✓ where right, red and ✗ where wrong.
+    """Images ``(N, C, H, W)`` with the network's predictions: green and ✓ if right, red and ✗ if wrong.
 
     ``labels`` and ``predictions`` have shape ``(N,)``; the mean over the channels is shown.
     """
@@ -123,7 +123,7 @@ def sample_predictions(
             f"✓ {prediction}" if right else f"✗ {prediction}, not {label}", color=colour, fontsize=10, pad=4
         )
     count = int((np.asarray(labels) == predictions).sum())
-    figure.suptitle(f"What the network said: {count} of {len(images)} right", fontsize=11)
+    figure.suptitle(f"Predictions of the network: {count} of {len(images)} right", fontsize=11)
     save(figure, path)
 
 

@@ -1,8 +1,8 @@
 """The folder of a training run: history.csv, best.safetensors, last.safetensors and the pictures.
 
-`last.safetensors` is the run: it holds the network, the optimizer's state, the progress and the history, and is
-replaced in one step. The other files follow from it and are written after it; `restore` writes those that a crash
-prevented.
+`last.safetensors` is the run: it contains the network, the optimizer's state, the progress and the history, and is
+replaced atomically. The other files are derived from it and written after it; `restore` writes those that are
+missing after a crash.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class RunFolder:
         """The folder `path`, or the next free runs/<name>-<number>; created only if `make` is true.
 
         Raises:
-            UserError: it holds a run already, which would be overwritten.
+            UserError: it already contains a run, which would be overwritten.
         """
         if path is None:
             return cls(next(free for n in count(1) if _take(free := Path("runs") / f"{name}-{n}", make)))
@@ -56,13 +56,14 @@ class RunFolder:
         return run
 
     def check_free(self) -> None:
-        """
+        """Check that the folder contains no run.
+
         Raises:
-            UserError: there is a run in the folder. What a run left before its first checkpoint does not count.
+            UserError: it does. Files that a run wrote before its first checkpoint do not count.
         """
         if self.last.exists():
             raise UserError(
-                f"--out {self.path}: holds a run already; go on with it by --resume {self.path}, or name another"
+                f"--out {self.path}: already contains a run; continue with --resume {self.path}, or name another"
             )
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -78,11 +79,11 @@ class RunFolder:
             self._write_history(checkpoint.history)
 
     def restore(self, last: Checkpoint, epochs: int) -> tuple[Row, ...]:
-        """Write what is missing if the process ended between the writes of `save`; the history of the run.
+        """Write what is missing if the process ended between the writes of `save`; return the history.
 
         Args:
             last: the checkpoint in `last.safetensors`.
-            epochs: the number of epochs that the run is going to have.
+            epochs: how many epochs the run will have.
 
         Raises:
             UserError: the best checkpoint or the history is damaged and cannot be restored.
@@ -98,7 +99,7 @@ class RunFolder:
                     raise UserError(
                         f"{self.best}: expected the network after epoch {progress.best_epoch}, "
                         f"found {f'epoch {stored}' if stored else 'none, or a damaged one'}; "
-                        f"put the right file back, or start a new run"
+                        f"restore the right file, or start a new run"
                     )
                 save_checkpoint(self.best, last)
         if history and (not self.history_file.exists() or self.history_file.read_bytes() != to_csv(history)):
@@ -161,7 +162,7 @@ def _is_best(checkpoint: Checkpoint) -> bool:
 
 
 def _take(path: Path, make: bool) -> bool:
-    """Whether the path is free; with `make` it becomes a folder, which only one of several processes achieves."""
+    """Whether the path is free; with `make` it is created, which only one of several processes can do."""
     if not make:
         return not path.exists()
     try:

@@ -1,4 +1,4 @@
-"""Checks of a checkpoint's tensors, which may come from anywhere."""
+"""Checks of a checkpoint's tensors, which are not trusted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def check_parameters(architecture: Architecture, parameters: Arrays) -> None:
-    """
+    """Check the names, shapes and values of the parameters.
+
     Raises:
         UserError: a parameter is missing, unknown, of another shape, or not finite.
     """
@@ -28,7 +29,8 @@ def check_parameters(architecture: Architecture, parameters: Arrays) -> None:
 def check_optimizer_state(
     architecture: Architecture, optimizer: OptimizerConfig, state: Arrays, begun: bool
 ) -> None:
-    """
+    """Check the names, shapes and values of an optimizer's state.
+
     Args:
         architecture: of the network.
         optimizer: whose state it is.
@@ -36,7 +38,7 @@ def check_optimizer_state(
         begun: whether steps were taken; before the first there may be no state.
 
     Raises:
-        UserError: an array is missing, unknown, of another shape, or holds values that no training leads to.
+        UserError: an array is missing, unknown, of another shape, or has values that training cannot produce.
     """
     shapes, kinds = architecture.parameter_shapes(), _kinds(optimizer)
     expected = {
@@ -50,7 +52,7 @@ def check_optimizer_state(
         if got != want:
             raise UserError(f"damaged: optimizer state: {name} has the shape {got}, expected {want}")
     for name, array in state.items():
-        # A mean of squares may have overflowed, which only makes the steps of its parameter 0.
+        # A mean of squares may overflow, which only makes the steps of its parameter 0.
         _check_finite(f"optimizer state: {name}", np.minimum(array, 0) if name.endswith(".exp_avg_sq") else array)
         if name.endswith((".step", ".exp_avg_sq")) and (array < 0).any():
             raise UserError(f"damaged: optimizer state: {name} holds a negative value, {array.min()}")

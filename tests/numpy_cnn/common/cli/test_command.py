@@ -134,7 +134,9 @@ def test_a_folder_with_a_run_is_not_written_over(trained: dict[str, Path], progr
     folder = trained[program]
     before = {file: file.read_bytes() for file in folder.iterdir()}
     message = error_of(program, "train", *QUICK, "--out", folder, *dry)
-    assert message == f"--out {folder}: holds a run already; go on with it by --resume {folder}, or name another"
+    assert (
+        message == f"--out {folder}: already contains a run; continue with --resume {folder}, or name another"
+    )
     assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
@@ -148,18 +150,18 @@ def test_a_folder_with_other_files_is_fine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (("--lr", "0.5"), "--lr 0.5 contradicts RUN, which was begun with 0.002; leave --lr out"),
-        (("--arch", "simple"), "--arch simple contradicts RUN, which was begun with hidden; leave --arch out"),
+        (("--lr", "0.5"), "--lr 0.5 contradicts RUN, which was started with 0.002; omit --lr"),
+        (("--arch", "simple"), "--arch simple contradicts RUN, which was started with hidden; omit --arch"),
         (
             ("--filters", "3"),
-            "--filters 3 contradicts RUN, which was begun without --filters; leave --filters out",
+            "--filters 3 contradicts RUN, which was started without --filters; omit --filters",
         ),
-        (("--data", "mnist"), "--data mnist contradicts RUN, which was begun with digits; leave --data out"),
-        (("--batch-size", "7"), "--batch-size 7 contradicts RUN, which was begun with 32; leave --batch-size out"),
-        (("--seed", "1"), "--seed 1 contradicts RUN, which was begun with 0; leave --seed out"),
-        (("--limit", "9"), "--limit 9 contradicts RUN, which was begun without --limit; leave --limit out"),
-        (("--optimizer", "sgd"), "--optimizer sgd contradicts RUN, which was begun with adam"),
-        (("--schedule", "constant"), "--schedule constant contradicts RUN, which was begun with cosine"),
+        (("--data", "mnist"), "--data mnist contradicts RUN, which was started with digits; omit --data"),
+        (("--batch-size", "7"), "--batch-size 7 contradicts RUN, which was started with 32; omit --batch-size"),
+        (("--seed", "1"), "--seed 1 contradicts RUN, which was started with 0; omit --seed"),
+        (("--limit", "9"), "--limit 9 contradicts RUN, which was started without --limit; omit --limit"),
+        (("--optimizer", "sgd"), "--optimizer sgd contradicts RUN, which was started with adam"),
+        (("--schedule", "constant"), "--schedule constant contradicts RUN, which was started with cosine"),
     ],
 )
 def test_a_flag_that_contradicts_the_run_is_told_with_both_values(
@@ -179,7 +181,7 @@ def test_the_flags_of_the_run_may_be_typed_again(tmp_path: Path) -> None:
 
     succeed("numpy_cnn", "train", *QUICK, "--optimizer", "sgd", "--momentum", 0.9, "--out", tmp_path / "plain")
     message = error_of("numpy_cnn", "train", *flags, "--resume", tmp_path / "plain")
-    assert message.startswith(f"--nesterov True contradicts {tmp_path / 'plain'}, which was begun with False")
+    assert message.startswith(f"--nesterov True contradicts {tmp_path / 'plain'}, which was started with False")
 
 
 # Using what was trained
@@ -353,7 +355,7 @@ def test_plot_of_a_run_without_a_complete_epoch_is_told(
     for typed in ((), ("--compare", tmp_path / "both.png")):
         message = error_of(program, "plot", tmp_path, *typed)
         assert message == (
-            f"{tmp_path}: no epoch is complete, so there is nothing to draw; go on with --resume {tmp_path}"
+            f"{tmp_path}: no epoch is complete, so there is nothing to draw; continue with --resume {tmp_path}"
         )
 
 
@@ -461,12 +463,12 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
         (("--limit", "0"), "cannot train on 0 images: the limit must be at least 1"),
         (("--limit", "1439"), "cannot take 1439 training images: digits has 1438"),
         (("--limit", "1"), "a validation fraction of 0.1 holds out 1 of 1 images"),
-        (("--validation", "1"), "--validation must lie in [0, 1), got 1.0"),
-        (("--validation", "nan"), "--validation must lie in [0, 1), got nan"),
-        (("--lr", "-0.1"), "--lr must lie between 0 and 1e+30, got -0.1"),
-        (("--lr", "inf"), "--lr must lie between 0 and 1e+30, got inf"),
-        (("--weight-decay", "nan"), "--weight-decay must lie between 0 and 1e+30, got nan"),
-        (("--optimizer", "sgd", "--dampening", "inf"), "--dampening must lie between -1e+30 and 1e+30, got inf"),
+        (("--validation", "1"), "--validation must be in [0, 1), got 1.0"),
+        (("--validation", "nan"), "--validation must be in [0, 1), got nan"),
+        (("--lr", "-0.1"), "--lr must be between 0 and 1e+30, got -0.1"),
+        (("--lr", "inf"), "--lr must be between 0 and 1e+30, got inf"),
+        (("--weight-decay", "nan"), "--weight-decay must be between 0 and 1e+30, got nan"),
+        (("--optimizer", "sgd", "--dampening", "inf"), "--dampening must be between -1e+30 and 1e+30, got inf"),
         (("--momentum", "0.9"), "belong to --optimizer sgd"),
         (("--nesterov",), "belong to --optimizer sgd"),
         (("--optimizer", "sgd", "--nesterov"), "--nesterov needs --momentum above 0 and --dampening 0, got 0.0"),
@@ -474,7 +476,7 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
         (("--batchsize=3",), "unknown option --batchsize=3: did you mean --batch-size? (train --help lists all)"),
         (("--xyzzy",), "unknown option --xyzzy (train --help lists all)"),
         (("train", "again"), "unknown argument again (train --help lists all)"),
-        (("trian",), "no command 'trian': did you mean train? (there are train, evaluate, "),
+        (("trian",), "unknown command 'trian': did you mean train? (commands: train, evaluate, "),
         (("summary", "--filter", "3"), "unknown option --filter: did you mean --filters? (summary"),
         (("summary", "--kernel-size", "9"), "conv1 needs at least 9 pixels, but has 8"),
         (("evaluate", "none.safetensors"), "none.safetensors: no such checkpoint"),

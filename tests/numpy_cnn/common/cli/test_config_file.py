@@ -83,7 +83,7 @@ def test_every_path_is_text_in_toml(name: str, tmp_path: Path) -> None:
         (b"epcohs = 3", "unknown setting epcohs: did you mean epochs?"),
         (b'out = "run"', "unknown setting out"),
         (b"[optimization]\nlr = 1", "unknown setting optimization"),
-        (b"lr = nan", "--lr must lie between 0 and 1e+30, got nan"),
+        (b"lr = nan", "--lr must be between 0 and 1e+30, got nan"),
         (b"epochs 3", "not a TOML file ("),
         (b"\xff\xfe", "not a TOML file ("),
         (b"seed = " + b"[" * 100_000, "not a TOML file ("),

@@ -142,7 +142,7 @@ def test_mistakes_are_told(tmp_path: Path, program: str) -> None:
     assert "MNIST: no such folder" in error_of(program, "shift-study", "--data-dir", tmp_path / "none")
     assert error_of(program, "shift-study", "--epochs", 0) == "--epochs must be at least 1, got 0"
     assert error_of(program, "shift-study", "--seed", -1) == "--seed must not be negative, got -1"
-    assert error_of(program, "shift-study", "--pools", 2, 2) == "--pools names a window twice: 2 2"
+    assert error_of(program, "shift-study", "--pools", 2, 2) == "--pools contains a size twice: 2 2"
     assert "pool1 needs at least 30 pixels" in error_of(program, "shift-study", "--pools", 30)
     (tmp_path / "file").touch()
     assert "that is a file, not a folder" in error_of(program, "shift-study", "--out", tmp_path / "file")

@@ -61,7 +61,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
     assert "Traceback" not in done.stderr
     *_, saved, resume = done.stderr.splitlines()
     assert saved == f"{program}: interrupted; saved run/last.safetensors"
-    assert resume == f"go on with: python -m {program} --resume run"
+    assert resume == f"continue with: python -m {program} --resume run"
 
     progress = last(tmp_path / "run").progress
     assert progress.epoch == len(history(tmp_path / "run")) >= 1
@@ -76,7 +76,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
 
 def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
     stopped = interrupt_in_the_second_epoch("numpy_cnn", "--out", "a run", cwd=tmp_path, presses=1)
-    command = stopped.stderr.splitlines()[-1].removeprefix("go on with: ")
+    command = stopped.stderr.splitlines()[-1].removeprefix("continue with: ")
     done = last(tmp_path / "a run").progress.epoch
     resumed = subprocess.run(
         f"{command} --epochs {done + 1}",

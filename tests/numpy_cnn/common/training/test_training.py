@@ -115,7 +115,7 @@ def test_the_message_says_how_to_go_on(tmp_path: Path, program: str, stop_after)
     assert result.code == 130
     saved, resume = result.err.splitlines()[-2:]
     assert saved == f"{program}: interrupted; saved {tmp_path / 'a run' / 'last.safetensors'}"
-    assert resume == f"go on with: python -m {program} --resume '{tmp_path / 'a run'}'"
+    assert resume == f"continue with: python -m {program} --resume '{tmp_path / 'a run'}'"
     assert len(history(tmp_path / "a run")) == 1
 
 
@@ -413,7 +413,7 @@ def test_an_epoch_that_is_there_already_is_not_trained_again(tmp_path: Path, pro
     succeed(program, "train", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
     before = bits(last(tmp_path / "run").parameters)
     result = succeed(program, "train", "--resume", tmp_path / "run")
-    assert result.err == f"{tmp_path / 'run'} has its 2 epochs already; a larger --epochs trains more\n"
+    assert result.err == f"{tmp_path / 'run'} already has 2 epochs; pass a larger --epochs to train more\n"
     assert "epoch 2 of 2" in result.out or "epoch 1 of 2" in result.out
     assert bits(last(tmp_path / "run").parameters) == before
     assert len(history(tmp_path / "run")) == 2

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["SimpleCNN", "__version__"]
 
 
-# Imported on first use: `python -m torch_cnn --help` does not wait for torch.
+# Imported on first use, so that `python -m torch_cnn --help` does not load torch.
 def __getattr__(name: str) -> Any:
     if name == "SimpleCNN":
         from torch_cnn.model import SimpleCNN

@@ -1,4 +1,4 @@
-"""`python -m torch_cnn`: train and use the network written in PyTorch, by the same commands."""
+"""`python -m torch_cnn`: train and use the network written in PyTorch, with the same commands."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -29,7 +29,7 @@ def backend() -> type[Backend]:
 
 
 def load_mnist(folder: Path) -> Dataset:
-    """MNIST through torchvision."""
+    """MNIST, read with torchvision."""
     backend()  # first reports that torch is missing
     from torch_cnn.data import load
 
@@ -37,7 +37,7 @@ def load_mnist(folder: Path) -> Dataset:
 
 
 def tracer() -> Tracer:
-    """The function that follows one picture through the network."""
+    """The function that traces one picture through the network."""
     backend()  # first reports that torch is missing
     from torch_cnn.views.trace import trace
 
@@ -87,7 +87,7 @@ PROGRAM = Program(
 
 
 def run() -> int:
-    """The console script."""
+    """Entry point of the console script."""
     return main(PROGRAM)
 
 

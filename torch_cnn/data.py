@@ -1,4 +1,4 @@
-"""MNIST through torchvision's data set and transforms, as the same arrays that numpy_cnn reads by itself."""
+"""MNIST by torchvision's data set and transforms: the same arrays that numpy_cnn reads itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch_cnn.torchvision_import import torchvision_module
 def load(data_dir: Path) -> Dataset:
     """MNIST as inputs, ``(N, 1, 28, 28)``, from a folder that ``mnist.read_folder`` accepts.
 
-    Raises UserError where a file is missing, damaged, or does not go with the others.
+    Raises UserError if a file is missing, damaged, or does not go with the others.
     """
     train, test = mnist.read_folder(data_dir)  # torchvision's own errors do not name the file or what is wrong
     try:
@@ -31,9 +31,9 @@ def load(data_dir: Path) -> Dataset:
 
 
 def download(data_dir: Path) -> None:
-    """Fetch MNIST into ``data_dir/MNIST/raw``; what is there already stays.
+    """Download MNIST into ``data_dir/MNIST/raw``; existing files are kept.
 
-    Raises UserError where torchvision is missing, the network fails, or the folder cannot be written.
+    Raises UserError if torchvision is missing, the network fails, or the folder cannot be written.
     """
     datasets = torchvision_module("datasets")
     try:
@@ -56,7 +56,7 @@ def _from_raw(raw: mnist.Raw) -> Split:
 
 
 def _scaled(images: torch.Tensor, labels: torch.Tensor) -> Split:
-    """All images at once, (N, H, W) -> (N, 1, H, W); one by one through PIL takes a minute for the same bits."""
+    """All images at once, (N, H, W) -> (N, 1, H, W); one by one through PIL takes a minute for the same result."""
     v2, scale = torchvision_module("transforms.v2"), mnist.PIXEL
     transform = v2.Compose(
         [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean=[scale.mean], std=[scale.std])]
@@ -81,7 +81,7 @@ def _torchvision_root(files: mnist.Files) -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m torch_cnn.data DIR`` downloads MNIST; standard output has only the error."""
+    """``python -m torch_cnn.data DIR`` downloads MNIST; standard output contains only the error, if any."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             download(Path(arguments[0]))

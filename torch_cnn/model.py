@@ -1,4 +1,4 @@
-"""SimpleCNN in PyTorch. Lay it beside numpy_cnn/model.py: the same layers under the same names."""
+"""SimpleCNN in PyTorch. Compare numpy_cnn/model.py: the same layers with the same names."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ class SimpleCNN(nn.Sequential):
         scores.backward(dscores)                 # gradients in model.conv1.weight.grad, …
 
     Args:
-        architecture: a preset's name or the sizes themselves.
-        seed: of the initial parameters, the same numbers as numpy_cnn's.
-        parameters: {name: array} to begin with instead; they are copied.
+        architecture: the name of a preset, or the sizes.
+        seed: of the initial parameters, which are the same numbers as numpy_cnn's.
+        parameters: {name: array}, used instead of initial ones; copied.
         dtype: of the initial parameters.
     """
 
@@ -51,7 +51,7 @@ class SimpleCNN(nn.Sequential):
         self.architecture = a
         start = initial_parameters(a, seed, dtype) if parameters is None else a.check(parameters)
         for name, array in start.items():
-            # A copy, for torch refuses negative strides and would share the caller's memory.
+            # A copy, because torch rejects negative strides and would share the caller's memory.
             self.get_parameter_or_buffer(name).data = torch.from_numpy(np.array(array, order="C"))
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in a.trained)

@@ -1,4 +1,4 @@
-"""Deeper networks in PyTorch. Lay it beside numpy_cnn/networks.py: the same layers under the same names."""
+"""Deeper networks in PyTorch. Compare numpy_cnn/networks.py: the same layers with the same names."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +71,7 @@ def vgg(a: Architecture) -> list[Layer]:
 
 
 def resnet(a: Architecture) -> list[Layer]:
-    """A small residual network: three blocks, of which the last two halve the sides."""
+    """A small residual network: three blocks, of which the last two halve height and width."""
     return [
         ("conv1", nn.Conv2d(a.in_channels, 16, kernel_size=3, padding=1, bias=False)),
         ("bn1", nn.BatchNorm2d(16)),

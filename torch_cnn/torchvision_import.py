@@ -1,9 +1,9 @@
-"""The one place that imports torchvision, also where its compiled operators do not load.
+"""The only place that imports torchvision, which also works if its compiled operators do not load.
 
-A torchvision built for CUDA beside a CPU-only torch, a common pair, fails at its import with
-``operator torchvision::nms does not exist``: its shared library does not load, and then its Python code
-describes two operators that nobody has declared. Data sets and transforms use neither. Declaring the two
-schemas, and only where the plain import fails so, lets the import through; calling either operator still
+A torchvision built for CUDA with a CPU-only torch, a common combination, fails at import with
+``operator torchvision::nms does not exist``: its shared library does not load, and its Python code then
+registers implementations for two operators that were never declared. Data sets and transforms use neither.
+If the import fails in this way, declaring the two schemas makes it succeed; calling either operator still
 raises an error.
 """
 
@@ -29,7 +29,7 @@ _declared: list[torch.library.Library] = []
 def torchvision_module(name: str) -> ModuleType:
     """``torchvision.<name>``, such as ``datasets`` or ``transforms.v2``.
 
-    Raises UserError where torchvision is not installed or does not go with this torch.
+    Raises UserError if torchvision is not installed or does not match this torch.
     """
     try:
         return _import_declaring_missing_operators(f"torchvision.{name}")

@@ -1,1 +1,1 @@
-"""What the exhibits show of the PyTorch backend: traces, inspections, a network without a convolution."""
+"""What the exhibits need from the PyTorch backend: traces, inspections, and a network without a convolution."""

@@ -1,4 +1,4 @@
-"""A dense network in PyTorch, what SimpleCNN is measured against. Lay it beside numpy_cnn/views/dense.py."""
+"""A dense network in PyTorch, the baseline for SimpleCNN. Compare numpy_cnn/views/dense.py."""
 
 from collections import OrderedDict
 
@@ -16,8 +16,8 @@ class Dense:
     """A shift-study `Learner`: flatten → dense → ReLU → dense, without a convolution.
 
     Args:
-        parameters: {torch's name: array} to begin with; copied.
-        optimizer: how they move.
+        parameters: {torch's name: array}, the initial values; copied.
+        optimizer: the optimizer and its settings.
     """
 
     def __init__(self, parameters: dict[str, Array], optimizer: OptimizerConfig) -> None:

@@ -1,4 +1,4 @@
-"""Inside the network in PyTorch: feature maps, and the gradient of a score with respect to the picture."""
+"""Inspection of the PyTorch network: feature maps, and the gradient of a score with respect to the picture."""
 
 import sys
 

@@ -11,7 +11,7 @@ from torch_cnn.model import SimpleCNN
 
 
 def trace(architecture: Architecture, parameters: dict[str, Array], image: Array, label: Array) -> Trace:
-    """Apply the layers one by one, keep what each gives, and let autograd keep the gradient of each.
+    """Apply the layers one by one, keeping every output, and let autograd keep its gradient.
 
     Args:
         architecture: of a network whose loss is the cross-entropy.
@@ -30,7 +30,7 @@ def trace(architecture: Architecture, parameters: dict[str, Array], image: Array
     loss = F.cross_entropy(y, devices.tensor(label, device))
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
 
-    # On a copy: another gradient through the same stages would be added to those that they keep.
+    # On a copy, because another gradient through the same stages would be added to the stored ones.
     before = values["relu1"].detach().requires_grad_()
     pooled = model.get_submodule("pool1")(before)
     (routes,) = torch.autograd.grad(pooled, before, torch.ones_like(pooled))

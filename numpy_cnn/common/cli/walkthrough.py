@@ -50,7 +50,7 @@ class Walkthrough(DeviceFlag):
         """Print the stages, draw them, and write the page; return the exit code."""
         from numpy_cnn.common.exhibits.walkthrough import comparing
         from numpy_cnn.common.exhibits.walkthrough.learning import learn
-        from numpy_cnn.common.exhibits.walkthrough.telling import tell
+        from numpy_cnn.common.exhibits.walkthrough.printing import lines_of
 
         self._check_folders()
         lesson, traces = learn(program.tracer(), self._lesson(), self.epochs, self.lr)
@@ -60,7 +60,7 @@ class Walkthrough(DeviceFlag):
         theirs = comparing.arrays_by(program.other, self._flags()) if self.compare else None
         self._draw(lesson, traces, program.name)
 
-        print("\n".join(tell(lesson, traces)))
+        print("\n".join(lines_of(lesson, traces)))
         if theirs is not None:
             names = (program.name, program.other)
             print(f"\n===== {names[0]} and {names[1]} =====")

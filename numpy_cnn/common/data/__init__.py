@@ -27,7 +27,7 @@ def load(
     ``mnist`` is read by ``mnist_loader`` from ``data_dir`` (``data`` where None), after a download where
     asked for and needed; torch_cnn passes its own loader. ``digits`` needs neither.
 
-    Raises UserError where the name is unknown, or the files are missing or damaged.
+    Raises UserError if the name is unknown, or the files are missing or damaged.
     """
     if name == "digits":
         return digits.load()

@@ -68,7 +68,7 @@ class Dataset:
 def limit(dataset: Dataset, n: int | None) -> Dataset:
     """The data set with only the first ``n`` training examples (all of them where ``n`` is None).
 
-    Raises UserError where ``n`` is below 1 or above the number of training examples.
+    Raises UserError if ``n`` is below 1 or above the number of training examples.
     """
     if n is None:
         return dataset
@@ -85,7 +85,7 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     Which ones is drawn from ``numpy.random.default_rng(seed)``; both parts keep the order of ``split``.
     A fraction of 0 gives an empty validation part.
 
-    Raises UserError where ``fraction`` is outside [0, 1) or leaves nothing to train on.
+    Raises UserError if ``fraction`` is outside [0, 1) or leaves nothing to train on.
     """
     if not 0 <= fraction < 1:
         raise UserError(f"validation fraction must be at least 0 and below 1, not {fraction}")

@@ -17,7 +17,7 @@ def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Da
     Returns the data set and one line that reports what was done, or None. A network with
     more outputs than there are labels is left as it is: the further outputs learn to stay low.
 
-    Raises UserError where ``classes`` is below 1, or the images are not a whole multiple of ``image_size``.
+    Raises UserError if ``classes`` is below 1, or the images are not a whole multiple of ``image_size``.
     """
     if classes < 1:
         raise UserError(f"a network needs at least 1 class, not {classes}")

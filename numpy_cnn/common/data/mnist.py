@@ -45,7 +45,7 @@ def standard_files(folder: Path) -> Files:
 def load(data_dir: Path) -> Dataset:
     """MNIST as inputs, ``(N, 1, 28, 28)``; the raw pixels are scaled by ``PIXEL``.
 
-    Raises UserError where a file is missing, damaged, or does not go with the others.
+    Raises UserError if a file is missing, damaged, or does not go with the others.
     """
     train, test = read_folder(data_dir)
     return Dataset("mnist", _split(train), _split(test), PIXEL)
@@ -56,7 +56,7 @@ def read_folder(data_dir: Path) -> tuple[Raw, Raw]:
 
     If there are only the two test files, the training arrays are empty.
 
-    Raises UserError where nothing is found, or it is damaged.
+    Raises UserError if nothing is found, or it is damaged.
     """
     try:
         files = find(data_dir)
@@ -75,7 +75,7 @@ def find(data_dir: Path) -> Files:
 
     Each may be plain or ``.gz``, be spelled ``…-idx3-ubyte`` or ``….idx3-ubyte``, or in a folder of its name.
 
-    Raises UserError where one is missing; the message names what else is there.
+    Raises UserError if one is missing; the message names what else is there.
     """
     raw = data_dir / "MNIST" / "raw"
     if not data_dir.is_dir():
@@ -110,7 +110,7 @@ def _test_alone(data_dir: Path) -> tuple[Raw, Raw] | None:
 def read(files: Files) -> tuple[Raw, Raw]:
     """The raw training and test arrays, checked against each other.
 
-    Raises UserError where a file is damaged, images and labels differ in number, a label is above 9,
+    Raises UserError if a file is damaged, images and labels differ in number, a label is above 9,
     or training and test images differ in size.
     """
     train = _read_pair(files.train_images, files.train_labels)
@@ -128,7 +128,7 @@ def download(data_dir: Path) -> None:
 
     torchvision runs in a process of its own, so that this package stays free of torch.
 
-    Raises UserError where torchvision is missing or the download fails.
+    Raises UserError if torchvision is missing or the download fails.
     """
     try:
         find(data_dir)

@@ -1,4 +1,4 @@
-"""The process of one backend: it loads a checkpoint and answers until its input ends."""
+"""The process of one backend: it loads a checkpoint and answers requests until its input ends."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ def serve(inspector: type[Inspector]) -> None:
     """`python -m <package>.views.inspection CKPT DEVICE`: images from stdin, activations to stdout.
 
     A request is {"image": (1, C, H, W), "digit": (1,)}, with -1 for the highest score; an answer is what
-    `Inspector.look` returns. The first answer has no meaning except that the network is loaded.
+    `Inspector.look` returns. The first answer only signals that the network is loaded.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; the end of the input is ours
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the server, which closes our input
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not disturb them
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the answers
     checkpoint = load_checkpoint(Path(sys.argv[1]))
     network = inspector(checkpoint.architecture, checkpoint.parameters)
     try:

@@ -1,4 +1,4 @@
-"""One connection of the server, which no client can occupy by sending or reading slowly."""
+"""A connection with deadlines, so that no client can occupy the server by sending or reading slowly."""
 
 import asyncio
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""From what was drawn on the page to the network's input."""
+"""From a drawing on the page to the network's input."""
 
 import tempfile
 from pathlib import Path
@@ -15,22 +15,22 @@ GRID = 112  # points in each direction that the page sends: a multiple of MNIST'
 
 
 def check_fits(checkpoint: Checkpoint, path: Path | None) -> None:
-    """See that a drawing can become this network's input.
+    """Check that a drawing can be converted to this network's input.
 
     Raises:
-        UserError: it takes several channels, or its pixels are no whole number of the page's points.
+        UserError: the network has several input channels, or the page's grid is not a multiple of its image size.
     """
     architecture = checkpoint.architecture
     if architecture.in_channels != 1 or any(GRID % side for side in architecture.image_size):
         height, width = architecture.image_size
         raise UserError(
-            f"{path}: reads {architecture.in_channels}x{height}x{width} pixels; the page draws in grey on "
-            f"{GRID}x{GRID} points, which do not make such a picture"
+            f"{path}: expects {architecture.in_channels}x{height}x{width} inputs; the page draws in grey on "
+            f"{GRID}x{GRID} points, which cannot be averaged to that size"
         )
 
 
 def as_drawn(ink: Array, checkpoint: Checkpoint) -> Array:
-    """Ink uint8 (GRID, GRID) as inputs (1, 1, H, W), where it was drawn and as large: averages over blocks."""
+    """Ink uint8 (GRID, GRID) as inputs (1, 1, H, W), in place and at its size: averages over blocks."""
     share = average_pixels(
         ink[None, None].astype(np.float32) / np.float32(255), checkpoint.architecture.image_size
     )

@@ -1,4 +1,4 @@
-"""Requests that the server answers: those of the page that it served itself, on this machine, and no others.
+"""The server answers only requests of the page that it served itself, on this machine.
 
 A page of another site, open in the same browser, can send requests to 127.0.0.1, or have its own name resolve to
 it (DNS rebinding). The first is recognized by its Origin, the second by its Host.

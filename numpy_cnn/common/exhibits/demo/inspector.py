@@ -17,17 +17,17 @@ def maps_of(architecture: Architecture) -> tuple[str, ...]:
 
 
 class Inspector(Protocol):
-    """A trained network that shows what happens inside of it."""
+    """A trained network whose activations can be inspected."""
 
     def __init__(self, architecture: Architecture, parameters: dict[str, Array]) -> None:
-        """Take these parameters under torch's names."""
+        """Build the network with these parameters, under torch's names."""
 
     def look(self, image: Array, digit: int | None = None) -> dict[str, Array]:
-        """One image (1, C, H, W) forward, and one score back.
+        """Run one image (1, C, H, W) forward, and one score backward.
 
         Args:
             image: the network's input, float32.
-            digit: whose score; the one with the highest where None.
+            digit: whose score; None for the one with the highest score.
 
         Returns:
             `scores` and `probabilities` (classes,); the layers of `maps_of` (filters, h, w); `digit` (1,);
@@ -43,7 +43,7 @@ def send(stream: IO[bytes], arrays: dict[str, Array]) -> None:
 
 
 def receive(stream: IO[bytes]) -> dict[str, Array] | None:
-    """The arrays that the other side sent; None where it has closed the stream or broken off."""
+    """The arrays that the other side sent; None if it closed the stream or the message is incomplete."""
     header = stream.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
         return None

@@ -1,4 +1,4 @@
-"""The page as one file: its style and script inline, and nothing else allowed by its policy."""
+"""The page as one file: style and script are inline, and its policy allows nothing else."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ class Page:
 
 
 def build(setup: dict[str, Any], title: str) -> Page:
-    """Put the parts together; `setup` is what the script begins with."""
+    """Assemble the page; `setup` is the script's initial data."""
     html, style, script = (
         resources.files(__package__).joinpath(f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
@@ -35,7 +35,7 @@ def build(setup: dict[str, Any], title: str) -> Page:
             "frame-ancestors 'none'",
         ]
     )
-    data = json.dumps(setup).replace("<", "\\u003c")  # no name of a file ends the element
+    data = json.dumps(setup).replace("<", "\\u003c")  # no file name can close the element
     parts = {"TITLE": escape(title), "STYLE": style, "SCRIPT": script, "SETUP": data}
     for name, part in parts.items():
         html = html.replace(f"{{{{{name}}}}}", part)

@@ -1,4 +1,4 @@
-"""What the page sends: a drawing, checked before anything is made of it."""
+"""The drawing that the page sends, validated."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from numpy_cnn.common.exhibits.demo.drawing import GRID
 from numpy_cnn.common.spec.backend import Array
 
-LARGEST = 32_768  # bytes of a body; a drawing is 16,728 in base64 and a few more around it
+LARGEST = 32_768  # bytes of a body; a drawing has 16,728 in base64, plus some JSON
 PATIENCE = 10.0  # seconds for the body to arrive
 
 
@@ -30,17 +30,17 @@ async def read_drawing(request: Request, classes: int) -> Drawing:
     """The drawing in the body, JSON: {"ink": base64 of GRID·GRID bytes, "centre": true, "digit": 3 or null}.
 
     Raises:
-        HTTPException: 415, 413, 408 or 400, with what is wrong in words.
+        HTTPException: 415, 413, 408 or 400, with the reason.
     """
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, f"a drawing is sent as application/json, not as {kind[:80] or 'nothing'!r}")
+        raise HTTPException(415, f"expected a drawing as application/json, got {kind[:80] or 'no content type'!r}")
     try:
         body = await asyncio.wait_for(_body(request), PATIENCE)
     except TimeoutError:
         raise HTTPException(408, f"the drawing did not arrive within {PATIENCE:g} seconds") from None
     except ClientDisconnect:
-        raise HTTPException(400, "the connection was broken off") from None
+        raise HTTPException(400, "the client disconnected") from None
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):
@@ -51,7 +51,7 @@ async def read_drawing(request: Request, classes: int) -> Drawing:
 
 
 async def _body(request: Request) -> bytes:
-    """All of the body, read no further than `LARGEST`."""
+    """The body, of which at most `LARGEST` bytes are read."""
     length = request.headers.get("content-length", "0")
     parts, size = [], int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
     if size <= LARGEST:

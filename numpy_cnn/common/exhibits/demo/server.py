@@ -1,4 +1,4 @@
-"""The local server: one page, and one request that it repeats while somebody draws."""
+"""The local server: one page, and one request that the page repeats during drawing."""
 
 import asyncio
 import base64
@@ -31,24 +31,24 @@ from numpy_cnn.common.training.checkpoint import Checkpoint
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on the loopback address alone; port 0 takes any that is free.
+    """A socket on the loopback address; port 0 takes any free port.
 
     Raises:
-        UserError: the port is taken, or not for ordinary users.
+        UserError: the port is in use or reserved.
     """
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise UserError(
-            f"--port {port}: cannot be listened on ({error.strerror}); --port 0 takes a free one"
+            f"--port {port}: cannot listen on it ({error.strerror}); --port 0 takes a free one"
         ) from error
 
 
 def serve(app: Starlette, listening: socket.socket) -> None:
-    """Answer until Ctrl-C.
+    """Answer requests until Ctrl-C.
 
     Raises:
-        KeyboardInterrupt: it was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     config = uvicorn.Config(
         app,
@@ -74,10 +74,10 @@ def application(
 
     Args:
         checkpoint: the network that all workers have loaded.
-        workers: the backends, in the order in which they are shown.
-        name: of the network, for the page's head.
-        note: a line for the page, such as that a backend is missing.
-        port: the server's; requests with another Host or Origin are refused.
+        workers: the backends, in the order of the page.
+        name: of the network, for the page's heading.
+        note: a remark for the page, for example that a backend is missing.
+        port: of the server; requests with another Host or Origin are rejected.
     """
     architecture = checkpoint.architecture
     setup = {
@@ -95,7 +95,7 @@ def application(
     }
     page = build(setup, "Draw a digit")
 
-    async def show(request: Request) -> Response:  # noqa: ARG001  # what an endpoint is called with
+    async def show(request: Request) -> Response:  # noqa: ARG001  # the signature of an endpoint
         return HTMLResponse(page.html)
 
     async def look(request: Request) -> Response:
@@ -105,13 +105,13 @@ def application(
             image = await run_in_threadpool(read, drawing.ink, checkpoint)
         except UserError:
             raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
-        asked = [run_in_threadpool(_look, worker, image, drawing.digit) for worker in workers]
-        seen = await asyncio.gather(*asked)
-        if all(isinstance(one, WorkerEnded) for one in seen):
-            raise HTTPException(503, "; ".join(map(str, seen)))
+        requests = [run_in_threadpool(_look, worker, image, drawing.digit) for worker in workers]
+        results = await asyncio.gather(*requests)
+        if all(isinstance(one, WorkerEnded) for one in results):
+            raise HTTPException(503, "; ".join(map(str, results)))
         answers = {
             worker.package: {"error": str(one)} if isinstance(one, WorkerEnded) else _answer(one, architecture)
-            for worker, one in zip(workers, seen, strict=True)
+            for worker, one in zip(workers, results, strict=True)
         }
         return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})
 
@@ -123,7 +123,7 @@ def application(
 
 
 def _look(worker: Worker, image: Array, digit: int | None) -> dict[str, Array] | WorkerEnded:
-    """The worker's answer, or why there is none: the other backend's is shown all the same."""
+    """The worker's answer, or why there is none; the other backend's answer is shown in any case."""
     try:
         return worker.look(image, digit)
     except WorkerEnded as ended:
@@ -142,11 +142,11 @@ def _answer(seen: dict[str, Array], architecture: Architecture) -> dict[str, Any
 
 
 def _packed(planes: Array) -> dict[str, Any]:
-    """Planes (N, h, w) as the page reads them: bit for bit, little-endian float32."""
+    """Planes (N, h, w) in the page's format: little-endian float32 in base64."""
     little = np.ascontiguousarray(planes, "<f4")
     return {"shape": list(little.shape), "data": base64.b64encode(little.tobytes()).decode()}
 
 
-async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  # what a handler is called with
+async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature of a handler
     assert isinstance(error, HTTPException)
     return PlainTextResponse(f"{error.detail}\n", status_code=error.status_code, headers=error.headers)

@@ -1,7 +1,7 @@
 """The server's end of a backend's process.
 
-Each backend has its own: numpy_cnn never imports torch, and the oracle does not load what it judges. Besides, two
-thread pools in one process would compete for the cores.
+Each backend has its own process: numpy_cnn never imports torch, and the reference does not load the code that it
+is compared with. Besides, two thread pools in one process would compete for the cores.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import numpy as np
 from numpy_cnn.common.exhibits.demo.inspector import receive, send
 from numpy_cnn.common.spec.backend import Array
 
-PATIENCE = 60.0  # seconds for an answer: a thousand times what one takes, loading included
+PATIENCE = 60.0  # seconds for an answer, including loading: a thousand times what is normal
 LABELS = {"numpy_cnn": "NumPy", "torch_cnn": "PyTorch"}
 
 
@@ -28,7 +28,7 @@ class WorkerEnded(Exception):  # noqa: N818  # an event that the page shows
 class Worker:
     """One backend behind a pipe. A process that has ended or does not answer is replaced by a new one.
 
-    As a context, the process is ended on the way out.
+    Leaving the context ends the process.
 
     Args:
         package: numpy_cnn or torch_cnn.
@@ -55,13 +55,13 @@ class Worker:
         """Return once the network is loaded.
 
         Raises:
-            WorkerEnded: it could not be.
+            WorkerEnded: it could not be loaded.
         """
         with self._lock:
             self._receive()
 
     def look(self, image: Array, digit: int | None) -> dict[str, Array]:
-        """What the backend's `Inspector.look` returns; one thread after the other.
+        """The result of the backend's `Inspector.look`; calls from several threads run one after another.
 
         Raises:
             WorkerEnded: the process ended, and so did the one that replaced it.
@@ -93,7 +93,7 @@ class Worker:
         )
 
     def _end(self) -> None:
-        """It ends by itself when its input does; if not, it is killed."""
+        """Close the process's input, which ends it; kill it otherwise."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):

@@ -1,4 +1,4 @@
-"""The network without a convolution, to lay beside SimpleCNN: its sizes, its beginning, what a backend gives."""
+"""The network without a convolution, the baseline for SimpleCNN: sizes, initial parameters, and the protocol."""
 
 import math
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from numpy_cnn.common.spec.config import OptimizerConfig
 
 
 class Learner(Protocol):
-    """What the experiment asks of a network: the part of `Backend` that trains and answers."""
+    """The part of `Backend` that the experiment needs: training and scores."""
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        """Step once, by `lr`, on images (N, C, H, W) and labels (N,); the mean loss and the scores before that."""
+        """Take a step of size `lr` on images (N, C, H, W) and labels (N,); return the mean loss and the scores."""
 
     def logits(self, images: Array) -> Array:
         """The scores (N, classes) of images (N, C, H, W)."""

@@ -1,4 +1,4 @@
-"""The experiment as one picture: a digit that walks off, and the accuracies that fall."""
+"""The experiment as one picture: a shifted digit, and the accuracies over the shift."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from numpy_cnn.common.training.plots import COLOURS, RIGHT, WRONG, hide_frame, n
 
 @dataclass(frozen=True)
 class Walk:
-    """One test image under growing shifts to the right, and what each network says of it."""
+    """One test image under growing shifts to the right, and each network's answers."""
 
     images: Array  # (shifts, H, W), 0 to 1
     label: int
-    answers: Mapping[str, Sequence[int]]  # {network: one answer a shift}
+    answers: Mapping[str, Sequence[int]]  # {network: one answer per shift}
 
 
 def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) -> None:
@@ -41,12 +41,12 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
         axes.imshow(walk.images[shift], cmap="gray_r", vmin=0, vmax=1)
         axes.spines[:].set(visible=True, color="0.7", linewidth=1)
         axes.set_title(_pixels(shift), fontsize=9, pad=4)
-        for line, (name, said) in enumerate(walk.answers.items()):
-            right = said[shift] == walk.label
+        for line, (name, answers) in enumerate(walk.answers.items()):
+            right = answers[shift] == walk.label
             axes.text(
                 0.5,
                 -0.08 - 0.17 * line,
-                f"{name}: {said[shift]} {'✓' if right else '✗'}",
+                f"{name}: {answers[shift]} {'✓' if right else '✗'}",
                 color=RIGHT if right else WRONG,
                 fontsize=9,
                 ha="center",
@@ -82,7 +82,7 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
-    """The heights of labels, moved up where one would lie on the one below it."""
+    """The heights of labels, moved up if two would overlap."""
     placed = list(heights)
     lowest = -gap
     for number in sorted(range(len(heights)), key=lambda n: heights[n]):

@@ -1,4 +1,4 @@
-"""Pictures moved by whole pixels, and how many of them a network still reads right."""
+"""Pictures shifted by whole pixels, and how many of them a network still classifies correctly."""
 
 from typing import TypeAlias
 
@@ -17,10 +17,10 @@ Accuracies: TypeAlias = list[dict[str, float]]  # one for each shift from 0 on: 
 def shifted(images: Array, rows: int, columns: int, paper: float) -> Array:
     """Images (N, C, H, W) moved down by `rows` and right by `columns`, negative for up and left.
 
-    What is pushed over the edge is lost; what comes in is `paper`, the input that an empty pixel has.
+    Pixels beyond the edge are lost; new pixels are `paper`, the input of an empty pixel.
 
     Raises:
-        ValueError: the whole picture is pushed out.
+        ValueError: nothing of the picture is left.
     """
     height, width = images.shape[2:]
     if abs(rows) >= height or abs(columns) >= width:
@@ -32,7 +32,7 @@ def shifted(images: Array, rows: int, columns: int, paper: float) -> Array:
 
 
 def measure(learner: Learner, split: Split, most: int, paper: float) -> Accuracies:
-    """The share of right answers under shifts of 0 to `most` pixels in each direction, and their mean."""
+    """The accuracy under shifts of 0 to `most` pixels in each direction, and the mean over the directions."""
     table: Accuracies = []
     for shift in range(most + 1):
         shares: dict[str, float] = {}
@@ -40,20 +40,20 @@ def measure(learner: Learner, split: Split, most: int, paper: float) -> Accuraci
             if shift == 0 and shares:  # no shift is the same in all directions
                 shares[name] = shares["up"]
                 continue
-            said = answers(learner, split.images, shift * down, shift * right, paper)
-            shares[name] = float((said == split.labels).mean())
+            predicted = answers(learner, split.images, shift * down, shift * right, paper)
+            shares[name] = float((predicted == split.labels).mean())
         table.append(shares | {"mean": sum(shares.values()) / len(shares)})
     return table
 
 
 def answers(learner: Learner, images: Array, rows: int, columns: int, paper: float) -> Array:
-    """The class (N,) that each moved image is given."""
+    """The predicted class (N,) of each shifted image."""
     parts = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     return np.concatenate([learner.logits(shifted(part, rows, columns, paper)).argmax(axis=1) for part in parts])
 
 
 def ink_kept(pixels: Array, most: int) -> Array:
-    """The share of the ink that is still in the pictures after shifts of 0 to `most` pixels, (most+1,).
+    """The fraction of the ink that is still in the pictures after shifts of 0 to `most` pixels, (most+1,).
 
     It is the mean over the four directions; pixels (N, 1, H, W), 0 to 1.
     """
@@ -67,5 +67,5 @@ def ink_kept(pixels: Array, most: int) -> Array:
 
 
 def _overlap(size: int, by: int) -> tuple[slice, slice]:
-    """Where the part that stays comes to lie, and where it lay."""
+    """The part that stays: where it is after the shift, and where it was before."""
     return slice(max(by, 0), size + min(by, 0)), slice(max(-by, 0), size + min(-by, 0))

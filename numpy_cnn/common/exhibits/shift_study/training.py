@@ -14,13 +14,13 @@ from numpy_cnn.common.training.display import training_display
 def train(
     learner: Learner, images: Split, optimization: OptimizerConfig, epochs: int, batch_size: int, seed: int
 ) -> float:
-    """Train for so many epochs and tell how it goes; the seconds that it took.
+    """Train for `epochs` epochs and report progress; return the seconds that it took.
 
     Raises:
         UserError: the loss is no longer finite.
     """
     batches = -(-len(images) // batch_size)
-    began = time.perf_counter()
+    started = time.perf_counter()
     with training_display(epochs, batches) as display:
         for epoch in range(epochs):
             order = np.random.default_rng([seed, 1, epoch]).permutation(len(images))
@@ -42,7 +42,7 @@ def train(
                     "train_accuracy": right / seen,
                     "validation_loss": float("nan"),
                     "validation_accuracy": float("nan"),
-                    "seconds": time.perf_counter() - began,
+                    "seconds": time.perf_counter() - started,
                 }
             )
-    return time.perf_counter() - began
+    return time.perf_counter() - started

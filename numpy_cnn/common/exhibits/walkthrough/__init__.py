@@ -1,1 +1,1 @@
-"""One picture through the network and back: traced, told, drawn, and put on a page."""
+"""One picture through the network and back: traced, printed, drawn, and shown on a page."""

@@ -1,4 +1,4 @@
-"""Two backends side by side: the same walkthrough by the other program, number for number."""
+"""Comparison with the other backend: the same walkthrough by the other program, number by number."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def arrays_of(traces: Sequence[Trace]) -> dict[str, Array]:
-    """What is compared: all of the first pass, then what each epoch ended in."""
+    """The arrays that are compared: all of the first pass, then the loss and probabilities of each epoch."""
     epochs = {
         "losses by epoch": np.array([trace.loss for trace in traces]),
         "probabilities by epoch": np.stack([trace.probabilities[0] for trace in traces]),
@@ -37,36 +37,36 @@ def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
 def arrays_by(program: str, flags: Sequence[str]) -> dict[str, Array]:
     """The arrays of `python -m PROGRAM walkthrough FLAGS`, run in a process of its own.
 
-    Of its own, for the threads of two libraries in one process get into each other's way, and because what is
-    judged is never to be loaded beside its judge.
+    A separate process, because the threads of two libraries in one process compete for the cores, and because the
+    reference never shares a process with the code that it is compared with.
 
     Raises:
-        UserError: the other program cannot run: its one line tells why.
+        UserError: the other program fails; the message is its last line.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "arrays.npz"
         command = [sys.executable, "-m", program, "walkthrough", *flags, "--arrays", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not file.is_file():
-            last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
             raise UserError(f"--compare: {last}")
         with np.load(file) as arrays:
             return dict(arrays)
 
 
 def side_by_side(own: Mapping[str, Array], other: Mapping[str, Array], names: tuple[str, str]) -> Iterator[str]:
-    """A table, one line a stage: where the two differ most, both numbers there, and by how much."""
+    """A table with one line per stage: where the two differ most, both numbers there, and the difference."""
     width = max(map(len, own)) + 2
     yield f"{'':{width}}{'shape':>17}  {'at':<16}{names[0]:>20}{names[1]:>20}  largest difference"
     largest = 0.0
     for name, ours in own.items():
         theirs = other[name]
         apart = np.abs(ours - theirs)
-        # Where nothing differs the largest number is the one worth seeing.
+        # If nothing differs, the largest number is the most informative.
         place = np.unravel_index(int((apart if apart.any() else np.abs(ours)).argmax()), ours.shape)
         at = ",".join(map(str, place)) or "-"
         shape = "x".join(map(str, ours.shape)) or "one number"
-        told = "none, bit for bit" if not apart.any() else f"{apart.max():.1e}"
-        yield f"{name:{width}}{shape:>17}  {at:<16}{ours[place]:>20.12g}{theirs[place]:>20.12g}  {told}"
+        difference = "none, bit for bit" if not apart.any() else f"{apart.max():.1e}"
+        yield f"{name:{width}}{shape:>17}  {at:<16}{ours[place]:>20.12g}{theirs[place]:>20.12g}  {difference}"
         largest = max(largest, float(apart.max()))
     yield f"The largest difference of all is {largest:.1e}; neighbouring float64 numbers at 1 are 2.2e-16 apart."

@@ -1,4 +1,4 @@
-"""The walkthrough as one picture: forward, learning, backward, each stage in the same column both ways."""
+"""The walkthrough as one picture: forward, learning, backward, with each stage and its gradient in one column."""
 
 import math
 from collections.abc import Sequence
@@ -50,6 +50,6 @@ def _title(sheet: Sheet, lesson: Lesson, backend: str, name: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A file's name without what matplotlib would read as mathematics, and not too long for a title."""
+    """A file name, shortened for a title and escaped for matplotlib's mathematical text."""
     short = name if len(name) <= 48 else f"{name[:45]}…"
     return short.replace("\\", "\\\\").replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""The way back, drawn: each gradient in the column of its stage, to be read from right to left."""
+"""The drawing of the backward pass: each gradient in the column of its stage, from right to left."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Trace
 
 
 def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float) -> float:
-    """The gradients under their stages, to be read from right to left."""
+    """Draw the gradients under their stages, from right to left."""
     assert lesson.label is not None
     sheet.heading(y, "4   Backward: who is to blame for the loss?")
     sheet.text(
@@ -70,7 +70,7 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
 
 
 def from_near(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float) -> None:
-    """The framed place again: its window, its gradient, and the nine pixels it is handed on to."""
+    """Draw the framed place enlarged: its window, its gradient, and the nine pixels that receive it."""
     sheet.text(0.5, y, "The framed place from near, also from right to left:", 12, weight="bold")
     y += 0.7
     size, side = 1.5 / len(focus.kernel), 1.5 / len(focus.window)

@@ -1,4 +1,4 @@
-"""The way forward, drawn: pixels, features, decision."""
+"""The drawing of the forward pass: pixels, features, decision."""
 
 import textwrap
 
@@ -58,7 +58,7 @@ def features(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float)
 
 
 def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
-    """The framed place: patch × kernel = products, their sum, ReLU, and the window that it is the largest of."""
+    """Draw the framed place enlarged: patch × kernel = products, their sum, ReLU, and its pooling window."""
     products = focus.patch * focus.kernel
     size = 1.5 / len(focus.kernel)
     sheet.text(0.5, y, "The framed place from near:", 12, weight="bold")
@@ -74,8 +74,8 @@ def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
         6.1, y + 0.02, "added up" + (", with the bias as the last" if focus.bias else ""), 11, weight="bold"
     )
     few = len(parts) <= 10
-    told = textwrap.fill(total(parts), 44) if few else f"{len(parts)} numbers"
-    sheet.text(6.1, y + 0.3, told, 9.5, SOFT)
+    terms = textwrap.fill(total(parts), 44) if few else f"{len(parts)} numbers"
+    sheet.text(6.1, y + 0.3, terms, 9.5, SOFT)
     sheet.text(6.1, y + 0.72, f"= {number(focus.answer, 3)}", 18, weight="bold")
     kept = "Above zero, so ReLU keeps it." if focus.answer > 0 else "Not above zero: ReLU gives 0."
     sheet.text(6.1, y + 1.16, kept, 9.5, SOFT)
@@ -87,12 +87,12 @@ def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
 
 
 def gallery(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> None:
-    """Every filter's kernel above what it found."""
+    """Draw every filter's kernel above its feature map."""
     kernels, found = lesson.parameters["conv1.weight"][:, 0], trace.values["relu1"][0]
     largest, loudest_of_all = float(np.abs(kernels).max()), float(found.max()) or 1.0
     shown = min(len(kernels), MOST_FILTERS)
-    told = "All" if shown == len(kernels) else f"{shown} of the"
-    sheet.text(0.5, y, f"{told} {len(kernels)} kernels, and what ReLU leaves of their maps:", 12, weight="bold")
+    which = "All" if shown == len(kernels) else f"{shown} of the"
+    sheet.text(0.5, y, f"{which} {len(kernels)} kernels, and what ReLU leaves of their maps:", 12, weight="bold")
     for index, (kernel, plane) in enumerate(zip(kernels[:shown], found, strict=False)):
         x, top = 0.5 + 1.8 * (index % 8), y + 0.75 + 2.5 * (index // 8)
         sheet.picture(x, top, 0.55, kernel, f"filter {index}", "", largest=largest)

@@ -1,4 +1,4 @@
-"""The learning, drawn: loss and probability step by step."""
+"""The drawing of the learning: loss and probability step by step."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Trace
 
 
 def learning(sheet: Sheet, lesson: Lesson, traces: Sequence[Trace], y: float) -> float:
-    """The loss epoch by epoch, each point with what the network says then."""
+    """Draw loss and probability per epoch; each point shows whether the answer is right."""
     from matplotlib.ticker import MaxNLocator
 
     assert lesson.label is not None
@@ -31,12 +31,12 @@ def learning(sheet: Sheet, lesson: Lesson, traces: Sequence[Trace], y: float) ->
         axes = sheet.axes(x, y + 0.85, 4.6, 1.6)
         axes.plot(epochs, values, color="#9AA5B1", linewidth=1.5, zorder=1)
         few = len(traces) <= 21
-        for told, colour, marker in ((True, RIGHT, "o"), (False, WRONG, "X")):
-            points = [e for e in epochs if right[e] == told and few]
+        for correct, colour, marker in ((True, RIGHT, "o"), (False, WRONG, "X")):
+            points = [e for e in epochs if right[e] == correct and few]
             if not points:
                 continue
             axes.scatter(points, [values[e] for e in points], color=colour, marker=marker, s=45, zorder=2,
-                         label="says the right class" if told else "says a wrong one")  # fmt: skip
+                         label="says the right class" if correct else "says a wrong one")  # fmt: skip
         axes.set_xlabel("steps taken", color=SOFT, size=9.5)
         axes.set_ylim(0, max(1.0, 1.12 * max(values)) if values is shares else 1.15 * max(losses) or 1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

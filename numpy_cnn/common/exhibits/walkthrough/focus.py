@@ -1,4 +1,4 @@
-"""The one place that is shown from near: where the kernel answered loudest."""
+"""The place that is enlarged: the one with the largest response of a kernel."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 
 @dataclass(frozen=True)
 class Focus:
-    """A place on a feature map, what the kernel saw there, and what came back to it.
+    """A place on a feature map, with the kernel's inputs and the gradient there.
 
     Args:
         filter, row, column: of the feature map.
         kernel: (kh, kw).
-        patch: (kh, kw), the inputs under the kernel, zeros where it hangs over the edge.
-        top, left: of the patch on the input; negative where it hangs over.
-        bias: of the filter, 0 where it has none.
-        answer: products and bias, added: the value of the feature map.
+        patch: (kh, kw), the inputs under the kernel, with zeros beyond the edge.
+        top, left: of the patch on the input; negative beyond the edge.
+        bias: of the filter, 0 if it has none.
+        answer: the sum of products and bias: the value of the feature map.
         pool: (row, column) of the pooled value that the place belongs to.
-        window: (pool, pool), what pooling chose from.
-        routed: (pool, pool), the gradient that pooling gave each of them.
-        gradient: dloss/danswer, behind ReLU.
+        window: (pool, pool), the inputs of the pooling.
+        routed: (pool, pool), the gradients of these inputs.
+        gradient: dloss/danswer, before ReLU.
     """
 
     filter: int
@@ -41,7 +41,7 @@ class Focus:
 
 
 def loudest(lesson: Lesson, trace: Trace) -> Focus:
-    """The largest value that ReLU let through, among those that pooling looks at."""
+    """The place with the largest value after ReLU, among those that pooling uses."""
     a = lesson.architecture
     relu = trace.values["relu1"][0]
     height, width = (size * a.pool for size in trace.values["pool1"].shape[2:])

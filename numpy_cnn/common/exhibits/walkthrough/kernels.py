@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Kernel = Literal["vertical-edge", "horizontal-edge", "sobel", "blur", "learned"]
 
-# Whole numbers and sixteenths: with the pixels on a binary grid every sum is exact, whatever its order.
+# Integers and sixteenths: with pixels on a binary grid every sum is exact in any order.
 KERNELS: dict[str, npt.NDArray[Any]] = {
     "vertical-edge": np.array([[1.0, 0.0, -1.0]] * 3),
     "horizontal-edge": np.array([[1.0, 0.0, -1.0]] * 3).T,

@@ -1,4 +1,4 @@
-"""The same picture again and again: gradient descent on one example."""
+"""Gradient descent on one example."""
 
 import math
 from dataclasses import replace
@@ -11,28 +11,27 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def learn(tracer: Tracer, lesson: Lesson, epochs: int, lr: float) -> tuple[Lesson, list[Trace]]:
-    """Walk through the picture, then take a step against the gradient, `epochs` times, and look once more.
+    """Trace the picture and take a step against the gradient, `epochs` times, and trace it once more.
 
-        W ← W − lr · dloss/dW        for every parameter that is trained: a fixed kernel stays as it is
+        W ← W − lr · dloss/dW        for every trained parameter; a fixed kernel does not change
 
     Returns:
-        the lesson with its label, and epochs + 1 traces: the first is of the untouched network, the last of the
-        trained one.
+        The lesson with its label, and epochs + 1 traces, from the initial network to the trained one.
 
     Raises:
-        UserError: there is nothing to learn from so few epochs or such a step, or the loss is no number any more.
+        UserError: epochs or lr is out of range, or the loss is no longer finite.
     """
     if epochs < 0:
-        raise UserError(f"--epochs {epochs}: there must be at least 0")
+        raise UserError(f"--epochs must not be negative, got {epochs}")
     if not (math.isfinite(lr) and lr > 0):
-        raise UserError(f"--lr {lr}: the learning rate must be a positive number")
+        raise UserError(f"--lr must be a positive number, got {lr}")
     if lesson.label is None:
         first = tracer(lesson.architecture, lesson.parameters, lesson.inputs, np.array([0]))
         lesson = replace(lesson, label=first.answer)
     parameters, label = dict(lesson.parameters), np.array([lesson.label])
     traces = []
     for epoch in range(epochs + 1):
-        with np.errstate(all="ignore"):  # a loss that is no number is told below
+        with np.errstate(all="ignore"):  # a loss that is not finite is reported below
             trace = tracer(lesson.architecture, parameters, lesson.inputs, label)
         if not math.isfinite(trace.loss):
             raise UserError(f"the loss is {trace.loss} in epoch {epoch}: --lr {lr} is too large a step")

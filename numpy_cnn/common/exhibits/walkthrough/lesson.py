@@ -1,4 +1,4 @@
-"""Where a walkthrough begins: the network, its numbers, the picture and the right answer."""
+"""The input of a walkthrough: the network, its parameters, the picture and the right answer."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +13,22 @@ from numpy_cnn.common.spec.architecture import PRESETS, Architecture
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 
-# Both networks must find the same maxima in flat parts of a picture, where all sums are equal but for their last
-# bits. On a grid of 2^-40 pixels times kernels of sixteenths add up exactly in float64, so the order of summation
-# does not matter; learned kernels have bits of their own, and 2^-24, the last of a float32, for both does it.
+# Both networks must find the same maxima in flat parts of a picture, where sums differ only by rounding. On a grid
+# of 2^-40, sums of pixels times kernels of sixteenths are exact in float64, in any order of summation. Learned
+# kernels have more bits; for them a grid of 2^-24 (a float32's last bit) for both pixels and kernels is enough.
 PIXEL_BITS, LEARNED_BITS = 40, 24
-_MOST_CLASSES = 100  # each is a bar in the drawing
+_MOST_CLASSES = 100  # each one is a bar in the drawing
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is walked through, in float64.
+    """What a walkthrough shows, in float64.
 
     Args:
         kernel: one of `kernels.KERNELS`, or `learned`.
         pixels: (H, W), 0 for black to 1 for white: what is drawn.
-        inputs: (1, 1, H, W): what the network sees, the same but for a learned network's own scale.
-        label: the right class; None where the network is to be taken at its word.
+        inputs: (1, 1, H, W): the network's input, which is `pixels` except for a learned network's scale.
+        label: the right class; None to use the network's own answer.
     """
 
     kernel: str
@@ -40,17 +40,17 @@ class Lesson:
 
 
 def fixed(path: Path, kernel: str, label: int, classes: int, seed: int) -> Lesson:
-    """A fixed kernel and a dense layer of random weights, N(0, 0.01²), before they have learnt anything.
+    """A fixed kernel and an untrained dense layer with random weights, N(0, 0.01²).
 
-    The weights are those that `np.random.seed(seed)` and `np.random.randn` give.
+    The weights are those of `np.random.seed(seed)` and `np.random.randn`.
 
     Raises:
-        UserError: the picture cannot be read, or the label is none of the classes.
+        UserError: the picture cannot be read, or the label is not one of the classes.
     """
     if not 2 <= classes <= _MOST_CLASSES:
-        raise UserError(f"--classes {classes}: there must be from 2 to {_MOST_CLASSES} to choose from")
+        raise UserError(f"--classes must be from 2 to {_MOST_CLASSES}, got {classes}")
     if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: a seed lies from 0 to {2**32 - 1}")
+        raise UserError(f"--seed must be from 0 to {2**32 - 1}, got {seed}")
     _check_label(label, classes, f"; --classes {label + 1} makes room for it" if label < _MOST_CLASSES else "")
     architecture = replace(PRESETS["edge"], classes=classes)
     features = dict(architecture.stages())["flatten"][0]
@@ -64,11 +64,11 @@ def fixed(path: Path, kernel: str, label: int, classes: int, seed: int) -> Lesso
 
 
 def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
-    """A trained network, all of it; the digit on the picture is cropped, centred and scaled as in `predict`.
+    """A trained network; the digit in the picture is cropped, centred and scaled as in `predict`.
 
     Raises:
         UserError: the checkpoint or the picture cannot be read, the network does not end in softmax and
-            cross-entropy, or the label is none of its classes.
+            cross-entropy, or the label is not one of its classes.
     """
     from numpy_cnn.common.photo.image import read_digit
 
@@ -76,8 +76,8 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
     architecture = checkpoint.architecture
     if architecture.loss != "cross_entropy":
         raise UserError(
-            f"{checkpoint_path}: trained on squared errors; a walkthrough follows softmax and cross-entropy, "
-            "which the other presets of --arch are trained on"
+            f"{checkpoint_path}: trained with a squared error; a walkthrough needs softmax and cross-entropy, "
+            "which the other presets of --arch use"
         )
     if architecture.activation != "relu":
         raise UserError(

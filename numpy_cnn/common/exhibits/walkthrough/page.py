@@ -1,4 +1,4 @@
-"""The walkthrough as one HTML page that carries everything in itself: page.html, .css, .js and the numbers."""
+"""The walkthrough as one self-contained HTML page: page.html, .css, .js and the numbers."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 from numpy_cnn.common.spec.errors import UserError
 
 _PARTS = Path(__file__).parent
-_DIGITS = 9  # significant ones: more than anybody reads, and the page adds up to what it shows
+_DIGITS = 9  # significant digits: more than are displayed, so that the sums on the page are right
 
 
 def write_page(lesson: Lesson, traces: Sequence[Trace], backend: str, name: str, path: Path) -> None:
@@ -29,9 +29,9 @@ def write_page(lesson: Lesson, traces: Sequence[Trace], backend: str, name: str,
 
 
 def page(lesson: Lesson, traces: Sequence[Trace], backend: str, name: str) -> str:
-    """The page's text. Its numbers are JSON in which no character can end the element that holds them."""
-    told = json.dumps(_numbers(lesson, traces, backend, name), allow_nan=False, separators=(",", ":"))
-    safe = told.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    """The page's text. Its numbers are JSON, escaped so that nothing in it can close the element."""
+    text = json.dumps(_numbers(lesson, traces, backend, name), allow_nan=False, separators=(",", ":"))
+    safe = text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
     parts = {"STYLE": _read("page.css"), "SCRIPT": _read("page.js"), "NUMBERS": safe}
     return re.sub("@(STYLE|SCRIPT|NUMBERS)@", lambda match: parts[match[1]], _read("page.html"))
 
@@ -76,7 +76,7 @@ def _numbers(lesson: Lesson, traces: Sequence[Trace], backend: str, name: str) -
 
 
 def _short(array: Array) -> Any:
-    """As nested lists, each number rounded to what is worth its place."""
+    """Nested lists with rounded numbers."""
     return _rounded(array.tolist())
 
 

@@ -1,4 +1,4 @@
-"""The parts that the picture of a walkthrough is made of, placed in inches from the top left corner."""
+"""The elements of a walkthrough's picture, placed in inches from the top left corner."""
 
 import math
 import warnings
@@ -37,24 +37,24 @@ class Sheet:
         FigureCanvasAgg(self.figure)
 
     def axes(self, x: float, y: float, width: float, height: float) -> "Axes":
-        """Axes whose top left corner lies at (x, y)."""
+        """Axes whose top left corner is at (x, y)."""
         box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box)
 
     def text(self, x: float, y: float, words: str, size: float = 10, colour: str = INK, **options: Any) -> None:
-        """Words whose top left corner, or as `ha` and `va` say, lies at (x, y)."""
+        """Text whose top left corner, or the point given by `ha` and `va`, is at (x, y)."""
         options = {"ha": "left", "va": "top", "linespacing": 1.35, **options}
         self.figure.text(x / self.width, 1 - y / self.height, words, size=size, color=colour, **options)
 
     def heading(self, y: float, words: str) -> None:
-        """A chapter begins: a rule and its title."""
+        """The title of a section, and a rule."""
         self.text(0.5, y, words, 16, weight="bold")
         rule = self.axes(0.5, y + 0.36, self.width - 1, 0.02)
         rule.set_axis_off()
         rule.axhline(0.5, color=SOFT, linewidth=1)
 
     def arrow(self, x: float, y: float, length: float, words: str = "") -> None:
-        """An arrow to the right, to the left for a negative length; the words above it."""
+        """An arrow to the right, or to the left if the length is negative, with the words above it."""
         axes = self.axes(min(x, x + length), y - 0.1, abs(length), 0.2)
         axes.set_axis_off()
         start, end = ((0, 0.5), (1, 0.5)) if length > 0 else ((1, 0.5), (0, 0.5))
@@ -66,7 +66,7 @@ class Sheet:
         self, x: float, y: float, width: float, values: Array, title: str, caption: str, *, shown: str = SIGNED,
         largest: float = 0, empty: Array | None = None,
     ) -> "Axes":  # fmt: skip
-        """An array (H, W) as squares of colour; where `empty` is true it is grey: nothing is there."""
+        """An array (H, W) as coloured squares; grey where `empty` is true."""
         from matplotlib import colormaps
 
         height = width * values.shape[0] / values.shape[1]
@@ -85,7 +85,7 @@ class Sheet:
         self, x: float, y: float, cell: float, values: Array, title: str, *, shown: str = SIGNED,
         largest: float = 0, marked: tuple[int, int] | None = None, digits: int = 2,
     ) -> None:  # fmt: skip
-        """A small array (h, w) with its numbers written into it; small ones share a power of ten, told above."""
+        """A small array (h, w) with its numbers; small numbers share a power of ten, given in the title."""
         rows, columns = values.shape
         size = float(np.abs(values).max())
         power = math.floor(math.log10(size)) if 0 < size < 0.01 else 0
@@ -99,15 +99,15 @@ class Sheet:
         for row, column in product(range(rows), range(columns)):
             value = float(values[row, column])
             dark = value < 0.5 if shown == "gray" else abs(value) > 0.6 * largest
-            told = number(value, digits)
+            text = number(value, digits)
             colour = "white" if dark else INK
             axes.text(
                 column,
                 row,
-                told,
+                text,
                 ha="center",
                 va="center",
-                size=min(11, 19 * cell, 88 * cell / len(told)),
+                size=min(11, 19 * cell, 88 * cell / len(text)),
                 color=colour,
             )
         if marked is not None:
@@ -116,7 +116,7 @@ class Sheet:
     def bars(
         self, x: float, y: float, width: float, values: Array, title: str, right: int, digits: int = 3
     ) -> None:
-        """One bar a class, the right class in green, each with its number."""
+        """One bar per class with its number; the right class is green."""
         axes = self.axes(x, y, width, 0.3 * max(3, len(values)))
         places = np.arange(len(values))
         axes.barh(places, values, color=[RIGHT if place == right else "#9AA5B1" for place in places], height=0.7)
@@ -136,7 +136,7 @@ class Sheet:
         self.text(x, y - 0.08, title, 11, weight="bold", va="bottom")
 
     def strip(self, values: Array, y: float, title: str, caption: str) -> float:
-        """A long vector as a strip over the whole width."""
+        """A long vector as a strip across the sheet."""
         axes = self.axes(0.5, y, self.width - 1, 0.35)
         largest = float(np.abs(values).max()) or 1.0
         axes.imshow(
@@ -152,26 +152,26 @@ class Sheet:
         """Write the sheet as PNG."""
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph")  # matplotlib's own font does not know every script
+                warnings.filterwarnings("ignore", "Glyph")  # matplotlib's font does not cover every script
                 self.figure.savefig(path, format="png", facecolor="white")
         except OSError as error:
             raise UserError(f"cannot write the picture {path}: {error.strerror or error}") from error
 
 
 def number(value: float, digits: int = 2) -> str:
-    """So many digits behind the point, or a power of ten where those would all be 0; a true minus."""
+    """The number with `digits` decimals, or with a power of ten if those would all be 0; with a true minus."""
     value += 0.0  # no −0
-    told = f"{value:.{digits}f}"
+    text = f"{value:.{digits}f}"
     if value == round(value) and abs(value) < 100:
-        told = f"{value:.0f}"
+        text = f"{value:.0f}"
     elif abs(value) < 0.5 * 10**-digits:
         front, power = f"{value:.1e}".split("e")
-        told = f"{front}·{ten_to(int(power))}"
-    return told.replace("-", "−")
+        text = f"{front}·{ten_to(int(power))}"
+    return text.replace("-", "−")
 
 
 def precise(value: float) -> str:
-    """Four significant digits."""
+    """The number with four significant digits."""
     return f"{value:.4g}".replace("-", "−") if abs(value) >= 1e-4 else number(value)
 
 
@@ -181,7 +181,7 @@ def ten_to(power: int) -> str:
 
 
 def mark(axes: "Axes", row: float, column: float, height: float, width: float) -> None:
-    """A frame around the pixels from (row, column) on."""
+    """A frame around the pixels that start at (row, column)."""
     from matplotlib.patches import Rectangle
 
     axes.add_patch(
@@ -191,8 +191,8 @@ def mark(axes: "Axes", row: float, column: float, height: float, width: float) -
 
 def total(parts: Sequence[float]) -> str:
     """1.2 + 3.4 − 5.6, without the parts that are 0."""
-    told = " + ".join(number(part) for part in parts if part) or "0"
-    return told.replace("+ −", "− ")
+    text = " + ".join(number(part) for part in parts if part) or "0"
+    return text.replace("+ −", "− ")
 
 
 def shape(plane: Array) -> str:

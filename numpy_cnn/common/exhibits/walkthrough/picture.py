@@ -1,4 +1,4 @@
-"""A picture of any kind, made as small and as grey as the network takes it."""
+"""A picture of any kind, converted to grey and to the network's image size."""
 
 import warnings
 from pathlib import Path
@@ -14,23 +14,23 @@ _MOST_PIXELS = 100_000_000
 def read_grey(path: Path, size: tuple[int, int]) -> Array:
     """The picture in `size` (H, W), float64 from 0 for black to 1 for white: p / 255.
 
-    The camera's rotation is undone and transparency laid on white; the aspect is not kept. Made grey by
-    0.299 R + 0.587 G + 0.114 B (ITU-R 601-2) and resized with a bicubic filter, both Pillow's.
+    The camera's rotation is undone, transparency becomes white, and the aspect ratio is not kept. Converted to
+    grey by 0.299 R + 0.587 G + 0.114 B (ITU-R 601-2) and resized with a bicubic filter, both Pillow's.
 
     Raises:
-        UserError: the file is missing, no picture, damaged or absurdly large.
+        UserError: the file is missing, not a picture, damaged or too large.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's, about large images or odd metadata
+            warnings.simplefilter("ignore")  # Pillow's, about large images or odd metadata
             with Image.open(path) as opened:
                 width, height = opened.size
                 if width * height > _MOST_PIXELS:
                     raise UserError(f"{path}: {width}x{height} pixels are too many; scale the picture down")
                 picture: Image.Image = ImageOps.exif_transpose(opened)
-            if picture.mode.startswith(("I", "F")):  # 16 bits a pixel, which convert("L") would clip
+            if picture.mode.startswith(("I", "F")):  # 16 bits per pixel, which convert("L") would clip
                 wide = np.nan_to_num(np.asarray(picture, dtype=np.float64))
                 picture = Image.fromarray((wide / max(wide.max() / 255, 1)).clip(0, 255).astype(np.uint8))
             if picture.has_transparency_data:

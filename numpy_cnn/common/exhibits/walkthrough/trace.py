@@ -1,4 +1,4 @@
-"""Everything that happens to one picture on its way through a network and back."""
+"""All values and gradients of one picture in a network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Trace:
-    """One pass forward and back. A stage bears the name of the layer behind which it lies; the first is `input`.
+    """One forward and backward pass. A stage is named after the layer whose output it is; the first is `input`.
 
     Args:
-        values: the output of each stage, (1, …), in order; the last one holds the scores (1, classes).
+        values: the value of each stage, (1, …), in order; the last one is the scores (1, classes).
         gradients: dloss/dvalue of each stage, in the stage's shape.
-        parameters: dloss/dparameter under torch's names, those included that are not trained.
-        routes: in the shape of `relu1`, 1 where pooling took its maximum from and 0 elsewhere.
+        parameters: dloss/dparameter under torch's names, including parameters that are not trained.
+        routes: in the shape of `relu1`, 1 at the maxima that pooling took and 0 elsewhere.
         probabilities: the softmax of the scores, (1, classes).
         loss: the cross-entropy of the right class.
     """
@@ -43,7 +43,7 @@ class Trace:
         return int(self.probabilities[0].argmax())
 
     def arrays(self) -> dict[str, Array]:
-        """All of it by name: `input`, …, `probabilities`, `loss`, then `gradient of …`, the last stage first."""
+        """All arrays by name: `input`, …, `probabilities`, `loss`, then `gradient of …`, the last stage first."""
         forward = {**self.values, "routes": self.routes, "probabilities": self.probabilities}
         backward = {f"gradient of {name}": array for name, array in reversed(self.gradients.items())}
         backward |= {f"gradient of {name}": array for name, array in self.parameters.items()}

@@ -134,9 +134,7 @@ def test_a_folder_with_a_run_is_not_written_over(trained: dict[str, Path], progr
     folder = trained[program]
     before = {file: file.read_bytes() for file in folder.iterdir()}
     message = error_of(program, "train", *QUICK, "--out", folder, *dry)
-    assert (
-        message == f"--out {folder}: already contains a run; continue with --resume {folder}, or name another"
-    )
+    assert message == f"--out {folder}: already contains a run; continue with --resume {folder}, or name another"
     assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 

@@ -400,7 +400,7 @@ def test_mistakes_are_told_before_anything_starts(path: Path, tmp_path: Path, pr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert error_of(program, "demo", path, "--port", port).startswith(
-            f"--port {port}: cannot be listened on ("
+            f"--port {port}: cannot listen on it ("
         )
 
 

@@ -32,7 +32,7 @@ def test_a_second_process_is_refused_at_once_and_the_first_goes_on(tmp_path: Pat
         assert refused.code == 2
         (line,) = refused.err.splitlines()
         owner = f"run: in use: process {process.pid} on "
-        assert owner in line or "--out run: holds a run already" in line
+        assert owner in line or "--out run: already contains a run" in line
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, report = process.communicate(timeout=30)

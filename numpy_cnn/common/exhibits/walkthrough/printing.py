@@ -1,4 +1,4 @@
-"""The numbers of a walkthrough in words: shapes and samples, as NumPy prints them."""
+"""The printed form of a walkthrough: shapes and samples, as NumPy prints them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,8 +8,8 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 _AFTER = {"conv1": "Convolution", "relu1": "ReLU", "pool1": "Max Pooling"}
 
 
-def tell(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
-    """Line by line: the way forward, the epochs, the way back. Of several filters the first is sampled."""
+def lines_of(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
+    """The lines to print: forward pass, epochs, backward pass. Of several filters the first is sampled."""
     assert lesson.label is not None
     first, last = traces[0], traces[-1]
     kernels = lesson.parameters["conv1.weight"]
@@ -18,8 +18,8 @@ def tell(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
     yield f"\nConvolution Kernel{_first_of(kernels)}:\n{kernels[0, 0]}"
     for name, after in _AFTER.items():
         plane = _plane(first.values[name])
-        told = f"shape {plane.shape}{_first_of(first.values[name][0])}"
-        yield f"\nAfter {after} ({told}): sample 5x5 values:\n{_sample(first.values[name])}"
+        size = f"shape {plane.shape}{_first_of(first.values[name][0])}"
+        yield f"\nAfter {after} ({size}): sample 5x5 values:\n{_sample(first.values[name])}"
     flat = first.values["flatten"][0]
     yield f"\nAfter Flattening: shape {flat.shape}"
     yield f"Flattened vector sample (first 10 values): {_plain(flat[:10])}"
@@ -42,8 +42,8 @@ def tell(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
     yield f"Flattened gradient sample (first 10 values): {_plain(back[:10])}"
     for name, after in reversed(_AFTER.items()):
         gradient = first.gradients[name]
-        told = f"shape {_plane(gradient).shape}{_first_of(gradient[0])}"
-        yield f"\nGradient after {after} ({told}): sample 5x5 values:\n{_sample(gradient)}"
+        size = f"shape {_plane(gradient).shape}{_first_of(gradient[0])}"
+        yield f"\nGradient after {after} ({size}): sample 5x5 values:\n{_sample(gradient)}"
     routed, places = int(first.routes.sum()), first.routes.size
     live = int(((first.routes > 0) & (first.values["conv1"] > 0)).sum())
     yield f"\nPooling routed the gradient to {routed} of {places} places; ReLU let it through at {live} of them"
@@ -76,6 +76,6 @@ def _sample(stage: Array) -> Array:
 
 
 def _plain(array: Array) -> Array:
-    """Without the sign of a zero, which tells nobody anything here."""
+    """The array without negative zeros."""
     plain: Array = array + 0.0
     return plain

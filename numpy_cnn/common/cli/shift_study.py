@@ -72,7 +72,7 @@ class ShiftStudy(DeviceFlag):
             NAMES.get(pool, f"SimpleCNN, pool {pool}"): Architecture(pool=pool) for pool in self.pools
         }
         if self.out.exists() and not self.out.is_dir():
-            raise UserError(f"--out {self.out}: this is a file, not a folder")
+            raise UserError(f"--out {self.out}: that is a file, not a folder")
         dataset = limit(load_data(DataConfig(self.data, self.data_dir), program), self.limit)
         self.out.mkdir(parents=True, exist_ok=True)
         paper = float(dataset.pixel.inputs(np.zeros(1)).item())

@@ -187,7 +187,7 @@ REFUSED = {
     "digit below": (400, body(digit=-1), {}, "from 0 to 9"),
     "digit true": (400, body(digit=True), {}, "from 0 to 9"),
     "digit NaN": (400, body(digit=float("nan")), {}, "from 0 to 9"),
-    "form": (415, body(), {"Content-Type": "text/plain"}, "application/json, not as 'text/plain'"),
+    "form": (415, body(), {"Content-Type": "text/plain"}, "as application/json, got 'text/plain'"),
     "too large": (413, b" " * (LARGEST + 1), {}, f"at most {LARGEST} bytes"),
     "a lie": (413, b"{}", {"Content-Length": "99999999999"}, f"at most {LARGEST} bytes"),
     "blank": (422, body(ink=base64.b64encode(bytes(GRID * GRID)).decode()), {}, "no digit"),

@@ -321,17 +321,17 @@ def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         (("none.png",), "cannot read the image none.png: No such file"),
         ((PHOTO, "--label", "2"), "--label 2: the classes are 0 to 1; --classes 3 makes room for it"),
         ((PHOTO, "--label", "-1"), "--label -1: the classes are 0 to 1"),
         ((PHOTO, "--classes", "1", "--label", "0"), "--classes must be from 2 to 100, got 1"),
         ((PHOTO, "--classes", "101"), "--classes must be from 2 to 100, got 101"),
-        ((PHOTO, "--epochs", "-1"), "--epochs -1"),
-        ((PHOTO, "--lr", "0"), "--lr 0.0"),
-        ((PHOTO, "--lr", "nan"), "--lr nan"),
-        ((PHOTO, "--seed", "-4"), "--seed -4"),
+        ((PHOTO, "--epochs", "-1"), "--epochs must not be negative, got -1"),
+        ((PHOTO, "--lr", "0"), "--lr must be a positive number, got 0.0"),
+        ((PHOTO, "--lr", "nan"), "--lr must be a positive number, got nan"),
+        ((PHOTO, "--seed", "-4"), "--seed must be from 0 to 4294967295, got -4"),
         ((PHOTO, "--checkpoint", "x.safetensors"), "only --kernel learned reads one, not vertical-edge"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x"), "x: no such checkpoint"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x", "--classes", "3"), "has its own"),
@@ -341,17 +341,17 @@ def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None
         ((__file__,), "is not an image that can be read"),
     ],
 )
-def test_mistakes_are_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[object, ...], told: str
+def test_mistakes_are_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[object, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert told in error_of("numpy_cnn", "walkthrough", *typed)
+    assert message in error_of("numpy_cnn", "walkthrough", *typed)
 
 
-def test_a_step_beyond_all_numbers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+def test_a_step_that_overflows_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.chdir(tmp_path)
-    told = error_of(program, "walkthrough", PHOTO, "--lr", "1e308", "--label", "0", "--epochs", 9)
-    assert "--lr 1e+308 is too large a step" in told
+    message = error_of(program, "walkthrough", PHOTO, "--lr", "1e308", "--label", "0", "--epochs", 9)
+    assert "--lr 1e+308 is too large a step" in message
 
 
 def test_help_needs_neither_torch_nor_matplotlib(tmp_path: Path, program: str) -> None:

@@ -103,7 +103,7 @@ def nll_loss(
         input: x, log-probabilities (N, C), (C,) or (N, C, d1, …).
         target: int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
         weight: one factor per class (C,), or None. It is an option: it has no gradient.
-        ignore_index: the target that marks a sample to be left out.
+        ignore_index: the target that marks a sample to be ignored.
         reduction: "none", "mean" or "sum".
 
     Returns:
@@ -172,7 +172,7 @@ def cross_entropy(
         target: t, int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`; or
             probabilities of x's shape and dtype.
         weight: w, one factor per class (C,), or None for 1. It is an option: it has no gradient.
-        ignore_index: the class index that marks a sample to be left out.
+        ignore_index: the class index that marks a sample to be ignored.
         reduction: "none", "mean" or "sum".
         label_smoothing: ε in [0, 1], the part of the target that is spread evenly over the classes.
 

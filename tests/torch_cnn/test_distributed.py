@@ -83,7 +83,7 @@ def test_a_killed_process_leaves_a_run_to_resume(program: str, tmp_path: Path) -
     finally:
         process.kill()
     assert process.returncode != 0
-    assert f"go on with: python -m {program} --resume {run}" in err
+    assert f"continue with: python -m {program} --resume {run}" in err
     if program == "torch_cnn":
         assert "another process of the run has ended" in err
     before = load_checkpoint(run / "last.safetensors").progress.epoch

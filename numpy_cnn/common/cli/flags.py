@@ -80,7 +80,7 @@ def parse(
     named = bool(arguments) and not arguments[0].startswith("-")
     name, rest = (arguments[0], arguments[1:]) if named else (standard, arguments)
     if name not in commands:
-        raise UserError(f"no command {name!r}{nearest(name, commands)} (there are {', '.join(commands)})")
+        raise UserError(f"unknown command {name!r}{nearest(name, commands)} (commands: {', '.join(commands)})")
 
     def read(**default: Any) -> Any:
         command, unknown = tyro.cli(

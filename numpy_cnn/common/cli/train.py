@@ -288,7 +288,7 @@ def _on_top_of(begun: Train, parse: Callable[[Train], Train]) -> Train:
 
 
 def _resume_by(program: "Program", run: RunFolder) -> str:
-    return f"go on with: python -m {program.name} --resume {shlex.quote(str(run.path))}"
+    return f"continue with: python -m {program.name} --resume {shlex.quote(str(run.path))}"
 
 
 def _check_same(name: str, stored: Any, typed: Any, run: Path) -> None:

@@ -84,7 +84,7 @@ def _draw_as_mnist(ink: Grey, field: tuple[int, int]) -> Grey:
 def _draw_as_uci(ink: Grey) -> Grey:
     """Share of inked points in each 4x4 block of a 32x32 bitmap.
 
-    The data set's own images show what was done to them: nearly all ink lies in 20 of 32 columns and in all
+    The data set's own images show what was done to them: nearly all ink is in 20 of 32 columns and in all
     rows, ones included, and 30 % of the points are inked for every digit.
     """
     ink = _upright(ink)

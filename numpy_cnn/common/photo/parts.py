@@ -39,7 +39,7 @@ class Part:
         return self.right - self.left
 
     def contains(self, other: Part) -> bool:
-        """Whether the other's rectangle lies in this one's."""
+        """Whether the other's rectangle is inside this one's."""
         rows = self.top <= other.top and other.bottom <= self.bottom
         return rows and self.left <= other.left and other.right <= self.right
 

@@ -40,7 +40,7 @@ class ArchitectureConfig:
     batch_norm: bool = False
     """Batch normalization between the convolution and the activation."""
     classes: int | None = None
-    """Number of outputs; images of digits beyond them are left out."""
+    """Number of outputs; images of digits beyond them are omitted."""
 
     def architecture(self, data_size: tuple[int, int]) -> Architecture:
         """The sizes, for images of `data_size`.

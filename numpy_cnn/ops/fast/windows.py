@@ -42,7 +42,7 @@ class Axis(NamedTuple):
 
     @property
     def overlap(self) -> bool:
-        """Whether an input may lie in more than one window."""
+        """Whether an input may belong to more than one window."""
         return self.stride <= self.span
 
     @property

@@ -399,9 +399,7 @@ def test_mistakes_are_told_before_anything_starts(path: Path, tmp_path: Path, pr
     assert error_of(program, "demo", path, "--port", 99999) == "--port must be between 0 and 65535, got 99999"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert error_of(program, "demo", path, "--port", port).startswith(
-            f"--port {port}: cannot listen on it ("
-        )
+        assert error_of(program, "demo", path, "--port", port).startswith(f"--port {port}: cannot listen on it (")
 
 
 def test_a_backend_that_ends_says_its_last_words(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def _run(arguments: list[str]) -> int:
     from parity.api.defaults import project_defaults, using
     from parity.commands.check import Check
     from parity.commands.list import List
+    from parity.commands.merge import Merge
     from parity.commands.new import New
     from parity.commands.replay import Replay
     from parity.commands.self_test import SelfTest
@@ -35,6 +36,7 @@ def _run(arguments: list[str]) -> int:
         {
             "check": Check,
             "replay": Replay,
+            "merge": Merge,
             "train": Train,
             "list": List,
             "new": New,

@@ -8,13 +8,16 @@ from parity.api.adhoc import Shapes
 from parity.api.arguments import row_for, supports_for
 from parity.api.checked import NUMPY_CNN, Checked, Own
 from parity.api.defaults import SESSION, examples_for, seed_for
+from parity.api.shard import Shard
 from parity.cases.case import Dtype, Lane
 from parity.cases.restrict import Supports
+from parity.cases.torch_op import oracle_on
 from parity.report import Report
 from parity.report.rerun import RerunFlags, rerun_flags_of
 from parity.running.progress import Progress
 from parity.running.row import run_row
 from parity.subjects import TIME_LIMIT, adapt
+from torch_cnn.device import find
 
 
 def check(
@@ -35,6 +38,8 @@ def check(
     strategy: Any = None,
     options: Mapping[str, Any] | None = None,
     seconds: float | None = None,
+    shard: Shard | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
     rerun: RerunFlags | None = None,
 ) -> Report:
@@ -72,6 +77,8 @@ def check(
         strategy: with `like`, a Hypothesis strategy of cases or of shapes instead.
         options: with `like`, keywords for both sides; a value may be a strategy.
         seconds: fuzz each lane for this long instead of running `examples` cases; see `parity.running.fuzz`.
+        shard: run only this part of the cases, with a seed of its own; see `parity.api.shard`.
+        device: where torch computes: "cpu", "cuda", "mps" or "auto"; see `torch_cnn.device.reproducible`.
         progress: receives what happens while it happens.
         rerun: how a command was called, for the failures' "again" line; found from the implementation if omitted.
 
@@ -82,6 +89,7 @@ def check(
         KeyError: the registry has no such row.
         TypeError: the implementation has no form that can be recognised; the message has what is missing.
         ValueError: an argument has no meaning for the row; the message has its value and those that are possible.
+        UserError: there is no such device, or fewer cases than shards.
     """
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
     own = isinstance(implementation, Own)
@@ -94,19 +102,20 @@ def check(
         rerun = rerun_flags_of(None if own else implementation, restrictions, accepted, timeout, like, shapes)
     count = examples_for(defaults.examples if examples is None else examples)
     chosen = seed_for(defaults.seed if seed is None else seed)
-    done = run_row(
-        row,
-        op,
-        examples=count,
-        seed=chosen,
-        lanes=lanes,
-        dtype=dtype,
-        supports=restrictions,
-        accept=accepted,
-        strict=own or bool(defaults.strict if strict is None else strict),
-        exitfirst=exitfirst,
-        seconds=seconds,
-        rerun=rerun,
-        progress=Progress() if progress is None else progress,
-    )
-    return Report([done], chosen, count)
+    with oracle_on(find(device)):
+        done = run_row(
+            row,
+            op,
+            examples=count if shard is None else shard.examples(count),
+            seed=chosen if shard is None else shard.seed(chosen),
+            lanes=lanes,
+            dtype=dtype,
+            supports=restrictions,
+            accept=accepted,
+            strict=own or bool(defaults.strict if strict is None else strict),
+            exitfirst=exitfirst,
+            seconds=seconds,
+            rerun=rerun,
+            progress=Progress() if progress is None else progress,
+        )
+    return Report([done], chosen, count, None if shard is None else str(shard))

@@ -11,9 +11,12 @@ import numpy.typing as npt
 import torch
 
 from parity.cases.state import BUFFERS, keep
+from torch_cnn.device import reproducible
 
 Array: TypeAlias = npt.NDArray[Any]
 Op: TypeAlias = Callable[..., Any]
+
+_device = torch.device("cpu")  # where the oracle computes; a global, because calls are made in threads
 
 
 def oracle(like: Callable[..., torch.Tensor]) -> Op:
@@ -36,7 +39,7 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
         y = like(*tensors, **keywords)
         for place, name in skipped.items():
             if place < len(tensors) and (buffer := tensors[place]) is not None:
-                keep(name, buffer.numpy())
+                keep(name, buffer.cpu().numpy())
         asked = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
 
         def pullback(dy: Array) -> tuple[Array | None, ...]:
@@ -44,9 +47,9 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
                 return tuple(None for _ in tensors)
             cotangent = _tensor(dy, gradient=False)
             of = iter(torch.autograd.grad(y, asked, cotangent, retain_graph=True, materialize_grads=True))
-            return tuple(next(of).numpy() if t is not None and t.requires_grad else None for t in tensors)
+            return tuple(next(of).cpu().numpy() if t is not None and t.requires_grad else None for t in tensors)
 
-        return y.detach().numpy().copy(), pullback
+        return y.detach().cpu().numpy().copy(), pullback
 
     return op
 
@@ -62,8 +65,21 @@ def buffers(like: Callable[..., torch.Tensor]) -> dict[int, str]:
 
 
 def _tensor(array: Array, gradient: bool) -> torch.Tensor:
-    tensor = torch.from_numpy(np.array(array, order="C"))
+    tensor = torch.from_numpy(np.array(array, order="C")).to(_device)
     return tensor.requires_grad_(gradient and tensor.is_floating_point())
+
+
+@contextmanager
+def oracle_on(device: torch.device) -> Iterator[None]:
+    """Compute the oracle's results on this device, with full float32 precision and deterministic algorithms."""
+    global _device
+    before, _device = _device, device
+    if device.type == "cuda":
+        reproducible()
+    try:
+        yield
+    finally:
+        _device = before
 
 
 @contextmanager

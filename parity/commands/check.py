@@ -44,6 +44,10 @@ class Check(ImplementationFlags):
     """File for the report as a page with pictures."""
     soak: Annotated[float | None, named("SECONDS")] = None
     """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
+    shard: Annotated[str | None, named("I/N")] = None
+    """Run only part I of N of the cases; `merge` combines the reports of all N."""
+    device: Annotated[Literal["cpu", "cuda", "mps", "auto"], named("cpu|cuda|mps|auto", "(default: cpu)")] = "cpu"
+    """Where torch computes."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder that failures are saved in, for `replay`."""
 
@@ -67,6 +71,7 @@ class Check(ImplementationFlags):
     def _report(self, names: tuple[str, ...]) -> "Report":
         from parity.api.arguments import row_named
         from parity.api.check import check
+        from parity.api.shard import Shard
         from parity.commands.loading import loaded
         from parity.commands.progress import checking_progress
         from parity.report import Report
@@ -75,7 +80,9 @@ class Check(ImplementationFlags):
         how = self.rerun_flags()
         arguments: dict[str, Any] = arguments_of(how)
         arguments |= {"examples": self.examples, "seed": self.seed, "dtype": self.dtype}
-        arguments |= {"exitfirst": self.exitfirst, "rerun": how}
+        arguments |= {"exitfirst": self.exitfirst, "rerun": how, "device": self.device}
+        if self.shard is not None:
+            arguments["shard"] = Shard.parse(self.shard)
         if how.like is None:
             for name in names:
                 row_named(name)  # before the first row runs
@@ -94,7 +101,7 @@ class Check(ImplementationFlags):
                 rows += one.rows
                 if self.exitfirst and one.failures:
                     break
-        return Report(rows, one.seed, one.examples)
+        return Report(rows, one.seed, one.examples, one.shard)
 
     def _print(self, report: "Report") -> None:
         from rich.console import Console

@@ -209,6 +209,7 @@ class Results:
     rows: list[RowReport]
     seed: int
     examples: int
+    shard: str | None = None  # I/N, for a part of a run
 
     @property
     def ok(self) -> bool:
@@ -239,7 +240,8 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """Plain values; `--json` writes the same."""
         rows = [row.to_json() for row in self.rows]
-        return {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples, "rows": rows}
+        run = {"schema": SCHEMA, "ok": self.ok, "seed": self.seed, "examples": self.examples}
+        return run | ({} if self.shard is None else {"shard": self.shard}) | {"rows": rows}
 
 
 def _worst_first(failures: Iterable[Failure]) -> list[Failure]:

@@ -16,7 +16,7 @@ from parity.cases.torch_op import oracle
 from parity.lanes.exact import guard
 from parity.lanes.reference import expect
 from parity.rows.row import NEITHER, Row
-from parity.subjects import Declined
+from parity.subjects import Declined, Implementation
 from parity.subjects.arguments import parameters_of
 
 # A rank; or the axes, each a size or a name that has one size in all arrays; or both spelt: "n c h w, c".
@@ -154,9 +154,10 @@ def _parsed(shapes: Shapes) -> list[list[int | str]]:
 
 
 def _arrays(implementation: Any, like: Callable[..., Any]) -> int:
-    """How many arrays are required, by whichever of the two tells."""
-    forward = implementation[0] if isinstance(implementation, (tuple, list)) else implementation
-    candidates = [like] if inspect.isclass(implementation) else [like, forward]
+    """How many arrays are required, by the first of the two that has a signature."""
+    written = implementation.written if isinstance(implementation, Implementation) else implementation
+    forward = written[0] if isinstance(written, (tuple, list)) else written
+    candidates = [like] if inspect.isclass(written) else [like, forward]
     for function in candidates:
         parameters = parameters_of(function)
         if parameters is not None and not any(p.kind is p.VAR_POSITIONAL for p in parameters):

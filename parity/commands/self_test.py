@@ -64,7 +64,8 @@ class SelfTest:
             f"{len(outcomes) - len(bugs)} right implementations flagged; seed {self.seed}, "
             f"{time.perf_counter() - begun:.0f} s, of which the search for a bug's name took "
             f"{statistics.median([o.seconds for o in bugs if o.caught] or [0.0]):.2g} s at the median, "
-            f"{max((o.seconds for o in bugs), default=0.0):.2g} s at most"
+            f"{max((o.seconds for o in bugs), default=0.0):.2g} s at most",
+            soft_wrap=True,
         )
         if self.json is not None:
             values = {"schema": 1, "ok": not failed, "outcomes": [outcome.to_json() for outcome in outcomes]}

@@ -11,12 +11,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from parity.cases.case import Case, Lane
 from parity.cases.primitives import draw_plainly
-from parity.cases.torch_op import Op
+from parity.cases.torch_op import Op, own_kernels
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.lanes.facts import Difference
 from parity.naming import Observation, explain
@@ -105,7 +106,8 @@ def first_failure(
             for _ in range(examples):
                 case, _ = draw_plainly(strategy, generator)
                 try:
-                    _, differences = differences_of(row, op, lane, case)
+                    with nullcontext() if lane == "bound" else own_kernels():
+                        _, differences = differences_of(row, op, lane, case)
                 except Declined:
                     continue
                 compared += 1

@@ -84,11 +84,13 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     code = main(["self-test", "--row", "flatten", "--examples", "20", "--json", str(file)])
     told = json.loads(file.read_text())
     assert code == (0 if told["ok"] else 1)
-    bugs = [bug for bug in PLANTED if bug.row == "flatten"]
+    bugs, right = ([one for one in all_ones if one.row == "flatten"] for all_ones in (PLANTED, CORRECT))
     assert [o["name"] for o in told["outcomes"] if o["wrong"]] == sorted(bug.name for bug in bugs)
     assert all((o["lane"] is not None) == o["wrong"] for o in told["outcomes"])
     captured = capsys.readouterr()
-    assert f"{len(bugs)} of {len(bugs)} bugs found; 0 of 1 right implementations flagged" in captured.out
+    assert (
+        f"{len(bugs)} of {len(bugs)} bugs found; 0 of {len(right)} right implementations flagged" in captured.out
+    )
     assert "flatten: complete" in captured.err
 
 
@@ -105,7 +107,7 @@ def test_the_command_tells_what_did_not_pass(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["ok"] is False
     assert "NOT FOUND  relu  relu-leaky: Leaks. (7 cases)" in captured.err
-    assert "Told as output 'zero'; right: leaky, half" in captured.err
+    assert "Named output 'zero'; expected: leaky, half" in captured.err
     assert "FLAGGED    relu  relu-leaky: Leaks. exact lane, output: 1 of 1 wrong; relu()" in captured.err
 
 

@@ -110,3 +110,21 @@ def test_compiled_code_is_not_called_with_it() -> None:
     assert not any(isinstance(note.fact, InvalidAccepted) for note in report.notes)
     assert called
     assert not any((t < 0).any() for t in called)
+
+
+def test_shapes_for_which_no_layer_can_be_made_are_rejected() -> None:
+    class Conv2D:
+        def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+            self.W = np.zeros((out_channels, in_channels, kernel_size, kernel_size))
+            self.b = np.zeros(out_channels)
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return ops.conv2d(x, self.W, self.b)[0]
+
+        def backward(self, dy: Any) -> Any:
+            dx, self.dW, self.db = ops.conv2d(self.x, self.W, self.b)[1](dy)
+            return dx
+
+    report = parity.check("conv2d", Conv2D, examples=10, lanes=["structure"])
+    assert report.ok, f"\n{report}"

@@ -59,7 +59,7 @@ def gradients(
 
 
 def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
-    """What is to be timed; `variant` may be "optimized"."""
+    """The function to time; `variant` may be "optimized"."""
     optimize = variant == "optimized"
     draw = np.random.default_rng(0).standard_normal
     shapes = {

@@ -1,4 +1,4 @@
-"""JAX, just-in-time compiled, where it is installed."""
+"""JAX, just-in-time compiled, if it is installed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from cases import Case, images
 
 
 def prepare(workload: str, case: Case) -> Callable[[], object]:
-    """What is to be timed."""
+    """The function to time."""
     keys = jax.random.split(jax.random.key(0), 3)
     shapes = {"conv.w": (8, 1, 3, 3), "fc1.w": (1352, 128), "fc2.w": (128, 10)}
     p = {

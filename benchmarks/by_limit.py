@@ -1,4 +1,4 @@
-"""The machine's own limit: its matrix product on as many multiplications, and one pass over what must move."""
+"""The machine's limit: a matrix product with the same number of multiplications, and one pass over the memory."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ SIDE = 256  # of the square matrices: three of them stay in the second-level cac
 
 
 def prepare(workload: str, case: Case) -> Callable[[], object]:
-    """What is to be timed."""
+    """The function to time."""
     draw = np.random.default_rng(0).random
     multiplications = sum(
         count * rows * summed * columns for count, rows, summed, columns in products(workload, case)

@@ -1,4 +1,4 @@
-"""PyTorch: eager as it comes, with a fused optimizer, in the channels-last layout, compiled."""
+"""PyTorch: eager, with a fused optimizer, in the channels-last layout, and compiled."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from torch_cnn.model import SimpleCNN
 
 
 def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
-    """What is to be timed. `variant` names, in one string: fused, channels-last, compiled."""
+    """The function to time. `variant` is one string that may contain fused, channels-last and compiled."""
     layout = torch.channels_last if "channels-last" in variant else torch.contiguous_format
     if workload in ("step", "inference"):
         pictures, classes = images(case)

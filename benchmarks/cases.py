@@ -1,4 +1,4 @@
-"""What is measured: the cases of each workload, their random data, and the work that no machine can leave out."""
+"""What is measured: the cases of each workload, their random data, and the work that none can avoid."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whole programs, by the commands a user types: an epoch on as many images as MNIST has, and the parity suite."""
+"""Whole programs, run as a user runs them: an epoch on as many images as MNIST has, and the parity suite."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def epoch(threads: int, rounds: int, quick: bool, clock: str = "wall") -> dict[s
 
 
 def parity(threads: int, quick: bool) -> list[Row]:
-    """How many cases the parity suite judges in a second, all lanes counted, op by op."""
+    """How many cases per second the parity suite checks, over all lanes, op by op."""
     script = (
         "import json, sys, time, parity\n"
         "parity.check('relu', examples=5)\n"  # the first call into torch takes a second

@@ -8,7 +8,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset() -> None:
-    """Begin a new peak, where the system can (Linux); elsewhere the peak is that of the process's whole life."""
+    """Reset the peak if the system can (Linux); elsewhere the peak is that of the process's lifetime."""
     if CLEAR.exists():
         CLEAR.write_text("5")
 

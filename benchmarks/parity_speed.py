@@ -1,4 +1,4 @@
-"""Cases a second of the harness itself: conv2d in the exact lane, one thread.
+"""Cases per second of the harness: conv2d in the exact lane, one thread.
 
     python benchmarks/parity_speed.py [--seconds 5] [--repeat 3]
 

@@ -16,13 +16,13 @@ def spread(ratios: list[float]) -> str:
 
 
 def fastest_torch(found: dict[str, Measured]) -> str | None:
-    """Of the eager variants, the one to be measured against: the fastest in this very run."""
+    """The reference among the eager variants: the fastest in this run."""
     eager = [name for name in found if name.startswith("torch") and name != "torch, compiled"]
     return min(eager, key=lambda name: found[name].median, default=None)
 
 
 def rows(case: str, found: dict[str, Measured]) -> list[Row]:
-    """One row a contender: time, ratio to the fastest torch, share of the machine's limit, memory."""
+    """One row per contender: time, ratio to the fastest torch, fraction of the machine's limit, memory."""
     rival, limit = fastest_torch(found), found.get(LIMIT)
     return [
         {

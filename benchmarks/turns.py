@@ -29,7 +29,7 @@ LAYOUTS = {"torch": ("by_torch", ""), "torch, channels-last": ("by_torch", "chan
 
 
 def contenders(workload: str, quick: bool) -> dict[str, tuple[str, str]]:
-    """Who takes part; what is not installed stays away."""
+    """The contenders that are installed."""
     chosen = {OURS: ("by_numpy", "")}
     if workload in ("forward", "both"):
         chosen[f"{OURS}, batch innermost"] = ("by_numpy", "batch-innermost")
@@ -56,7 +56,7 @@ class Measured:
         return statistics.median(self.seconds)
 
     def ratios(self, other: "Measured") -> list[float]:
-        """This one's time by the other's, turn by turn, in order."""
+        """This contender's time divided by the other's, turn by turn, sorted."""
         return sorted(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
@@ -96,7 +96,7 @@ class Field:
             self._drop(name)
 
     def measure(self, workload: str, case: Case, rounds: int, seconds: float) -> dict[str, Measured]:
-        """Each contender's turns, once round after another. Who breaks down drops out, with a word about it."""
+        """Each contender's turns, round by round. A contender that fails is dropped, with a message."""
         found = {name: Measured() for name in self.processes}
         for _ in range(rounds):
             for name in list(found):

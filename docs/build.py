@@ -3,11 +3,11 @@
     python docs/build.py            # write the pages
     python docs/build.py --check    # write nothing; exit 1 where a page differs from a fresh build
 
-A page marks a place by a comment. What stands behind it is this script's, and written anew each time:
+A comment in a page marks a place. This script writes the text after it, and replaces it in every run:
 
     <!-- code numpy_cnn/ops/linear.py linear -->                          a whole function, without its docstring
     <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that give dw a value,
-                                                                          but for branches that return or raise
+                                                                          except branches that return or raise
     <!-- code numpy_cnn/optim.py Adam.step: "g - m" … "m += " -->         from one line to another
     <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a piece of it
     <!-- mistakes relu-slope-at-zero relu-in-place -->                     a table of planted bugs, by their names
@@ -36,11 +36,11 @@ Function = ast.FunctionDef | ast.ClassDef
 
 
 class Missing(Exception):  # noqa: N818  # what it says, not that it is an error, is its name
-    """A page asks for code, or for a mistake, that is not there."""
+    """A page refers to code, or to a mistake, that does not exist."""
 
 
 class Shown(NamedTuple):
-    """A mistake as the exam meets it."""
+    """A mistake, as the exam finds it."""
 
     row: str
     says: str
@@ -58,7 +58,7 @@ def built(text: str, root: Path) -> str:
     """The page with every marked block filled in.
 
     Raises:
-        Missing: a block asks for what is not there; the message says what is there instead.
+        Missing: a block refers to something that does not exist; the message lists what exists.
     """
 
     def fill(place: re.Match[str]) -> str:
@@ -71,7 +71,7 @@ def built(text: str, root: Path) -> str:
         except Missing as missing:
             raise Missing(f"line {line}: {place['file']} {missing}") from missing
         block = f"```python\n# {place['file']}: {place['object']}\n{code}\n```"
-        # An excerpt, moved to the left, is not how ruff would break its lines.
+        # ruff would break the lines of a dedented excerpt in other places.
         return f"{marker}\n<!-- fmt: off -->\n{block}\n<!-- fmt: on -->\n"
 
     def fill_table(place: re.Match[str]) -> str:
@@ -92,7 +92,7 @@ def built(text: str, root: Path) -> str:
 
 
 def table(names: list[str]) -> str:
-    """Mistakes of the catalogue: what is wrong, how it shows, what the harness calls it, where it was met."""
+    """A table of mistakes: what is wrong, where it shows, how the harness explains it, and its source."""
     found = [mistake(name) for name in names]
     sourced = any(shown.source for shown in found)
     several = len({shown.row for shown in found}) > 1
@@ -108,7 +108,7 @@ def table(names: list[str]) -> str:
 
 @cache
 def mistake(name: str) -> Shown:
-    """What the exam finds of one mistake, and the sentence by which it is explained.
+    """What the exam finds for one mistake, and the sentence that explains it.
 
     Raises:
         Missing: the catalogue has no such mistake, or the exam does not find it.
@@ -123,7 +123,7 @@ def mistake(name: str) -> Shown:
 
     entry = next((entry for entry in PLANTED if entry.name == name), None)
     if entry is None:
-        raise Missing(f"the catalogue has no {name}; python -m parity self-test --json - tells what it has")
+        raise Missing(f"the catalogue has no {name}; python -m parity self-test --json - lists its mistakes")
     row = ROWS[entry.row]
     caught, cases = first_failure(row, entry.op, EXAMPLES, SEED)
     if caught is None:
@@ -140,21 +140,21 @@ def mistake(name: str) -> Shown:
     first, different = caught.differences[0], {*sentences.values()}
     if not sentences and first.aspect in SPEAK_FOR_THEMSELVES:
         different = {diagnosis(first)}
-    told = "; ".join(f"{quantity}: {sentence}" for quantity, sentence in sentences.items())
+    explanation = "; ".join(f"{quantity}: {sentence}" for quantity, sentence in sentences.items())
     if len(different) < 2:
-        told = next(iter(different), "no name: nothing that is searched reproduces it")
+        explanation = next(iter(different), "no name: nothing that is searched reproduces it")
     where = f"{', '.join(quantities)} in the {caught.lane} lane"
-    return Shown(entry.row, entry.says, where, told, entry.source)
+    return Shown(entry.row, entry.says, where, explanation, entry.source)
 
 
 def _linked(source: str) -> str:
-    """An issue as a link; GitHub leads on to a pull request of that number."""
+    """An issue as a link; GitHub redirects to a pull request if the number is one."""
     issue = ISSUE.fullmatch(source)
     return f"[{source}](https://github.com/{issue['repository']}/issues/{issue['number']})" if issue else source
 
 
 def excerpt(source: str, name: str, parts: str | None = None) -> str:
-    """The code of an object, dotted where it lies within another: whole, or the parts asked for."""
+    """The code of an object, with a dotted name if it is nested: all of it, or the requested parts."""
     objects = dict(_objects(ast.parse(source)))
     if name not in objects:
         raise Missing(f"has no {name}; it has {', '.join(objects)}")
@@ -173,7 +173,7 @@ def excerpt(source: str, name: str, parts: str | None = None) -> str:
 
 
 def _objects(tree: ast.AST, prefix: str = "") -> list[tuple[str, Function]]:
-    """(dotted name, node) of every function and class, those within functions too."""
+    """(dotted name, node) of every function and class, including nested ones."""
     found = []
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, Function):
@@ -184,13 +184,13 @@ def _objects(tree: ast.AST, prefix: str = "") -> list[tuple[str, Function]]:
 
 
 def _spans(part: re.Match[str], node: Function, lines: list[str], name: str) -> list[tuple[int, int]]:
-    """The lines (first, last), counted from 1, that one part asks for."""
+    """The lines (first, last), counted from 1, of one part."""
     if part["name"]:
         candidates = [s for s in node.body if not isinstance(s, Function) and not _leaves_early(s)]
         statements = [s for s in candidates if part["name"] in _bound(s)]
         if not statements:
             known = sorted({n for s in candidates for n in _bound(s)})
-            raise Missing(f"gives {part['name']} no value in {name}; it does so to {', '.join(known)}")
+            raise Missing(f"does not assign {part['name']} in {name}; it assigns {', '.join(known)}")
         return [(_with_comment(s.lineno, lines), _end(s)) for s in statements]
     start = _line_with(part["start"], node, lines, name)
     if part["end"]:
@@ -203,12 +203,12 @@ def _spans(part: re.Match[str], node: Function, lines: list[str], name: str) -> 
 
 
 def _leaves_early(statement: ast.stmt) -> bool:
-    """Whether this is a branch that hands a special case to somebody else."""
+    """Whether this is a branch that returns or raises."""
     return isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Return | ast.Raise)
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value, in whole or in part, or has written to by out=."""
+    """The names that a statement assigns, in whole or in part, or passes as out=."""
     targets: list[ast.expr] = []
     for node in ast.walk(statement):
         if isinstance(node, ast.Assign):
@@ -234,7 +234,7 @@ def _line_with(text: str, node: Function, lines: list[str], name: str) -> int:
     found = [number for number in range(first, last + 1) if text in lines[number - 1]]
     if len(found) != 1:
         where = f"in the lines {', '.join(map(str, found))}" if found else "nowhere"
-        raise Missing(f"should have {text!r} in one line of {name}, and has it {where}")
+        raise Missing(f"should have {text!r} in one line of {name}, but has it {where}")
     return found[0]
 
 
@@ -245,7 +245,7 @@ def _statement_at(line: int, node: Function) -> ast.stmt:
 
 
 def _without_docstring(node: Function) -> tuple[int, int]:
-    """From the def on if there is no docstring, from the statement behind it otherwise."""
+    """The lines of the body after the docstring, or of the whole function if there is none."""
     if ast.get_docstring(node) is None:
         return node.lineno, _end(node)
     return _end(node.body[0]) + 1, _end(node)
@@ -267,12 +267,12 @@ def _indent(line: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the pages or check them, and give the exit code."""
+    """Build or check the pages, and return the exit code."""
     parser = argparse.ArgumentParser(
         description="Fill in the pages' code from the source, and their mistakes from the exam."
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose pages and source are meant")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to build")
     options = parser.parse_args(arguments)
     code = 0
     for page in pages(options.root):

@@ -1,13 +1,13 @@
-"""Plant small mistakes in the ops, the chain and the optimizers, one at a time, and see whether parity finds them.
+"""Plant small mistakes in the ops, the chain and the optimizers, one at a time, and check that parity finds them.
 
     make mutation                                                all mutants, and the tables of docs/mutation.md
     python benchmarks/mutation/run.py 'numpy_cnn.ops.loss.*'     some of them, by mutmut's names
-    python benchmarks/mutation/run.py --reuse                    the tables of the last run anew
+    python benchmarks/mutation/run.py --reuse                    the tables of the last run, made again
 
 mutmut (pyproject.toml, [tool.mutmut]) makes the mutants from a copy of the project in build/mutation and runs the
-parity suite (killers.py) and a few tests against each. What survives must stand in equivalent.toml, with the
-reason why no result differs. Exits with 1 where a mutant survives unexplained, or an explanation has no survivor;
-with 2 where the right code does not pass.
+parity suite (killers.py) and a few tests against each. Survivors must be listed in equivalent.toml, with the
+reason why no result differs. Exits with 1 if a mutant survives unexplained, or an explanation has no survivor;
+with 2 if the unchanged code does not pass.
 """
 
 import argparse
@@ -36,7 +36,7 @@ FOUND = ("killed", "timeout", "segfault")  # mutmut's words for a mutant that di
 
 @dataclass(frozen=True, order=True)
 class Mutant:
-    """What was changed, in which function: the name that an explanation knows it by."""
+    """What was changed, and in which function: the key of its explanation."""
 
     function: str
     line: str
@@ -46,9 +46,9 @@ class Mutant:
 def main(arguments: list[str] | None = None) -> int:
     """Run mutmut on a copy, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="patterns of mutmut's names; all if left out")
+    parser.add_argument("names", nargs="*", help="patterns of mutmut's names; all if omitted")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
-    parser.add_argument("--reuse", action="store_true", help="run nothing; make the tables of the last run anew")
+    parser.add_argument("--reuse", action="store_true", help="run nothing; make the tables of the last run again")
     typed = parser.parse_args(arguments)
     started = time.monotonic()
     if not typed.reuse:
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = [_mutmut(), "run", "--max-children", str(typed.jobs), *typed.names]
         run = subprocess.run(command, cwd=COPY, stdout=sys.stderr)
         if run.returncode:
-            print("mutmut could not begin: without mutants the judges must pass", file=sys.stderr)
+            print("mutmut could not start: without mutants the tests must pass", file=sys.stderr)
             return 2
     minutes = (time.monotonic() - started) / 60
     statuses = {name: status for name, status in _statuses().items() if not typed.names or status != "not checked"}
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _mutmut() -> str:
-    """The command beside the interpreter."""
+    """The mutmut command next to the interpreter."""
     return str(Path(sys.executable).with_name("mutmut"))
 
 
@@ -109,21 +109,21 @@ def _copy() -> None:
         )
 
 
-def _told(*arguments: str) -> str:
-    """What mutmut prints, asked for its last run."""
+def _mutmut_output(*arguments: str) -> str:
+    """The output of a mutmut command about its last run."""
     return subprocess.run([_mutmut(), *arguments], cwd=COPY, check=True, capture_output=True, text=True).stdout
 
 
 def _statuses() -> dict[str, str]:
-    """{mutmut's name of a mutant: what became of it}."""
-    return dict(re.findall(r"^ *(\S+): (.+)$", _told("results", "--all", "true"), flags=re.MULTILINE))
+    """{mutmut's name of a mutant: its outcome}."""
+    return dict(re.findall(r"^ *(\S+): (.+)$", _mutmut_output("results", "--all", "true"), flags=re.MULTILINE))
 
 
 def _survivors(names: list[str]) -> dict[str, Mutant]:
-    """What was changed in each of them."""
+    """The change that each of them makes."""
 
     def shown(name: str) -> Mutant:
-        lines = [line for line in _told("show", name).splitlines() if not line.startswith(("+++", "---"))]
+        lines = [line for line in _mutmut_output("show", name).splitlines() if not line.startswith(("+++", "---"))]
         return Mutant(_function(name), *(_code(line[1:] for line in lines if line[:1] == sign) for sign in "-+"))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -189,7 +189,7 @@ def _share(found: int, of: int) -> str:
 
 
 def _by_killer(statuses: dict[str, str]) -> Iterable[str]:
-    """Who found them first, in the order in which they are asked."""
+    """The tests that found them first, in the order in which they run."""
     noted = (COPY / "mutants" / "killed.tsv").read_text(encoding="utf-8").splitlines()
     first = {mutant: test for mutant, _, test in (line.partition("\t") for line in reversed(noted))}
     counted = Counter(_killer(first.get(name)) for name, status in statuses.items() if status in FOUND)
@@ -217,7 +217,7 @@ def _by_reason(survivors: dict[str, Mutant], reasons: dict[Mutant, str]) -> Iter
 
 
 def _fill_in(tables: str) -> None:
-    """Put the tables in their place in the page."""
+    """Insert the tables into the page."""
     page = PAGE.read_text(encoding="utf-8")
     before, begin, rest = page.partition("<!-- tables: make mutation -->\n")
     _, end, after = rest.partition("<!-- /tables -->\n")

@@ -16,7 +16,7 @@ from parity.cases.torch_op import Array, Op
 
 
 class BoundInputs(NamedTuple):
-    """What a bound is computed from: torch's function, its arguments in float64, and the roundoff allowed for."""
+    """The inputs of a bound: torch's function, its arguments in float64, and the unit roundoff."""
 
     like: Callable[..., Any]
     op: Op  # the same in the form of an op
@@ -27,7 +27,7 @@ class BoundInputs(NamedTuple):
     tiny: float  # smallest normal number: below it results lose digits, or are flushed to zero
 
 
-# The error allowed in the output, and in the gradient of each positional array (None where there is none).
+# The error allowed in the output, and in the gradient of each positional array (None if it has none).
 ErrorBounds: TypeAlias = tuple[Array, tuple[Array | None, ...]]
 Bound: TypeAlias = Callable[[BoundInputs], ErrorBounds]
 
@@ -38,12 +38,12 @@ SQRT_ERROR = 2
 
 
 def gamma(n: Any, u: float) -> Any:
-    """γₙ = n·u / (1 − n·u); elementwise where n is an array."""
+    """γₙ = n·u / (1 − n·u); element by element if n is an array."""
     return n * u / (1 - n * u)
 
 
 def copies(s: BoundInputs) -> ErrorBounds:
-    """For ops that copy or select and never compute: no error at all."""
+    """For ops that only copy or select: no error."""
     y, pullback = s.op(*s.arrays, **s.options)
     return np.zeros_like(y), tuple(None if g is None else np.zeros_like(g) for g in pullback(s.dy))
 

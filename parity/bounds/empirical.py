@@ -1,4 +1,4 @@
-"""A bound for an op of which nothing is known but torch's own function.
+"""A bound for an op of which only torch's function is known.
 
 No formula can be derived for it, so what an honest implementation may be off by is measured, in each case, by runs
 of torch in float32 and in float64:
@@ -35,7 +35,7 @@ SINGLE, IN_DOUBLE = 2.0**-24, 2.0**-40
 
 
 def measured(s: BoundInputs) -> ErrorBounds:
-    """The same error in each entry of a quantity."""
+    """The same error for every entry of a quantity."""
     y, pullback = s.op(*s.arrays, **s.options)
     truth = [y, *pullback(s.dy)]
     generator = np.random.default_rng(0)

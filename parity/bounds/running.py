@@ -1,4 +1,4 @@
-"""Running error analysis: a bound for whatever torch computes, carried along through each of its operations.
+"""Running error analysis: a bound for any torch computation, propagated through each of its operations.
 
 A `WithError` is a tensor in double precision together with how far the same computation in another precision may
 be from it, for each element. Torch dispatches every operation to it, those of autograd's backward pass included.
@@ -25,7 +25,7 @@ FREEDOM = 16
 
 
 def running(s: BoundInputs) -> ErrorBounds:
-    """The bound that torch's own graph of the op has; a measured one where an operation in it has no rule."""
+    """The bound from torch's graph of the op; a measured one if an operation in it has no rule."""
     try:
         return analysed(s)
     except NoRule:
@@ -62,7 +62,7 @@ def analysed(s: BoundInputs) -> ErrorBounds:
 
 
 def _allowed(found: Any, u: float, size: float) -> Array:
-    """The error carried, and the freedom that other formulas have."""
+    """The propagated error, and the freedom of other formulas."""
     value, error = (found.value, found.error) if isinstance(found, WithError) else (found, torch.zeros_like(found))
     is_finite = torch.isfinite(value)
     if not torch.isfinite(error[is_finite]).all():

@@ -1,4 +1,4 @@
-"""A case: the few integers that say which arrays an op is given, and with which options."""
+"""A case: the few integers that determine the arrays and options of a call."""
 
 import json
 import math
@@ -13,14 +13,14 @@ LANES: tuple[Lane, ...] = ("exact", "bound", "structure", "special")
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """One array that the op is given; its numbers come from the case's seed."""
+    """One array argument of the op; its numbers come from the case's seed."""
 
     name: str  # torch's name of the argument: input, weight, bias, target, …
     shape: tuple[int, ...] | None  # None: the argument itself is None
     kind: Kind = "real"  # classes: int64 in [0, classes); weights: positive; log: at most 0; shifted: far from 0
     classes: int = 0
-    ignored: int | None = None  # for classes: this value stands in some places
-    keyword: bool = False  # an array among the options, for which no gradient is asked
+    ignored: int | None = None  # for classes: some targets have this value
+    keyword: bool = False  # an array among the options, which has no gradient
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Case:
     dtype: Dtype = "float32"
     magnitude: int = 8  # integers lie in ±magnitude; real numbers are normal with this standard deviation
     seed: int = 0
-    # Where given, the numbers themselves: {name of an array, or "dy": nested tuples}. What is not named is drawn.
+    # Explicit numbers: {name of an array, or "dy": nested tuples}. Arrays that are not named are drawn.
     values: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` takes; what has its default is left out of the arrays."""
+        """Plain values for `from_json`; fields of arrays that have their default are omitted."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self) | {"values": None}))
         plain = asdict(ArraySpec("", None))
         values["arrays"] = [
@@ -52,7 +52,7 @@ class Case:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Case":
-        """The inverse of `to_json`: lists become the tuples that they were."""
+        """The inverse of `to_json`: lists become tuples again."""
         arrays = tuple(ArraySpec(**{**spec, "shape": _tuple(spec["shape"])}) for spec in values["arrays"])
         options = {name: _tuple(value) for name, value in values["options"].items()}
         numbers = values.get("values")
@@ -71,7 +71,7 @@ def _tuple(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON knows: whole ones as int, NaN and ±inf as strings."""
+    """Numbers as JSON values: integers as int, NaN and ±inf as strings."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""What the caller of `parity` may have got wrong."""
+"""Errors in a call of `parity`."""
 
 from numpy_cnn.common.spec.errors import UserError
 

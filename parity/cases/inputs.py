@@ -7,7 +7,7 @@ import numpy as np
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.torch_op import Array
 
-# Few values, so that ties are common; zeros of both signs; what arithmetic may not survive.
+# Few values, so that ties are common; zeros of both signs; values at which arithmetic may fail.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
 NOT_FINITE = np.array([np.nan, np.inf, -np.inf])
 FEW, MUCH = 16, 256  # special values of an array with more numbers than that: if half were NaN, so were all sums
@@ -16,7 +16,7 @@ SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]
 
 
 class Inputs(NamedTuple):
-    """What an op is called with, and the generator that draws the cotangent once the output's shape is known."""
+    """The arguments of a call, and the generator that draws the cotangent once the output's shape is known."""
 
     names: tuple[str, ...]  # of the positional arrays
     arrays: tuple[Array | None, ...]
@@ -24,11 +24,11 @@ class Inputs(NamedTuple):
     generator: np.random.Generator
     magnitude: int
     integer: bool
-    zeros: bool = True  # whether the cotangent may have some
-    dy: Array | None = None  # where the case itself gives the cotangent
+    zeros: bool = True  # whether the cotangent may contain zeros
+    dy: Array | None = None  # the cotangent, if the case contains it
 
     def cotangent(self, y: Array, special: bool = False) -> Array:
-        """dy in y's shape and dtype: random, never ones, which half of all mistakes look right to.
+        """dy in y's shape and dtype: random, never ones, which would hide half of all mistakes.
 
         Args:
             y: the output.
@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
         return dy.astype(y.dtype)
 
     def private(self) -> "Inputs":
-        """The same with arrays of its own, for someone who may write to them."""
+        """Copies, for an implementation that may write to its arguments."""
         return self._replace(
             arrays=tuple(None if array is None else array.copy() for array in self.arrays),
             options={k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.options.items()},
@@ -63,7 +63,7 @@ class Inputs(NamedTuple):
 
 
 def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
-    """Draw the case's arrays: integers or normal reals; the special lane mixes its own in.
+    """Draw the case's arrays: integers or normal reals; the special lane adds special values.
 
     Numbers that the case itself gives stand in the place of those drawn.
     """

@@ -1,4 +1,4 @@
-"""A few cases of a strategy, where no search is needed."""
+"""A few cases of a strategy, for uses that need no search."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def sample(strategy: st.SearchStrategy[T], count: int, seed: int = 0) -> list[T]:
-    """So many examples, the same each time; fewer where the strategy has no more."""
+    """`count` examples, the same ones in every call; fewer if the strategy has no more."""
     drawn: list[T] = []
 
     @hypothesis.seed(seed)

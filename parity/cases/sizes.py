@@ -18,7 +18,7 @@ RARELY = sampled([False] * 7 + [True])
 REDUCTIONS = ("none", "sum", "mean")
 MANY, MOST_NUMBERS = 16, 50_000
 TIMES = sampled([1] * 7 + [MANY])
-# Where vector loops leave a remainder, and where an index of 7 or 8 bits overflows. They cost little in one axis.
+# Sizes at which vector loops leave a remainder or a 7 or 8 bit index overflows. They are cheap along one axis.
 TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127, 128, 129, 255, 257)
 
 
@@ -30,7 +30,7 @@ def extent(most: int) -> st.SearchStrategy[int]:
 
 
 def batch(lane: Lane) -> st.SearchStrategy[int]:
-    """Images in a batch; only the structure lane has empty ones: they prove nothing about numbers."""
+    """Images in a batch; only the structure lane draws empty batches, which prove nothing about numbers."""
     return sampled((1, 2, 3, 0, 2)) if lane == "structure" else extent(3)
 
 
@@ -43,7 +43,7 @@ def images(draw: st.DrawFn, lane: Lane, size: int) -> int:
 
 
 def at_most(few: int, times: int, size: int) -> int:
-    """`few` × `times`, or fewer where that many of `size` numbers each would be too many."""
+    """`few` × `times`, or fewer if that many images of `size` numbers are too many."""
     return min(few * times, max(few, MOST_NUMBERS // size))
 
 
@@ -53,7 +53,7 @@ def numbers(draw: st.DrawFn, magnitude: int | None = None) -> tuple[Dtype, int, 
 
 
 def pair(draw: st.DrawFn, a: int, b: int) -> int | tuple[int, int]:
-    """An option of both axes: a pair, or one number where they are equal."""
+    """An option for both axes: a pair, or one number if they are equal."""
     as_pair = draw(booleans)
     return (a, b) if as_pair or a != b else a
 

@@ -59,7 +59,7 @@ def buffers(like: Callable[..., torch.Tensor]) -> dict[int, str]:
     """The places and names of the running statistics among the arguments."""
     try:
         names = [*inspect.signature(like).parameters]
-    except (TypeError, ValueError):  # a function written in C, as conv2d: it has none
+    except (TypeError, ValueError):  # a function written in C, such as conv2d, has no signature
         return {}
     return {place: name for place, name in enumerate(names) if name in BUFFERS}
 
@@ -84,7 +84,7 @@ def oracle_on(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the cases are small, and its pool would fight NumPy's for the cores."""
+    """Restrict torch to one thread: the cases are small, and its pool would compete with NumPy's for the cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -95,7 +95,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def own_kernels() -> Iterator[None]:
-    """Keep torch to its own kernels: oneDNN compiles one for each new geometry, a millisecond every time.
+    """Restrict torch to its own kernels: oneDNN compiles one for each new geometry, which takes a millisecond.
 
     NNPACK, which would step in from 16 images on, transforms them, and its sums of integers are not exact.
     For lanes in which every right kernel gives the same bits; elsewhere the oracle is torch as everyone has it.

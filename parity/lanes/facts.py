@@ -29,7 +29,7 @@ Side = Literal["implementation", "oracle", "both", "undecided"]
 
 
 class Verdict(StrEnum):
-    """How serious a difference is, worst first; see the table in DESIGN.
+    """How serious a difference is, worst first.
 
     `wrong` always fails, `convention` unless accepted, `special` and `contract` only where strict.
     """

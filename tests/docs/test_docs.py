@@ -173,8 +173,8 @@ def test_whole_excerpt_leaves_the_docstring_out() -> None:
     ("name", "parts", "message"),
     [
         ("triple", None, "has no triple; it has double, double.pullback"),
-        ("double", "w", "gives w no value in double; it does so to y, z"),
-        ("double", '"cube"', "should have 'cube' in one line of double, and has it nowhere"),
+        ("double", "w", "does not assign w in double; it assigns y, z"),
+        ("double", '"cube"', "should have 'cube' in one line of double, but has it nowhere"),
         ("double.pullback", '"dx = "', "in the lines 14, 16"),
         ("double.pullback", '"return" … "other"', "has 'other' above 'return' in double.pullback"),
     ],

@@ -50,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     run = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "mutation_run", run)
     spec.loader.exec_module(run)
-    monkeypatch.setattr(run, "_told", lambda *arguments: TOLD[arguments])
+    monkeypatch.setattr(run, "_mutmut_output", lambda *arguments: TOLD[arguments])
     monkeypatch.setattr(run, "HERE", tmp_path)
     monkeypatch.setattr(run, "COPY", tmp_path)
     monkeypatch.setattr(run, "PAGE", tmp_path / "page.md")
@@ -63,7 +63,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return run
 
 
-def test_what_survives_unexplained_is_told(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexplained_survivor_is_reported(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--reuse"]) == 1
     shown = capsys.readouterr().out
     assert "1 unexplained (survived)" in shown
@@ -78,7 +78,7 @@ def test_what_survives_unexplained_is_told(run: ModuleType, capsys: pytest.Captu
     assert "old" not in page
 
 
-def test_an_explanation_without_a_survivor_is_told(
+def test_an_explanation_without_a_survivor_is_reported(
     run: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     step = '[[equivalent]]\nfunction = "optim.Adam.step"\nline = "t += 1"\nbecomes = ["t = 1"]\nreason = "none"\n'

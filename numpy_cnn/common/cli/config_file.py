@@ -55,7 +55,7 @@ def read(path: Path, kind: type[T]) -> T:
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested too deeply
         raise UserError(f"--config {path}: not a TOML file ({error!s:.200})") from error
     try:
-        settings = {group: build(part, _take(values, part)) for group, part in GROUPS.items()}
+        settings: dict[str, Any] = {group: build(part, _take(values, part)) for group, part in GROUPS.items()}
         known = [field.name for field in fields(kind) if field.name not in (*GROUPS, *_NOT_SETTINGS)]
         _check_known(values, known)
         return replace(build(kind, values), **settings)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -86,4 +86,5 @@ def _with_sizes_of(parameters: Mapping[str, Array], network: ArchitectureConfig)
     dense = [shapes[name] for name in ("fc1.weight", "fc2.weight") if len(shapes.get(name, ())) == 2]
     if dense:
         found |= {"hidden": dense[0][0] if len(dense) == 2 else 0, "classes": dense[-1][0]}
-    return replace(network, **{name: size for name, size in found.items() if getattr(network, name) is None})
+    unset: dict[str, Any] = {name: size for name, size in found.items() if getattr(network, name) is None}
+    return replace(network, **unset)

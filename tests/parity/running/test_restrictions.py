@@ -31,3 +31,8 @@ def test_nothing_that_fits_is_not_checked() -> None:
     assert not report.ok
     assert report.verdict == "not checked: no case ran"
     assert report.rows[0].notes == ["no case of the lanes exact fits dtype='float32'"]
+
+
+@pytest.mark.parametrize("name", ["instance_norm", "layer_norm", "conv2d", "cross_entropy"])
+def test_nothing_is_left_out_of_the_suites_own_rows(name: str) -> None:
+    assert parity.check(name, examples=2, lanes=["bound"]).rows[0].notes == []

@@ -14,6 +14,7 @@ from parity.exam import (
     network,
     normalization,
     optimizers,
+    options,
     pooling,
     softmax,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "network",
     "normalization",
     "optimizers",
+    "options",
     "pooling",
     "softmax",
 ]

@@ -77,7 +77,7 @@ def _plant_in_optimizer(row: str, op: Op) -> None:
         row, f"{prefix}-climbs", "ascends", climbs, says="The gradients' sign is wrong, that of the decay is not."
     )
     twice = option(op, "lr", lambda lr: 2 * lr)
-    plant(row, f"{prefix}-lr-doubled", "", twice, says="The learning rate counts twice.")
+    plant(row, f"{prefix}-lr-doubled", "option-doubled", twice, option="lr")
     says = "The trajectory is laid out column by column in memory."
     CORRECT.append(Correct(row, f"{prefix}-in-fortran-order", says, results(op, y=_in_fortran_order)))
 

@@ -3,7 +3,7 @@
 They apply to every row, so that an op has names on its first day.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -171,8 +171,16 @@ GENERAL = (
 )
 
 
+def _climbs(probe: Probe) -> Probe:
+    """The gradients of an optimizer's steps with the other sign."""
+    steps = {n: None if a is None else -a for n, a in probe.arrays.items() if n.startswith("gradient")}
+    return probe.with_arrays(**steps)
+
+
 def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
     """Mistakes in the arrays after the input, by their names."""
+    if "parameter" in arrays:
+        yield mistake("ascends", "", _climbs)
     yield from _other_gradients(arrays)
     for name in arrays[1:]:
         if name != "bias":  # see BIAS
@@ -193,16 +201,35 @@ def _gradient_of(name: str, edit: Callable[[Array], Array]) -> EditResult:
 
 
 def of_options(options: dict[str, Any]) -> Iterator[Explanation]:
-    """Mistakes in the options, by their names and kinds: a neutral value, swapped, off by one."""
+    """Mistakes in the options, by their names and kinds: a neutral value, swapped, off by one, twice."""
     for name, value in options.items():
-        if not isinstance(value, int | tuple):
-            continue
-        for neutral in (False, True) if isinstance(value, bool) else (0, 1):
+        for neutral in _neutral(name, value):
             yield _option(name, "option-ignored", _always(neutral), value=neutral)
-        if not isinstance(value, bool):
+        if isinstance(value, float):
+            yield _option(name, "option-doubled", lambda v: 2 * v)
+        if isinstance(value, int | tuple) and not isinstance(value, bool):
             yield _option(name, "option-swapped", lambda v: v[::-1] if isinstance(v, tuple) else v)
             yield _option(name, "option-off-by-one", _moved(1), value="+1")
             yield _option(name, "option-off-by-one", _moved(-1), value="-1")
+
+
+WORDS = (
+    {"mean", "sum", "none", "batchmean"},
+    {"none", "tanh"},
+    {"constant", "reflect", "replicate", "circular"},
+    {"nearest", "linear", "bilinear"},
+)
+
+
+def _neutral(name: str, value: Any) -> Iterable[Any]:
+    """What an option counts as where an implementation ignores it: values of its kind, and None."""
+    if isinstance(value, bool):
+        return False, True
+    if isinstance(value, str):
+        return sorted(set().union(*(words for words in WORDS if value in words)))
+    if value is None or name == "divisor_override":
+        return (None,)
+    return (0, 1) if isinstance(value, int | float | tuple) else ()
 
 
 def _option(name: str, which: str, edit: Callable[[Any], Any], **values: Any) -> Explanation:

@@ -45,6 +45,7 @@ GENERAL = {
     "bias-doubled": "the bias is added twice",
     "bias-negated": "the bias is subtracted",
     "option-ignored": "the option {option} is ignored: it counts as {value}",
+    "option-doubled": "the option {option} counts twice",
     "option-off-by-one": "the option {option} is off by one ({value})",
     "option-swapped": "the two numbers of the option {option} are swapped",
     "float16-inside": "precision is lost: every number that comes back is a float16",

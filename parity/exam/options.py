@@ -1,0 +1,91 @@
+"""Options that are ignored, swapped or misread, in the whole op or in its gradient alone."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from parity.exam.bug import plant
+from parity.exam.edits import option, reaching
+from parity.rows.registry import ROWS
+
+EditOption: TypeAlias = Callable[[Any], Any]
+
+
+def always(value: Any) -> EditOption:
+    """An edit that ignores what is given."""
+    return lambda _: value
+
+
+def swapped(value: Any) -> Any:
+    """A pair in the other order."""
+    return value[::-1] if isinstance(value, tuple) else value
+
+
+def doubled(value: Any) -> Any:
+    """Twice a number, or each of a tuple."""
+    return tuple(2 * v for v in value) if isinstance(value, tuple) else 2 * value
+
+
+IGNORED, SWAPPED, DOUBLED = "option-ignored", "option-swapped", "option-doubled"
+
+# Row, option, right name, values of its sentence, edit.
+TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
+    ("conv1d", "dilation", IGNORED, 1, always(1)),
+    ("conv1d", "groups", IGNORED, 1, always(1)),
+    ("conv_transpose2d", "stride", SWAPPED, None, swapped),
+    ("conv_transpose2d", "padding", SWAPPED, None, swapped),
+    ("conv_transpose2d", "output_padding", IGNORED, 0, always(0)),
+    ("conv_transpose2d", "dilation", SWAPPED, None, swapped),
+    ("avg_pool2d", "count_include_pad", IGNORED, True, always(True)),
+    ("avg_pool2d", "count_include_pad", IGNORED, False, always(False)),
+    ("avg_pool2d", "divisor_override", IGNORED, None, always(None)),
+    ("avg_pool2d", "ceil_mode", IGNORED, False, always(False)),
+    ("avg_pool2d", "stride", SWAPPED, None, swapped),
+    ("avg_pool2d", "padding", SWAPPED, None, swapped),
+    ("adaptive_avg_pool2d", "output_size", SWAPPED, None, swapped),
+    ("adaptive_max_pool2d", "output_size", SWAPPED, None, swapped),
+    ("pad", "mode", IGNORED, "constant", always("constant")),
+    ("pad", "value", IGNORED, None, always(None)),
+    ("interpolate", "align_corners", IGNORED, None, lambda v: v and None),
+    ("dropout", "training", IGNORED, True, always(True)),
+    ("dropout", "training", IGNORED, False, always(False)),
+    ("dropout2d", "training", IGNORED, True, always(True)),
+    ("leaky_relu", "negative_slope", IGNORED, 0, always(0.0)),
+    ("leaky_relu", "negative_slope", DOUBLED, None, doubled),
+    ("elu", "alpha", IGNORED, 1, always(1.0)),
+    ("elu", "alpha", DOUBLED, None, doubled),
+    ("softplus", "beta", IGNORED, 1, always(1.0)),
+    ("gelu", "approximate", IGNORED, "none", always("none")),
+    ("gelu", "approximate", IGNORED, "tanh", always("tanh")),
+    ("layer_norm", "eps", IGNORED, 0, lambda eps: eps * 0),
+    ("layer_norm", "eps", DOUBLED, None, doubled),
+    ("group_norm", "eps", DOUBLED, None, doubled),
+    ("group_norm", "num_groups", IGNORED, 1, always(1)),
+    ("instance_norm", "eps", DOUBLED, None, doubled),
+    ("l1_loss", "reduction", IGNORED, "mean", always("mean")),
+    ("smooth_l1_loss", "reduction", IGNORED, "sum", always("sum")),
+    ("smooth_l1_loss", "beta", IGNORED, 1, always(1.0)),
+    ("huber_loss", "delta", IGNORED, 1, always(1.0)),
+    ("huber_loss", "reduction", IGNORED, "mean", always("mean")),
+    ("binary_cross_entropy_with_logits", "reduction", IGNORED, "mean", always("mean")),
+    ("kl_div", "log_target", IGNORED, False, always(False)),
+    ("kl_div", "log_target", IGNORED, True, always(True)),
+    ("kl_div", "reduction", IGNORED, "mean", lambda r: "mean" if r == "batchmean" else r),
+    ("kl_div", "reduction", IGNORED, "batchmean", lambda r: "batchmean" if r == "mean" else r),
+    ("RMSprop", "alpha", DOUBLED, None, lambda a: a / 2),
+    ("RMSprop", "centered", IGNORED, False, always(False)),
+    ("RMSprop", "weight_decay", IGNORED, 0, always(0.0)),
+    ("RMSprop", "momentum", IGNORED, 0, always(0.0)),
+    ("Adagrad", "lr_decay", IGNORED, 0, always(0.0)),
+    ("Adagrad", "weight_decay", IGNORED, 0, always(0.0)),
+)
+# Where the shape of the output depends on an option, a gradient alone cannot have it wrong.
+OF_SHAPE = {"stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
+
+for _row, _option, _name, _value, _edit in TABLE:
+    _op = ROWS[_row].op
+    _wrong = option(_op, _option, _edit)
+    _kind = _name.removeprefix("option-") + ("" if _value is None else f"-{_value}")
+    _prefix = f"{_row}-{_option}-{_kind}".lower().replace("_", "-")
+    plant(_row, _prefix, _name, _wrong, option=_option, value=_value)
+    if _option not in OF_SHAPE and ROWS[_row].kind == "op":
+        plant(_row, f"{_prefix}-in-dx", _name, reaching(_wrong, _op, "dx"), at="dx", option=_option, value=_value)

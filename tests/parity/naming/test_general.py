@@ -1,0 +1,70 @@
+"""Names that every row has: each general mistake, made by an edit of the row's own op, gets its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity.exam.edits import option, results, upstream
+from parity.naming import Observation, explain
+from parity.rows.registry import ROWS
+from parity.running.sandbox import sandboxed
+from parity.subjects import adapt
+
+
+def _flipped(a: Any) -> Any:
+    return np.flip(a, (-2, -1)).copy()
+
+
+def _first_sample_only(a: Any) -> Any:
+    kept = np.zeros_like(a)
+    kept[:1] = a[:1]
+    return kept
+
+
+OF_OUTPUT: dict[str, Callable[[Any], Any]] = {
+    "negated": lambda a: -a,
+    "doubled": lambda a: 2 * a,
+    "zero": np.zeros_like,
+    "constant-factor": lambda a: a * a.dtype.type(1.37),
+    "result-flipped": _flipped,
+    "first-sample-only": _first_sample_only,
+}
+OF_UPSTREAM: dict[str, Callable[[Any], Any]] = {
+    "upstream-ignored": np.ones_like,
+    "upstream-squared": np.square,
+    "upstream-absolute": np.abs,
+}
+OF_OPTIONS: list[tuple[str, str, Callable[[Any], Any], str]] = [
+    ("elu", "alpha", lambda _: 1.0, "the option alpha is ignored: it counts as 1"),
+    ("leaky_relu", "negative_slope", lambda slope: 2 * slope, "the option negative_slope counts twice"),
+    ("gelu", "approximate", lambda _: "tanh", "the option approximate is ignored: it counts as tanh"),
+    ("avg_pool2d", "ceil_mode", lambda _: False, "the option ceil_mode is ignored: it counts as False"),
+    ("conv_transpose2d", "padding", lambda p: p[::-1] if isinstance(p, tuple) else p,
+     "the two numbers of the option padding are swapped"),
+    ("kl_div", "reduction", lambda r: "mean" if r == "batchmean" else r,
+     "the option reduction is ignored: it counts as mean"),
+]  # fmt: skip
+
+
+def explained(row: str, op: Any, quantity: str) -> Any:
+    with sandboxed():
+        return explain(Observation(ROWS[row], adapt(op), ROWS[row].lanes[0]), quantity)
+
+
+@pytest.mark.parametrize("row", ["conv1d", "avg_pool2d", "elu"])
+@pytest.mark.parametrize("name", OF_OUTPUT)
+def test_an_edit_of_the_output_is_named(row: str, name: str) -> None:
+    assert explained(row, results(ROWS[row].op, y=OF_OUTPUT[name]), "output").name == name
+
+
+@pytest.mark.parametrize("row", ["conv_transpose2d", "layer_norm", "silu"])
+@pytest.mark.parametrize("name", OF_UPSTREAM)
+def test_an_edit_of_the_upstream_gradient_is_named(row: str, name: str) -> None:
+    assert explained(row, upstream(ROWS[row].op, OF_UPSTREAM[name], "dx"), "grad_input").name == name
+
+
+@pytest.mark.parametrize(("row", "of", "edit", "sentence"), OF_OPTIONS)
+def test_an_edit_of_an_option_is_named(row: str, of: str, edit: Callable[[Any], Any], sentence: str) -> None:
+    assert explained(row, option(ROWS[row].op, of, edit), "output").sentence == sentence

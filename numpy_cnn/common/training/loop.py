@@ -71,16 +71,15 @@ def train(
             if number < progress.batch:
                 continue
             # A single process stops at once; a group together, after a step in which all learn of the request.
-            if requested or (group.size == 1 and interrupt.requested):
+            asked = bool(interrupt.requested)
+            if requested or (group.size == 1 and asked):
                 if not _finite(backend):
                     raise diverged(backend, plan, run, start)
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise Interrupted(interrupt.requested or signal.SIGTERM)
             images, labels, lr = plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
             try:
-                loss, correct, requested = train_step(
-                    backend, group, images, labels, lr, bool(interrupt.requested)
-                )
+                loss, correct, requested = train_step(backend, group, images, labels, lr, asked)
             except ProcessLost:
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise

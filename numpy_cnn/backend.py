@@ -1,6 +1,6 @@
 """The NumPy backend: forward, loss, backward and update, as the shared loop calls them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -10,6 +10,7 @@ import numpy as np
 from numpy_cnn import ops, optim
 from numpy_cnn.arguments import Pullback
 from numpy_cnn.chain import chain as apply_layers
+from numpy_cnn.clipping import clip_grad_norm, clip_grad_value
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array, one_hot
 from numpy_cnn.common.spec.config import OptimizerConfig
@@ -45,8 +46,8 @@ class Backend:
         self._helpers = ThreadPoolExecutor(self._parts)  # starts no thread before there is work
         self.model = SimpleCNN(architecture, parameters={name: array.copy() for name, array in parameters.items()})
         trained = {name: self.model.parameters[name] for name in architecture.trained}
-        kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
-        self.optimizer: optim.Adam | optim.SGD = kind(trained, **optimizer.settings())
+        self.optimizer = optim.OPTIMIZERS[optimizer.optimizer](trained, **optimizer.settings())
+        self.clip_norm, self.clip_value = optimizer.clip_norm, optimizer.clip_value
         for name, array in (optimizer_state or {}).items():
             parameter, _, key = name.rpartition(".")
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
@@ -65,7 +66,12 @@ class Backend:
 
     def update(self, gradients: dict[str, Array], lr: float) -> None:
         self.optimizer.lr = lr
-        self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
+        self.optimizer.step(self._clipped({name: gradients[name] for name in self.optimizer.parameters}))
+
+    def _clipped(self, gradients: Mapping[str, Array | None]) -> Mapping[str, Array | None]:
+        if self.clip_norm is not None:
+            gradients, _ = clip_grad_norm(gradients, self.clip_norm)
+        return gradients if self.clip_value is None else clip_grad_value(gradients, self.clip_value)
 
     def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
         y, pullbacks = images, {}

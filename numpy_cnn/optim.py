@@ -5,9 +5,9 @@ step count changes, as in torch if .grad is None.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -361,6 +361,16 @@ class Adagrad:
 
     def _fresh_state(self, w: Array) -> dict[str, Array]:
         return {"step": np.zeros((), np.float32), "sum": np.full_like(w, self.initial_accumulator_value)}
+
+
+Optimizer: TypeAlias = SGD | Adam | RMSprop | Adagrad
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+}
 
 
 class _Group:

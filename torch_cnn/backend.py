@@ -1,6 +1,6 @@
 """The PyTorch backend: forward, loss, backward and update, as the shared loop calls them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
@@ -11,6 +11,14 @@ from numpy_cnn.common.spec.config import OptimizerConfig
 from torch_cnn import device as devices
 from torch_cnn.device import host
 from torch_cnn.model import SimpleCNN
+
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
 
 
 class Backend:
@@ -30,8 +38,8 @@ class Backend:
         self.model = SimpleCNN(architecture, parameters=parameters).to(self.device)
         self.named = {name: self.model.get_parameter_or_buffer(name) for name in architecture.parameter_shapes()}
         trained = [self.named[name] for name in architecture.trained]
-        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
-        self.optimizer: torch.optim.Optimizer = kind(trained, **optimizer.settings())
+        self.optimizer = OPTIMIZERS[optimizer.optimizer](trained, **optimizer.settings())
+        self.clip_norm, self.clip_value = optimizer.clip_norm, optimizer.clip_value
         for name, array in (optimizer_state or {}).items():
             parameter, _, key = name.rpartition(".")
             self.optimizer.state[self.named[parameter]][key] = devices.state_tensor(key, array, self.device)
@@ -102,6 +110,10 @@ class Backend:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
 
     def _step(self, lr: float) -> None:
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.named.values(), self.clip_norm)
+        if self.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(self.named.values(), self.clip_value)
         self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.step()
 

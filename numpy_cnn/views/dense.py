@@ -27,8 +27,7 @@ class Dense:
 
     def __init__(self, parameters: dict[str, Array], optimizer: OptimizerConfig) -> None:
         self.parameters = {name: array.copy() for name, array in parameters.items()}
-        kind = {"adam": optim.Adam, "sgd": optim.SGD}[optimizer.optimizer]
-        self.optimizer: optim.Adam | optim.SGD = kind(self.parameters, **optimizer.settings())
+        self.optimizer = optim.OPTIMIZERS[optimizer.optimizer](self.parameters, **optimizer.settings())
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         scores, backward = chain(self.layers, self.parameters, images)

@@ -7,6 +7,9 @@ How far two right steps may be apart follows from the step itself. A float32 ste
 departs from its float64 step by roundoff of 2⁻²⁴, magnified by whatever the step does to it (a division by √v,
 say), and by 2⁻²⁴ of the weight itself at least, since the sum is rounded. A float32 step of numpy_cnn may depart
 from that float64 step equally far; a float64 step starts with roundoff of 2⁻⁵³, so it may depart 2⁻²⁹ as far.
+PyTorch may be lucky, and takes some float32 sums in double. So a second float64 step of PyTorch starts from
+weights that are each moved by one roundoff, up or down at random, and takes the images in reverse, so that every
+sum over them has another order. How much its update changes is allowed as well.
 
 Running freely, two right runs drift apart all the same: each step magnifies the roundoff of those before. How far
 shows in a second run of PyTorch that starts with each weight of the first layer one unit in the last place (ulp)
@@ -48,7 +51,7 @@ def train_in_lockstep(
 
     Args:
         architecture: the network.
-        optimizer: its step size stays at the schedule's first.
+        optimizer: its schedule covers the steps.
         images: (N, C, H, W).
         labels: (N,), class indices.
         batch_size: images per step, drawn with replacement.
@@ -74,15 +77,19 @@ def train_in_lockstep(
         ulp_run = make(torch_cnn.backend.Backend, precision, nudged)
         candidate = make(numpy_cnn.backend.Backend, precision)
         referee, rounded = make(torch_cnn.backend.Backend, double), make(torch_cnn.backend.Backend, single)
-        generator = np.random.default_rng([seed, 1])
-        lr = optimizer.step_size(0.0)
-        margin = MARGIN * (DOUBLE / SINGLE if precision == double else 1.0)
+        shaken = make(torch_cnn.backend.Backend, double)
+        roundoff = DOUBLE if precision == double else SINGLE
+        generator, shaking = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
+        epoch_steps = -(-len(images) // batch_size)
+        margin = MARGIN * roundoff / SINGLE
         for number in range(1, steps + 1):
             batch = generator.integers(0, len(images), batch_size)
             x, y = images[batch].astype(precision), labels[batch]
+            lr = optimizer.lr_at(number - 1, steps, epoch_steps)
 
-            for backend in (candidate, referee, rounded):
+            for backend in (candidate, referee, rounded, shaken):
                 _take_over(backend, torch_run)
+            moves = {name: _shake(shaken.parameters()[name], roundoff, shaking) for name in architecture.trained}
             numpy_loss, _ = numpy_run.train_step(x, y, lr)
             torch_loss, _ = torch_run.train_step(x, y, lr)
             for backend, of in (
@@ -92,13 +99,19 @@ def train_in_lockstep(
                 (rounded, single),
             ):
                 backend.train_step(x.astype(of), y, lr)
+            shaken.train_step(x[::-1].astype(double), y[::-1].copy(), lr)
             truth, ours, theirs = referee.parameters(), candidate.parameters(), rounded.parameters()
+            changed = {name: shaken.parameters()[name] - move for name, move in moves.items()}
             yield Step(
                 number,
                 numpy_loss,
                 torch_loss,
                 {
-                    name: _distance(ours[name], truth[name]) / (margin * _roundoff(theirs[name], truth[name]))
+                    name: _distance(ours[name], truth[name])
+                    / max(
+                        margin * _roundoff(theirs[name], truth[name]),
+                        MARGIN * _distance(changed[name], truth[name]),
+                    )
                     for name in architecture.trained
                 },
                 max(_distance(numpy_run.parameters()[n], torch_run.parameters()[n]) for n in start),
@@ -117,6 +130,13 @@ def _take_over(backend: Backend, other: Backend) -> None:
     ):
         for name, array in own.items():
             array[...] = theirs[name]
+
+
+def _shake(weights: Array, by: float, generator: np.random.Generator) -> Array:
+    """Move each weight by a relative `by`, up or down, in place; the moves."""
+    moves: Array = weights * by * generator.choice([-1.0, 1.0], weights.shape)
+    weights += moves
+    return moves
 
 
 def _distance(a: Array, b: Array) -> float:

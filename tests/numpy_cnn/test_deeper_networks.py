@@ -16,6 +16,7 @@ from numpy_cnn.common.spec.architecture import PRESETS, Architecture, is_buffer,
 from numpy_cnn.common.spec.config import ArchitectureConfig, OptimizerConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.common.training.tensors import check_optimizer_state
 from torch_cnn import SimpleCNN as TorchCNN
 from torch_cnn.backend import Backend as TorchBackend
 
@@ -132,3 +133,40 @@ def test_a_size_that_a_deeper_network_does_not_have_is_refused() -> None:
         ArchitectureConfig(arch="lenet5", filters=3).architecture((28, 28))
     with pytest.raises(UserError, match="resnet has its own layers, got batch_norm True"):
         ArchitectureConfig(arch="resnet", batch_norm=True).architecture((28, 28))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        OptimizerConfig("adamw", amsgrad=True, clip_norm=0.5),
+        OptimizerConfig("adam", betas=(0.8, 0.9), eps=1e-3, clip_value=0.01),
+        OptimizerConfig("rmsprop", centered=True, momentum=0.5, eps=1e-2, alpha=0.9),
+        OptimizerConfig("adagrad", lr_decay=0.1, initial_accumulator_value=0.1, weight_decay=0.1),
+        OptimizerConfig("sgd", momentum=0.9, nesterov=True, clip_norm=0.5, clip_value=0.1),
+    ],
+    ids=lambda config: config.optimizer,
+)
+def test_every_optimizer_and_clipping_move_both_backends_alike(optimizer: OptimizerConfig) -> None:
+    architecture = preset("lenet5", image_size=(8, 8))
+    start = initial_parameters(architecture, 0, np.float64)
+    backends = [kind(architecture, start, optimizer) for kind in (NumpyBackend, TorchBackend)]
+    generator = np.random.default_rng(0)
+    for step in range(5):
+        images, labels = generator.standard_normal((4, 1, 8, 8)), generator.integers(0, 10, 4)
+        for backend in backends:
+            backend.train_step(images, labels, optimizer.lr_at(step, 5, 5))
+    ours, theirs = (backend.parameters() for backend in backends)
+    for name, array in ours.items():
+        np.testing.assert_allclose(array, theirs[name], rtol=1e-8, atol=1e-9, err_msg=name)
+    states = [backend.optimizer_state() for backend in backends]
+    assert states[0].keys() == states[1].keys()
+    check_optimizer_state(architecture, optimizer, states[0], begun=True)
+
+
+def test_schedules_and_warm_up() -> None:
+    step = OptimizerConfig(lr=1.0, schedule="step", step_size=2, gamma=0.5)
+    assert [step.lr_at(t, 12, 2) for t in (0, 3, 4, 8)] == [1, 1, 0.5, 0.25]
+    one_cycle = OptimizerConfig(lr=1.0, schedule="onecycle")
+    assert max(one_cycle.lr_at(t, 100, 10) for t in range(100)) == one_cycle.lr_at(29, 100, 10) == 1
+    warm = OptimizerConfig(lr=3.0, schedule="constant", warmup_steps=4)
+    assert [round(warm.lr_at(t, 9, 3), 12) for t in (0, 2, 4, 8)] == [1, 2, 3, 3]

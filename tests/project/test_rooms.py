@@ -49,7 +49,6 @@ ROOMS = {
         "numpy_cnn.backend",
         "numpy_cnn.optim",
         "numpy_cnn.clipping",
-        "numpy_cnn.schedules",
         "numpy_cnn.model",
         "numpy_cnn.networks",
         "numpy_cnn.chain",

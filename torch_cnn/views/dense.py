@@ -9,6 +9,7 @@ from torch import nn
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import OptimizerConfig
 from torch_cnn import device as devices
+from torch_cnn.backend import OPTIMIZERS
 from torch_cnn.device import host
 
 
@@ -34,8 +35,7 @@ class Dense:
         ).to(self.device)
         for name, parameter in self.model.named_parameters():
             parameter.data = devices.copied(parameters[name], self.device)
-        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer.optimizer]
-        self.optimizer: torch.optim.Optimizer = kind(self.model.parameters(), **optimizer.settings())
+        self.optimizer = OPTIMIZERS[optimizer.optimizer](self.model.parameters(), **optimizer.settings())
 
     def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
         scores = self.model(devices.tensor(images, self.device))

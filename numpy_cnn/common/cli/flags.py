@@ -24,7 +24,7 @@ ELSEWHERE = {
     "image-size": ("img-size", "imgsz", "input-size", "size"),
     "kernel-size": ("kernel", "filter-size"),
     "limit": ("max-samples", "num-samples", "subset", "max-train-samples", "n-samples"),
-    "lr": ("learning-rate", "learningrate", "learn-rate", "eta", "step-size", "alpha"),
+    "lr": ("learning-rate", "learningrate", "learn-rate", "eta"),
     "optimizer": ("optim", "opt"),
     "out": ("output", "output-dir", "out-dir", "outdir", "save-dir", "save", "save-path", "log-dir", "logdir"),
     "resume": ("continue", "load", "restore", "resume-from", "from-checkpoint"),

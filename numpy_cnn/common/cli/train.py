@@ -88,7 +88,7 @@ class Train(TrainConfig, DeviceFlag):
         """
         assert self.resume is not None
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
-        lr = stored.optimization.step_size(0.0)  # passing the default value explicitly is no contradiction
+        lr = stored.optimization.base_lr  # passing the default value explicitly is no contradiction
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
         begun = Train(**{field.name: getattr(stored, field.name) for field in fields(stored)})
         typed = _on_top_of(begun, parse)

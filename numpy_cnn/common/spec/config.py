@@ -1,10 +1,10 @@
 """The settings of a training run: the flags of the command line, which checkpoints store."""
 
-import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy_cnn.common.spec import schedules
 from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
@@ -64,55 +64,112 @@ class ArchitectureConfig:
         return preset(self.arch, **sizes)
 
 
+# The options of each optimizer beside its step size, under torch's names.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "adam": ("betas", "eps", "weight_decay", "amsgrad"),
+    "adamw": ("betas", "eps", "weight_decay", "amsgrad"),
+    "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),
+    "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered"),
+    "adagrad": ("lr_decay", "eps", "weight_decay", "initial_accumulator_value"),
+}
+STEP_SIZES = {"adam": 0.002, "adamw": 0.002, "sgd": 0.1, "rmsprop": 0.001, "adagrad": 0.01}
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """The optimizer and its settings; names and formulas are torch.optim's."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam, or stochastic gradient descent."""
+    optimizer: Literal["adam", "sgd", "adamw", "rmsprop", "adagrad"] = "adam"
+    """Adam, stochastic gradient descent, Adam with decoupled weight decay, RMSprop, or Adagrad."""
     lr: float | None = None
-    """Step size; 0.002 for adam and 0.1 for sgd if omitted."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it does not change."""
+    """Step size; 0.002 for adam and adamw, 0.1 for sgd, 0.001 for rmsprop and 0.01 for adagrad if left out."""
+    schedule: Literal["cosine", "constant", "step", "onecycle"] = "cosine"
+    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it stays. step: it is
+    multiplied by --gamma every --step-size epochs. onecycle: it rises to --lr in 30 % of the steps, then falls."""
+    step_size: int | None = None
+    """Epochs between two falls of --schedule step."""
+    gamma: float | None = None
+    """Factor of --schedule step; 0.1 if left out."""
+    warmup_steps: int = 0
+    """First steps, in which the step size rises in a straight line from a third of the schedule's."""
+    clip_norm: float | None = None
+    """Largest norm of all gradients together; they are scaled down to it."""
+    clip_value: float | None = None
+    """Largest absolute value in a gradient."""
     momentum: float = 0.0
-    """Momentum of sgd."""
+    """Momentum of sgd and rmsprop."""
     dampening: float = 0.0
     """Dampening of sgd's momentum."""
     nesterov: bool = False
     """Nesterov's form of sgd's momentum."""
-    weight_decay: float = 0.0
-    """Weight of the squared norm of the parameters, halved, in the loss."""
+    weight_decay: float | None = None
+    """Weight of the squared norm of the parameters, halved, in the loss; 0 if left out. For adamw the share by
+    which the parameters shrink, 0.01 if left out."""
+    betas: tuple[float, float] | None = None
+    """Memory of adam's and adamw's means of the gradient and of its square; 0.9 0.999 if left out."""
+    eps: float | None = None
+    """Added to what all but sgd divide by; 1e-8, and 1e-10 for adagrad, if left out."""
+    amsgrad: bool = False
+    """Divide by the largest mean square so far (adam, adamw)."""
+    alpha: float | None = None
+    """Memory of rmsprop's mean square; 0.99 if left out."""
+    centered: bool = False
+    """Divide by the standard deviation of the gradient (rmsprop)."""
+    lr_decay: float | None = None
+    """How fast adagrad's step size falls; 0 if left out."""
+    initial_accumulator_value: float | None = None
+    """Adagrad's sum of squares before the first step; 0 if left out."""
 
     def __post_init__(self) -> None:
-        for name in ("lr", "momentum", "dampening", "weight_decay"):
-            value = getattr(self, name)
-            least = -LARGEST if name == "dampening" else 0
-            if value is not None and not least <= value <= LARGEST:
-                raise UserError(
-                    f"--{name.replace('_', '-')} must be between {least:g} and {LARGEST:g}, got {value}"
-                )
-        if self.optimizer == "adam" and (self.momentum or self.dampening or self.nesterov):
-            raise UserError("--momentum, --dampening and --nesterov belong to --optimizer sgd; adam has its own")
+        for option in fields(OptimizerConfig):
+            value, least = getattr(self, option.name), -LARGEST if option.name == "dampening" else 0
+            flag = f"--{option.name.replace('_', '-')}"
+            if isinstance(value, float) and not least <= value <= LARGEST:
+                raise UserError(f"{flag} must be between {least:g} and {LARGEST:g}, got {value}")
+            owners = [optimizer for optimizer, options in OPTIONS.items() if option.name in options]
+            if owners and value and self.optimizer not in owners:
+                raise UserError(f"{flag} belongs to --optimizer {' or '.join(owners)}, not {self.optimizer}")
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
             raise UserError(
                 f"--nesterov needs --momentum above 0 and --dampening 0, got {self.momentum} and {self.dampening}"
             )
+        if self.betas is not None and not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"--betas must be in [0, 1), got {self.betas[0]} and {self.betas[1]}")
+        if self.warmup_steps < 0:
+            raise UserError(f"--warmup-steps must not be negative, got {self.warmup_steps}")
+        if self.schedule == "step":
+            if self.step_size is None or self.step_size < 1:
+                raise UserError(f"--schedule step needs a --step-size of at least 1 epoch, got {self.step_size}")
+        elif self.step_size is not None or self.gamma is not None:
+            raise UserError(f"--step-size and --gamma belong to --schedule step, not {self.schedule}")
+
+    @property
+    def base_lr(self) -> float:
+        """The step size that the schedule varies."""
+        return STEP_SIZES[self.optimizer] if self.lr is None else self.lr
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the optimizer chosen."""
-        names = ["weight_decay"]
-        if self.optimizer == "sgd":
-            names += ["momentum", "dampening", "nesterov"]
-        return {"lr": self.step_size(0.0)} | {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in OPTIONS[self.optimizer]}
+        return {"lr": self.base_lr} | {name: value for name, value in given.items() if value is not None}
 
-    def step_size(self, progress: float) -> float:
-        """The step size after the fraction `progress` of all steps, from 0 to 1.
+    def lr_at(self, step: int, steps: int, epoch_steps: int) -> float:
+        """The step size of a step.
 
-        Source: I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts (2017),
-        without the restarts.
+        Args:
+            step: how many steps were taken before.
+            steps: in the whole training.
+            epoch_steps: in an epoch.
         """
-        first = {"adam": 0.002, "sgd": 0.1}[self.optimizer] if self.lr is None else self.lr
-        return first if self.schedule == "constant" else first * (1 + math.cos(math.pi * progress)) / 2
+        lr = self.base_lr
+        if self.schedule == "cosine":
+            lr = schedules.cosine(lr, step / steps, 1.0)
+        elif self.schedule == "step":
+            assert self.step_size is not None  # checked above
+            lr = schedules.step(lr, step // epoch_steps, self.step_size, 0.1 if self.gamma is None else self.gamma)
+        elif self.schedule == "onecycle":
+            lr = schedules.one_cycle(lr, step, steps)
+        return schedules.warm_up(lr, step, self.warmup_steps) if step < self.warmup_steps else lr
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def diverged(backend: Backend, plan: TrainingPlan, run: RunFolder, start: Start)
     kept = "no checkpoint was saved before"
     if run.last.is_file():
         kept = f"the last good checkpoint is {run.last}, after {_moment(start.progress)}"
-    lr = plan.config.optimization.step_size(0.0)
+    lr = plan.config.optimization.base_lr
     return UserError(f"{where}; {kept}; try a smaller --lr than {lr:g}")
 
 
@@ -48,7 +48,7 @@ def exploding(backend: Backend, plan: TrainingPlan, row: Row) -> str | None:
         return None
     return (
         f"the loss of epoch {row['epoch']:.0f} is {row['train_loss']:.3g}, but guessing gives {guessing:.3g}: "
-        f"training diverges; try a smaller --lr than {plan.config.optimization.step_size(0.0):g}"
+        f"training diverges; try a smaller --lr than {plan.config.optimization.base_lr:g}"
     )
 
 

@@ -32,7 +32,7 @@ class TrainingPlan:
     def step_size(self, progress: Progress) -> float:
         """The step size of the next step."""
         done = progress.epoch * self.batches + progress.batch
-        return self.config.optimization.step_size(done / (self.config.epochs * self.batches))
+        return self.config.optimization.lr_at(done, self.config.epochs * self.batches, self.batches)
 
     def ended(self, progress: Progress) -> bool:
         """Whether all epochs are done, or `patience` of them have passed without a better one."""

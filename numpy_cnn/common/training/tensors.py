@@ -10,6 +10,7 @@ from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.common.spec.errors import UserError
 
+SQUARES = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum")  # never negative
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -52,9 +53,10 @@ def check_optimizer_state(
         if got != want:
             raise UserError(f"damaged: optimizer state: {name} has the shape {got}, expected {want}")
     for name, array in state.items():
-        # A mean of squares may overflow, which only makes the steps of its parameter 0.
-        _check_finite(f"optimizer state: {name}", np.minimum(array, 0) if name.endswith(".exp_avg_sq") else array)
-        if name.endswith((".step", ".exp_avg_sq")) and (array < 0).any():
+        squares = name.rpartition(".")[2] in SQUARES
+        # A mean of squares may have overflowed, which only makes the steps of its parameter 0.
+        _check_finite(f"optimizer state: {name}", np.minimum(array, 0) if squares else array)
+        if (squares or name.endswith(".step")) and (array < 0).any():
             raise UserError(f"damaged: optimizer state: {name} holds a negative value, {array.min()}")
         if name.endswith(".step") and array != np.floor(array):
             raise UserError(f"damaged: optimizer state: {name} is {array}, not a whole number of steps")
@@ -62,9 +64,14 @@ def check_optimizer_state(
 
 def _kinds(optimizer: OptimizerConfig) -> tuple[str, ...]:
     """torch's names of an optimizer's arrays for one parameter."""
-    if optimizer.optimizer == "adam":
-        return ("step", "exp_avg", "exp_avg_sq")
-    return ("momentum_buffer",) if optimizer.momentum else ()
+    momentum = ("momentum_buffer",) if optimizer.momentum else ()
+    return {
+        "adam": ("step", "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * optimizer.amsgrad),
+        "adamw": ("step", "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * optimizer.amsgrad),
+        "sgd": momentum,
+        "rmsprop": ("step", "square_avg", *momentum, *["grad_avg"] * optimizer.centered),
+        "adagrad": ("step", "sum"),
+    }[optimizer.optimizer]
 
 
 def _check_finite(name: str, array: npt.NDArray[Any]) -> None:

@@ -27,7 +27,7 @@ def train(
             loss_sum, right, seen = 0.0, 0, 0
             for number in range(batches):
                 part = images[order[number * batch_size : (number + 1) * batch_size]]
-                lr = optimization.step_size((epoch * batches + number) / (epochs * batches))
+                lr = optimization.lr_at(epoch * batches + number, epochs * batches, batches)
                 loss, scores = learner.train_step(part.images, part.labels, lr)
                 if not np.isfinite(loss):
                     raise UserError(f"training diverged in epoch {epoch + 1}: the loss is {loss}")

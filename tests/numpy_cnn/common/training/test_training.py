@@ -275,18 +275,18 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_the_seed(
 
 def test_the_step_size_follows_the_schedule() -> None:
     cosine = OptimizerConfig(lr=2.0)
-    assert [round(cosine.step_size(share), 12) for share in (0, 1 / 3, 1 / 2, 2 / 3, 1)] == [2, 1.5, 1, 0.5, 0]
+    assert [round(cosine.lr_at(step, 6, 2), 12) for step in (0, 2, 3, 4, 6)] == [2, 1.5, 1, 0.5, 0]
     constant = OptimizerConfig(lr=2.0, schedule="constant")
-    assert [constant.step_size(share) for share in (0, 0.5, 1)] == [2, 2, 2]
-    assert OptimizerConfig().step_size(0) == OptimizerConfig(lr=0.002).step_size(0)
-    assert OptimizerConfig(optimizer="sgd").step_size(0) == OptimizerConfig(lr=0.1).step_size(0)
+    assert [constant.lr_at(step, 6, 2) for step in (0, 3, 6)] == [2, 2, 2]
+    assert OptimizerConfig().base_lr == 0.002
+    assert OptimizerConfig(optimizer="sgd").base_lr == 0.1
 
 
 def test_every_step_is_told_the_step_size_of_its_moment(tmp_path: Path) -> None:
     optimizer = OptimizerConfig(lr=1.0)
     backend, plan = Counting(), plan_of(10, 3, epochs=2, optimizer=optimizer)
     loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Progress())
-    assert backend.steps == [optimizer.step_size(done / 8) for done in range(8)]
+    assert backend.steps == [optimizer.lr_at(done, 8, 4) for done in range(8)]
 
 
 def test_evaluation_goes_through_all_images_in_parts() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from numpy_cnn import clipping, schedules
+from numpy_cnn import clipping
+from numpy_cnn.common.spec import schedules
 
 LR, STEPS = 0.1, 60
 EPS = float(np.finfo(np.float64).eps)

@@ -81,6 +81,6 @@ def one_cycle(
     Source: L. Smith and N. Topin, Super-convergence: very fast training of neural networks (2018).
     """
     first, peak, last = lr / div_factor, rising * total - 1, total - 1
-    if t <= peak:
+    if t < peak:
         return cosine(first, t, peak, lr)
     return cosine(lr, t - peak, last - peak, first / final_div_factor)

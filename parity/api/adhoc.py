@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.inputs import blank_arrays
 from parity.cases.sample import sample
 from parity.cases.sizes import DTYPES, SEEDS
 from parity.cases.torch_op import oracle
@@ -56,11 +58,21 @@ def row_like(
         )
     else:
         drawn = _given(name, strategy, like, options or {})
-    row = Row(name, implementation, _polite(like), drawn, lanes=NEITHER, views=True)
+    polite = _polite(like)
+    row = Row(name, implementation, polite, drawn, lanes=NEITHER, views=True, sound=partial(_accepts, polite))
     if _is_exact(row):
         exact = replace(row, strategy=lambda lane: _where_exact(row, drawn(lane=lane), lane))
         return replace(exact, lanes=("exact", "bound", "structure"))
     return row
+
+
+def _accepts(polite: Callable[..., torch.Tensor], case: Case) -> bool:
+    arrays, options = blank_arrays(case)
+    try:
+        oracle(polite)(*arrays, **options)
+    except Declined:
+        return False
+    return True
 
 
 def _polite(like: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

@@ -40,10 +40,14 @@ def test_the_catalogue() -> None:
         assert re.fullmatch(r"([\w.-]+/[\w.-]+#\d+)?", bug.source), bug.source
 
 
+RARE = {"pool-of-one-pixel-returns-the-image": 1000}  # one case in 500 has such a window
+
+
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    caught, cases = first_failure(ROWS[bug.row], bug.op, examples=200, seed=0, counts=as_written(bug))
+    examples = RARE.get(name, 200)
+    caught, cases = first_failure(ROWS[bug.row], bug.op, examples=examples, seed=0, counts=as_written(bug))
     assert caught is not None, f"{cases} cases without the difference written down: {bug.says}"
 
 

@@ -59,7 +59,8 @@ def test_the_new_op_agrees_with_torch_in_every_lane(project: Path) -> None:
 
 def test_the_new_op_passes_the_tests_of_every_op(project: Path) -> None:
     files = """parity/rows/test_parity_suite parity/rows/test_strategies parity/bounds/test_bounds
-        parity/commands/test_new numpy_cnn/ops/test_messages numpy_cnn/ops/test_rejections numpy_cnn/ops/test_docstrings"""
+        parity/commands/test_new numpy_cnn/ops/test_messages numpy_cnn/ops/test_rejections
+        numpy_cnn/ops/test_docstrings"""
     tests = [f"tests/{file}.py" for file in files.split()]
     out = run(project, "pytest", *tests, "-k", "hardtanh or test_every")
     passed = re.search(r"(\d+) passed", out)

@@ -7,7 +7,7 @@ limit how much is run, never time, so that the same implementation gets the same
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -145,17 +145,21 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
     kind = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
     scale = _largest(b)
     if kind == np.float64:
-        scale = max(
-            scale, _largest(probe.first if probe.is_output else probe.dy) / _least_deviation(probe.options)
-        )
+        scale = max(scale, _largest(probe.first if probe.is_output else probe.dy) * _magnified(probe))
     with np.errstate(all="ignore"):
         near = np.abs(a.astype(np.float64) - b) <= ROUNDINGS * float(np.finfo(kind).eps) * scale
         return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
 
 
-def _least_deviation(options: dict[str, Any]) -> float:
-    eps = options.get("eps", 1.0)
-    return float(np.sqrt(eps)) if 0 < eps < 1 and "lr" not in options else 1.0
+def _magnified(probe: Probe) -> float:
+    """How much a normalization may enlarge a number, and an edit of the upstream gradient with it."""
+    eps = probe.options.get("eps", 1.0)
+    if not 0 < eps < 1 or "lr" in probe.options:
+        return 1.0
+    weight = probe.arrays.get("weight")
+    return (
+        max(1.0, 0.0 if weight is None else _largest(weight)) * max(1.0, _largest(probe.dy)) / float(np.sqrt(eps))
+    )
 
 
 def _largest(array: Array) -> float:

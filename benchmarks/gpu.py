@@ -5,8 +5,9 @@
 
 The first table has one line per convolution and choice of algorithm: deterministic or not, searched for by
 cuDNN's own benchmark or not, and in float32, TF32 and bfloat16. `exact` counts the cases of small integers on
-which output and gradients are the right ones bit for bit; `of the bound` is the largest error of normal numbers as a
-fraction of the float32 bound γₙ·Σ|x||w|, so that TF32 and bfloat16, which round the factors themselves, exceed 1.
+which output and gradients are the right ones bit for bit; `of the bound` is the largest error of normal numbers
+as a fraction of the float32 bound γₙ·Σ|x||w|, so that TF32 and bfloat16, which round the factors themselves,
+exceed 1.
 """
 
 import argparse

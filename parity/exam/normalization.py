@@ -194,8 +194,9 @@ def _keeping(new: Callable[[Array, Array, float], Array], biased: bool = False, 
     def called(
         x: Array, mean: Any, var: Any, *parameters: Any, training: bool, momentum: float, eps: float
     ) -> Called:
-        options = {"training": training, "momentum": momentum, "eps": eps}
-        right = ops.batch_norm(x, *(None if a is None else a.copy() for a in (mean, var)), *parameters, **options)
+        options: dict[str, Any] = {"training": training, "momentum": momentum, "eps": eps}
+        arrays = (x, *(None if array is None else array.copy() for array in (mean, var)), *parameters)
+        right = ops.batch_norm(*arrays, **options)
         if (training or always) and mean is not None and x.size and mean.flags.writeable:
             axes, m = (0, *range(2, x.ndim)), x.size // x.shape[1]
             wide = x.astype(np.float64)

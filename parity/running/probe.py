@@ -25,6 +25,7 @@ from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
 from parity.running.masks import P, with_mask
 from parity.running.simple_cases import simple_cases
+from parity.running.statistics import of_a_course
 from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised, autograd
 from parity.subjects.dropout import draws_its_mask
 from parity.subjects.layouts import variants
@@ -104,6 +105,12 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         known = trials.forms(chosen, known)
     for name in outcome.missing if outcome else ():
         chosen = chosen.with_note(_missing_note(chosen, name))
+    if chosen.lenient and bases and any(spec.name == "running_var" for spec in bases[0].arrays):
+        chosen = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}))
+    if chosen.clear is not None and trials.accumulates(chosen, bases, known):
+        chosen = chosen.with_note(
+            f"gradients accumulate until {chosen.clear}(), as torch's do: it is called before each backward"
+        )
     if not chosen.takes_upstream:
         known = {**known, "upstream": 1}
     return replace(chosen, capabilities=Capabilities(known, trials.calls))
@@ -177,6 +184,22 @@ class _Trials:
         return {
             word: value for word, value in outcome.narrows.items() if word not in known and word not in self.fixed
         }
+
+    def accumulates(self, implementation: Implementation, bases: list[Case], known: Mapping[str, Any]) -> bool:
+        """Whether a second backward without clearing adds to the gradients of the first."""
+        self.calls += 1
+        try:
+            expected = expect(self.row, narrowed(bases[0], {**self.fixed, **known}), self.lane)
+            _, pullback = replace(implementation, clears=False)(
+                *expected.inputs.private().arrays, **expected.inputs.options
+            )
+            if pullback is None:
+                return False
+            first = [None if g is None else np.array(g) for g in pullback(expected.dy.copy())]
+            second = pullback(expected.dy.copy())
+        except (RuntimeError, ValueError, IndexError, Declined, ImplementationError):
+            return False
+        return any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a is not None)
 
     def masked(self, implementation: Implementation) -> Implementation:
         """A dropout layer with the case's mask as its own."""

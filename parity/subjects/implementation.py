@@ -20,6 +20,7 @@ class Call(NamedTuple):
     arrays: tuple[Array | None, ...]  # in torch's layout: a constructor's sizes are read from these
     fixed: frozenset[str]  # options that have one value in all cases, so that the implementation may lack them
     pairs: bool = False  # (a, a) is given as a pair, not as one number
+    clears: bool = True  # gradients are cleared before each backward, where there is a method for it
 
 
 CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
@@ -54,6 +55,8 @@ class Implementation:
         forward_only: no gradient is compared.
         lenient: it owes no gradient of a target or of an absent bias.
         conversion: the kind of arrays it is given, where they are not NumPy's.
+        clear: the name of its method that clears gradients, if it has one.
+        clears: whether that method is called before each backward.
         capabilities: what it can do, where that has been tried.
 
     Raises:
@@ -75,11 +78,13 @@ class Implementation:
     forward_only: bool = False
     lenient: bool = False
     conversion: str = ""
+    clear: str | None = None
+    clears: bool = True
     capabilities: Capabilities = field(default_factory=Capabilities)
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Array, Pullback | None]:
         """y, and the pullback, as arrays of NumPy."""
-        token = CALL.set(Call(arrays, self.fixed, self.pairs)) if CALL.get() is None else None
+        token = CALL.set(Call(arrays, self.fixed, self.pairs, self.clears)) if CALL.get() is None else None
         try:
             with Attributed("forward", self.timeout):
                 returned = self.op(*arrays, **options)

@@ -13,7 +13,7 @@ from parity.subjects import names
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined, Unrecognised
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import CALL, Implementation
 from parity.subjects.locate_gradients import (
     clear_method,
     gradients_of,
@@ -52,8 +52,6 @@ def of_class(kind: type) -> Implementation:
         notes = ("it has no backward: only the output was checked",)
     elif not takes_upstream:
         notes = (NO_UPSTREAM,)
-    elif clear := clear_method(kind):
-        notes = (f"its gradients add up until {clear}() is called: called before each backward",)
     return Implementation(
         _Layer(kind, forward, backward),
         written=kind,
@@ -64,6 +62,7 @@ def of_class(kind: type) -> Implementation:
         optional_upstream=backward is not None and backwards.upstream_is_optional(getattr(kind, backward)),
         forward_only=backward is None,
         lenient=True,
+        clear=None if backward is None else clear_method(kind),
     )
 
 
@@ -91,7 +90,9 @@ class _Layer:
         y, layer, arguments, shapes = self._run(arrays, options)
         if self.backward is None:
             return y, None
-        backward, clear = getattr(layer, self.backward), clear_method(layer)
+        call = CALL.get()
+        clear = clear_method(layer) if call is None or call.clears else None
+        backward = getattr(layer, self.backward)
 
         def pullback(dy: Array) -> Any:
             if clear is not None:

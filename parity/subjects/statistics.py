@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.state import keep
+from parity.cases.state import collected, keep
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
@@ -56,5 +56,15 @@ def statistics_as_options(made: Implementation) -> Implementation:
             return dx, None, None, None if weight is None else dw, None if bias is None else db
 
         return y, back if callable(pullback) else pullback
+
+    return made.around(op)
+
+
+def without_statistics(made: Implementation) -> Implementation:
+    """The implementation with its running statistics left out of what is compared."""
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        with collected():
+            return made.op(*arrays, **options)
 
     return made.around(op)

@@ -97,6 +97,22 @@ FORMS = (
          "self.weight, self.bias,", "self.weight.flip(2, 3), self.bias,", FLIPPED, "output"),
     Form("linear", TORCH, "WrappedLinear", "a module around a module",
          "self.inner(x)", "self.inner(x) - self.inner.bias", "bias missing", "output"),
+    Form("dropout", "dropout_layers", "dropout_forward", "`dropout_forward(x, dropout_param) → (out, cache)`, its p kept",
+         "return dout * mask", "return dout", "the mask unused", "grad_input"),
+    Form("dropout", "dropout_layers", "Dropout", "`Dropout(dropout_rate)`, the mask drawn inside",
+         "return dout * self.mask", "return dout", "the mask unused", "grad_input"),
+    Form("batch_norm", "constant_layers", "BatchNormalization", "`BatchNormalization(gamma, beta, momentum)`, an eps of 1e-6",
+         "dx = dxc - dmu / self.batch_size", "dx = dxc", "the mean as constant", "grad_input"),
+    Form("leaky_relu", "constant_layers", "LeakyReLU", "`LeakyReLU()` with a slope of 0.2",
+         "np.where(self.Z > 0, 1, 0.2)", "np.where(self.Z > 0, 1, 0)", "the slope missing", "grad_input"),
+    Form("Adam", "constant_layers", "AdamOptimizer", "`AdamOptimizer(lr, b1, b2).update(w, grad_wrt_w)` of one array",
+         "self.v / (1 - self.b2**self.t)", "self.v", "a bias correction missing", "output"),
+    Form("RMSprop", "constant_layers", "rmsprop", "`rmsprop(w, dw, config) → (w, config)`",
+         '(1 - config["decay_rate"]) * dw**2', 'config["decay_rate"] * dw**2', "decay reversed", "output"),
+    Form("cross_entropy", "onehot_loss", "cross_entropy_loss", "`cross_entropy_loss(scores, y_onehot) → (loss, grad)`",
+         "(p - y_onehot) / m", "p - y_onehot", "sum for mean", "grad_input"),
+    Form("linear", "zeroed_layer", "Linear", "`Linear(in_features, out_features)` with `zero_grad()`",
+         "grad_output.sum(axis=0)", "grad_output.mean(axis=0)", MEAN, "grad_bias"),
 )  # fmt: skip
 
 

@@ -365,3 +365,34 @@ def test_what_cannot_be_recognised_is_asked_for() -> None:
 def test_targets_are_marked_by_the_option_that_is_left() -> None:
     report = parity.check("cross_entropy", ops.cross_entropy, examples=60, supports={"ignore_index": -100})
     assert report.ok, f"\n{report}"
+
+
+class AccumulatingLinear:
+    def __init__(self, weight: Any, bias: Any) -> None:
+        self.weight, self.bias = weight, bias
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        self.dweight, self.dbias = np.zeros_like(self.weight), 0.0
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.weight.T + self.bias
+
+    def backward(self, dy: Any) -> Any:
+        self.dweight = self.dweight + dy.T @ self.x
+        self.dbias = self.dbias + dy.sum(axis=0)
+        return dy @ self.weight
+
+
+class AssigningLinear(AccumulatingLinear):
+    def backward(self, dy: Any) -> Any:
+        self.zero_grad()
+        return super().backward(dy)
+
+
+@pytest.mark.parametrize(("kind", "accumulates"), [(AccumulatingLinear, True), (AssigningLinear, False)])
+def test_accumulation_until_a_method_clears_is_a_note(kind: Any, accumulates: bool) -> None:
+    report = parity.check("linear", kind, examples=5, lanes=["structure"])
+    assert report.ok, f"\n{report}"
+    assert any("gradients accumulate until zero_grad()" in note for note in report.rows[0].notes) == accumulates

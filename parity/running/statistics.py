@@ -1,0 +1,46 @@
+"""The running statistics of courses' batch norms: momentum weights the old ones, the variance is not corrected."""
+
+import numpy as np
+
+from parity.cases.case import Case, Lane
+from parity.cases.state import collected
+from parity.lanes.reference import expect
+from parity.rows.row import Row
+from parity.subjects import Declined, Implementation, ImplementationError
+from parity.subjects.statistics import without_statistics
+
+NOTE = (
+    "its running statistics are a course's: momentum weights the old ones, and the variance is divided by n, not "
+    "n − 1; checked once, not compared with torch's"
+)
+
+
+def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Implementation:
+    """The implementation without its running statistics, where they follow both conventions of courses.
+
+    One of them alone is reported as a difference: it is likelier a mistake.
+
+    Args:
+        row: of a batch norm.
+        made: in a form of its author's, not in torch's.
+        lane: of the case.
+        case: in training.
+    """
+    expected = expect(row, case, lane)
+    given, options = expected.inputs.private().arrays, expected.inputs.options
+    x, old_mean, old_var = (np.array(array, np.float64) for array in given[:3])
+    try:
+        with collected() as kept:
+            made(*given, **options)
+    except (Declined, ImplementationError):
+        return made
+    axes, weight = (0, *range(2, x.ndim)), 1 - options["momentum"]
+    course = {
+        "running_mean": (1 - weight) * old_mean + weight * x.mean(axes),
+        "running_var": (1 - weight) * old_var + weight * x.var(axes),
+    }
+    follows = kept.keys() >= course.keys() and all(
+        np.size(kept[name]) == value.size and np.allclose(np.ravel(kept[name]), value, rtol=1e-5)
+        for name, value in course.items()
+    )
+    return without_statistics(made).with_note(NOTE) if follows else made

@@ -5,9 +5,8 @@
 
 The first table has one line per convolution and choice of algorithm: deterministic or not, searched for by
 cuDNN's own benchmark or not, and in float32, TF32 and bfloat16. `exact` counts the cases of small integers on
-which output and gradients are the right ones bit for bit; `of the bound` is the largest error of normal numbers
-as a fraction of the float32 bound γₙ·Σ|x||w|, so that TF32 and bfloat16, which round the factors themselves,
-exceed 1.
+which output and gradients are the right ones bit for bit. `of the bound` is the largest error of normal numbers
+as a fraction of the float32 bound γₙ·Σ|x||w|: TF32 and bfloat16, which round the factors themselves, exceed 1.
 """
 
 import argparse
@@ -121,10 +120,10 @@ def compare(shape: Shape, device: torch.device, precision: str, cases: int) -> t
 
 def precision_table(device: torch.device, shapes: dict[str, Shape], cases: int) -> list[dict[str, str]]:
     """One line per convolution and choice of algorithm."""
-    rows = []
+    rows, choices = [], (True, False) if device.type == "cuda" else (True,)  # the CPU has nothing to choose from
     for name, shape in shapes.items():
-        for deterministic in (True, False):
-            for searched in (False, True):
+        for deterministic in choices:
+            for searched in choices[::-1]:
                 row = {"convolution": name, "algorithms": "deterministic" if deterministic else "any"}
                 row["chosen by"] = "benchmark" if searched else "heuristic"
                 for precision in PRECISIONS:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from programs import ROOT
 
 ALONE = {"numpy_cnn": ("by_numpy", ""), "as_strided + einsum": ("by_einsum", ""), "limit": ("by_limit", "")}
@@ -127,3 +128,33 @@ def test_the_clock_can_be_the_processors(
     with pytest.raises(SystemExit):
         run.main(["inference", "--quick", "--clock", "processor", "--threads", "2"])
     assert "one thread alone" in capsys.readouterr().err
+
+
+def test_the_table_of_cudnn_has_its_figures(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpu
+
+    table = gpu.precision_table(torch.device("cpu"), {"small": gpu.Shape(2, 2, 6, 4, 3, stride=2, groups=2)}, 2)
+    assert [row["exact, float32"] for row in table] == ["2/2"]
+    assert 0 < float(table[0]["of the bound, float32"]) <= 1 < float(table[0]["of the bound, bfloat16"])
+    assert gpu.step_table((4,), 1)[0]["batch"] == "4"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_the_table_of_cudnn_needs_a_gpu(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    import gpu
+
+    assert gpu.main([]) == 2
+    assert "has no CUDA device" in capsys.readouterr().err
+
+
+def test_contenders_of_the_race_take_steps_and_answer(run: ModuleType) -> None:
+    import race
+
+    generator = np.random.default_rng(0)
+    images, labels = generator.random((8, 1, 28, 28), dtype=np.float32), generator.integers(0, 10, 8)
+    for name in ("numpy_cnn", "torch, eager"):
+        assert name in race.contenders("hidden")
+        step, predict = race.prepare(name, "hidden", 1, 0)
+        for _ in range(100):
+            step(images, labels)
+        np.testing.assert_array_equal(predict(images), labels, err_msg=name)

@@ -418,5 +418,5 @@ def test_a_network_that_no_drawing_fits_is_refused(checkpoint: Checkpoint) -> No
 
     check_fits(checkpoint, None)
     coloured = replace(checkpoint, architecture=preset("hidden", in_channels=3))
-    with pytest.raises(UserError, match="reads 3x28x28 pixels"):
+    with pytest.raises(UserError, match="expects 3x28x28 inputs"):
         check_fits(coloured, Path("x"))

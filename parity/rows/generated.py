@@ -53,15 +53,15 @@ def built(layers: Description, other: Ops | None = None) -> Callable[..., tuple[
     return network
 
 
-def as_chain(layers: Description, other: Ops) -> list[Layer]:
+def as_chain(layers: Description, other: Ops, prefix: str = "") -> list[Layer]:
     """The layers that `numpy_cnn.chain` takes."""
     made: list[Layer] = []
     for name, function, options in layers:
         if function == "residual":
-            made.append((name, Residual(as_chain(options, other))))
+            made.append((name, Residual(as_chain(options, other, f"{prefix}{name}.residual."))))
         else:
             op = batch_norm if function == "batch_norm" else getattr(ops, function)
-            made.append((name, partial(other.get(name, op), **options)))
+            made.append((name, partial(other.get(prefix + name, op), **options)))
     return made
 
 

@@ -30,7 +30,6 @@ IGNORED, SWAPPED, DOUBLED = "option-ignored", "option-swapped", "option-doubled"
 # Row, option, right name, values of its sentence, edit.
 TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("conv1d", "dilation", IGNORED, 1, always(1)),
-    ("conv1d", "groups", IGNORED, 1, always(1)),
     ("conv_transpose2d", "stride", SWAPPED, None, swapped),
     ("conv_transpose2d", "padding", SWAPPED, None, swapped),
     ("conv_transpose2d", "output_padding", IGNORED, 0, always(0)),
@@ -47,7 +46,7 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("pad", "value", IGNORED, None, always(None)),
     ("interpolate", "align_corners", IGNORED, None, lambda v: v and None),
     ("dropout", "training", IGNORED, True, always(True)),
-    ("dropout", "training", IGNORED, False, always(False)),
+    ("dropout", "training", f"{IGNORED} passes-upstream", False, always(False)),
     ("dropout2d", "training", IGNORED, True, always(True)),
     ("leaky_relu", "negative_slope", IGNORED, 0, always(0.0)),
     ("leaky_relu", "negative_slope", DOUBLED, None, doubled),
@@ -78,14 +77,14 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("Adagrad", "lr_decay", IGNORED, 0, always(0.0)),
     ("Adagrad", "weight_decay", IGNORED, 0, always(0.0)),
 )
-# Where the shape of the output depends on an option, a gradient alone cannot have it wrong.
-OF_SHAPE = {"stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
+# Where the shape of the output depends on an option, or no gradient does, a gradient alone cannot have it wrong.
+OF_OUTPUT = {"value", "stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
 
 for _row, _option, _name, _value, _edit in TABLE:
     _op = ROWS[_row].op
     _wrong = option(_op, _option, _edit)
-    _kind = _name.removeprefix("option-") + ("" if _value is None else f"-{_value}")
+    _kind = _name.split()[0].removeprefix("option-") + ("" if _value is None else f"-{_value}")
     _prefix = f"{_row}-{_option}-{_kind}".lower().replace("_", "-")
     plant(_row, _prefix, _name, _wrong, option=_option, value=_value)
-    if _option not in OF_SHAPE and ROWS[_row].kind == "op":
+    if _option not in OF_OUTPUT and ROWS[_row].kind == "op":
         plant(_row, f"{_prefix}-in-dx", _name, reaching(_wrong, _op, "dx"), at="dx", option=_option, value=_value)

@@ -86,7 +86,8 @@ def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     axes = tuple(draw(integers(1, 3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
     mask = axes[:2] if row == "dropout2d" else axes
     training = draw(booleans)
-    arrays = ArraySpec("input", axes), ArraySpec("mask", mask if training else None, "classes", 2, keyword=True)
+    given = mask if training or draw(booleans) else None  # also where it must not be used
+    arrays = ArraySpec("input", axes), ArraySpec("mask", given, "classes", 2, keyword=True)
     p = draw(sampled([0.5, 0.0, 0.75, 1.0] if lane != "bound" else [0.1, 0.5, 0.9, 1.0]))
     return Case(row, arrays, {"p": p, "training": training}, *numbers(draw))
 

@@ -86,7 +86,7 @@ def run_row(
             if run.stopped or (exitfirst and run.report.failures):
                 break
         else:
-            if "structure" in wanted:
+            if "structure" in wanted and not run.report.failures:  # numbers first
                 run.invalid()
     return run.finished(printed)
 

@@ -1,0 +1,55 @@
+"""Kaiming and Xavier initial weights, uniform and normal, by torch.nn.init's formulas.
+
+Of a weight (O, I, kh, kw) or (out, in), fan_in = I·kh·kw is the number of inputs that one output sums, and
+fan_out = O·kh·kw the number of outputs that one input reaches.
+"""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of at least two axes.
+
+    Raises:
+        ValueError: it has fewer.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"fan_in and fan_out need a weight of at least two axes, got the shape {shape}")
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def kaiming_std(shape: Shape, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in") -> float:
+    """√2 / √(1 + a²) / √fan, for a leaky ReLU of slope a: the variance stays the same from layer to layer.
+
+    Source: K. He et al., Delving deep into rectifiers (2015).
+    """
+    fan_in, fan_out = fans(shape)
+    return math.sqrt(2 / (1 + a * a)) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+
+
+def xavier_std(shape: Shape, gain: float = 1.0) -> float:
+    """gain · √(2 / (fan_in + fan_out)).
+
+    Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks
+    (2010).
+    """
+    return gain * math.sqrt(2 / sum(fans(shape)))
+
+
+def uniform(generator: np.random.Generator, shape: Shape, std: float) -> Array:
+    """Uniform in ±√3·std, whose standard deviation is std."""
+    bound = math.sqrt(3) * std
+    return generator.uniform(-bound, bound, shape)
+
+
+def normal(generator: np.random.Generator, shape: Shape, std: float) -> Array:
+    """Normal with mean 0."""
+    return generator.normal(0.0, std, shape)

@@ -1,0 +1,51 @@
+"""Kaiming and Xavier: torch's numbers, by its formulas and by statistics of both."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from numpy_cnn.common.spec.initializers import fans, kaiming_std, normal, uniform, xavier_std
+
+SHAPES = [(200, 30, 3, 3), (300, 200)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("a", [0.0, 0.2, math.sqrt(5)])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_kaiming_is_torchs(shape: tuple[int, ...], a: float, mode: Any) -> None:
+    torch.manual_seed(0)
+    std = kaiming_std(shape, a, mode)
+    theirs = torch.nn.init.kaiming_uniform_(torch.empty(shape), a=a, mode=mode).numpy()
+    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=1e-3)
+    theirs = torch.nn.init.kaiming_normal_(torch.empty(shape), a=a, mode=mode).numpy()
+    assert theirs.std() == pytest.approx(std, rel=0.02)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("gain", [1.0, 5 / 3])
+def test_xavier_is_torchs(shape: tuple[int, ...], gain: float) -> None:
+    torch.manual_seed(0)
+    std = xavier_std(shape, gain)
+    theirs = torch.nn.init.xavier_uniform_(torch.empty(shape), gain=gain).numpy()
+    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=1e-3)
+    theirs = torch.nn.init.xavier_normal_(torch.empty(shape), gain=gain).numpy()
+    assert theirs.std() == pytest.approx(std, rel=0.02)
+
+
+@pytest.mark.parametrize(("draw", "fourth_moment"), [(uniform, 9 / 5), (normal, 3.0)])
+def test_the_distributions_have_their_moments(draw: Any, fourth_moment: float) -> None:
+    numbers = draw(np.random.default_rng(0), (400, 500), 0.25) / 0.25
+    assert abs(numbers.mean()) < 0.01
+    assert (numbers**2).mean() == pytest.approx(1, rel=0.02)
+    assert (numbers**4).mean() == pytest.approx(fourth_moment, rel=0.03)
+
+
+def test_fans_of_a_vector_are_refused() -> None:
+    assert fans((4, 3, 2, 5)) == (30, 40)
+    with pytest.raises(ValueError, match=r"at least two axes, got the shape \(3,\)"):
+        fans((3,))

@@ -29,7 +29,9 @@ from PIL import Image
 import numpy_cnn.__main__
 import numpy_cnn.common.cli.train
 import torch_cnn.__main__
+from numpy_cnn.common.cli import config_file
 from numpy_cnn.common.cli.main import main
+from numpy_cnn.common.cli.train import Train
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 from numpy_cnn.common.training.run_folder import RunFolder
 
@@ -82,6 +84,8 @@ def check_whole(folder: Path) -> None:
             load_checkpoint(path)
         elif path.suffix == ".csv":
             assert RunFolder(folder).history()
+        elif path.suffix == ".toml":
+            assert config_file.read(path, Train).epochs == EPOCHS
         elif path.suffix == ".png":
             with Image.open(path) as picture:
                 picture.load()

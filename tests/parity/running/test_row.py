@@ -160,13 +160,13 @@ WRONG: dict[str, tuple[str, Any, str]] = {
 def test_mistake_is_found_and_shrunk(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parity.running.classify.explain", lambda *_: None)  # names are looked at elsewhere
     name, implementation, quantity = WRONG[mistake]
-    report = parity.check(name, implementation, examples=EXAMPLES)
+    report = parity.check(name, implementation, examples=EXAMPLES, strict=True)
     assert not report.ok
     assert quantity in {failure.quantity for failure in report.failures}, f"\n{report}"
     for failure in report.failures:
         # Torch is never blamed, and the case fails again on its own.
         assert failure.wrong_side in ("implementation", "undecided")
-        again = run_case(ROWS[name], adapt(implementation), failure.lane, failure.case)
+        again = run_case(ROWS[name], adapt(implementation), failure.lane, failure.case, strict=True)
         assert failure.quantity in {difference.quantity for difference in again}
         sizes = [np.prod(spec.shape) for spec in failure.case.arrays if spec.shape]
         assert max(sizes, default=1) <= 64, f"not shrunk: {failure.case}"

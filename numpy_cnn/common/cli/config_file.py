@@ -26,7 +26,7 @@ T = TypeVar("T", bound=TrainConfig)
 def named_file(arguments: Sequence[str]) -> Path | None:
     """The file that `--config` names among these arguments, the last one if there are several."""
     found = None
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for argument, following in zip(arguments, [*arguments, None][1:], strict=True):
         if argument == "--config" and following is not None:
             found = Path(following)
         elif argument.startswith("--config="):

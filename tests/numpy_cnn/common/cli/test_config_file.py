@@ -103,3 +103,17 @@ def test_a_resumed_run_keeps_its_settings(tmp_path: Path) -> None:
     succeed("numpy_cnn", *SMALL, "--epochs", 1, "--out", tmp_path / "run")
     message = error_of("numpy_cnn", "--resume", tmp_path / "run", "--config", tmp_path / "run" / "run.toml")
     assert "exclude each other" in message
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([], None),
+        (["--config"], None),
+        (["--epochs", "1"], None),
+        (["--config", "a", "--config=b"], Path("b")),
+        (["--seed", "1", "--config", "a"], Path("a")),
+    ],
+)
+def test_the_file_is_found_among_the_arguments(typed: list[str], expected: Path | None) -> None:
+    assert config_file.named_file(typed) == expected

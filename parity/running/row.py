@@ -170,9 +170,7 @@ class _RowRun:
         if self.implementation is not None:
             report.notes[:0] = [*self.implementation.notes, *printed]
             if self.row.state_bound is not None and not any(self._has_state(name) for name in BUFFERS):
-                report.notes.append(
-                    "its running statistics are not compared: it takes or keeps none that it updates"
-                )
+                report.notes.append("its running statistics are not compared")
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
         if left_out and report.cases:
             values = " ".join(left_out)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.errors import Declined, Unrecognised
@@ -213,11 +212,6 @@ class _Recording(dict[str, Any]):
         if value is _MISSING:
             raise KeyError(key)
         return value
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        if (name := names.OPTIONS.get(plain(key), "")) in names.STATISTICS:
-            keep(name, value)
 
     def get(self, key: str, default: Any = None) -> Any:
         if super().__contains__(key):

@@ -241,6 +241,10 @@ def _statistics_holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str,
 
 
 def _keep_statistics(layer: Any, arguments: Arguments) -> None:
+    """Report the statistics after a call, unless the layer's momentum, as its default of 0.9 shows, weights the old."""
+    for p in parameters_of(type(layer)) or ():
+        if names.OPTIONS.get(plain(p.name)) == "momentum" and isinstance(p.default, float) and p.default > 0.5:
+            return
     for name, (space, key) in _statistics_holders(layer, arguments):
         if space[key] is not None:
             keep(name, space[key])

@@ -196,7 +196,8 @@ def test_a_checkpoint_gives_the_same_answers_in_either_program(trained: dict[str
         reports[name] = json.loads(succeed(name, "evaluate", path, "--json", "-").out)
         assert reports[name]["correct"] == sum(map(int.__eq__, answers[name], test.labels.tolist()))
         assert reports[name]["accuracy"] == reports[name]["correct"] / 359
-        assert [*reports[name]] == ["schema", "checkpoint", "backend", "correct", "images", "accuracy", "loss"]
+        keys = ["schema", "checkpoint", "backend", "correct", "images", "accuracy", "loss"]
+        assert [*reports[name]] == [*keys, "class_accuracy", "confusion"]
         assert (reports[name]["backend"], reports[name]["checkpoint"]) == (name, str(path))
     assert answers["numpy_cnn"] == answers["torch_cnn"]
     assert reports[program]["correct"] == reports[OTHER[program]]["correct"] > 300

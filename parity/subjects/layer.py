@@ -241,7 +241,7 @@ def _statistics_holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str,
 
 
 def _keep_statistics(layer: Any, arguments: Arguments) -> None:
-    """Report the statistics after a call, unless a default momentum such as 0.9 shows that it weights the old ones."""
+    """Report the statistics after a call, unless a default momentum such as 0.9 shows that it weights the old."""
     for p in parameters_of(type(layer)) or ():
         if names.OPTIONS.get(plain(p.name)) == "momentum" and isinstance(p.default, float) and p.default > 0.5:
             return

@@ -118,6 +118,10 @@ class BatchNorm1d:
         param = {"mode": "train" if self.training else "test", "eps": self.eps}
         param |= {"running_mean": self.running_mean, "running_var": self.running_var}
         y, self.cache = batchnorm_forward(x, self.gamma, self.beta, param)
+        if self.training and len(x):
+            mean, var = x.mean(axis=0, keepdims=True), x.var(axis=0, ddof=1, keepdims=True)
+            self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
+            self.running_var = (1 - self.momentum) * self.running_var + self.momentum * var
         return y
 
     def backward(self, dout: Any) -> Any:

@@ -141,8 +141,6 @@ class Train(TrainConfig, DeviceFlag):
                 run = self._new_folder(program, leads, make=True)
                 stack.enter_context(locked(run.path))
                 run.check_free()  # another process may have been faster
-            if leads:
-                self._write_settings(program, run, start)
             if leads and group.size > 1:
                 log(f"training in {group.size} processes; if one of them is killed, {_resume_by(program, run)}")
             signal = self._train(program, plan, run, start, history, group)
@@ -200,7 +198,10 @@ class Train(TrainConfig, DeviceFlag):
                     f"\nexcept that this run was resumed, with --epochs {begun.epochs} before,"
                     "\nand the step size depends on --epochs"
                 )
-        replace_file(path, config_file.to_toml(self, head))
+        try:
+            replace_file(path, config_file.to_toml(self, head))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 
     def _existing(self, stack: ExitStack, leads: bool) -> tuple[RunFolder, Checkpoint]:
         """The run to resume, locked unless nothing is going to be written."""
@@ -249,6 +250,8 @@ class Train(TrainConfig, DeviceFlag):
         parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
+        if group.rank == 0:
+            self._write_settings(program, run, start)  # only now: a network that does not fit leaves no file
         if start and start.progress.epoch < self.epochs and plan.out_of_patience(start.progress):
             log(f"{run.path} has run out of its patience already; a larger --patience trains more")
         if start and start.progress.epoch >= self.epochs:

@@ -599,7 +599,7 @@ def test_a_full_disk_is_told_and_the_run_can_go_on(
         patch.setattr(os, "write", full)
         result = call(program, "train", *QUICK, "--out", tmp_path / "run")
     assert result.code == 2
-    assert result.err.splitlines()[-1].endswith("last.safetensors: cannot be written (No space left on device)")
+    assert result.err.splitlines()[-1].endswith("run.toml: cannot be written (No space left on device)")
     assert "Traceback" not in result.err
     succeed(program, "train", *QUICK, "--out", tmp_path / "run")
 

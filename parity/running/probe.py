@@ -199,7 +199,9 @@ class _Trials:
             second = pullback(expected.dy.copy())
         except (RuntimeError, ValueError, IndexError, Declined, ImplementationError):
             return False
-        return any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a is not None)
+        return any(
+            b is None or not np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a is not None
+        )
 
     def masked(self, implementation: Implementation) -> Implementation:
         """A dropout layer with the case's mask as its own."""

@@ -242,7 +242,7 @@ def _statistics_holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str,
 
 def _keep_statistics(layer: Any, arguments: Arguments) -> None:
     """Report the statistics after a call, unless a default momentum such as 0.9 shows that it weights the old."""
-    for p in parameters_of(type(layer)) or ():
+    for p in parameters_of(layer.__class__) or ():
         if names.OPTIONS.get(plain(p.name)) == "momentum" and isinstance(p.default, float) and p.default > 0.5:
             return
     for name, (space, key) in _statistics_holders(layer, arguments):

@@ -261,10 +261,9 @@ def relu_by_where(x: Array) -> Called:
 
 @correct("relu")
 def relu_by_clip(x: Array) -> Called:
-    """np.maximum with 0 where that keeps the sign of zero; the mask as 0 or 1 in the gradient."""
+    """np.maximum with 0 where that keeps the sign of zero; the gradient only where the clipped x is not 0."""
     y = np.asarray(np.where(x == 0, x, np.maximum(x, x.dtype.type(0))))
-    mask = np.where(np.isnan(x), 1, np.sign(np.maximum(x, 0))).astype(x.dtype)
-    return y, lambda dy: (mask * dy,)
+    return y, lambda dy: (np.where(np.maximum(x, 0) != 0, dy, x.dtype.type(0)),)
 
 
 @correct("relu")

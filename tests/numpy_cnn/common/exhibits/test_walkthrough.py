@@ -295,7 +295,7 @@ def test_a_missing_torch_is_told_in_one_line(tmp_path: Path) -> None:
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     result = spawn("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", cwd=tmp_path, PYTHONPATH=path)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("numpy_cnn: error: --compare: torch_cnn: error: PyTorch is not installed; ")
+    assert result.err.startswith("numpy_cnn: error: --compare: torch_cnn: error: PyTorch is not installed: ")
     assert result.err.count("\n") == 1
     assert not (tmp_path / "walkthrough.png").exists()
 

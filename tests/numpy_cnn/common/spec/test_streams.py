@@ -56,9 +56,11 @@ def test_source_is_printed_in_the_encoding_that_python_reads(tmp_path: Path) -> 
 _WITHOUT = """
 import runpy, sys
 
+MISSING = sys.argv[1]
+
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == sys.argv[1]:
+        if name.partition(".")[0] == MISSING:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())

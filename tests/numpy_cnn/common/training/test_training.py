@@ -22,6 +22,7 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training import loop
 from numpy_cnn.common.training.checkpoint import Progress
 from numpy_cnn.common.training.display import training_display
+from numpy_cnn.common.training.group import Alone
 from numpy_cnn.common.training.interrupt import Interrupt
 from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import RunFolder
@@ -209,7 +210,7 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, program: str)
 def test_any_batch_size_sees_every_image(tmp_path: Path, program: str, size: int, batches: int) -> None:
     flags = ("--limit", 80, "--filters", 1, "--hidden", 0, "--batch-size", size, "--epochs", 2)
     result = succeed(program, "train", *flags, "--out", tmp_path / "run")
-    assert f" {batches} {'batch' if batches == 1 else 'batches'} of {size} an epoch\n" in result.out
+    assert f" {batches} {'batch' if batches == 1 else 'batches'} of {size} per epoch\n" in result.out
     steps = last(tmp_path / "run").optimizer_state["fc1.bias.step"]
     assert float(steps) == 2 * batches
 
@@ -255,7 +256,7 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_the_seed(
 ) -> None:
     backend, plan = Counting(), plan_of(n, size, seed=seed)
     run = RunFolder(tmp_path_factory.mktemp("counting"))
-    loop.train(backend, plan, run, _Silent(), Interrupt(), Progress())
+    loop.train(backend, plan, run, _Silent(), Interrupt(), Alone(), Progress())
 
     assert plan.batches == math.ceil(n / size) == len(backend.batches) / 2
     halves = backend.batches[: plan.batches], backend.batches[plan.batches :]
@@ -285,7 +286,7 @@ def test_the_step_size_follows_the_schedule() -> None:
 def test_every_step_is_told_the_step_size_of_its_moment(tmp_path: Path) -> None:
     optimizer = OptimizerConfig(lr=1.0)
     backend, plan = Counting(), plan_of(10, 3, epochs=2, optimizer=optimizer)
-    loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Progress())
+    loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Alone(), Progress())
     assert backend.steps == [optimizer.lr_at(done, 8, 4) for done in range(8)]
 
 

@@ -56,14 +56,19 @@ def _routed(shares: Shares, fill: float = -np.inf) -> Formula:
     """dx where each tap takes its share of its window's dy."""
 
     def formula(probe: Probe) -> Array:
-        return _scattered(probe, Geometry.of(probe), probe.dy[..., None] * shares(_windows(probe, fill)))
+        return _scattered(probe, Geometry.of(probe), _shared(probe, shares(_windows(probe, fill))))
 
     return formula
 
 
 def _routed_elsewhere(probe: Probe, geometry: Geometry) -> Array:
     """The right winners, whose gradient goes to the pixels of another geometry."""
-    return _scattered(probe, geometry, probe.dy[..., None] * winner(_windows(probe)))
+    return _scattered(probe, geometry, _shared(probe, winner(_windows(probe))))
+
+
+def _shared(probe: Probe, shares: Array) -> Array:
+    """What each tap receives of its window's dy: nothing without a share, whatever dy is."""
+    return np.where(shares, probe.dy[..., None] * shares, 0)
 
 
 def _one_hot(places: Array, taps: int) -> Array:

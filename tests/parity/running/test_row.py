@@ -320,7 +320,7 @@ def test_what_is_no_result_is_told_as_the_implementations_mistake(implementation
 def test_report_as_json() -> None:
     report = parity.check("linear", linear_slightly_off, examples=50)
     told = report.to_json()
-    assert told["schema"] == 1
+    assert told["schema"] == 2
     assert told["ok"] is False
     (row,) = told["rows"]
     assert row["name"] == "linear"

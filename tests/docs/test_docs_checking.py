@@ -58,7 +58,7 @@ def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
             text=True,
             check=False,
             cwd=home,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "140"},
         )
         printed, expected = stable(done.stdout.splitlines(), home), stable(lines, home)
         failing = any("disagreement" in line or line == "…" for line in expected)

@@ -36,7 +36,7 @@ def test_the_command_prints_what_is_shown(command: str, lines: list[str], tmp_pa
         text=True,
         check=False,
         cwd=ROOT / "docs" / "examples",
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "140"},
     )
     agrees = any("all agree" in line for line in lines)
     assert done.returncode == (0 if agrees else 1), f"{done.stdout}\n{done.stderr}"

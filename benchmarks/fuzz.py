@@ -278,7 +278,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Counter[str]:
             seen["accepted"] += 1
         except documented:
             seen["refused"] += 1
-        except Exception as error:
+        except Exception as error:  # whatever is not documented is the finding
             kept = Path(f"fuzz-{name.replace(' ', '-')}-{seed}-{number}")
             kept.write_bytes(content)
             raise AssertionError(f"{name}: input {number} of seed {seed}, kept in {kept}: {error!r}") from error

@@ -146,7 +146,7 @@ def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
     elif times > 1:  # then mostly more channels too: other paths are fast with them
         channels, kernels = (size * more for size, more in zip((channels, kernels), draw(DEEP), strict=True))
-    larger = 1 if fast else 20  # the output has so many times as many pixels
+    larger = 1 if fast else 20  # factor by which the output may exceed the input
     samples = at_most(few, times, groups * max(channels, kernels) * rows.size * columns.size * larger)
     arrays = (
         ArraySpec("input", (samples, kernels * groups, rows.size, columns.size)),

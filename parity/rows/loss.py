@@ -25,7 +25,7 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Scores (C,), (N, C) and (N, C, d1, …) with class indices, some ignored, with and without class weights."""
     classes = draw(sampled(TAILS) if draw(RARELY) else extent(8))
     reduction = draw(sampled(REDUCTIONS))
-    # A mean divides, which is exact for a power of two alone: so many samples, none of them ignored.
+    # A mean divides, which is exact only for a power of two: that is the number of samples, none ignored.
     is_mean = lane != "bound" and reduction == "mean" and row == "nll_loss"
     size = dyadic(lane) if is_mean else batch(lane)
     around = [draw(size) for _ in range(draw(integers(0, 3)))]

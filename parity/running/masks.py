@@ -45,4 +45,5 @@ def _agreement(row: Row, made: Implementation, lane: Lane, case: Case) -> int:
     theirs = expected.theirs["output"]
     if np.shape(y) != theirs.shape:
         return 0
+    # This only tells two meanings of p apart, which differ by a factor; the lanes judge the numbers.
     return 2 if np.allclose(y, theirs, rtol=1e-4) else int(np.array_equal(y != 0, theirs != 0))

@@ -39,6 +39,7 @@ def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Imple
         "running_mean": (1 - weight) * old_mean + weight * x.mean(axes),
         "running_var": (1 - weight) * old_var + weight * x.var(axes),
     }
+    # This only tells two rules apart, far beyond float32 rounding; the lanes judge the numbers.
     follows = kept.keys() >= course.keys() and all(
         np.size(kept[name]) == value.size and np.allclose(np.ravel(kept[name]), value, rtol=1e-5)
         for name, value in course.items()

@@ -1,16 +1,16 @@
-"""Fill in the pages' code from the source, and their mistakes from the exam, so that nothing drifts apart.
+"""Insert code from the source and tables of planted bugs from the exam into the pages.
 
     python docs/build.py            # write the pages
-    python docs/build.py --check    # write nothing; exit 1 where a page differs from a fresh build
+    python docs/build.py --check    # write nothing; exit 1 if a page differs from a fresh build
 
-A comment in a page marks a place. This script writes the text after it, and replaces it in every run:
+A comment in a page marks a place. This script inserts the text after it, and replaces it in every run:
 
     <!-- code numpy_cnn/ops/linear.py linear -->                          a whole function, without its docstring
-    <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that give dw a value,
+    <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that assign dw,
                                                                           except branches that return or raise
     <!-- code numpy_cnn/optim.py Adam.step: "g - m" … "m += " -->         from one line to another
-    <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a piece of it
-    <!-- mistakes relu-slope-at-zero relu-in-place -->                     a table of planted bugs, by their names
+    <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a part of it
+    <!-- mistakes relu-slope-at-zero relu-in-place -->                     a table of planted bugs, by name
 """
 
 import argparse
@@ -29,23 +29,23 @@ PLACE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 TABLE = re.compile(r"^<!-- mistakes(?P<names>(?:\s+[\w-]+)+?)\s+-->\n(?:\n(?:\|.*\n)+)?", re.MULTILINE)
-EXAMPLES, SEED = 200, 0  # of the exam, as `python -m parity self-test` sits it by default
+EXAMPLES, SEED = 200, 0  # the defaults of `python -m parity self-test`
 ISSUE = re.compile(r"(?P<repository>\S+/\S+)#(?P<number>\d+)")
 PART = re.compile(r'"(?P<start>[^"]+)"(?: … "(?P<end>[^"]+)")?|(?P<name>\w+)')
 Function = ast.FunctionDef | ast.ClassDef
 
 
-class Missing(Exception):  # noqa: N818  # what it says, not that it is an error, is its name
-    """A page refers to code, or to a mistake, that does not exist."""
+class Missing(Exception):  # noqa: N818  # named after what happened
+    """A page refers to code, or to a planted bug, that does not exist."""
 
 
-class Shown(NamedTuple):
-    """A mistake, as the exam finds it."""
+class Finding(NamedTuple):
+    """A planted bug and how the harness found it."""
 
     row: str
-    says: str
+    description: str
     where: str  # quantities and lane
-    name: str  # what the harness says
+    explanation: str
     source: str
 
 
@@ -55,10 +55,10 @@ def pages(root: Path) -> list[Path]:
 
 
 def built(text: str, root: Path) -> str:
-    """The page with every marked block filled in.
+    """Return the page with every marked block filled in.
 
     Raises:
-        Missing: a block refers to something that does not exist; the message lists what exists.
+        Missing: a block refers to something that does not exist; the message lists the alternatives.
     """
 
     def fill(place: re.Match[str]) -> str:
@@ -83,35 +83,33 @@ def built(text: str, root: Path) -> str:
 
     for line, content in enumerate(text.splitlines(), start=1):
         if content.startswith("<!-- code") and not PLACE.match(f"{content}\n"):
-            raise Missing(f"line {line}: {content} should read <!-- code FILE OBJECT[: PARTS] -->")
+            raise Missing(f"line {line}: expected <!-- code FILE OBJECT[: PARTS] -->, got {content}")
     for place in re.finditer(r"^<!-- mistakes", text, re.MULTILINE):
         if not TABLE.match(text, place.start()):
             line = text.count("\n", 0, place.start()) + 1
-            raise Missing(f"line {line}: this should read <!-- mistakes NAME NAME … -->, and a table may follow")
+            raise Missing(f"line {line}: expected <!-- mistakes NAME NAME … -->, optionally followed by a table")
     return TABLE.sub(fill_table, PLACE.sub(fill, text))
 
 
 def table(names: list[str]) -> str:
-    """A table of mistakes: what is wrong, where it shows, how the harness explains it, and its source."""
+    """Return a table of planted bugs: the mistake, where it was found, its explanation, and its source."""
     found = [mistake(name) for name in names]
-    sourced = any(shown.source for shown in found)
-    several = len({shown.row for shown in found}) > 1
-    lines = [["What is wrong", "Where it shows", "What the harness says"], ["---", "---", "---"]]
-    lines += [
-        [f"{shown.row}: {shown.says}" if several else shown.says, shown.where, shown.name] for shown in found
-    ]
-    if sourced:
-        for cells, cell in zip(lines, ["Met in", "---", *(_linked(shown.source) for shown in found)], strict=True):
+    several = len({finding.row for finding in found}) > 1
+    lines = [["Mistake", "Found in", "Explanation by the harness"], ["---", "---", "---"]]
+    lines += [[f"{f.row}: {f.description}" if several else f.description, f.where, f.explanation] for f in found]
+    if any(finding.source for finding in found):
+        sources = ["Source", "---", *(_linked(finding.source) for finding in found)]
+        for cells, cell in zip(lines, sources, strict=True):
             cells.append(cell)
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n" for cells in lines)
 
 
 @cache
-def mistake(name: str) -> Shown:
-    """What the exam finds for one mistake, and the sentence that explains it.
+def mistake(name: str) -> Finding:
+    """Run the exam on one planted bug and return the finding with its explanation.
 
     Raises:
-        Missing: the catalogue has no such mistake, or the exam does not find it.
+        Missing: there is no such bug, or the exam does not find it.
     """
     from parity.exam import PLANTED
     from parity.exam.exam import SPEAK_FOR_THEMSELVES, first_failure
@@ -123,11 +121,11 @@ def mistake(name: str) -> Shown:
 
     entry = next((entry for entry in PLANTED if entry.name == name), None)
     if entry is None:
-        raise Missing(f"the catalogue has no {name}; python -m parity self-test --json - lists its mistakes")
+        raise Missing(f"there is no planted bug {name}; python -m parity self-test --json - lists them")
     row = ROWS[entry.row]
     caught, cases = first_failure(row, entry.op, EXAMPLES, SEED)
     if caught is None:
-        raise Missing(f"{name} is not found in {cases} cases")
+        raise Missing(f"{name} was not found in {cases} cases")
     quantities = list(dict.fromkeys(difference.quantity for difference in caught.differences))
     with sandboxed():
         observation = Observation(row, adapt(entry.op), caught.lane)
@@ -142,19 +140,19 @@ def mistake(name: str) -> Shown:
         different = {diagnosis(first)}
     explanation = "; ".join(f"{quantity}: {sentence}" for quantity, sentence in sentences.items())
     if len(different) < 2:
-        explanation = next(iter(different), "no name: nothing that is searched reproduces it")
+        explanation = next(iter(different), "none: no known mistake reproduces it")
     where = f"{', '.join(quantities)} in the {caught.lane} lane"
-    return Shown(entry.row, entry.says, where, explanation, entry.source)
+    return Finding(entry.row, entry.says, where, explanation, entry.source)
 
 
 def _linked(source: str) -> str:
-    """An issue as a link; GitHub redirects to a pull request if the number is one."""
+    """Return the source as a link; GitHub redirects issue links to pull requests."""
     issue = ISSUE.fullmatch(source)
     return f"[{source}](https://github.com/{issue['repository']}/issues/{issue['number']})" if issue else source
 
 
 def excerpt(source: str, name: str, parts: str | None = None) -> str:
-    """The code of an object, with a dotted name if it is nested: all of it, or the requested parts."""
+    """Return the code of an object (dotted names for nested ones): all of it, or the requested parts."""
     objects = dict(_objects(ast.parse(source)))
     if name not in objects:
         raise Missing(f"has no {name}; it has {', '.join(objects)}")
@@ -233,8 +231,8 @@ def _line_with(text: str, node: Function, lines: list[str], name: str) -> int:
     first, last = _without_docstring(node)
     found = [number for number in range(first, last + 1) if text in lines[number - 1]]
     if len(found) != 1:
-        where = f"in the lines {', '.join(map(str, found))}" if found else "nowhere"
-        raise Missing(f"should have {text!r} in one line of {name}, but has it {where}")
+        where = f"in lines {', '.join(map(str, found))}" if found else "in none"
+        raise Missing(f"must contain {text!r} in exactly one line of {name}; found {where}")
     return found[0]
 
 
@@ -269,9 +267,9 @@ def _indent(line: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Build or check the pages, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description="Fill in the pages' code from the source, and their mistakes from the exam."
+        description="Insert code from the source and tables of planted bugs into the pages."
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to build")
     options = parser.parse_args(arguments)
     code = 0

@@ -1,11 +1,11 @@
-"""Run the commands that README.md shows, and put what they print below them.
+"""Run the commands in README.md and update their outputs.
 
     python docs/outputs.py            # rewrite README.md
     python docs/outputs.py --check    # exit code 1 if an output differs
 
-A command is a line that starts with `$ ` in a fenced block; its output is what follows. A line `…` stands for any
-lines. Paths are relative. Times in seconds are not compared, and no number is below the comment
-`<!-- numbers depend on the machine -->`.
+A command is a line that starts with `$ ` in a fenced block; the lines below it are its output. A line `…` matches
+any number of lines. Paths are relative. Times in seconds are not compared; in a block after the comment
+`<!-- numbers depend on the machine -->`, no numbers are compared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GAP = "…"
 
 @dataclass(frozen=True)
 class Command:
-    """A command, what the page says it prints, and whether the numbers in it may differ."""
+    """A command, its output on the page, and whether the numbers in the output may differ."""
 
     typed: str
     printed: str
@@ -37,7 +37,7 @@ class Command:
 
 
 def commands(text: str) -> Iterator[list[Command]]:
-    """The commands of each block, in order; those of one block run in the same folder."""
+    """Yield the commands of each block; the commands of one block run in the same folder."""
     for block in _BLOCK.finditer(text):
         parts = re.split(r"^\$ (.*)\n", block["text"], flags=re.MULTILINE)[1:]
         yield [
@@ -47,7 +47,7 @@ def commands(text: str) -> Iterator[list[Command]]:
 
 
 def run(typed: str, folder: Path) -> str:
-    """What the command prints at 80 columns; of training also the epochs, on standard error."""
+    """Return the output of the command at 80 columns; for training, including standard error (the epochs)."""
     environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CI")}
     environment |= {"COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -59,7 +59,7 @@ def run(typed: str, folder: Path) -> str:
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if " parity " in typed else subprocess.STDOUT,  # its progress, lane by lane
+        stderr=subprocess.DEVNULL if " parity " in typed else subprocess.STDOUT,  # progress lines
         text=True,
         check=False,
         timeout=300,
@@ -68,7 +68,7 @@ def run(typed: str, folder: Path) -> str:
 
 
 def agrees(command: Command, printed: str) -> bool:
-    """Whether the page shows what was printed, apart from what it leaves out and what differs between machines."""
+    """Whether the page shows this output, except for gaps and machine-dependent numbers."""
     lines = [re.escape(_plain(line, command.varies)) for line in command.printed.splitlines()]
     pattern = (
         "\n".join(lines)
@@ -88,7 +88,7 @@ def _plain(line: str, varies: bool) -> str:
 
 
 def shown(command: Command, printed: str) -> str:
-    """The output with as many lines at the beginning and the end as the page has around its gap."""
+    """Return the output with as many lines before and after the gap as on the page."""
     before = command.printed.splitlines()
     if _GAP not in before or before == [_GAP]:
         return printed
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
                 printed = run(command.typed, Path(folder))
                 if command.printed.strip() == _GAP or not agrees(command, printed):
                     stale += 1
-                    print(f"{command.typed}: prints something else", file=sys.stderr)
+                    print(f"{command.typed}: the output differs from the page", file=sys.stderr)
                     old, new = (
                         f"$ {command.typed}\n{part}" for part in (command.printed, shown(command, printed))
                     )

@@ -1,4 +1,4 @@
-"""The pages tell the truth: code is the source's, mistakes are the exam's, examples run, links lead somewhere."""
+"""The pages are up to date: code and tables of mistakes are current, examples run, and links work."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_examples_run(name: str) -> None:
     # A fence would count as output; an empty line ends it.
     text = re.sub(r"^```.*$", "", EXAMPLES[name].read_text(encoding="utf-8"), flags=re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, str(EXAMPLES[name]), 0)
-    told: list[str] = []
+    failures: list[str] = []
     with np.printoptions():  # a page may set its own
-        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=failures.append)
     assert result.attempted
-    assert not result.failed, "".join(told)
+    assert not result.failed, "".join(failures)
 
 
 def prose(path: Path) -> str:
@@ -176,18 +176,20 @@ def test_whole_excerpt_leaves_the_docstring_out() -> None:
     [
         ("triple", None, "has no triple; it has double, double.pullback"),
         ("double", "w", "does not assign w in double; it assigns y, z"),
-        ("double", '"cube"', "should have 'cube' in one line of double, but has it nowhere"),
-        ("double.pullback", '"dx = "', "in the lines 14, 16"),
+        ("double", '"cube"', "must contain 'cube' in exactly one line of double; found in none"),
+        ("double.pullback", '"dx = "', "found in lines 14, 16"),
         ("double.pullback", '"return" … "other"', "has 'other' above 'return' in double.pullback"),
     ],
 )
-def test_what_is_missing_is_told(name: str, parts: str | None, message: str) -> None:
+def test_missing_code_is_reported(name: str, parts: str | None, message: str) -> None:
     with pytest.raises(build.Missing, match=re.escape(message)):
         build.excerpt(SOURCE, name, parts)
 
 
-def test_a_misspelt_marker_is_told() -> None:
-    with pytest.raises(build.Missing, match=re.escape("line 3: <!-- code ops.py relu y --> should")):
+def test_a_misspelt_marker_is_reported() -> None:
+    with pytest.raises(
+        build.Missing, match=re.escape("line 3: expected <!-- code FILE OBJECT[: PARTS] -->, got <!-- code ops.py")
+    ):
         build.built("# Page\n\n<!-- code ops.py relu y -->\n", ROOT)
 
 
@@ -199,7 +201,7 @@ def test_a_derivation_ends_with_six_to_ten_mistakes(name: str) -> None:
     assert len({*names}) == len(names)
 
 
-def test_a_table_tells_what_is_wrong_where_it_shows_what_it_is_called_and_where_it_was_met() -> None:
+def test_a_table_has_mistake_lane_explanation_and_source() -> None:
     _, _, dense, flatten = build.table(["linear-dw-doubled", "flatten-order-f"]).splitlines()
     assert [cell.strip() for cell in dense.split("|")[1:-1]] == [
         "linear: A factor 2 is left in dw.",
@@ -211,10 +213,10 @@ def test_a_table_tells_what_is_wrong_where_it_shows_what_it_is_called_and_where_
     assert flatten.startswith("| flatten: The pixels come out column by column. | output, grad_input in the exact")
 
 
-def test_a_table_is_written_anew() -> None:
+def test_a_table_is_rebuilt() -> None:
     marker = "# Page\n\n<!-- mistakes relu-slope-at-zero\n  relu-in-place\n-->\n"
     fresh = build.built(f"{marker}\nand on\n", ROOT)
-    assert fresh.startswith(f"{marker}\n| What is wrong |")
+    assert fresh.startswith(f"{marker}\n| Mistake |")
     assert "| the forward wrote to the input |\n\nand on\n" in fresh
     assert build.built(fresh, ROOT) == fresh
     assert build.built(fresh.replace("torch gives 0", "torch gives 1"), ROOT) == fresh
@@ -223,11 +225,11 @@ def test_a_table_is_written_anew() -> None:
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ("<!-- mistakes relu-slope-at-zero relu-quite-right -->", "the catalogue has no relu-quite-right"),
-        ("<!-- mistakes: relu-slope-at-zero -->", "this should read <!-- mistakes NAME NAME … -->"),
+        ("<!-- mistakes relu-slope-at-zero relu-quite-right -->", "there is no planted bug relu-quite-right"),
+        ("<!-- mistakes: relu-slope-at-zero -->", "expected <!-- mistakes NAME NAME … -->"),
     ],
 )
-def test_a_mistake_that_is_not_there_is_told(marker: str, message: str) -> None:
+def test_an_unknown_mistake_is_reported(marker: str, message: str) -> None:
     with pytest.raises(build.Missing, match=re.escape(f"line 3: {message}")):
         build.built(f"# Page\n\n{marker}\n", ROOT)
 

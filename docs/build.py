@@ -8,8 +8,8 @@ A comment in a page marks a place. This script inserts the text after it, and re
     <!-- code numpy_cnn/ops/linear.py linear -->                          a whole function, without its docstring
     <!-- code numpy_cnn/ops/linear.py linear.pullback: dw -->             its statements that assign dw,
                                                                           except branches that return or raise
-    <!-- code numpy_cnn/optim.py Adam.step: "g - m" … "m += " -->         from one line to another
-    <!-- code numpy_cnn/optim.py Adam.step: "t += 1", "v *= beta2" -->    several statements, each by a part of it
+    <!-- code numpy_cnn/optim/adam.py Adam.step: "g - m" … "m += " -->    from one line to another
+    <!-- code numpy_cnn/optim/adam.py Adam.step: "t += 1", "v *=" -->     several statements, each by a part of it
     <!-- mistakes relu-slope-at-zero relu-in-place -->                     a table of planted bugs, by name
 """
 

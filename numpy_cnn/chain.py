@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from numpy_cnn.arguments import Array, Pullback
-from numpy_cnn.ops.normalization import running_statistics
+from numpy_cnn.ops.batch_normalization import running_statistics
 
 Op: TypeAlias = "Callable[..., tuple[Array, Pullback]] | Residual"
 Layer: TypeAlias = tuple[str, Op]

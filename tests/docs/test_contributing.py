@@ -16,7 +16,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FUNCTION, ROW = (
     dedent(block) for block in re.findall(r"^ +```python\n(.*?)^ +```", TEXT, re.DOTALL | re.MULTILINE)
 )
-OP, FAMILY = "numpy_cnn/ops/activation.py", "parity/rows/activation.py"
+OP, FAMILY = "numpy_cnn/ops/rectifiers.py", "parity/rows/activation.py"
 
 
 @pytest.fixture(scope="module")

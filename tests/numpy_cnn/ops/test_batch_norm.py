@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import parity
 from numpy_cnn import ops
-from numpy_cnn.ops.normalization import running_statistics
+from numpy_cnn.ops.batch_normalization import running_statistics
 from parity.bounds.derived import gamma
 
 SHAPES = [(4, 3), (5, 3, 2), (2, 3, 4, 3), (2, 3, 2, 2, 2), (1, 2, 2)]

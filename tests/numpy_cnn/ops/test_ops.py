@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from numpy_cnn import ops
-from numpy_cnn.ops.normalization import running_statistics
+from numpy_cnn.ops.batch_normalization import running_statistics
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly

@@ -1,70 +1,10 @@
-"""Pooling that returns the positions of the maxima, and unpooling, which uses them."""
-
-from typing import Any
+"""Max-unpooling: the maxima put back where they came from."""
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.pooling import shares
 
-__all__ = ["adaptive_max_pool2d", "max_unpool2d"]
-
-
-def adaptive_max_pool2d(
-    input: Array, output_size: int | tuple[int | None, int | None], return_indices: bool = False
-) -> tuple[Any, Pullback]:
-    """The maxima of oh × ow windows that cover the image, as `torch.nn.functional.adaptive_max_pool2d`.
-
-        y[n,c,p,q] = max of x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]
-        dx[n,c,h,v] = Σ dy[n,c,p,q]        over the windows (p,q) whose maximum is at (h,v)
-
-    Of equal pixels the first in row-major order wins; of several NaN the last.
-
-    Args:
-        input: x, images (N, C, H, W), or one image (C, H, W).
-        output_size: (oh, ow), or one int for both; None for the input's size.
-        return_indices: whether to return the positions of the maxima as well: int64, h · W + v, of y's shape.
-
-    Returns:
-        y (N, C, oh, ow), and the pullback dy → (dx,). With return_indices, ((y, indices), pullback).
-
-    Raises:
-        ValueError: shapes, dtype or output_size are invalid.
-
-    Source: K. He, X. Zhang, S. Ren and J. Sun, Spatial pyramid pooling in deep convolutional networks (2014).
-    """
-    name = "adaptive_max_pool2d"
-    check_floats(name, input=input)
-    x = input
-    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
-        raise ValueError(f"{name}: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(sizes) != 2:
-        raise ValueError(f"{name}: output_size must be an int or a pair, got {output_size!r}")
-    height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
-    oh, ow = pair(name, "output_size", (height, width), at_least=1)
-    planes = x.reshape(-1, *x.shape[-2:])
-    index = np.zeros((len(planes), oh, ow), dtype=np.int64)
-    for p, rows in enumerate(shares(x.shape[-2], oh)):
-        for q, columns in enumerate(shares(x.shape[-1], ow)):
-            window = planes[:, rows, columns]
-            flat = window.reshape(len(planes), window.shape[1] * window.shape[2])
-            nan = np.isnan(flat)
-            last_nan = flat.shape[1] - 1 - nan[:, ::-1].argmax(axis=1)
-            h, v = np.divmod(np.where(nan.any(axis=1), last_nan, flat.argmax(axis=1)), window.shape[2])
-            index[:, p, q] = (rows.start + h) * x.shape[-1] + columns.start + v
-    every = np.arange(len(planes))[:, None]
-    won = index.reshape(len(planes), oh * ow)
-    y = planes.reshape(len(planes), x.shape[-2] * x.shape[-1])[every, won].reshape(*x.shape[:-2], oh, ow)
-
-    def pullback(dy: Array) -> tuple[Array]:
-        u = cotangent(name, dy, y).reshape(won.shape)
-        dx = np.zeros((len(planes), x.shape[-2] * x.shape[-1]), dtype=x.dtype)
-        for place in range(oh * ow):  # one window at a time: += with repeated indices would add only once
-            dx[every[:, 0], won[:, place]] += u[:, place]
-        return (dx.reshape(x.shape),)
-
-    return ((y, index.reshape(y.shape)) if return_indices else y), pullback
+__all__ = ["max_unpool2d"]
 
 
 def max_unpool2d(

@@ -1,0 +1,135 @@
+"""Average pooling: the mean of each window."""
+
+import numpy as np
+
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.ops.fast.pool_windows import pool_windows, shares
+from numpy_cnn.ops.fast.windows import batch_first, batch_last
+
+__all__ = ["adaptive_avg_pool2d", "avg_pool2d"]
+
+
+def avg_pool2d(
+    input: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> tuple[Array, Pullback]:
+    """The mean of each window, as `torch.nn.functional.avg_pool2d`.
+
+        y[n,c,p,q] = Σ_{i,j} x[n, c, p·s − pad + i, q·s − pad + j] / k[p,q]
+        dx[n,c,h,v] = Σ dy[n,c,p,q] / k[p,q]        over the windows (p,q) that contain (h,v)
+
+    k is how many pixels the window covers: with `count_include_pad` those of the padding too, but never those
+    beyond it.
+
+    Args:
+        input: x, images (N, C, H, W), or one image (C, H, W).
+        kernel_size: size of the window in pixels, one int or (height, width).
+        stride: step of the window in pixels; None for the kernel's size.
+        padding: zeros on each side, at most half the kernel's size.
+        ceil_mode: allow a last window to extend over the edge, if it begins inside the image or its leading
+            padding.
+        count_include_pad: whether k counts the padding.
+        divisor_override: used in place of every k, or None.
+
+    Returns:
+        y (N, C, oh, ow) with oh = ⌊(H + 2·pad − kh) / s⌋ + 1 (⌈·⌉ in ceil_mode), and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: shapes, dtype or options are invalid.
+
+    Source: Y. LeCun et al., Gradient-based learning applied to document recognition (1998).
+    """
+    check_floats("avg_pool2d", input=input)
+    x = input
+    if x.ndim == 3:
+        options = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        y, batch_pullback = avg_pool2d(x[None], *options)
+        return y[0], lambda dy: (batch_pullback(cotangent("avg_pool2d", dy, y[0])[None])[0][0],)
+    kernel = pair("avg_pool2d", "kernel_size", kernel_size, at_least=1)
+    strides = pair("avg_pool2d", "stride", kernel if stride is None else stride, at_least=1)
+    paddings = pair("avg_pool2d", "padding", padding, at_least=0)
+    if divisor_override is not None and (
+        not isinstance(divisor_override, (int, np.integer)) or not divisor_override
+    ):
+        raise ValueError(f"avg_pool2d: divisor_override must be an int other than 0, got {divisor_override!r}")
+    oh, ow, taps, *_ = pool_windows("avg_pool2d", x.shape, kernel, strides, paddings, (1, 1), bool(ceil_mode))
+
+    def counts(axis: int, windows: int) -> Array:
+        size, k, s, p = x.shape[2 + axis], kernel[axis], strides[axis], paddings[axis]
+        start = np.arange(windows) * s - p
+        end = np.minimum(start + k, size + p)
+        counted = (start, end) if count_include_pad else (np.maximum(start, 0), np.minimum(end, size))
+        return np.asarray(counted[1] - counted[0])
+
+    k = np.multiply.outer(counts(0, oh), counts(1, ow))[..., None]
+    divisor = (k if divisor_override is None else np.array(divisor_override)).astype(x.dtype)
+    x = batch_last(x)
+    y = np.zeros((len(x), oh, ow, x.shape[3]), dtype=x.dtype)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
+        for out, into in taps:
+            y[out] += x[into]
+        y /= divisor
+
+    def pullback(dy: Array) -> tuple[Array]:
+        u = batch_last(cotangent("avg_pool2d", dy, batch_first(y))) / divisor
+        dx = np.zeros(x.shape, dtype=x.dtype)
+        with np.errstate(invalid="ignore"):
+            for out, into in taps:
+                dx[into] += u[out]
+        return (batch_first(dx),)
+
+    return batch_first(y), pullback
+
+
+def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int | None]) -> tuple[Array, Pullback]:
+    """The means of oh × ow windows that cover the image, as `torch.nn.functional.adaptive_avg_pool2d`.
+
+        y[n,c,p,q] = mean of x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]
+        dx[n,c,h,v] = Σ dy[n,c,p,q] / k[p,q]        over the windows (p,q) that contain (h,v), of k pixels
+
+    Computed as a sum over columns of sums over rows: oh + ow steps instead of oh · ow.
+
+    Args:
+        input: x, images (N, C, H, W), or one image (C, H, W).
+        output_size: (oh, ow), or one int for both; None for the input's size.
+
+    Returns:
+        y (N, C, oh, ow), and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: shapes, dtype or output_size are invalid.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, Spatial pyramid pooling in deep convolutional networks (2014).
+    """
+    check_floats("adaptive_avg_pool2d", input=input)
+    x = input
+    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
+        raise ValueError(f"adaptive_avg_pool2d: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    if len(sizes) != 2:
+        raise ValueError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
+    height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
+    oh, ow = pair("adaptive_avg_pool2d", "output_size", (height, width), at_least=1)
+    rows, columns = shares(x.shape[-2], oh), shares(x.shape[-1], ow)
+    k = np.multiply.outer([r.stop - r.start for r in rows], [c.stop - c.start for c in columns]).astype(x.dtype)
+    with np.errstate(invalid="ignore"):
+        summed = np.stack([x[..., r, :].sum(axis=-2) for r in rows], axis=-2)
+        y = np.stack([summed[..., c].sum(axis=-1) for c in columns], axis=-1) / k
+
+    def pullback(dy: Array) -> tuple[Array]:
+        u = cotangent("adaptive_avg_pool2d", dy, y) / k
+        wide = np.zeros((*u.shape[:-1], x.shape[-1]), dtype=x.dtype)
+        dx = np.zeros(x.shape, dtype=x.dtype)
+        with np.errstate(invalid="ignore"):
+            for q, c in enumerate(columns):
+                wide[..., c] += u[..., q, None]
+            for p, r in enumerate(rows):
+                dx[..., r, :] += wide[..., p, None, :]
+        return (dx,)
+
+    return y, pullback

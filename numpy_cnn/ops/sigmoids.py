@@ -1,0 +1,195 @@
+"""Sigmoids, and the activations that they gate."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.ops.fast.bits import merge
+from numpy_cnn.ops.fast.elementwise import elementwise
+from numpy_cnn.ops.fast.normal_tail import normal_tail
+
+__all__ = ["gelu", "sigmoid", "silu", "tanh"]
+
+
+def sigmoid(input: Array) -> tuple[Array, Pullback]:
+    """The logistic function, as `torch.sigmoid`.
+
+        y = 1 / (1 + e⁻ˣ)        dx = dy · (1 − y) · y
+
+    Where e⁻ˣ overflows, y is 0, which is its limit.
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy does not have the shape of y.
+
+    Source: D. Rumelhart, G. Hinton and R. Williams, Learning representations by back-propagating errors (1986).
+    """
+    check_floats("sigmoid", input=input)
+    y = elementwise(_sigmoid, input)
+
+    def backward(y: Array, u: Array, dx: Array) -> None:
+        np.subtract(1, y, out=dx)
+        dx *= u
+        dx *= y
+
+    return y, lambda dy: (elementwise(backward, y, cotangent("sigmoid", dy, y)),)
+
+
+def tanh(input: Array) -> tuple[Array, Pullback]:
+    """The hyperbolic tangent, as `torch.tanh`.
+
+        y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)        dx = dy · (1 − y²)
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy does not have the shape of y.
+
+    Source: Y. LeCun, L. Bottou, G. Orr and K. Müller, Efficient BackProp (1998).
+    """
+    check_floats("tanh", input=input)
+    y = elementwise(np.tanh, input)
+
+    def backward(y: Array, u: Array, dx: Array) -> None:
+        np.multiply(y, y, out=dx)
+        np.subtract(1, dx, out=dx)
+        dx *= u
+
+    return y, lambda dy: (elementwise(backward, y, cotangent("tanh", dy, y)),)
+
+
+def silu(input: Array) -> tuple[Array, Pullback]:
+    """The input times its sigmoid (swish), as `torch.nn.functional.silu`.
+
+        y = x / (1 + e⁻ˣ)        dx = dy · σ (1 + x (1 − σ))        with σ = 1 / (1 + e⁻ˣ)
+
+    Args:
+        input: x, any shape, floating.
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, or dy does not have the shape of y.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units for neural network function
+    approximation (2018); P. Ramachandran, B. Zoph and Q. Le, Searching for activation functions (2017).
+    """
+    check_floats("silu", input=input)
+    x = input
+
+    def forward(x: Array, y: Array) -> None:
+        np.negative(x, out=y)
+        np.exp(y, out=y)
+        y += 1
+        np.divide(x, y, out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        s = np.empty_like(x)
+        _sigmoid(x, s)
+        np.subtract(1, s, out=dx)
+        dx *= x
+        dx += 1
+        dx *= s
+        dx *= u
+
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("silu", dy, y)),)
+
+
+def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
+    """The input times the normal distribution function of the input, as `torch.nn.functional.gelu`.
+
+        none:   y = x Φ(x)                dx = dy · (Φ(x) + x φ(x))
+        tanh:   y = ½ x (1 + tanh v)      dx = dy · (½ (1 + tanh v) + ½ x (1 − tanh² v) v′)
+
+    with the normal density φ(x) = e^(−x²/2)/√(2π) and its integral Φ, and in the approximation
+    v = √(2/π) (x + 0.044715 x³), v′ = √(2/π) (1 + 3 · 0.044715 x²).
+
+    Args:
+        input: x, any shape, floating.
+        approximate: "none" or "tanh".
+
+    Returns:
+        y of x's shape, and the pullback dy → (dx,).
+
+    Raises:
+        ValueError: x is not a floating array, approximate is neither, or dy does not have the shape of y.
+
+    Source: D. Hendrycks and K. Gimpel, Gaussian error linear units (2016); for Φ `numpy_cnn.ops.fast.normal_tail`.
+    """
+    check_floats("gelu", input=input)
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    x = input
+    forward, backward = _gelu() if approximate == "none" else _gelu_by_tanh()
+    y = elementwise(forward, x)
+    return y, lambda dy: (elementwise(backward, x, cotangent("gelu", dy, y)),)
+
+
+def _gelu() -> tuple[Any, Any]:
+    def integral(x: Array, density: Array) -> Array:
+        """Φ(x); `density` receives e^(−x²/2)."""
+        tail = normal_tail(x, density)
+        return merge(x < 0, tail, 1 - tail, out=tail)
+
+    def forward(x: Array, y: Array) -> None:
+        np.multiply(x, integral(x, y), out=y)
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        cumulative = integral(x, dx)
+        dx *= 1 / math.sqrt(2 * math.pi)
+        dx *= x
+        dx += cumulative
+        dx *= u
+
+    return forward, backward
+
+
+def _gelu_by_tanh() -> tuple[Any, Any]:
+    slope, cubic = math.sqrt(2 / math.pi), 0.044715
+
+    def bend(x: Array, square: Array) -> Array:
+        """tanh v; `square` receives x²."""
+        np.multiply(x, x, out=square)
+        v = square * (slope * cubic)
+        v += slope
+        v *= x
+        return np.asarray(np.tanh(v, out=v))
+
+    def forward(x: Array, y: Array) -> None:
+        t = bend(x, y)
+        t += 1
+        np.multiply(x, 0.5, out=y)
+        y *= t
+
+    def backward(x: Array, u: Array, dx: Array) -> None:
+        t = bend(x, dx)
+        dx *= 3 * slope * cubic
+        dx += slope
+        dx *= x
+        dx *= 1 - t * t
+        dx += t
+        dx += 1
+        dx *= 0.5
+        dx *= u
+
+    return forward, backward
+
+
+def _sigmoid(x: Array, y: Array) -> None:
+    np.negative(x, out=y)
+    np.exp(y, out=y)
+    y += 1
+    np.reciprocal(y, out=y)

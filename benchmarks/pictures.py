@@ -346,7 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
             row[3] += wrong
             if not right:
                 print(f"{path.name}: {answer} {'; '.join(warned)}", file=sys.stderr)
-    print("| kind | pictures | read correctly | warned | wrong without a warning |")
+    print("| kind | pictures | correct | warnings | wrong without a warning |")
     print("|---|---|---|---|---|")
     total = [sum(row[column] for row in counts.values()) for column in range(4)]
     for name, (pictures, right, warned, wrong) in [*counts.items(), ("all", total)]:

@@ -1,4 +1,4 @@
-"""The forms that are recognised: a right layer of each, and the edit that plants a mistake in it."""
+"""The supported forms: a correct layer of each, and an edit that plants a mistake."""
 
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +22,7 @@ class Form(NamedTuple):
 
 ASSIGNMENT, NHWC, STATIC = "assignment_layers", "nhwc_layers", "static_torch"
 ARRAYS, DICTS, TORCH = "array_constructor", "dict_layers", "torch_layers"
-MEAN, ADDED = "mean for sum", "`=` for `+=`"
+MEAN, ADDED = "mean instead of sum", "`=` instead of `+=`"
 FLIPPED = "kernel flipped"
 
 FORMS = (
@@ -35,7 +35,7 @@ FORMS = (
     Form("max_pool2d", ASSIGNMENT, "max_pool_forward_naive", "`max_pool_forward_naive(x, pool_param) → (out, cache)`",
          "j * stride + b] +=", "j * stride + b] =", ADDED, "grad_input"),
     Form("cross_entropy", ASSIGNMENT, "softmax_loss", "`softmax_loss(x, y) → (loss, dx)`",
-         "    dx /= N\n", "", "sum for mean", "grad_input"),
+         "    dx /= N\n", "", "sum instead of mean", "grad_input"),
     Form("batch_norm", ASSIGNMENT, "batchnorm_forward", "`batchnorm_forward(x, gamma, beta, bn_param) → (out, cache)`",
          " - x_hat * dgamma", "", "a term missing", "grad_input"),
     Form("batch_norm", ASSIGNMENT, "spatial_batchnorm_forward", "`spatial_batchnorm_forward(x, gamma, beta, bn_param)`",
@@ -43,7 +43,7 @@ FORMS = (
     Form("SGD", "assignment_optim", "sgd_momentum", "`sgd_momentum(w, dw, config) → (w, config)`",
          'config["momentum"] * v -', '(1 - config["momentum"]) * v -', "momentum reversed", "output"),
     Form("Adam", "assignment_optim", "adam", "`adam(w, dw, config) → (w, config)`",
-         '(1 - config["beta2"]) * dw**2', '(1 - config["beta1"]) * dw**2', "beta1 for beta2", "output"),
+         '(1 - config["beta2"]) * dw**2', '(1 - config["beta1"]) * dw**2', "beta1 instead of beta2", "output"),
     Form("conv2d", NHWC, "conv_forward", "`conv_forward(A_prev, W, b, hparameters)`, NHWC, biases (1, 1, 1, C)",
          "dW[:, :, :, c] +=", "dW[:, :, :, c] =", ADDED, "grad_weight"),
     Form("max_pool2d", NHWC, "pool_forward", '`pool_forward(A_prev, hparameters, mode="max")`, NHWC',
@@ -70,7 +70,7 @@ FORMS = (
     Form("linear", ARRAYS, "Affine", "`Affine(W, b)`, weights (in, out)",
          "np.dot(self.x.T, dout), np.sum(", "np.dot(self.x.T, dout), np.mean(", MEAN, "grad_bias"),
     Form("cross_entropy", ARRAYS, "SoftmaxWithLoss", "`SoftmaxWithLoss().forward(x, t)`, `backward(dout=1)`",
-         "return dx / batch_size", "return dx", "sum for mean", "grad_input"),
+         "return dx / batch_size", "return dx", "sum instead of mean", "grad_input"),
     Form("conv2d", DICTS, "Conv2D", "`Conv2D(out_ch, kernel_shape, pad, stride)`, `.parameters`, `.gradients`, NHWC",
          '["W"][i, j].T', '["W"][fr - 1 - i, fc - 1 - j].T', FLIPPED, "grad_input"),
     Form("linear", DICTS, "FullyConnected", "`FullyConnected(n_out)`, `.parameters`, `.gradients`",
@@ -78,15 +78,15 @@ FORMS = (
     Form("conv2d", "same_padded_conv", "Conv", "`Conv(stride_shape, convolution_shape, num_kernels)`, padded inside",
          "self.weights[:, :, i, j]", "self.weights[:, :, m - 1 - i, n - 1 - j]", FLIPPED, "grad_input"),
     Form("linear", "small_engine", "linear", "a function over a small engine's `Tensor`",
-         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "a factor too many", "grad_weight"),
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight"),
     Form("linear", "small_engine", "Linear", "a class over a small engine's `Tensor`",
-         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "a factor too many", "grad_weight"),
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight"),
     Form("SGD", "list_optimizers", "SGD", "`SGD(params, lr).step(grads)` over lists",
          "p -= self.lr * v", "p -= self.lr * g", "momentum unused", "output"),
     Form("SGD", "list_optimizers", "Momentum", "`Momentum(lr, momentum).update(params, grads)`",
          "self.momentum * self.v[key] -", "(1 - self.momentum) * self.v[key] -", "momentum reversed", "output"),
     Form("Adam", "list_optimizers", "Adam", "`Adam(learning_rate, beta1, beta2).update(params, grads)`",
-         "(1 - self.beta2) *", "(1 - self.beta1) *", "beta1 for beta2", "output"),
+         "(1 - self.beta2) *", "(1 - self.beta1) *", "beta1 instead of beta2", "output"),
     Form("conv2d", TORCH, "conv2d_autograd", "a function of torch tensors, differentiated by autograd",
          "y + bias[:, None]", "y - bias[:, None]", "sign of the bias", "output"),
     Form("relu", TORCH, "relu_with_pullback", "a function of torch tensors with a pullback",
@@ -95,13 +95,13 @@ FORMS = (
          "drows.sum(0)", "drows.mean(0)", MEAN, "grad_bias"),
     Form("conv2d", TORCH, "MyConv", "a `torch.nn.Module` class",
          "self.weight, self.bias,", "self.weight.flip(2, 3), self.bias,", FLIPPED, "output"),
-    Form("linear", TORCH, "WrappedLinear", "a module around a module",
+    Form("linear", TORCH, "WrappedLinear", "a module that wraps a module",
          "self.inner(x)", "self.inner(x) - self.inner.bias", "bias missing", "output"),
-    Form("dropout", "dropout_layers", "dropout_forward", "`dropout_forward(x, dropout_param) → (out, cache)`, its p kept",
+    Form("dropout", "dropout_layers", "dropout_forward", "`dropout_forward(x, dropout_param) → (out, cache)`, p is the fraction kept",
          "return dout * mask", "return dout", "the mask unused", "grad_input"),
-    Form("dropout", "dropout_layers", "Dropout", "`Dropout(dropout_rate)`, the mask drawn inside",
+    Form("dropout", "dropout_layers", "Dropout", "`Dropout(dropout_rate)`, draws its mask itself",
          "return dout * self.mask", "return dout", "the mask unused", "grad_input"),
-    Form("batch_norm", "constant_layers", "BatchNormalization", "`BatchNormalization(gamma, beta, momentum)`, an eps of 1e-6",
+    Form("batch_norm", "constant_layers", "BatchNormalization", "`BatchNormalization(gamma, beta, momentum)`, eps is 1e-6",
          "dx = dxc - dmu / self.batch_size", "dx = dxc", "the mean as constant", "grad_input"),
     Form("leaky_relu", "constant_layers", "LeakyReLU", "`LeakyReLU()` with a slope of 0.2",
          "np.where(self.Z > 0, 1, 0.2)", "np.where(self.Z > 0, 1, 0)", "the slope missing", "grad_input"),
@@ -110,7 +110,7 @@ FORMS = (
     Form("RMSprop", "constant_layers", "rmsprop", "`rmsprop(w, dw, config) → (w, config)`",
          '(1 - config["decay_rate"]) * dw**2', 'config["decay_rate"] * dw**2', "decay reversed", "output"),
     Form("cross_entropy", "onehot_loss", "cross_entropy_loss", "`cross_entropy_loss(scores, y_onehot) → (loss, grad)`",
-         "(p - y_onehot) / m", "p - y_onehot", "sum for mean", "grad_input"),
+         "(p - y_onehot) / m", "p - y_onehot", "sum instead of mean", "grad_input"),
     Form("linear", "zeroed_layer", "Linear", "`Linear(in_features, out_features)` with `zero_grad()`",
          "grad_output.sum(axis=0)", "grad_output.mean(axis=0)", MEAN, "grad_bias"),
 )  # fmt: skip
@@ -130,7 +130,7 @@ def load(form: Form, planted: bool = False) -> Any:
 
 def table() -> list[str]:
     """The lines of the table in docs/forms.md."""
-    lines = ["| form | row | right | with a mistake |", "|---|---|---|---|"]
+    lines = ["| form | row | correct | with a mistake |", "|---|---|---|---|"]
     return lines + [
         f"| {form.signature} | `{form.row}` | agrees | {form.mistake}: `{form.quantity}` wrong |" for form in FORMS
     ]

@@ -32,8 +32,12 @@ def running(s: BoundInputs) -> ErrorBounds:
         return measured(s)
 
 
-def analysed(s: BoundInputs) -> ErrorBounds:
+def analysed(s: BoundInputs, freedom: float = FREEDOM) -> ErrorBounds:
     """The bound that torch's own graph has.
+
+    Args:
+        s: the inputs.
+        freedom: roundings of the largest result that another formula may have; 0 for torch's own.
 
     Raises:
         NoRule: torch performs an operation that has none.
@@ -57,11 +61,11 @@ def analysed(s: BoundInputs) -> ErrorBounds:
     if y.requires_grad and leaves:
         gradients = torch.autograd.grad(y, [*leaves.values()], given(s.dy), materialize_grads=True)
         upstream = float(np.abs(s.dy).max(initial=0.0))
-        errors = {place: _allowed(g, s.u, upstream) for place, g in zip(leaves, gradients, strict=True)}
-    return _allowed(y, s.u, 1.0), tuple(errors.get(place) for place in range(len(tensors)))
+        errors = {place: _allowed(g, s.u * freedom, upstream) for place, g in zip(leaves, gradients, strict=True)}
+    return _allowed(y, s.u * freedom, 1.0), tuple(errors.get(place) for place in range(len(tensors)))
 
 
-def _allowed(found: Any, u: float, size: float) -> Array:
+def _allowed(found: Any, roundings: float, size: float) -> Array:
     """The propagated error, and the freedom of other formulas."""
     value, error = (found.value, found.error) if isinstance(found, WithError) else (found, torch.zeros_like(found))
     is_finite = torch.isfinite(value)
@@ -69,4 +73,4 @@ def _allowed(found: Any, u: float, size: float) -> Array:
         raise NoRule("an error has no limit: rounding may decide what a gradient is divided by")
     error, finite = torch.where(is_finite, error, 0.0), value[is_finite]
     largest = max(size, float(finite.abs().max())) if finite.numel() else size
-    return np.asarray((error + FREEDOM * u * largest).numpy())
+    return np.asarray((error + roundings * largest).numpy())

@@ -38,13 +38,13 @@ def _constant(operation: Any) -> Rule:
     return constant
 
 
-_MOVES = """view _unsafe_view reshape _reshape_alias permute transpose t expand slice select squeeze unsqueeze
+MOVES = """view _unsafe_view reshape _reshape_alias permute transpose t expand slice select squeeze unsqueeze
     clone detach alias contiguous as_strided flip roll repeat unfold diagonal tril triu index gather index_select
     split split_with_sizes unbind slice_backward select_backward diagonal_backward upsample_nearest2d"""
-_CONSTANTS = "zeros_like ones_like empty_like new_zeros new_empty new_ones full_like new_full"
-for _name in _MOVES.split():
+CONSTANTS = "zeros_like ones_like empty_like new_zeros new_empty new_ones full_like new_full"
+for _name in MOVES.split():
     rule(_name)(_moving(getattr(aten, _name)))
-for _name in _CONSTANTS.split():
+for _name in CONSTANTS.split():
     rule(_name)(_constant(getattr(aten, _name)))
 
 

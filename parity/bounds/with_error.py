@@ -125,6 +125,9 @@ def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
         made = 0
     elif name.endswith("_") and hasattr(aten, name[:-1]):
         made = getattr(aten, name[:-1])(*args, **kwargs)
+    elif "out" in kwargs:
+        target = kwargs["out"]
+        made = func.overloadpacket(*args)
     else:
         raise NoRule(str(func))
     value, error = parts(made, target)

@@ -1,7 +1,7 @@
 """What is known of one failure besides the difference itself: plain data, for the report to render."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from parity.cases.case import Case
 from parity.diagnosis.facets import Facet
 
 Array: TypeAlias = npt.NDArray[Any]
+Precision: TypeAlias = Literal["double", "extended", "exact"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Comparison:
     wrong: Array  # bool
     worst: tuple[int, ...]
     allowed: float  # error allowed at the worst entry; 0 where the result is exact
-    referee: float  # the right value at the worst entry: computed in double precision
+    referee: float  # the right value at the worst entry
+    precision: Precision = "double"  # in which it was computed
 
     @property
     def difference(self) -> Array:

@@ -8,14 +8,14 @@ from parity.cases.case import Case, Lane
 from parity.cases.inputs import inputs_of
 from parity.cases.torch_op import Array, Op
 from parity.diagnosis.conditions import CASES, FailureKind, Sample, dependence, sample
-from parity.diagnosis.evidence import Comparison, Evidence, Variations
+from parity.diagnosis.evidence import Comparison, Evidence, Precision, Variations
 from parity.diagnosis.facets import Facet, facets
 from parity.diagnosis.script import script
 from parity.diagnosis.variations import vary
 from parity.lanes.bound import referee_and_bounds
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Layout, layout_of
-from parity.lanes.precise import exact_results
+from parity.lanes.precise import precise_results
 from parity.lanes.reference import Expected, expect
 from parity.lanes.structure import LAYOUTS
 from parity.rows.row import Row
@@ -115,14 +115,17 @@ def _comparison(row: Row, lane: Lane, expected: Expected, ours: Quantities, name
         numbers = (*expected.inputs.arrays, expected.dy)
         finite = all(a is None or a.dtype.kind != "f" or np.isfinite(a).all() for a in numbers)
         referee = allowed = None
+        precision: Precision = "exact" if torchs.dtype == np.float64 else "double"
         if finite:
             truth, bounds = referee_and_bounds(row, expected.inputs, expected.dy, expected.theirs)
             referee, allowed = truth[name], bounds.get(name)
-            if row.bilinear and lane == "bound" and torchs.dtype == np.float64 and allowed is not None:
-                precise = exact_results(expected.like, expected.inputs, expected.dy)
-                referee, allowed = (referee, allowed) if precise is None else (precise[name].high, allowed / 2)
+            if _needs_precision(row, lane) and torchs.dtype == np.float64 and allowed is not None:
+                precise = (precise_results(row, expected.like, expected.inputs, expected.dy) or {}).get(name)
+                if precise is not None:
+                    referee, allowed = precise.high, allowed / 2
+                    precision = "exact" if row.bilinear else "extended"
         wrong = ~same
-        if (lane == "bound" or "exact" not in row.lanes) and referee is not None and allowed is not None:
+        if _needs_precision(row, lane) and referee is not None and allowed is not None:
             wrong &= ~(np.abs(yours - referee) <= allowed) | ~(np.abs(torchs - referee) <= allowed)
         if not wrong.any():
             return None
@@ -140,7 +143,13 @@ def _comparison(row: Row, lane: Lane, expected: Expected, ours: Quantities, name
             worst,
             0.0 if exact or allowed is None else float(allowed[worst]),
             float(torchs[worst] if referee is None else referee[worst]),
+            precision,
         )
+
+
+def _needs_precision(row: Row, lane: Lane) -> bool:
+    """Whether the numbers are rounded, so that torch's own result in float64 is not the exact one."""
+    return lane == "bound" or "exact" not in row.lanes
 
 
 def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]]) -> Sample:

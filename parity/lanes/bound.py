@@ -17,7 +17,7 @@ from parity.lanes.comparison import (
 )
 from parity.lanes.facts import Difference, OutsideBound, Side
 from parity.lanes.normwise import allowances
-from parity.lanes.precise import Sums, exact_results
+from parity.lanes.precise import Precise, PreciseResults, precise_results
 from parity.lanes.reference import Expected
 from parity.rows.row import Row
 
@@ -43,8 +43,8 @@ def judge(
     """Hold both sides to the bound around the referee's result.
 
     In float64 the oracle's own result is the reference, and the bounds of both sides are added. Who is wrong is
-    then decided only for sums of products, which `parity.lanes.precise` computes without rounding errors. A result
-    in a lower precision than the case's is not judged here: its dtype is the mistake.
+    then decided by `parity.lanes.precise`, where it has a result with more digits. A result in a lower precision
+    than the case's is not judged here: its dtype is the mistake.
 
     Args:
         row: what is compared.
@@ -58,7 +58,7 @@ def judge(
     kind = np.finfo(theirs["output"].dtype)
     in_double = kind.dtype == np.float64
     fractions, differences = {}, list[Difference]()
-    exact: Sums | None = None
+    precise: PreciseResults | None = None
     for name, truth in referee.items():
         if name not in allowed or (names is not None and name not in names):
             continue
@@ -72,8 +72,11 @@ def judge(
             side: Side = "undecided"
             if not in_double:
                 side = _who(fractions[name], oracles)
-            elif row.bilinear and (exact := exact or exact_results(oracle(row.like), inputs, dy)) is not None:
-                side = _who(*(_share(exact[name].distance(side), bound / 2) for side in (got, theirs[name])))
+            else:
+                if precise is None:
+                    precise = precise_results(row, oracle(row.like), inputs, dy) or {}
+                if name in precise:
+                    side = _who_precisely(precise[name], got, theirs[name], bound / 2)
             of_fast = (
                 {} if fractions[name] <= 1 or oracles > 1 else allowances(row, inputs, dy, float(kind.eps) / 2)
             )
@@ -119,10 +122,15 @@ def _who(ours: float, oracles: float) -> Side:
     return "implementation" if ours > 1 else "oracle"
 
 
-def _share(error: Array, bound: Array) -> float:
-    """The largest error as a fraction of its bound."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.where(error == 0, 0.0, error / bound).max(initial=0.0))
+def _who_precisely(precise: Precise, ours: Array, theirs: Array, bound: Array) -> Side:
+    """The side that is certainly outside its bound, where it is certain that the other is within or outside."""
+    sides = precise.within(ours, bound), precise.within(theirs, bound)
+    decided: dict[tuple[bool | None, bool | None], Side] = {
+        (False, True): "implementation",
+        (True, False): "oracle",
+        (False, False): "both",
+    }
+    return decided.get(sides, "undecided")
 
 
 def _fraction(got: Array, truth: Array, bound: Array) -> tuple[float, Array]:

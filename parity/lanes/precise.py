@@ -1,13 +1,14 @@
-"""The exact result of an op that is linear in each of its arrays, as an unevaluated sum of two float64 arrays.
+"""Results with more digits than float64 has: the referee of cases in float64, run only on a case that fails.
 
-Every array is cut into slices of so few bits that all products and all sums of products of two slices are exact
-in float64, in whatever order they are added. Torch's own function computes them, as in the exact lane, and the
+An op that is linear in each of its arrays has an exact result, an unevaluated sum of two float64 arrays. Every
+array is cut into slices of so few bits that all products and all sums of products of two slices are exact in
+float64, in whatever order they are added. Torch's own function computes them, as in the exact lane, and the
 results are added with TwoSum, which keeps what an addition rounds off:
 
     x = Σ_k x_k, w = Σ_i w_i:   y = Σ_(k,i) op(x_k, w_i) + b
 
-That decides in float64 which of two results is wrong, where torch itself is the reference. It takes 9 to 25 calls
-of torch, so it runs only on a case that fails.
+That takes 9 to 25 calls of torch. Other ops are computed as torch computes them, in extended precision and with a
+bound of the error that is left; see `parity.bounds.extended`.
 
 Sources: T. Ogita, S. Rump and S. Oishi, Accurate sum and dot product (2005), for TwoSum and for cutting a number
 in two; K. Ozaki, T. Ogita, S. Oishi and S. Rump, Error-free transformations of matrix multiplication by using
@@ -18,28 +19,59 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from parity.bounds.derived import BoundInputs
+from parity.bounds.extended import extended
+from parity.bounds.with_error import NoRule
 from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op
+from parity.rows.row import Row
+from parity.subjects import Declined
 
 DIGITS = 53  # of a float64
 MOST = 8  # slices: more are needed only where the numbers of an array differ by many orders of magnitude
 
 
-class Exact(NamedTuple):
-    """high + low, which together have twice the digits of a float64."""
+class Precise(NamedTuple):
+    """high + low, which together have more digits than a float64."""
 
     high: Array
     low: Array
+    error: Array | float = 0.0  # a bound of the distance to the exact result
 
-    def distance(self, other: Array) -> Array:
-        """|other − (high + low)|."""
-        return np.asarray(np.abs((other - self.high) - self.low))
+    def within(self, other: Array, bound: Array) -> bool | None:
+        """Whether each entry lies within the bound around the exact result; None where the error may decide it."""
+        with np.errstate(invalid="ignore"):
+            distance = np.abs((other - self.high) - self.low)
+            both_nan = np.isnan(other) & np.isnan(self.high)
+            if ((distance <= bound - self.error) | (distance == 0) | both_nan | (other == self.high)).all():
+                return True
+            return False if (~(distance <= bound + self.error) & ~both_nan & (other != self.high)).any() else None
 
 
-Sums: TypeAlias = dict[str, Exact]
+PreciseResults: TypeAlias = dict[str, Precise]
 
 
-def exact_results(like: Op, inputs: Inputs, dy: Array) -> Sums | None:
+def precise_results(row: Row, like: Op, inputs: Inputs, dy: Array) -> PreciseResults | None:
+    """The output and all gradients of a case in float64, or None where nothing more precise can be computed."""
+    if row.bilinear:
+        return exact_results(like, inputs, dy)
+    kind = np.finfo(np.float64)
+    s = BoundInputs(row.like, like, inputs.arrays, inputs.options, dy, float(kind.eps) / 2, float(kind.tiny))
+    try:
+        results, (error_y, errors) = extended(s)
+    except (NoRule, Declined, RuntimeError, TypeError, ValueError, IndexError):
+        return None  # torch refuses tensors of this kind in some operation, in one of its ways
+    names = ("output", *(f"grad_{name}" for name in inputs.names))
+    found: PreciseResults = {}
+    for name, value, error in zip(names, results, (error_y, *errors), strict=True):
+        if value is not None and error is not None:
+            high = value.astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                found[name] = Precise(high, (value - high).astype(np.float64), error)
+    return found
+
+
+def exact_results(like: Op, inputs: Inputs, dy: Array) -> PreciseResults | None:
     """The output and all gradients, or None where the numbers do not fit into the slices.
 
     Args:
@@ -87,7 +119,7 @@ def slices(array: Array, bits: int) -> list[Array]:
     return found or [array]
 
 
-def added(parts: list[Array]) -> Exact:
+def added(parts: list[Array]) -> Precise:
     """The sum of arrays by TwoSum: what each addition rounds off is added up apart."""
     high = low = np.zeros_like(parts[0])
     for part in parts:
@@ -95,4 +127,4 @@ def added(parts: list[Array]) -> Exact:
         back = total - high
         low = low + ((high - (total - back)) + (part - back))
         high = total
-    return Exact(high, low)
+    return Precise(high, low)

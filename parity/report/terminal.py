@@ -222,12 +222,16 @@ def who(failure: Failure, c: Comparison) -> str:
     """Which side is wrong where a referee decides it, and otherwise that they differ."""
     if failure.wrong_side == "undecided" or failure.aspect == "special":
         yours, torchs = (number(array[c.worst]) for array in (c.yours, c.torchs))
-        because = "; undetermined who is wrong: in float64 torch is itself the reference"
+        because = "; undetermined who is wrong: no referee is more precise than torch in float64"
         return f"differs from torch: {yours}, torch's {torchs}{because if _undetermined(failure) else ''}"
     ours, theirs = c.errors
     side = {"implementation": "yours", "oracle": "torch's", "both": "both"}[failure.wrong_side]
-    how = "without rounding errors" if failure.case.dtype == "float64" else "in double precision"
-    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed {how}"
+    how = {
+        "double": "in double precision",
+        "extended": "in extended precision",
+        "exact": "without rounding errors",
+    }
+    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed {how[c.precision]}"
     if _measured(c):
         text += f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and rounding explains {c.allowed:.2g}"
     return text

@@ -1,19 +1,26 @@
-"""The referee without rounding errors: exact on real numbers, and the one that decides who is wrong in float64."""
+"""Referees with more digits than float64: exact for sums of products, in extended precision for functions."""
 
 import random
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
+import torch
 
-from numpy_cnn import ops
+from parity.bounds import extended as extended_module
+from parity.bounds.derived import BoundInputs
+from parity.bounds.extended import extended, is_available
+from parity.bounds.with_error import NoRule
 from parity.cases.case import ArraySpec, Case
 from parity.cases.primitives import draw_plainly
+from parity.cases.torch_op import oracle
 from parity.lanes import bound
-from parity.lanes.precise import added, exact_results, slices
+from parity.lanes.precise import added, exact_results, precise_results, slices
 from parity.lanes.reference import Expected, expect
 from parity.rows.registry import ROWS
+from parity.running.sandbox import sandboxed
 
 LINEAR = [name for name, row in ROWS.items() if row.bilinear]
 
@@ -63,7 +70,7 @@ def test_both_sides_are_near_it(name: str) -> None:
         assert found is not None
         _, allowed = bound.referee_and_bounds(ROWS[name], expected.inputs, expected.dy, expected.theirs)
         for quantity, exact in found.items():
-            assert (exact.distance(expected.theirs[quantity]) <= allowed[quantity] / 2).all()
+            assert exact.within(expected.theirs[quantity], allowed[quantity] / 2)
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -79,9 +86,98 @@ def test_it_decides_who_is_wrong_in_float64(name: str, wrong: str) -> None:
         assert [(d.quantity, d.wrong_side) for d in found] == [(quantity, wrong)]
 
 
-def test_elsewhere_it_stays_undecided() -> None:
-    row, expected = ROWS["softmax"], double("softmax", random.Random(1))
+EXTENDED = [
+    "softmax", "log_softmax", "nll_loss", "cross_entropy", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
+    "binary_cross_entropy_with_logits", "kl_div", "batch_norm", "layer_norm", "group_norm", "instance_norm",
+    "sigmoid", "tanh", "silu", "softplus", "gelu", "SGD", "Adam", "RMSprop",
+]  # fmt: skip
+NEEDS_DIGITS = pytest.mark.skipif(not is_available(), reason="numpy.longdouble is float64 on this machine")
+
+
+@NEEDS_DIGITS
+@pytest.mark.parametrize("name", EXTENDED)
+def test_extended_precision_is_far_nearer_than_the_bound(name: str) -> None:
+    row, generator, decided = ROWS[name], random.Random(0), 0
+    with sandboxed():
+        for _ in range(5):
+            expected = double(name, generator)
+            found = precise_results(row, expected.like, expected.inputs, expected.dy)
+            _, allowed = bound.referee_and_bounds(row, expected.inputs, expected.dy, expected.theirs)
+            for quantity, precise in (found or {}).items():
+                finite = np.isfinite(expected.theirs[quantity])
+                assert precise.within(expected.theirs[quantity], allowed[quantity] / 2)
+                # Not where a result is so small that its bound is the smallest number.
+                assert (20 * precise.error <= allowed[quantity] + 1e-300)[finite].all()
+                decided += 1
+    assert decided >= 4
+
+
+@NEEDS_DIGITS
+@pytest.mark.parametrize("name", EXTENDED)
+def test_it_decides_about_functions_too(name: str) -> None:
+    row = ROWS[name]
+    with sandboxed():
+        expected = double(name, random.Random(3))
+        right = expected.theirs
+        off: dict[str, Any] = right | {"output": right["output"] * (1 + 1e-9) + 1e-9}
+        _, found = bound.judge(row, expected.inputs, expected.dy, off, right)
+        assert [(d.quantity, d.wrong_side) for d in found] == [("output", "implementation")]
+        _, found = bound.judge(row, expected.inputs, expected.dy, right, off)
+        assert [(d.quantity, d.wrong_side) for d in found] == [("output", "oracle")]
+
+
+@NEEDS_DIGITS
+def test_extended_numbers_are_those_of_mpmath() -> None:
+    x = np.random.default_rng(0).standard_normal(6) * 3
+    expected = of("softmax", {"input": x, "dy": np.ones(6)}, dim=-1)
+    found = precise_results(ROWS["softmax"], expected.like, expected.inputs, expected.dy)
+    assert found is not None
+    with mpmath.workprec(200):
+        exponentials = [mpmath.exp(mpmath.mpf(v)) for v in x]
+        for place, e in enumerate(exponentials):
+            p, y = e / sum(exponentials), found["output"]
+            error = abs(mpmath.mpf(y.high[place]) + mpmath.mpf(y.low[place]) - p)
+            assert error <= np.asarray(y.error)[place] <= p * 2**-55
+
+
+@NEEDS_DIGITS
+def test_the_normal_distribution_function_has_all_digits() -> None:
+    expected = of("gelu", {"input": np.array([0.7, -5.5])}, approximate="none")
+    found = precise_results(ROWS["gelu"], expected.like, expected.inputs, expected.dy)
+    assert found is not None
+    with mpmath.workprec(200):
+        for place, v in enumerate([0.7, -5.5]):
+            y = mpmath.mpf(v) * (1 + mpmath.erf(mpmath.mpf(v) * mpmath.mpf(2**-0.5))) / 2  # torch's constant
+            error = abs(mpmath.mpf(found["output"].high[place]) + mpmath.mpf(found["output"].low[place]) - y)
+            assert error <= np.asarray(found["output"].error)[place]
+
+
+def test_a_comparison_that_rounding_may_decide_is_refused() -> None:
+    near = np.nextafter(1.0, 2.0)
+    with pytest.raises(NoRule, match=r"rounding may decide|no more digits"):
+        extended(
+            BoundInputs(
+                lambda x: torch.where(x * 0.1 > 0.1, x, -x), oracle(torch.relu), (np.array([near]),), {},
+                np.ones(1), 2.0**-53, 0.0,
+            )
+        )  # fmt: skip
+
+
+def test_it_stays_undecided_where_an_operation_has_no_rule() -> None:
+    row, expected = ROWS["avg_pool2d"], double("avg_pool2d", random.Random(1))
+    assert precise_results(row, expected.like, expected.inputs, expected.dy) is None
     off = expected.theirs | {"output": expected.theirs["output"] * (1 + 1e-9)}
     _, found = bound.judge(row, expected.inputs, expected.dy, off, expected.theirs)
     assert {d.wrong_side for d in found} == {"undecided"}
-    assert row.op is ops.softmax
+
+
+def test_without_digits_beyond_float64_it_stays_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extended_module, "LONG", np.float64)
+    row, expected = ROWS["softmax"], double("softmax", random.Random(1))
+    assert precise_results(row, expected.like, expected.inputs, expected.dy) is None
+
+
+def of(name: str, values: dict[str, Any], **options: Any) -> Expected:
+    arrays = ArraySpec("input", values["input"].shape)
+    given = {key: value.tolist() for key, value in values.items()}
+    return expect(ROWS[name], Case(name, (arrays,), options, dtype="float64", values=given), "bound")

@@ -12,6 +12,7 @@ from programs import ROOT
 
 import parity
 from numpy_cnn import ops
+from parity.bounds.extended import is_available
 from parity.diagnosis.facets import Facet, Kind
 from parity.report import Failure
 from parity.report.tables import beside, grid, map_of, number
@@ -156,12 +157,25 @@ def test_tables() -> None:
     assert map_of(np.array([[True, False]])) == ["#·"]
 
 
-def test_in_float64_it_is_undetermined_who_is_wrong_about_a_function() -> None:
+@pytest.mark.skipif(not is_available(), reason="numpy.longdouble is float64 on this machine")
+def test_in_float64_extended_precision_decides_who_is_wrong_about_a_function() -> None:
     def off(x: Any, dim: int) -> Any:
         y, pullback = ops.softmax(x, dim)
         return y * (1 + 1e-9), pullback
 
     report = parity.check("softmax", off, examples=30, lanes=["bound"], dtype="float64")
+    assert report.failures[0].wrong_side == "implementation"
+    text = " ".join(str(report).split())
+    assert "who is wrong: yours" in text
+    assert "computed in extended precision" in text
+
+
+def test_it_is_undetermined_who_is_wrong_where_nothing_is_more_precise() -> None:
+    def off(x: Any, kernel_size: Any, **options: Any) -> Any:
+        y, pullback = ops.avg_pool2d(x, kernel_size, **options)
+        return y * (1 + 1e-9), pullback
+
+    report = parity.check("avg_pool2d", off, examples=30, lanes=["bound"], dtype="float64")
     assert report.failures[0].wrong_side == "undecided"
     assert "undetermined who is wrong" in str(report)
     assert "who is wrong: yours" not in str(report)

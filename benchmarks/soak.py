@@ -1,0 +1,125 @@
+"""Many cases of each row, without Hypothesis: every difference of ours from torch is printed with its case.
+
+    python benchmarks/soak.py [ROW …] [--cases 5000] [--seed 0] [--json FILE]
+
+Counts the cases by lane and precision, the cases that ran through each fast path of numpy_cnn/ops/fast, and those
+with each kind of special value. `--cases` are those of a row, divided evenly among its lanes.
+"""
+
+import argparse
+import functools
+import json
+import os
+import random
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+import numpy_cnn
+from parity.cases.case import Lane
+from parity.cases.primitives import draw_plainly
+from parity.cases.torch_op import own_kernels
+from parity.lanes.reference import Expected, expect
+from parity.rows.registry import ROWS
+from parity.rows.row import Row
+from parity.running.compare import compare
+from parity.running.sandbox import sandboxed
+
+FAST = f"{numpy_cnn.__name__}.ops.fast."
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "NaN": np.isnan,
+    "+inf": np.isposinf,
+    "-inf": np.isneginf,
+    "-0": lambda a: (a == 0) & np.signbit(a),
+}
+
+
+@contextmanager
+def counted(calls: set[str]) -> Iterator[None]:
+    """Add the name of each public function of the fast paths to `calls` when it is called."""
+
+    def counting(name: str, function: FunctionType) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def count(*args: Any, **kwargs: Any) -> Any:
+            calls.add(name)
+            return function(*args, **kwargs)
+
+        return count
+
+    modules = [m for n, m in sys.modules.items() if n.startswith(numpy_cnn.__name__)]
+    wrapped: dict[FunctionType, Callable[..., Any]] = {}
+    replaced = []
+    for module in modules:
+        for name, value in [*vars(module).items()]:
+            is_fast = isinstance(value, FunctionType) and value.__module__.startswith(FAST)
+            if is_fast and not value.__name__.startswith("_"):
+                path = f"{value.__module__.removeprefix(FAST)}.{value.__name__}"
+                replaced.append((module, name, value))
+                setattr(module, name, wrapped.setdefault(value, counting(path, value)))
+    try:
+        yield
+    finally:
+        for module, name, value in replaced:
+            setattr(module, name, value)
+
+
+def special(expected: Expected) -> set[str]:
+    """The kinds of special values among the case's numbers."""
+    numbers = [a for a in (*expected.inputs.arrays, expected.dy) if a is not None and a.dtype.kind == "f"]
+    return {kind for kind, has in KINDS.items() if any(has(a).any() for a in numbers)}
+
+
+def soak(row: Row, lane: Lane, cases: int, seed: int, counts: Counter[str]) -> list[str]:
+    """The differences found, as text with their cases."""
+    generator, found = random.Random(f"{seed} {row.name} {lane}"), []
+    calls: set[str] = set()
+    with sandboxed(), nullcontext() if lane == "bound" else own_kernels(), counted(calls):
+        for _ in range(cases):
+            case, _choices = draw_plainly(row.strategy(lane=lane), generator)
+            calls.clear()
+            expected = expect(row, case, lane)
+            differences = compare(row, row.op, lane, expected)[1]
+            counts.update((lane, case.dtype, *calls, *(special(expected) if lane == "special" else ())))
+            if differences:
+                found.append(f"{lane}: {json.dumps(case.to_json())}: {differences}")
+    return found
+
+
+def main() -> int:
+    """Soak the rows; 1 if anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all if omitted")
+    parser.add_argument("--cases", type=int, default=5000, help="for each row")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="file for the counts")
+    typed = parser.parse_args()
+    results: dict[str, Any] = {}
+    for row in (ROWS[name] for name in typed.rows or ROWS):
+        counts: Counter[str] = Counter()
+        start = time.process_time()
+        found = [
+            f for lane in row.lanes for f in soak(row, lane, -(-typed.cases // len(row.lanes)), typed.seed, counts)
+        ]
+        shares = "  ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        print(f"{row.name:20} {time.process_time() - start:6.0f} s  {len(found)} differ  {shares}", flush=True)
+        for difference in found:
+            print(f"    {difference}", flush=True)
+        results[row.name] = {"counts": counts, "differences": found}
+        if typed.json is not None:
+            typed.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    return int(any(result["differences"] for result in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest  # the number of threads is read at the import of NumPy and torch
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from mnist_files import real_mnist_dir
 from programs import PROGRAMS, succeed
 
@@ -41,6 +41,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training draws nothing, which takes longer than training does."""
     monkeypatch.setattr("numpy_cnn.common.cli.train.draw_pictures", lambda *_: [])
+
+
+@pytest.fixture
+def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check reports each failure as it was found: it is not shrunk, classified, named or explained."""
+    monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
+    monkeypatch.setattr("parity.running.row.investigate", lambda row, op, lane, found, *_, **__: (found, {}))
+
+
+@pytest.fixture
+def unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check shrinks and classifies its failures, but looks for no name, condition or script."""
+    monkeypatch.setattr("parity.running.classify.explain", lambda *_: None)
+    monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})
 
 
 @pytest.fixture(scope="session")

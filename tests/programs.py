@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 import numpy_cnn.__main__
+import parity.__main__
 import torch_cnn.__main__
 from numpy_cnn.common.cli.main import main
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
@@ -41,6 +45,25 @@ def call(program: str, *arguments: object) -> Result:
             code = main(PROGRAMS[program], [str(argument) for argument in arguments])
         except SystemExit as stop:  # tyro's, for help and for a value of the wrong kind
             code = stop.code
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def typed(command: str, cwd: Path, width: int, together: bool = False) -> Result:
+    """Run a command of a documentation page, `python -m PROGRAM …`, in this process: torch is loaded only once.
+
+    With `together`, standard error is part of the output, as with `2>&1`.
+    """
+    python, dash_m, program, *arguments = shlex.split(command)
+    assert (python, dash_m) == ("python", "-m"), command
+    out = io.StringIO()
+    err = out if together else io.StringIO()
+    variables = {"COLUMNS": str(width), "NO_COLOR": "1"}
+    with contextlib.chdir(cwd), mock.patch.dict(os.environ, variables), warnings.catch_warnings():
+        os.environ.pop("FORCE_COLOR", None)
+        warnings.simplefilter("ignore")  # of the implementation that is checked
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            run = parity.__main__.main if program == "parity" else lambda typed: main(PROGRAMS[program], typed)
+            code = run(arguments)
     return Result(code, out.getvalue(), err.getvalue())
 
 

@@ -77,10 +77,14 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     if any(difference.aspect == "form" for difference in form):
         return seen, form
 
+    limits = (
+        None if "exact" in row.lanes else bound.referee_and_bounds(row, inputs, dy, full)
+    )  # once for all calls
+
     def compared(found: Quantities) -> list[Difference]:
-        if "exact" in row.lanes:
+        if limits is None:
             return decide(row, expected, found, same_values(found, theirs))
-        return bound.judge(row, inputs, dy, found, full, theirs.keys())[1]
+        return bound.judge(row, inputs, dy, found, full, theirs.keys(), limits)[1]
 
     def apart(found: Quantities) -> list[Difference]:
         """What another call gives, where a fast algorithm is reported already."""

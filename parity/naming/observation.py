@@ -77,6 +77,14 @@ class _Runs:
             self.done.append((lane, Probe.of(expected, "output"), expected.theirs, ours))
             yield self.done[-1]
 
+    def right_so_far(self, quantity: str) -> bool:
+        returned = [
+            agree(np.asarray(ours[quantity]), torchs[quantity], call.of_quantity(quantity))
+            for _, call, torchs, ours in self.done
+            if quantity in ours and quantity in torchs
+        ]
+        return len(returned) >= POOL and all(returned)
+
     def evidence(self, quantity: str) -> Evidence:
         failing: list[Entry] = []
         passing: list[Entry] = []
@@ -124,6 +132,10 @@ class Observation:
         probe, got = Probe.of(expected, quantity), np.asarray(ours[quantity])
         entry = Entry(probe, got, expected.theirs[quantity], lane != "bound")
         return None if agree(entry.ours, entry.theirs, probe) else entry
+
+    def right_so_far(self, quantity: str) -> bool:
+        """Whether the quantity is the oracle's in every case that was run so far, and there are some."""
+        return self._runs[0].right_so_far(quantity)
 
     def evidence(self, quantity: str, least: int) -> Evidence | None:
         """At least `least` failing cases of a quantity, with others on which it is right; None for fewer."""

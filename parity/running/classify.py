@@ -52,6 +52,8 @@ def _held_throughout(observation: Observation, quantity: str, explained: Explain
     gradients = [f"grad_{name}" for name in names]
     together = ["output", *gradients] if "target" in names else gradients[1:]
     for other in together:
+        if other != quantity and observation.right_so_far(other):
+            return False  # it is right in cases in which this quantity is wrong
         held_against = None if other == quantity else observation.evidence(other, 0)
         if held_against is None or not (held_against.failing or held_against.passing):
             continue  # the same, or never returned

@@ -32,6 +32,7 @@ from parity.subjects import Declined
 SECONDS, SECONDS_A_CASE = 60.0, 0.25
 SHRINKING = 500  # cases that Hypothesis may try to make a failing one smaller
 DECLINED = 150  # cases after which a lane that has compared none is given up
+PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
 
 
 class LaneSearch:
@@ -76,7 +77,7 @@ class LaneSearch:
             database=given,  # else none: a failure is replayed by its case, not by a blob
             derandomize=False,
             report_multiple_bugs=False,
-            phases=(Phase.reuse, Phase.generate, Phase.shrink),
+            phases=PHASES,
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )(check)

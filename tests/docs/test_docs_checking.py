@@ -4,15 +4,11 @@ How many cases there were, and what a failure depends on, hang on what the machi
 strategies; of these lines the words are compared, or nothing.
 """
 
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from programs import ROOT
+from programs import ROOT, typed
 
 PAGE = (ROOT / "docs" / "checking-your-own-layers.md").read_text(encoding="utf-8")
 LEARNT = ("  fails ", "        and only ", "  on this case ")  # from as many cases as could be run
@@ -52,17 +48,10 @@ def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
             source = source.replace("drows.mean(axis=0)", "drows.sum(axis=0)")
         (home / "my_layers.py").write_text(source, encoding="utf-8")
         folder = [] if "my_layers" in command or "replay" in command else ["--failures", "elsewhere"]
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command), *folder],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=home,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "140"},
-        )
-        printed, expected = stable(done.stdout.splitlines(), home), stable(lines, home)
+        done = typed(" ".join(["python -m", command, *folder]), home, width=140)
+        printed, expected = stable(done.out.splitlines(), home), stable(lines, home)
         failing = any("disagreement" in line or line == "…" for line in expected)
-        assert done.returncode == (1 if failing else 0), f"{done.stdout}\n{done.stderr}"
+        assert done.code == (1 if failing else 0), f"{done.out}\n{done.err}"
         if "…" in expected:  # lines left out before and after
             start = printed.index(expected[1])
             printed, expected = printed[start : start + len(expected) - 2], expected[1:-1]

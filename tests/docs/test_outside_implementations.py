@@ -1,15 +1,11 @@
 """The page on outside implementations tells the truth: each command is run, and prints what the page shows."""
 
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from programs import ROOT
+from programs import ROOT, typed
 
 PAGE = (ROOT / "docs" / "outside-implementations.md").read_text(encoding="utf-8")
 SHOWN = [
@@ -30,19 +26,12 @@ def test_the_command_prints_what_is_shown(command: str, lines: list[str], tmp_pa
         pytest.skip("there is no C compiler, cc")
     if "scipy" in command:
         pytest.importorskip("scipy")
-    done = subprocess.run(
-        [sys.executable, "-m", *shlex.split(command), "--failures", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT / "docs" / "examples",
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "140"},
-    )
+    done = typed(f"python -m {command} --failures {tmp_path}", ROOT / "docs" / "examples", width=140)
     agrees = any("all agree" in line for line in lines)
-    assert done.returncode == (0 if agrees else 1), f"{done.stdout}\n{done.stderr}"
-    printed = map(uncounted, done.stdout.splitlines())
+    assert done.code == (0 if agrees else 1), f"{done.out}\n{done.err}"
+    printed = map(uncounted, done.out.splitlines())
     for line in map(uncounted, lines):  # in this order, others between them
-        assert line.strip() in ("…", "") or any(line == other for other in printed), f"{line!r}\n{done.stdout}"
+        assert line.strip() in ("…", "") or any(line == other for other in printed), f"{line!r}\n{done.out}"
 
 
 def uncounted(line: str) -> str:

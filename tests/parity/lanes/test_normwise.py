@@ -61,6 +61,7 @@ def conv(correlate: Correlate, off: float = 0.0) -> Any:
     return conv2d
 
 
+@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize("correlate", [by_fft, by_winograd])
 def test_a_fast_algorithm_gets_a_note(correlate: Correlate) -> None:
     report = parity.check("conv2d", conv(correlate), **HOW)
@@ -72,12 +73,14 @@ def test_a_fast_algorithm_gets_a_note(correlate: Correlate) -> None:
     assert not parity.check("conv2d", conv(correlate), strict=True, **HOW).ok
 
 
+@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize("off", [1e-3, 0.1])
 def test_a_mistake_is_not_taken_for_rounding(off: float) -> None:
     report = parity.check("conv2d", conv(by_fft, off), **HOW)
     assert {(f.quantity, f.verdict) for f in report.failures} == {("output", "wrong")}, f"\n{report}"
 
 
+@pytest.mark.usefixtures("as_found")
 def test_single_precision_in_double_is_wrong() -> None:
     def in_single(x: Any, w: Any) -> Any:
         return by_fft(x.astype(np.float32), w.astype(np.float32)).astype(x.dtype)

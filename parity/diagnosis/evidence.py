@@ -92,6 +92,7 @@ class Evidence:
     script: str | None = None  # runs by itself, with NumPy and torch
     wider: Comparison | None = None  # the same quantity on a larger case, where a pattern shows
     wider_case: Case | None = None
+    layer: str | None = None  # of a network: the first one that is wrong
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -107,6 +108,7 @@ class Evidence:
             "fails_with_and_without": [facet_json(facet) for facet in d.alike],
             "varied": {"fails": [*map(str, self.varied.still)], "passes": [*map(str, self.varied.no_more)]},
             "script": self.script,
+            "layer": self.layer,
         }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from parity.cases.torch_op import Array, Op
 from parity.diagnosis.conditions import CASES, FailureKind, Sample, dependence, sample
 from parity.diagnosis.evidence import Comparison, Evidence, Precision, Variations
 from parity.diagnosis.facets import Facet, facets
+from parity.diagnosis.first_layer import first_wrong_layer
 from parity.diagnosis.script import script
 from parity.diagnosis.variations import vary
 from parity.lanes.bound import referee_and_bounds
@@ -49,6 +50,8 @@ def explain(
     expected = expect(row, case, lane)
     ours = _ours(op, expected, layout=_by_layout(differences))
     names = [difference.quantity for difference in differences]
+    # Networks have few properties in common: what counts is the layer.
+    further, layer = further and row.prefixes is None, first_wrong_layer(row, case, run)
     sampled = _sample(row, lane, run) if further else Sample()
     found = {}
     for difference in differences:
@@ -68,6 +71,7 @@ def explain(
             script=script(row, op, expected, difference, ours),
             wider=wider,
             wider_case=largest,
+            layer=layer,
         )
     return found
 

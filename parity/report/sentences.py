@@ -208,6 +208,11 @@ def facet(found: Facet) -> str:  # as above
             assert_never(found.kind)
 
 
+def layer(name: str) -> str:
+    """Where in a network it is."""
+    return f"the first layer that is wrong: {name}; the network up to it agrees"
+
+
 def variations(found: Variations) -> str:
     """Which changes to the smallest case leave the failure and which remove it."""
     # A change of dtype rarely matters: alone it is no finding.

@@ -23,6 +23,7 @@ from parity.report.tables import beside, grid, map_of, number
 
 WIDTH = 115
 _CELL = re.compile(r"\d+\.py:\d+")  # the file that a notebook makes of a cell: nobody can open it
+MANY = 12  # gradients that a row of the table lists
 WIDE = 110  # columns that the table needs; on narrower terminals each row is a line
 LANES = {
     "exact": "small integers, every sum exact: both must agree to the bit",
@@ -120,11 +121,18 @@ def _table(report: Results) -> Table:
     for row in report.rows:
         errors = dict(_errors(row))
         output = errors.pop("output", "")
-        gradients = " ".join(f"{name.removeprefix('grad_')} {error}" for name, error in errors.items())
+        gradients = _shortened(row, errors)
         counts = [str(row.lanes.get(lane, "")) for lane in ALL_LANES]
         proves_nothing = [str(sum(row.mistrusted.values()) or "")] if mistrusted else []
         table.add_row(row.name, _styled(row), *counts, *proves_nothing, output, gradients)
     return table
+
+
+def _shortened(row: RowReport, errors: dict[str, str]) -> str:
+    """Each gradient with its error; where a network has many, the wrong ones and the largest errors."""
+    shown = sorted(errors, key=lambda name: (errors[name] != "wrong", -row.quantities.get(name, 0.0)))[:MANY]
+    texts = [f"{name.removeprefix('grad_')} {error}" for name, error in errors.items() if name in shown]
+    return " ".join(texts) + (f" and {len(errors) - MANY} more" if len(errors) > MANY else "")
 
 
 def _line(row: RowReport, width: int) -> Text:
@@ -183,6 +191,8 @@ def render_failure(failure: Failure, width: int = WIDTH) -> str:
         agrees = f"; agrees: {', '.join(evidence.agrees)}" if evidence.agrees else ""
         if failure.aspect not in ("purity", "memory") and (agrees or len(evidence.differs) > 1):
             lines.append(f"  differs: {', '.join(evidence.differs)}{agrees}")
+        if evidence.layer is not None:
+            lines.append(f"  {sentences.layer(evidence.layer)}")
         if evidence.comparison is not None:
             lines.append(f"  {who(failure, evidence.comparison)}")
     elif failure.wrong_side in ("oracle", "both"):

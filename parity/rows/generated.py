@@ -5,7 +5,8 @@ function "residual" has layers of its own in the place of options, and adds its 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -106,7 +107,7 @@ def parameter_names(layers: Description, prefix: str = "") -> list[str]:
 
 @composite
 def networks(draw: st.DrawFn, lane: Lane) -> Case:
-    """Up to five layers, residual blocks among them, and a dense one.
+    """Two to five layers, residual blocks among them, and a dense one: single layers have rows of their own.
 
     Where results must be exact: float64, functions that select, add and multiply, and powers of two as divisors.
     A convolution multiplies by at most 2·27 + 2 < 2^6, a dense layer by less than 2^8, and pooling adds two binary
@@ -116,7 +117,7 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
     batch = draw(integers(2, 3))
     shape: Shape = (draw(extent(3)), draw(integers(1, 6)), draw(integers(1, 6)))
     images, layers, arrays = shape, [], []
-    for place in range(draw(integers(1, 3 if exact else MOST_DEEP))):
+    for place in range(draw(integers(2, 3 if exact else MOST_DEEP))):
         between = SELECTING if exact else SELECTING + SMOOTH
         function = draw(sampled(CONVOLUTIONS if place % 2 == 0 else between))
         layer, shapes, shape = _layer(draw, f"{function}{place}", function, shape, exact)
@@ -165,4 +166,27 @@ def _weights(name: str, shape: Shape) -> list[ArraySpec]:
     return [ArraySpec(f"{name}.weight", shape), ArraySpec(f"{name}.bias", shape[:1])]
 
 
-ROWS = (Row("network", by_hand, of_torch, networks, lanes=NUMBERS),)
+def prefixes(case: Case) -> Iterator[tuple[str, Case]]:
+    """The networks of the case's first layers, shortest first, each with the name of its last layer.
+
+    A residual block comes with none of its layers first (x + x, so that the sum itself is compared), and then with
+    one more each time.
+    """
+    arrays = {spec.name: spec for spec in case.arrays}
+    for name, layers in _beginnings(case.options["layers"]):
+        specs = (arrays["input"], *(arrays[parameter] for parameter in parameter_names(layers)))
+        yield name, replace(case, arrays=specs, options={"layers": layers}, values=None)
+
+
+def _beginnings(layers: Description) -> Iterator[tuple[str, Description]]:
+    for place, (name, function, options) in enumerate(layers):
+        before = layers[:place]
+        if function == "residual":
+            yield name, (*before, (name, function, ()))
+            for inner, block in _beginnings(options):
+                yield f"{name}.residual.{inner}", (*before, (name, function, block))
+        else:
+            yield name, layers[: place + 1]
+
+
+ROWS = (Row("network", by_hand, of_torch, networks, lanes=NUMBERS, kind="network", prefixes=prefixes),)

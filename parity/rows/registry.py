@@ -3,6 +3,7 @@
 from parity.rows import (
     activation,
     convolution,
+    generated,
     linear,
     loss,
     networks,
@@ -27,6 +28,7 @@ FAMILIES = (
     pointwise_loss,
     optimizers,
     networks,
+    generated,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.ROWS}

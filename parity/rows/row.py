@@ -1,6 +1,6 @@
 """A row: one op, torch's function beside it, and all that the harness knows of the op."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ class Row:
         elementwise: each output depends on the input at the same place alone.
         views: a result may be a view of an argument, as torch's is.
         sound: whether torch's answer to a case that it accepts is within its own definition.
+        prefixes: for a network that its case describes: the networks of its first 1, 2, … layers.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row:
     elementwise: bool = False
     views: bool = False
     sound: Callable[[Case], bool] = lambda case: True  # noqa: ARG005
+    prefixes: Callable[[Case], Iterator[tuple[str, Case]]] | None = None
 
     @property
     def torch_name(self) -> str | None:

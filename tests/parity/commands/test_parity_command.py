@@ -79,6 +79,18 @@ def test_an_implementation_and_its_replay(layers: Path, capsys: pytest.CaptureFi
     assert "FIXED" in capsys.readouterr().out
 
 
+def test_a_failure_that_cannot_be_saved_is_reported_all_the_same(
+    layers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    command = ["check", "conv2d", "--impl", f"{layers}:flipped", "--examples", "40", "-x"]
+    assert main([*command, "--failures", str(tmp_path / "taken")]) == 1
+    out, err = capsys.readouterr()
+    assert "conv2d: wrong: grad_weight in the exact lane" in out
+    assert f"warning: failures cannot be saved in {tmp_path / 'taken'} (File exists); see --failures" in err
+    assert "saved in" not in out
+
+
 def test_json_to_a_file_and_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "report.json"
     assert main(["check", "mse_loss", "--examples", "5", "--json", str(file)]) == 0

@@ -5,29 +5,72 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 
 from numpy_cnn import ops
+from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import one_thread
-from parity.diagnosis.first_layer import departs_first
+from parity.diagnosis.first_layer import first_wrong_layer
 from parity.lanes import bound, exact
 from parity.lanes.reference import expect
-from parity.rows.generated import ROWS, built
+from parity.rows import generated
+from parity.running.compare import differences_of
+from parity.running.row import run_row
 
-(NETWORK,) = ROWS
-LAYERS = (
-    ("conv1", "conv2d", {"padding": 1}),
-    ("relu1", "relu", {}),
-    ("block1", "residual", (("conv1", "conv2d", {"padding": 1}),)),
-    ("pool1", "max_pool2d", {"kernel_size": 2}),
-    ("linear1", "linear", {}),
-)
-SHAPES = {
-    "conv1.weight": (2, 1, 3, 3), "conv1.bias": (2,), "block1.residual.conv1.weight": (2, 2, 3, 3),
-    "block1.residual.conv1.bias": (2,), "linear1.weight": (2, 2), "linear1.bias": (2,),
-}  # fmt: skip
+(NETWORK,) = generated.ROWS
+CONV = ("conv2d", {"padding": 1})
+OPTIONS: dict[str, Any] = {
+    "max_pool2d": {"kernel_size": 1},
+    "avg_pool2d": {"kernel_size": 1},
+    "leaky_relu": {"negative_slope": 0.5},
+}
+SHAPES: dict[str, Any] = {"conv": ((2, 2, 3, 3), (2,)), "line": ((3, 32), (3,)), "midd": ((2,), (2,))}
+
+
+def five_layers(function: str) -> Case:
+    """A convolution, the function, ReLU, flatten and a dense layer, on 2×4×4 images."""
+    layers = (
+        ("conv1", *CONV),
+        ("middle", function, OPTIONS.get(function, {})),
+        ("conv2", *CONV),
+        ("flatten", "flatten", {"start_dim": 1}),
+        ("linear", "linear", {}),
+    )
+    names = generated.parameter_names(layers)
+    arrays = [ArraySpec(name, SHAPES[name[:4]][name.endswith("bias")]) for name in names]
+    exactly = function in (*generated.SELECTING, "linear", "conv2d")
+    return Case(
+        "network", (ArraySpec("input", (2, 2, 4, 4)), *arrays), {"layers": layers}, "float64", 1 if exactly else 2, 3
+    )
+
+
+def doubled(function: str) -> Any:
+    """The op, and a pullback whose first gradient is twice too large."""
+    op = generated.batch_norm if function == "batch_norm" else getattr(ops, function)
+
+    def wrong(*arrays: Any, **options: Any) -> Any:
+        y, pullback = op(*arrays, **options)
+
+        def twice(dy: Any) -> Any:
+            first, *others = pullback(dy)
+            return 2 * first, *others
+
+        return y, twice
+
+    return wrong
+
+
+def with_wrong(layer: str, op: Any) -> Any:
+    """The network in which one layer is another op, where there is such a layer."""
+    return lambda *arrays, layers: generated.built(layers, {layer: op})(*arrays)
+
+
+def find_layer(case: Case, layer: str, op: Any, lane: Lane = "bound") -> str | None:
+    network = with_wrong(layer, op)
+    with one_thread():
+        assert differences_of(NETWORK, network, lane, case)[1]
+        return first_wrong_layer(NETWORK, case, lambda c: differences_of(NETWORK, network, lane, c)[1])
 
 
 @pytest.mark.parametrize("lane", ["exact", "bound"])
@@ -39,39 +82,33 @@ def test_both_sides_of_generated_networks_agree(lane: Any) -> None:
             assert not compare(NETWORK, NETWORK.op, expect(NETWORK, case, lane))[1], case
 
 
-def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(1, 4, shape) * np.random.default_rng(seed).choice(
-        [-1.0, 1.0], shape
-    )
+@pytest.mark.parametrize("function", [*generated.SELECTING, *generated.SMOOTH])
+def test_a_wrong_layer_in_the_middle_of_five_is_named(function: str) -> None:
+    assert find_layer(five_layers(function), "middle", doubled(function)) == "middle"
 
 
-def without_bias(x: Any, weight: Any, bias: Any, **options: Any) -> Any:
-    y, pullback = ops.conv2d(x, weight, None, **options)
-    return y, lambda dy: (*pullback(dy)[:2], np.zeros_like(bias))
+@pytest.mark.parametrize(("layer", "function"), [("conv2", "conv2d"), ("linear", "linear"), ("flatten", "flatten")])
+def test_a_wrong_layer_with_parameters_is_named(layer: str, function: str) -> None:
+    assert find_layer(five_layers("relu"), layer, doubled(function)) == layer
 
 
-def passes_all(x: Any) -> Any:
-    return ops.relu(x)[0], lambda dy: (dy,)
+def test_a_layer_inside_a_residual_block_is_named() -> None:
+    case = five_layers("relu")
+    block = ("block", "residual", (("conv1", *CONV), ("relu1", "relu", {})))
+    arrays = [ArraySpec(f"block.residual.conv1.{name}", shape) for name, shape in
+              zip(("weight", "bias"), SHAPES["conv"], strict=True)]  # fmt: skip
+    case = Case("network", (case.arrays[0], *arrays), {"layers": (block, ("relu2", "relu", {}))}, "float64", 1, 3)
+    assert find_layer(case, "block.residual.relu1", doubled("relu")) == "block.residual.relu1"
 
 
-def bias_untrained(x: Any, weight: Any, bias: Any) -> Any:
-    y, pullback = ops.linear(x, weight, bias)
-    return y, lambda dy: (*pullback(dy)[:2], np.zeros_like(bias))
+def test_a_mistake_is_shrunk_to_its_layer_and_reported() -> None:
+    def network(*arrays: Any, layers: Any) -> Any:
+        names = {name for name, function, _ in layers if function == "relu"}
+        return generated.built(layers, dict.fromkeys(names, doubled("relu")))(*arrays)
 
-
-@pytest.mark.parametrize(
-    ("other", "departure"),
-    [
-        ({}, None),
-        ({"relu1": passes_all}, ("relu1", "grad_input")),
-        ({"linear1": bias_untrained}, ("linear1", "grad_linear1.bias")),
-        ({"conv1": without_bias}, ("conv1", "output")),
-    ],
-    ids=["right", "relu", "linear", "conv"],
-)
-def test_the_layer_that_departs_first_is_named(other: Any, departure: Any) -> None:
-    parameters = {name: integers(shape, seed) for seed, (name, shape) in enumerate(SHAPES.items())}
-    x = integers((2, 1, 4, 4), 7)
-    y, _ = built(LAYERS)(x, *parameters.values())
-    with one_thread():
-        assert departs_first(LAYERS, x, parameters, integers(y.shape, 8), other) == departure
+    report = run_row(NETWORK, network, examples=40, seed=0, lanes=["exact"])
+    failure = report.failures[0]
+    functions = [function for _, function, _ in failure.case.options["layers"]]
+    assert functions[1:] == ["relu"]
+    assert failure.evidence is not None
+    assert failure.evidence.layer == "relu1"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from programs import environment, history, last, start, succeed
 
-from numpy_cnn.common.training.interrupt import PATIENCE, Interrupt
+from numpy_cnn.common.training.interrupt import PATIENCE, SIGNALS, Interrupt
 
 # Steps of one image: an epoch of 1,294 takes a good while, and there are more of them than anybody waits for.
 ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
@@ -139,3 +139,26 @@ def test_only_the_first_press_counts_for_a_while(monkeypatch: pytest.MonkeyPatch
     with Interrupt():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: signal.Signals(number).name)
+def test_each_signal_is_a_request(number: int) -> None:
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(number)
+            assert interrupt.requested == number
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.requested
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

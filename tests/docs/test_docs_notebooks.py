@@ -1,8 +1,8 @@
-"""The notebooks run from top to bottom, and print what they are committed with.
+"""The notebooks run from top to bottom, and print the committed outputs.
 
-The cells are executed in this process, in order, as plain Python: no kernel, so no Jupyter among the dependencies.
-Where a cell's numbers hang on the machine, or its text on the harness's wording, it bears nbval's tag for it, and
-what it prints is not compared. `jupyter execute --inplace docs/notebooks/*.ipynb` writes the outputs anew.
+The cells are executed in order in this process, as plain Python, so Jupyter is not a dependency. The output of a cell
+with nbval's tag is not compared, because its numbers depend on the machine or its text on the wording of the harness.
+`jupyter execute --inplace docs/notebooks/*.ipynb` updates the outputs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run found: plain data and JSON, text for the terminal, a page for the browser."""
+"""The results of a run: plain data and JSON, text for the terminal, a page for the browser."""
 
 from parity.diagnosis.evidence import Evidence
 from parity.report.objects import SCHEMA, Failure, RowReport

@@ -1,4 +1,4 @@
-"""What the cases of a row covered: the ranges of their geometry, and errors as fractions of their bounds."""
+"""Coverage of a row's cases: the ranges of their geometry, and errors as fractions of their bounds."""
 
 import math
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 from parity.cases.case import Case
 
-# Names of the axes where an array of that name and rank has them.
+# Names of the axes, by the name and rank of the array.
 AXES = {
     ("input", 4): ("N", "C", "H", "W"),
     ("weight", 4): ("O", "C/groups", "kh", "kw"),
@@ -21,13 +21,13 @@ MANY = 24  # more values of an option than this are too many to list
 
 @dataclass
 class Coverage:
-    """Counts, filled in one case at a time."""
+    """Counts that grow case by case."""
 
     geometry: dict[str, Counter[Any]] = field(default_factory=dict)  # "input N", "stride", …: how often each value
     errors: dict[str, list[int]] = field(default_factory=dict)  # for each quantity, how many cases in each decade
 
     def add(self, case: Case, fractions: dict[str, float] | None) -> None:
-        """Count a case, and its worst errors where it came from the bound lane."""
+        """Count a case and, in the bound lane, its worst errors."""
         count, windows = self._count, "stride" in case.options
         for spec in case.arrays:
             if spec.shape is None:

@@ -1,4 +1,4 @@
-"""The picture of a training run: how far both backends drift apart, beside how far PyTorch drifts from itself."""
+"""Plot of a training run: the drift between the backends beside the drift between two PyTorch runs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def draw_drift(report: TrainingReport, title: str, path: Path) -> None:
     figure = new_figure(7, 6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     numbers = [step.number for step in report.steps]
-    # A drift of 0 has no place on a logarithmic axis: the line starts where the runs first differ.
+    # A logarithmic axis cannot show 0: the line starts at the first difference.
     above.plot(
         numbers, [step.ulp_drift or None for step in report.steps], "C7-", lw=3, label="torch, one ulp apart"
     )

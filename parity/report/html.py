@@ -1,4 +1,4 @@
-"""A report as one page that needs nothing else: no network, no script, no file beside it."""
+"""A report as one self-contained HTML page: no network, no script, no other file."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def page(report: Results) -> str:
 
 
 def fragment(report: Results) -> str:
-    """The same for a notebook: styles and content, without html, head and body."""
+    """The page for a notebook: styles and content, without html, head and body."""
     return _rendered("fragment", report)
 
 

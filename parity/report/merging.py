@@ -1,4 +1,4 @@
-"""Reports of the shards of one run, merged: JSON in, JSON out."""
+"""Merge the JSON reports of the shards of one run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run found, as plain data and as JSON: no text for people is made here."""
+"""The results of a run as plain data and as JSON; this module renders no text."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ from parity.report.rerun import RerunFlags
 
 SCHEMA = 2
 RowVerdict = Literal["wrong", "convention", "special", "contract", "not checked", "proves too little", "agrees"]
-FORMULAS = ("values", "form", "ties")  # what of a quantity its formula states; none states what NaN or −0 give
+FORMULAS = ("values", "form", "ties")  # aspects that a formula determines; formulas do not cover NaN and −0
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Failure:
     difference: Difference
     diagnosis: str  # the difference in words, for people
     place: str | None = None  # file:line of the function at fault
-    rerun: RerunFlags | None = None  # how to check the same again; None where no command can express it
+    rerun: RerunFlags | None = None  # the flags that repeat the check; None if no command can express it
     evidence: Evidence | None = field(default=None, compare=False)
 
     @property
@@ -37,7 +37,7 @@ class Failure:
 
     @property
     def fact(self) -> Fact:
-        """What was found, as data."""
+        """The finding as data."""
         return self.difference.fact
 
     @property
@@ -47,28 +47,30 @@ class Failure:
 
     @property
     def aspect(self) -> Aspect:
-        """What of the quantity disagrees."""
+        """The aspect of the quantity that disagrees."""
         return self.difference.aspect
 
     @property
     def wrong_side(self) -> Side:
-        """implementation, oracle, both; undecided where no referee is closer to the exact result than both."""
+        """implementation, oracle, both; undecided if no referee is more accurate than both."""
         return self.difference.wrong_side
 
     @property
     def explanation(self) -> str | None:
-        """The name of the mistake, where the result was reproduced: kernel-flipped, doubled, …"""
+        """The name of the mistake that reproduces the result: kernel-flipped, doubled, …; None if unknown."""
         return self.difference.explanation
 
     @property
     def convention(self) -> str | None:
-        """Its name for `accept=[…]`, where it is one."""
+        """The name of the convention for `accept=[…]`; None for other verdicts."""
         return self.difference.accept_as if self.verdict is Verdict.CONVENTION else None
 
     @property
     def formula(self) -> str | None:
-        """What the quantity should be, for a failure whose explanation contradicts it."""
-        from parity.rows.registry import ROWS  # torch comes with it, which a report read from a file does without
+        """The formula that the result contradicts; None without an explanation."""
+        from parity.rows.registry import (
+            ROWS,
+        )  # imported here because it imports torch, which a saved report does not need
 
         if not self.explanation or self.aspect not in FORMULAS or self.row not in ROWS:
             return None
@@ -99,7 +101,7 @@ class Failure:
 
 
 def fact_json(fact: Any) -> Any:
-    """A fact as plain values: its kind and its fields, and the same for a fact within it."""
+    """Convert a fact to plain values, recursively: its kind and its fields."""
     if not is_dataclass(fact):
         return [*fact] if isinstance(fact, tuple) else plain_number(fact) if isinstance(fact, float) else fact
     fields_ = {f.name: fact_json(getattr(fact, f.name)) for f in fields(fact)}
@@ -107,29 +109,29 @@ def fact_json(fact: Any) -> Any:
 
 
 def plain_number(value: float) -> float | str:
-    """A number as JSON has it: NaN and ±inf as text."""
+    """Convert a number for JSON: NaN and ±inf become strings."""
     return value if math.isfinite(value) else str(value)
 
 
 @dataclass
 class RowReport:
-    """What one row went through: cases by lane, the worst error of each quantity, and what was found."""
+    """The result of one row: cases by lane, the worst error of each quantity, and the findings."""
 
     name: str
     lanes: dict[Lane, int] = field(default_factory=dict)
     quantities: dict[str, float] = field(default_factory=dict)  # as a fraction of the bound
     failures: list[Failure] = field(default_factory=list)
     declined: dict[Lane, int] = field(default_factory=dict)  # NotImplementedError raised; not among the cases
-    accepted: list[Failure] = field(default_factory=list)  # found, and named in `accept=[…]`
-    tolerated: list[Failure] = field(default_factory=list)  # special and contract findings, where not strict
-    notes: list[str] = field(default_factory=list)  # what was done or left out, one sentence each
+    accepted: list[Failure] = field(default_factory=list)  # findings named in `accept=[…]`
+    tolerated: list[Failure] = field(default_factory=list)  # special and contract findings, unless strict
+    notes: list[str] = field(default_factory=list)  # remarks on how the row was checked, one sentence each
     trusted: dict[Lane, int] = field(default_factory=dict)  # cases that are evidence, in the lanes exact and bound
     mistrusted: dict[Lane, int] = field(default_factory=dict)  # cases that prove nothing: see parity.lanes.trust
     coverage: Coverage = field(default_factory=Coverage)
     strict: bool = False  # whether special and contract findings fail
 
     def add(self, failure: Failure, accept: Collection[str] = ()) -> None:
-        """Keep a finding: a failure by its verdict, unless it is accepted; worst first."""
+        """File a finding under failures, notes or accepted ones, worst first."""
         tolerable = failure.verdict in (Verdict.SPECIAL, Verdict.CONTRACT)
         kept = (
             self.accepted
@@ -148,7 +150,7 @@ class RowReport:
 
     @property
     def vacuous(self) -> list[Lane]:
-        """Lanes in which too few cases prove anything; where there is one, the row fails."""
+        """Lanes with too few trusted cases; the row fails if there is one."""
         return [
             lane
             for lane, mistrusted in self.mistrusted.items()
@@ -157,7 +159,7 @@ class RowReport:
 
     @property
     def verdict(self) -> RowVerdict:
-        """That of the worst failure; without one, agrees, unless no case ran or too few prove anything."""
+        """The verdict of the worst failure; without failures: agrees, not checked, or proves too little."""
         if self.failures:
             return self.failures[0].verdict.value
         if not self.cases:
@@ -166,11 +168,11 @@ class RowReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the row agrees, on cases that are evidence; a row that was not checked does not."""
+        """Whether the row agrees on enough trusted cases."""
         return self.verdict == "agrees"
 
     def saw(self, lane: Lane, case: Case, fractions: dict[str, float], trusted: bool | None) -> None:
-        """Count a case on which both sides agree; `trusted` is None in a lane that is not about numbers."""
+        """Count a case on which both sides agree; `trusted` is None in the structure and special lanes."""
         self.coverage.add(case, fractions if lane == "bound" else None)
         if trusted is not None and lane in WEIGHED:
             counts = self.trusted if trusted else self.mistrusted
@@ -204,7 +206,7 @@ class RowReport:
 
 @dataclass
 class Results:
-    """The rows of a run; `ok` where all of them agree and at least one case ran."""
+    """The rows of a run; `ok` if all of them agree and at least one case ran."""
 
     rows: list[RowReport]
     seed: int
@@ -213,7 +215,7 @@ class Results:
 
     @property
     def ok(self) -> bool:
-        """Whether everything agrees; a run without a case does not."""
+        """Whether every row agrees; False if no case ran."""
         return self.cases > 0 and all(row.ok for row in self.rows)
 
     @property
@@ -233,7 +235,7 @@ class Results:
 
     @property
     def acceptable(self) -> list[str]:
-        """What `accept` could be given so that nothing is left but what is wrong."""
+        """The names to pass as `accept` to ignore every finding that is not wrong."""
         names = [failure.difference.accept_as for failure in (*self.failures, *self.notes)]
         return list(dict.fromkeys(name for name in names if name is not None))
 

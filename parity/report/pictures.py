@@ -1,4 +1,4 @@
-"""Pictures for the page: SVG within the HTML."""
+"""SVG pictures for the HTML page."""
 
 from html import escape
 
@@ -13,7 +13,7 @@ _RAISED = str.maketrans({"3": "³", "4": "⁴", "5": "⁵"})
 
 
 def distribution(counts: list[int], name: str) -> str:
-    """A histogram of error/bound: a bar for the cases in each decade."""
+    """Return a histogram of error/bound with one bar per decade."""
     width, height, bar = 232, 66, 24
     most = max([*counts, 1])
     parts = [
@@ -35,7 +35,7 @@ def distribution(counts: list[int], name: str) -> str:
 
 
 def heat_map(c: Comparison) -> str:
-    """Where two tensors differ, and by how much: a tile for each index but the last two."""
+    """Return heat maps of the difference of two tensors, one for each index of the leading axes."""
     difference = np.abs(c.difference)
     finite = difference[np.isfinite(difference)]
     largest = float(finite.max(initial=0.0)) or 1.0

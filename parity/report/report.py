@@ -1,4 +1,4 @@
-"""A run's results with the ways to look at them: text, a table, a page."""
+"""The results of a run with their renderings: text, table, HTML page."""
 
 from rich.console import RenderableType
 
@@ -7,14 +7,14 @@ from parity.report.objects import Results
 
 
 class Report(Results):
-    """Of `parity.check`: `.ok`, `.failures`, `.notes`, `.to_json()`; as text it explains each failure."""
+    """The result of `parity.check`: `.ok`, `.failures`, `.notes`, `.to_json()`; str() explains each failure."""
 
     def __str__(self) -> str:
         return terminal.render(self)
 
     @property
     def verdict(self) -> str:
-        """The run in a few words."""
+        """A one-line summary of the run."""
         return terminal.summary(self)
 
     def table(self) -> RenderableType:
@@ -22,7 +22,7 @@ class Report(Results):
         return terminal.table_of(self)
 
     def to_html(self) -> str:
-        """One page that needs nothing else; `--html` writes the same."""
+        """Return a self-contained HTML page; `--html` writes the same."""
         return html.page(self)
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""How an implementation was checked: the flags that repeat the check."""
+"""The command-line flags that repeat a check."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from parity.subjects import TIME_LIMIT
 
 @dataclass(frozen=True)
 class RerunFlags:
-    """The flags of `python -m parity check` that are about the implementation and not about the run."""
+    """The flags of `python -m parity check` that concern the implementation, not the run."""
 
     impl: str | None = None  # FILE.py:NAME; None for numpy_cnn's own
     supports: Mapping[str, Any] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class RerunFlags:
 
     @property
     def flags(self) -> str:
-        """As they are typed, each with a space before it."""
+        """The flags as typed on the command line, each with a leading space."""
         words: list[str] = []
         for name in ("impl", "like", "shapes"):
             if (value := getattr(self, name)) is not None:
@@ -60,16 +60,16 @@ class RerunFlags:
         """The inverse of `to_json`.
 
         Raises:
-            ValueError: a value is of another kind than it should be; the message names it.
+            ValueError: a value has the wrong type; the message names it.
         """
         supports, accept, timeout = values.get("supports", {}), values.get("accept", []), values.get("timeout")
         for name in ("impl", "like", "shapes"):
             if not isinstance(values.get(name), (str, type(None))):
-                raise ValueError(f"{name} is no text")
+                raise ValueError(f"{name} must be a string")
         if not isinstance(supports, dict) or not isinstance(accept, list):
-            raise ValueError("supports is no object, or accept no list")
+            raise ValueError("supports must be an object, and accept a list")
         if not isinstance(timeout, (int, float, type(None))):
-            raise ValueError("timeout is no number")
+            raise ValueError("timeout must be a number")
         return cls(
             values.get("impl"),
             {name: _tuple(value) for name, value in supports.items()},
@@ -82,10 +82,10 @@ class RerunFlags:
 
 
 def parsed_supports(pairs: Iterable[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs as they are typed; a value in JSON, or a word.
+    """Parse NAME=VALUE pairs; a value is JSON or a bare word.
 
     Raises:
-        ValueError: one of them is no pair.
+        ValueError: an argument has no `=`.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -108,7 +108,7 @@ def rerun_flags_of(
     like: Any = None,
     shapes: Any = None,
 ) -> RerunFlags | None:
-    """The command's flags for the arguments of `parity.check`; None where no command can express them.
+    """Return the flags for the arguments of `parity.check`; None if no command can express them.
 
     A command can express: functions and classes at the top level of a file that belongs to no package, a dict as
     `supports`, one of torch's functions as `like`.
@@ -148,7 +148,7 @@ def _place(implementation: Any) -> str | None:
 
 
 def _torch_name(like: Any) -> str | None:
-    """Where the command finds a function of torch's: torch.nn.functional.gelu."""
+    """The dotted name of a torch function, such as torch.nn.functional.gelu."""
     import torch
 
     name = getattr(like, "__name__", "")

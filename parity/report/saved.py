@@ -1,6 +1,6 @@
-"""Failures saved in one file each, so that they can be run again after the next change.
+"""Saved failures, one file each, to be run again after the next change.
 
-They contain nothing of Hypothesis: a case is its geometry and its numbers, whatever the version.
+The format is independent of Hypothesis: a case consists of its geometry and its numbers.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ FOLDER = Path(".parity")
 
 @dataclass(frozen=True)
 class Saved:
-    """A case that failed once."""
+    """A failing case."""
 
     row: str
     lane: Lane
@@ -48,7 +48,7 @@ class Saved:
         """The inverse of `to_json`.
 
         Raises:
-            ValueError: it is not a saved failure, or of another schema; the message names the reason.
+            ValueError: not a saved failure, or another schema; the message has the reason.
         """
         if not isinstance(values, dict) or "schema" not in values:
             raise ValueError("not a saved failure: it has no schema")
@@ -65,16 +65,16 @@ class Saved:
 
     @property
     def file_name(self) -> str:
-        """The same failure of the same implementation always has the same name."""
+        """The file name; the same failure of the same implementation always has the same name."""
         values = self.to_json() | {"diagnosis": None}
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.row}-{self.quantity}-{self.lane}-{digest}.json"
 
 
 def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
-    """Write each failure to a file of its own; the files.
+    """Write each failure to its own file and return the files.
 
-    A folder that cannot be written to gives a warning and no error: the failures matter more than their files.
+    If the folder cannot be written, print a warning; the report is still useful without the files.
     """
     files = []
     for f in failures:
@@ -91,15 +91,15 @@ def save(failures: Iterable[Failure], folder: Path = FOLDER) -> list[Path]:
 
 
 def saved_in(folder: Path = FOLDER) -> list[Path]:
-    """The files of a folder; none if it is not there."""
+    """Return the files in a folder; none if the folder does not exist."""
     return sorted(folder.glob("*.json"))
 
 
 def read(file: Path) -> Saved:
-    """A saved failure.
+    """Read a saved failure.
 
     Raises:
-        ValueError: the file does not hold one; the message names it.
+        ValueError: the file contains no saved failure; the message names the file.
         OSError: it cannot be read.
     """
     try:

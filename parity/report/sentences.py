@@ -1,4 +1,4 @@
-"""Facts as sentences. This is the only place that words a difference, and nothing reads the words back."""
+"""Render facts as sentences. Only this module words differences, and no code parses the sentences."""
 
 from typing import assert_never
 
@@ -38,13 +38,13 @@ from parity.lanes.facts import (
 from parity.report.tables import number
 
 MOST_RULES = 6
-FEW_CASES = 20  # fewer say nothing about what a failure depends on
+FEW_CASES = 20  # with fewer cases nothing can be concluded about a failure's conditions
 
-ONLY_TIES = "only where values tie or stand at a kink: this geometry agrees on distinct values other than 0"
+ONLY_TIES = "only where values tie or are at a kink: this geometry agrees on distinct nonzero values"
 
 
 def diagnosis(difference: Difference) -> str:
-    """What is wrong with a quantity: its explanation, where there is one, and the fact."""
+    """Describe a difference: its explanation, if there is one, and the fact."""
     parts = [] if difference.explained is None else [explained(difference.explained)]
     parts.append(fact(difference.fact))
     if difference.only == "ties":
@@ -53,7 +53,7 @@ def diagnosis(difference: Difference) -> str:
 
 
 def explained(found: Explained) -> str:
-    """The explanation, and on how many cases it reproduces what was returned."""
+    """Render the explanation and the number of cases on which it reproduces the results."""
     start = "a convention: " if found.convention else "" if found.always else "where it fails, "
     how = "to the bit" if found.exactly else "to the last digits"
     which = "random cases" if found.always else "failing cases"
@@ -62,7 +62,7 @@ def explained(found: Explained) -> str:
 
 
 def fact(found: Fact) -> str:  # one line for each kind
-    """What was found, without its explanation."""
+    """Render a fact without its explanation."""
     match found:
         case ValuesDiffer():
             return _values(found)
@@ -84,9 +84,9 @@ def fact(found: Fact) -> str:  # one line for each kind
         case Raised(stage, exception, message, where):
             return f"the {stage} raised {exception}: {message}{_at(where)}"
         case TimedOut(stage, seconds, where):
-            return f"the {stage} had not ended after {seconds:g} s{_at(where)}"
+            return f"the {stage} did not finish within {seconds:g} s{_at(where)}"
         case EmptyRefused(error):
-            return f"refuses an empty array: {fact(error)}"
+            return f"rejects an empty array: {fact(error)}"
         case InvalidAccepted(rules, reason):
             more = f", and {len(rules) - MOST_RULES} more" if len(rules) > MOST_RULES else ""
             return f"accepts what torch rejects: {', '.join(rules[:MOST_RULES])}{more}; torch: {reason}"
@@ -101,13 +101,13 @@ def fact(found: Fact) -> str:  # one line for each kind
         case GradientAccumulates(calls):
             return f"the gradient accumulates: after {calls} calls of the pullback it is {calls} times as large"
         case StaleSecondCall():
-            return "a second call of the pullback returned another gradient"
+            return "a second call of the pullback returned a different gradient"
         case SecondCallRaised(error):
             return f"a second call failed: {fact(error)}"
         case MemoryShared(other):
             return f"shares memory with {'the upstream gradient dy' if other == 'dy' else other}"
         case CacheShared():
-            return "writing to a gradient that was returned changes what the next call returns"
+            return "writing to a returned gradient changes the result of the next call"
         case OutputShared():
             return "the next call overwrites the output"
         case SharedState():
@@ -130,31 +130,31 @@ def _at(where: str | None) -> str:
 
 
 def grading(difference: Difference) -> str:
-    """Why it is not wrong, and the flag that accepts it."""
+    """Explain why a finding is not wrong, and name the flag that ignores it."""
     match difference:
         case Difference(only="special"):
-            why = "right on finite numbers; differs only at NaN, ±inf or −0"
+            why = "correct on finite numbers; differs only at NaN, ±inf or −0"
         case Difference(only="normwise"):
-            why = "right normwise, as a fast algorithm (FFT, Winograd) is"
+            why = "within the normwise bound of fast algorithms (FFT, Winograd)"
         case Difference(only="ties"):
-            why = "another choice than torch's where values tie"
+            why = "a choice other than torch's where values tie"
         case Difference(verdict=Verdict.CONVENTION):
-            why = "another convention than torch's"
+            why = "a convention other than torch's"
         case _:
             why = "the numbers agree"
     return f"{why}; pass `--accept {difference.accept_as}` to ignore"
 
 
 def dependence(found: Dependence) -> list[str]:
-    """When it fails, to follow the word `fails`; nothing where none of the random cases did."""
+    """Render the conditions of a failure, to follow the word `fails`; empty if no random case failed."""
     if not found.failing:
         return []
     if found.cases < FEW_CASES:
-        return [f"in {found.failing} of {found.cases} random cases; too few cases ran to tell: {found.cases}"]
+        return [f"in {found.failing} of {found.cases} random cases, which are too few to find a condition"]
     if found.failing == found.cases:
         return [f"in every one of {found.cases} random cases"]
     if not found.needed:
-        return [f"in {found.failing} of {found.cases} random cases, and no simple property tells them apart"]
+        return [f"in {found.failing} of {found.cases} random cases, and no simple property distinguishes them"]
     return [_condition(condition, place) for place, condition in enumerate(found.needed)]
 
 
@@ -167,7 +167,7 @@ def _condition(found: Condition, place: int) -> str:
 
 
 def holding(found: Facet, holds: bool) -> str:  # one line for each kind
-    """That a property holds or does not, to follow the word `only`."""
+    """Render that a property holds or does not hold, to follow the word `only`."""
     match found.kind:
         case Kind.DOUBLE:
             return "in float64" if holds else "in float32"
@@ -186,7 +186,7 @@ def holding(found: Facet, holds: bool) -> str:  # one line for each kind
 
 
 def facet(found: Facet) -> str:  # as above
-    """A property by its name."""
+    """Render the name of a property."""
     match found.kind:
         case Kind.ABOVE:
             return f"{found.subject} > {found.value}"
@@ -214,11 +214,12 @@ def layer(name: str) -> str:
 
 
 def variations(found: Variations) -> str:
-    """Which changes to the smallest case leave the failure and which remove it."""
-    # A change of dtype rarely matters: alone it is no finding.
+    """Render which changes to the smallest case keep the failure and which remove it."""
+    # The dtype rarely matters, so a change of dtype alone is not reported.
     if not found.no_more and {change.what for change in found.still} <= {"dtype"}:
         return ""
-    parts = [f"it fails too with {', '.join(map(str, found.still))}"] if found.still else []
+    parts = [f"it also fails with {', '.join(map(str, found.still))}"] if found.still else []
     if found.no_more:
-        parts.append(f"{'and' if parts else 'it does'} not with {', '.join(map(str, found.no_more))}")
+        start = "but not" if parts else "it does not fail"
+        parts.append(f"{start} with {', '.join(map(str, found.no_more))}")
     return ", ".join(parts)

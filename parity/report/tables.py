@@ -12,7 +12,7 @@ MOST_ENTRIES, MOST_WIDTH = 72, 108
 
 
 def number(value: Any) -> str:
-    """Whole numbers without a point, others short, a difference of nothing as a dot."""
+    """Format a number: integers without a point, others with few digits."""
     value = float(value)
     if not np.isfinite(value):
         return {"inf": "inf", "-inf": "-inf"}.get(str(value), "NaN")
@@ -22,9 +22,9 @@ def number(value: Any) -> str:
 
 
 def grid(array: Array, title: str, *, signed: bool = False, wrong: Array | None = None) -> list[str]:
-    """An array as lines of equal width: its last two axes as a table, one table for each index of the others.
+    """Format an array as lines of equal width: one table of the last two axes for each index of the others.
 
-    With `signed` the numbers carry their sign, and a zero is a dot; entries that are `wrong` are marked by a *.
+    With `signed`, positive numbers have a plus sign and zeros are dots; `wrong` entries are marked with *.
     """
     shape = "×".join(map(str, array.shape)) or "scalar"
     lines = [title, f"({shape})"]
@@ -54,7 +54,7 @@ def _cell(value: float, signed: bool) -> str:
 
 
 def beside(columns: Sequence[list[str]], gap: int = 4, width: int = MOST_WIDTH) -> list[str]:
-    """Columns of text next to each other, as many as fit into the width; the rest below."""
+    """Place columns of text side by side, as many as fit into the width, and the others below."""
     lines: list[str] = []
     row: list[list[str]] = []
     used = 0
@@ -80,7 +80,7 @@ def _even(lines: list[str]) -> list[str]:
 
 
 def map_of(wrong: Array) -> list[str]:
-    """Where an array is wrong: # wrong, · right; the last two axes as a picture, pictures side by side."""
+    """Draw the positions of wrong entries (# wrong, · right): one picture of the last two axes per index."""
     pictures = []
     for index in np.ndindex(wrong.shape[:-2]):
         head = [f"[{', '.join(map(str, index))}]"] if index else []

@@ -1,4 +1,4 @@
-"""A report for the terminal: one line per row, each failure in full, and what could be accepted."""
+"""A report for the terminal: one line per row, each failure in full, and the flags that ignore findings."""
 
 import json
 import re
@@ -22,41 +22,41 @@ from parity.report.objects import Failure, Results, RowReport
 from parity.report.tables import beside, grid, map_of, number
 
 WIDTH = 115
-_CELL = re.compile(r"\d+\.py:\d+")  # the file that a notebook makes of a cell: nobody can open it
-MANY = 12  # gradients that a row of the table lists
-WIDE = 110  # columns that the table needs; on narrower terminals each row is a line
+_CELL = re.compile(r"\d+\.py:\d+")  # the temporary file of a notebook cell, which cannot be opened
+MANY = 12  # gradients listed in a row of the table
+WIDE = 110  # columns that the table needs; narrower terminals show one line per row
 LANES = {
     "exact": "small integers, every sum exact: both must agree to the bit",
-    "bound": "real numbers: each side held to its derived error bound",
+    "bound": "real numbers: each side must be within its derived error bound",
     "structure": "purity, memory layouts, dtypes, empty batches",
     "special": "ties, zeros of both signs, NaN and ±inf",
 }
 LEGEND = (
-    "row: one op beside torch's function; lane: one way to compare them (exact, bound, structure, special); "
-    "errors are fractions of their bounds, and at most 1 agrees"
+    "row: one op and its torch counterpart; lane: one way to compare them (exact, bound, structure, special); "
+    "errors are fractions of their bounds (at most 1)"
 )
-MISTRUSTED = "mistrusted: cases that prove nothing, mostly zeros or unchanged by the input"
+MISTRUSTED = "mistrusted: weak evidence: results mostly zero, or independent of the input"
 
 
 # ---- the whole report
 
 
 def render(report: Results) -> str:
-    """All of it as text: what fails, worst first, then what does not, and what could be accepted."""
+    """Render the report: failures, worst first, then notes, and the flags that ignore findings."""
     failures = [render_failure(failure) for failure in report.failures]
     return "\n\n".join([*failures, "\n".join([*notes_of(report), *closing(report)])])
 
 
 def closing(report: Results) -> list[str]:
-    """The run in a few words, and the flag for everything that could be accepted."""
+    """Return the summary of the run and the flag that ignores everything that is not wrong."""
     lines = [f"{report.cases} cases, seed {report.seed}: {summary(report)}"]
     if report.acceptable:
-        lines.append(f"what is not wrong can be accepted: --accept {' '.join(report.acceptable)}")
+        lines.append(f"to ignore what is not wrong: --accept {' '.join(report.acceptable)}")
     return lines
 
 
 def summary(report: Results) -> str:
-    """The run in a few words."""
+    """Return a one-line summary of the run."""
     notes = f"; {_count(len(report.notes), 'note')}" if report.notes else ""
     if failures := report.failures:
         counts = {failure.verdict: 0 for failure in failures}
@@ -68,7 +68,7 @@ def summary(report: Results) -> str:
         return "not checked: no case ran"
     vacuous = [f"{row.name} ({', '.join(row.vacuous)})" for row in report.rows if row.vacuous]
     if vacuous:
-        return f"no disagreement, but too few cases prove anything: {'; '.join(vacuous)}"
+        return f"no disagreement, but too few trusted cases: {'; '.join(vacuous)}"
     unchecked = [row.name for row in report.rows if row.verdict == "not checked"]
     if unchecked:
         return f"no disagreement, but not checked: {', '.join(unchecked)}"
@@ -76,7 +76,7 @@ def summary(report: Results) -> str:
 
 
 def notes_of(report: Results) -> list[str]:
-    """What did not fail, was declined, accepted or left out: one line each."""
+    """Return one line for each note, and for declined and accepted cases."""
     lines = [f"{note.row}: {note.verdict}: {note.quantity}: {note.diagnosis}" for note in report.notes]
     for row in report.rows:
         if declined := sum(row.declined.values()):
@@ -87,12 +87,12 @@ def notes_of(report: Results) -> list[str]:
 
 
 def table_of(report: Results) -> RenderableType:
-    """One line per row: the verdict, cases by lane, those that prove nothing, the worst errors."""
+    """Return a table with one line per row: verdict, cases by lane, mistrusted cases, worst errors."""
     return _Overview(report)
 
 
 class _Overview:
-    """A table where there is room for it, and otherwise a line for each row."""
+    """A table, or one line per row on a narrow terminal."""
 
     def __init__(self, report: Results) -> None:
         self.report = report
@@ -170,7 +170,7 @@ def _errors(row: RowReport) -> Iterator[tuple[str, str]]:
 
 
 def short(fraction: float) -> str:
-    """A fraction of a bound with two digits; 0 where both sides agree to the bit."""
+    """Format a fraction of a bound with two digits; 0 if both sides agree bit for bit."""
     return "0" if fraction == 0 else f"{fraction:.2g}"
 
 
@@ -178,7 +178,7 @@ def short(fraction: float) -> str:
 
 
 def render_failure(failure: Failure, width: int = WIDTH) -> str:
-    """One failure from top to bottom: what, where, who, on which numbers, when, and how to run it again."""
+    """Render one failure: what is wrong, where, which side, on which numbers, when, and how to run it again."""
     evidence = failure.evidence
     lines = [
         f"{failure.row}: {failure.verdict}: {failure.quantity} in the {failure.lane} lane ({LANES[failure.lane]})"
@@ -206,20 +206,20 @@ def render_failure(failure: Failure, width: int = WIDTH) -> str:
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """A line of prose as lines of at most this width, the further ones indented by four."""
+    """Wrap a line of prose to this width, with a hanging indent of four."""
     if len(line) <= width:
         return [line]
     return wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def again(failure: Failure) -> str:
-    """The command that runs the case again, or what to do where there is none."""
-    from parity.rows.registry import ROWS  # torch comes with it
+    """Return the command that runs the case again, or what to do if there is none."""
+    from parity.rows.registry import ROWS  # imports torch
 
     if failure.rerun is not None:
         return f"{_replay(failure)}{failure.rerun.flags}"
     if failure.row in ROWS:
-        return f"{_replay(failure)} --impl FILE.py:NAME (give it a name of its own in a file)"
+        return f"{_replay(failure)} --impl FILE.py:NAME (define it under a name in a file)"
     return "the same call in Python; the same seed draws the same cases"
 
 
@@ -229,10 +229,10 @@ def _replay(failure: Failure) -> str:
 
 
 def who(failure: Failure, c: Comparison) -> str:
-    """Which side is wrong where a referee decides it, and otherwise that they differ."""
+    """Render which side is wrong if a referee decides it; otherwise, that the sides differ."""
     if failure.wrong_side == "undecided" or failure.aspect == "special":
         yours, torchs = (number(array[c.worst]) for array in (c.yours, c.torchs))
-        because = "; undetermined who is wrong: no referee is more precise than torch in float64"
+        because = "; which side is wrong is undetermined: in float64 no referee is more precise than torch"
         return f"differs from torch: {yours}, torch's {torchs}{because if _undetermined(failure) else ''}"
     ours, theirs = c.errors
     side = {"implementation": "yours", "oracle": "torch's", "both": "both"}[failure.wrong_side]
@@ -241,9 +241,9 @@ def who(failure: Failure, c: Comparison) -> str:
         "extended": "in extended precision",
         "exact": "without rounding errors",
     }
-    text = f"who is wrong: {side}; the right value there is {number(c.referee)}, computed {how[c.precision]}"
+    text = f"who is wrong: {side}; the correct value is {number(c.referee)}, computed {how[c.precision]}"
     if _measured(c):
-        text += f"; yours is off by {ours:.2g}, torch's by {theirs:.2g}, and rounding explains {c.allowed:.2g}"
+        text += f"; your error is {ours:.2g}, torch's {theirs:.2g}, the bound {c.allowed:.2g}"
     return text
 
 
@@ -252,7 +252,7 @@ def _undetermined(failure: Failure) -> bool:
 
 
 def _what(failure: Failure) -> list[str]:
-    """The explanation, what it contradicts, and what is wrong in numbers, on lines of their own."""
+    """Return separate lines for the explanation, the contradicted formula, and the fact."""
     lines, difference = [], failure.difference
     if difference.explained is not None:
         lines.append(f"  {sentences.explained(replace(difference.explained, convention=False))}")
@@ -265,12 +265,12 @@ def _what(failure: Failure) -> list[str]:
 
 
 def _measured(c: Comparison) -> bool:
-    """Whether errors and what is allowed can be stated as numbers."""
+    """Whether the errors and the bound are finite numbers."""
     return bool(c.allowed and np.isfinite(c.errors).all())
 
 
 def _names_a_line(failure: Failure) -> bool:
-    """Whether the fact has the line that raised, which is nearer than where the function begins."""
+    """Whether the fact has the line that raised, which is more precise than the start of the function."""
     return isinstance(failure.fact, (Raised, TimedOut)) and failure.fact.where is not None
 
 
@@ -288,7 +288,7 @@ def _drawn(failure: Failure, evidence: Evidence, width: int) -> list[str]:
             grid(c.difference, "yours − torch's", signed=True),
         ]
         lines += [*_indented(beside(columns, width=room)), ""]
-    # Special values may be anywhere, so that there is no pattern to see.
+    # Special values may be anywhere, so a map shows no pattern.
     if failure.lane != "special" and (c := evidence.wider) is not None and 0 < c.wrong.sum() < c.wrong.size:
         lines += map_lines(c.wrong, str(evidence.wider_case))
     for place, text in enumerate(sentences.dependence(evidence.dependence)):
@@ -296,18 +296,18 @@ def _drawn(failure: Failure, evidence: Evidence, width: int) -> list[str]:
     if evidence.dependence.failing < evidence.dependence.cases:
         if text := sentences.variations(evidence.varied):
             lines += wrapped(f"  on this case {text}", width)
-        # Of one axis, or of one of an optimizer's steps, there would be too many.
+        # Single axes, or single steps of an optimizer, would be too many.
         alike = [sentences.facet(f) for f in evidence.dependence.alike if f.kind not in (Kind.AXIS, Kind.DOUBLE)]
         if alike:
-            lines.append(_in_a_line("  fails alike with and without: ", alike, width))
+            lines.append(_in_a_line("  independent of: ", alike, width))
     if evidence.script:
-        lines += ["  by itself, without parity:", ""]
+        lines += ["  stand-alone script, without parity:", ""]
         lines += [f"    {line}" for line in evidence.script.rstrip().splitlines()] + [""]
     return lines
 
 
 def map_lines(wrong: Array, case: str) -> list[str]:
-    """Where the entries of a larger case are wrong: one row of pictures is enough to see a pattern."""
+    """Draw the wrong entries of a larger case; one row of pictures is enough to show a pattern."""
     pictures, legend = map_of(wrong), "# wrong, · right"
     if "" in pictures:
         pictures = pictures[: pictures.index("")]
@@ -316,7 +316,7 @@ def map_lines(wrong: Array, case: str) -> list[str]:
 
 
 def _in_a_line(start: str, names: list[str], width: int) -> str:
-    """As many of the names as fit into a line, and the number of the others."""
+    """List as many names as fit into a line, and the number of the others."""
     line = f"{start}{', '.join(names)}"
     for shown in range(len(names) - 1, 0, -1):
         if len(line) <= width:

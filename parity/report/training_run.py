@@ -20,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Departure:
-    """The step and the parameter with the first update beyond what is allowed."""
+    """The step and the parameter of the first update that exceeds its bound."""
 
     step: int
     parameter: str
@@ -41,7 +41,7 @@ class TrainingReport:
 
     @property
     def departure(self) -> Departure | None:
-        """Where a backend first departs; None where they agree.
+        """The first update that exceeds its bound; None if there is none.
 
         Of several parameters in one step it is the last one, the nearest to the loss: a wrong gradient there also
         reaches the layers before it, never the layers behind.

@@ -11,7 +11,12 @@ from pathlib import Path
 from programs import ROOT, typed
 
 PAGE = (ROOT / "docs" / "checking-your-own-layers.md").read_text(encoding="utf-8")
-LEARNT = ("  fails ", "        and only ", "  on this case ")  # from as many cases as could be run
+LEARNT = (
+    "  fails ",
+    "        and only ",
+    "  on this case ",
+    "  independent of: ",
+)  # from as many cases as could be run
 COUNTED = re.compile(r"^  linear |which reproduces|cases, seed|^ *─+$|^ *(row|worst error) ")
 
 

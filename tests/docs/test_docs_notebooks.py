@@ -1,7 +1,7 @@
 """The notebooks run from top to bottom, and print the committed outputs.
 
-The cells are executed in order in this process, as plain Python, so Jupyter is not a dependency. The output of a cell
-with nbval's tag is not compared, because its numbers depend on the machine or its text on the wording of the harness.
+The cells are executed in order in this process, as plain Python, so Jupyter is not a dependency. The output of a
+cell with nbval's tag is not compared, because it depends on the machine or on the wording of the harness.
 `jupyter execute --inplace docs/notebooks/*.ipynb` updates the outputs.
 """
 

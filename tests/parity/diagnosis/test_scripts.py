@@ -225,6 +225,6 @@ def _failures(out: str) -> list[str]:
 
 
 def _script(failure: str) -> str:
-    part = failure.partition("by itself, without parity:\n\n")[2].partition("\n\n  again:")[0]
+    part = failure.partition("stand-alone script, without parity:\n\n")[2].partition("\n\n  again:")[0]
     assert part, f"there is no script in\n{failure}"
     return "\n".join(line.removeprefix("    ") for line in part.splitlines()) + "\n"

@@ -82,7 +82,7 @@ def test_a_row_of_vacuous_cases_fails() -> None:
 
     whole = Report([report], 0, 60)
     assert not whole.ok
-    assert "too few cases prove anything: relu (exact)" in str(whole)
+    assert "too few trusted cases: relu (exact)" in str(whole)
 
 
 def test_a_few_cases_are_not_judged() -> None:

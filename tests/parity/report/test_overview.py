@@ -159,7 +159,9 @@ def test_the_page_s_tables_have_their_titles() -> None:
 
 
 def test_few_cases_tell_nothing() -> None:
-    assert sentences.dependence(Dependence(4, 4)) == ["in 4 of 4 random cases; too few cases ran to tell: 4"]
+    assert sentences.dependence(Dependence(4, 4)) == [
+        "in 4 of 4 random cases, which are too few to find a condition"
+    ]
     assert "no simple property" in sentences.dependence(Dependence(50, 9))[0]
     assert sentences.dependence(Dependence(50, 50)) == ["in every one of 50 random cases"]
     assert sentences.dependence(Dependence(50, 0)) == []

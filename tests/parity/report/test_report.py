@@ -86,7 +86,7 @@ def test_the_whole_is_printed(failure: Failure) -> None:
     for part in (
         "conv2d: wrong: grad_input in the exact lane",
         "differs: grad_input; agrees: output",
-        "who is wrong: yours; the right value there is 1",
+        "who is wrong: yours; the correct value is 1",
         "grad_input, yours",
         "yours − torch's",
         "2*",
@@ -177,5 +177,5 @@ def test_it_is_undetermined_who_is_wrong_where_nothing_is_more_precise() -> None
 
     report = parity.check("avg_pool2d", off, examples=30, lanes=["bound"], dtype="float64")
     assert report.failures[0].wrong_side == "undecided"
-    assert "undetermined who is wrong" in str(report)
+    assert "which side is wrong is undetermined" in str(report)
     assert "who is wrong: yours" not in str(report)

@@ -354,7 +354,7 @@ def test_an_endless_loop_ends_at_the_limit_and_is_named() -> None:
     assert time.monotonic() - began < 10
     (failure,) = report.failures
     assert failure.aspect == "time"
-    assert "had not ended after 0.2 s (test_classify.py:" in failure.diagnosis
+    assert "did not finish within 0.2 s (test_classify.py:" in failure.diagnosis
     assert any("stopped at the time limit" in note for note in report.rows[0].notes)
 
 
@@ -428,7 +428,7 @@ def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("leaves", "the forward raised SystemExit: 3 (trouble.py:9)"),
         ("lists", "returned a list as the output, expected a NumPy array (trouble.py:11)"),
         ("one_too_many", "the pullback returned 2 gradients for 1 array (trouble.py:14)"),
-        ("endless", "had not ended after 0.3 s (trouble.py:20)"),
+        ("endless", "did not finish within 0.3 s (trouble.py:20)"),
     ],
 )
 def test_trouble_is_one_line_with_its_place(

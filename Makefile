@@ -10,7 +10,7 @@ INSTALL := PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --disab
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help parity test train bench mutation torture fuzz oldest newest check docs format clean
+.PHONY: help parity test train bench mutation sample torture fuzz oldest newest check docs format clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -38,6 +38,9 @@ bench: $(READY) ## measure the ops and the backends against PyTorch
 
 mutation: $(READY) ## plant mistakes in the ops, one at a time, and count those that parity finds
 	$(BIN)/python benchmarks/mutation/run.py
+
+sample: $(READY) ## plant 200 mistakes elsewhere, drawn at random, and count those that the tests find
+	$(BIN)/python benchmarks/mutation/sample.py
 
 torture: $(READY) ## crash every command at every file operation, and check that nothing is lost
 	$(BIN)/python benchmarks/torture.py

@@ -1,0 +1,171 @@
+"""Plant a random sample of small mistakes in everything outside the ops, and count those that the tests find.
+
+    python benchmarks/mutation/sample.py --sample 200 --seed 1           the sample, and a line for each survivor
+    python benchmarks/mutation/sample.py --sample 200 --seed 1 --reuse   the same with the last run's coverage
+
+The tests run once under coverage, which records the lines that each test executes. Then lines are drawn at random
+from all executed ones, and on each a mutant: one of those that mutmut would generate, except for a changed text
+of several words. It is judged by the tests that execute its line: those of the mirrored folder first, then the
+fastest first, until one fails or `--seconds` of tests have passed. Everything happens in a copy, build/sample.
+
+Exits with 1 if a mutant survives, and with 2 if the unchanged code does not pass.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import coverage
+import libcst as cst
+from mutmut.mutation.file_mutation import create_mutations, deep_replace
+
+ROOT = Path(__file__).parent.parent.parent
+COPY = ROOT / "build" / "sample"
+COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "docs", "benchmarks", "README.md", "CONTRIBUTING.md",
+          "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", ".ci")  # fmt: skip
+PACKAGES = ("numpy_cnn", "torch_cnn", "parity")
+ELSEWHERE = ("numpy_cnn/ops/", "numpy_cnn/optim/", "numpy_cnn/chain.py")  # run.py plants all mutants of these
+LINES, TIMES, CHOSEN = "lines.coverage", "times.json", "chosen.json"  # in the copy
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed line, and what became of it."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+    fate: str  # killed, survived
+    tests: int
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw mutants, judge them, and print the survivors and the score."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, default=200, help="mutants (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same mutants (default: 0)")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="tests per mutant, by their usual time (default: 60)"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="tests at a time under coverage")
+    parser.add_argument("--reuse", action="store_true", help="use the coverage of the last run")
+    parser.add_argument("--json", type=Path, help="file for the outcomes")
+    typed = parser.parse_args(arguments)
+    if not typed.reuse:
+        _copy()
+        if _pytest("benchmarks.mutation.executed", "-n", str(typed.jobs), "tests"):
+            print("the unchanged code does not pass its tests", file=sys.stderr)
+            return 2
+    tests, times = _tests_by_line(), json.loads((COPY / TIMES).read_text(encoding="utf-8"))
+    outcomes = []
+    for file, line, code in _drawn(tests, random.Random(typed.seed), typed.sample):
+        mutant = _judged(file, line, code, _chosen(file, tests[file, line], times, typed.seconds))
+        outcomes.append(mutant)
+        print(f"{len(outcomes):4} {mutant.fate:8} {mutant.file}:{mutant.line}", flush=True)
+        if mutant.fate == "survived":
+            print(f"     - {mutant.before}\n     + {mutant.after}", flush=True)
+        if typed.json:
+            typed.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1), encoding="utf-8")
+    fates = Counter(mutant.fate for mutant in outcomes)
+    print(f"\nseed {typed.seed}: {fates['killed']} of {len(outcomes)} mutants found")
+    return 1 if fates["survived"] else 0
+
+
+def _copy() -> None:
+    shutil.rmtree(COPY, ignore_errors=True)
+    for name in COPIED:
+        source, target = ROOT / name, COPY / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+
+
+def _pytest(plugin: str, *arguments: str, limit: float | None = None) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(COPY), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        return subprocess.run(
+            command, cwd=COPY, env=environment, timeout=limit, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return -1  # a mutant that hangs
+
+
+def _tests_by_line() -> dict[tuple[str, int], list[str]]:
+    """{(file, line): the tests that execute it}, in the order of the lines."""
+    data = coverage.CoverageData(basename=str(COPY / LINES))
+    data.read()
+    found: dict[tuple[str, int], list[str]] = {}
+    for path in sorted(data.measured_files()):
+        name = Path(path).relative_to(COPY).as_posix()
+        if not name.startswith(ELSEWHERE):
+            contexts = data.contexts_by_lineno(path)
+            found |= {(name, line): sorted(filter(None, tests)) for line, tests in sorted(contexts.items())}
+    return {place: tests for place, tests in found.items() if tests}
+
+
+def _drawn(
+    tests: dict[tuple[str, int], list[str]], generator: random.Random, number: int
+) -> Iterator[tuple[str, int, str]]:
+    """Lines in random order, and the code of the file with one mutant on each that has any."""
+    places = list(tests)
+    generator.shuffle(places)
+    for file, line in places:
+        code = (COPY / file).read_text(encoding="utf-8")
+        module, mutations, *_ = create_mutations(file, code, covered_lines={line})
+        fit = [m for m in mutations if not _is_prose(m.original_node)]
+        if fit and number > 0:
+            number -= 1
+            chosen = generator.choice(fit)
+            changed = deep_replace(module, chosen.original_node, chosen.mutated_node)
+            assert isinstance(changed, cst.Module)
+            yield file, line, changed.code
+
+
+def _is_prose(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.BaseString) and " " in cst.Module([]).code_for_node(node).strip()
+
+
+def _chosen(file: str, tests: list[str], times: dict[str, float], seconds: float) -> list[str]:
+    """The tests of the mirrored folder first, then the fastest first, as long as the time lasts."""
+    mirrored = f"tests/{Path(file).parent.as_posix()}/"
+    chosen: list[str] = []
+    for test in sorted(tests, key=lambda t: (not t.startswith(mirrored), times.get(t, 0.0), t)):
+        seconds -= times.get(test, 0.0)
+        if chosen and seconds < 0:
+            break
+        chosen.append(test)
+    return chosen
+
+
+def _judged(file: str, line: int, code: str, tests: list[str]) -> Mutant:
+    """Run the tests on the changed file, and change it back."""
+    place = COPY / file
+    original = place.read_text(encoding="utf-8")
+    (COPY / CHOSEN).write_text(json.dumps(tests), encoding="utf-8")
+    place.write_text(code, encoding="utf-8")
+    try:
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        failed = _pytest("benchmarks.mutation.chosen", "-x", "-p", "no:xdist", *files, limit=600)
+    finally:
+        place.write_text(original, encoding="utf-8")
+    lines = difflib.ndiff(original.splitlines(), code.splitlines())
+    changed = [text for text in lines if text[:2] in ("- ", "+ ")]
+    before, after = (" / ".join(t[2:].strip() for t in changed if t[0] == sign) for sign in "-+")
+    return Mutant(file, line, before, after, "killed" if failed else "survived", len(tests))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,6 +28,17 @@ OTHER = {"numpy_cnn": "torch_cnn", "torch_cnn": "numpy_cnn"}
 ROOT = Path(__file__).parent.parent
 
 
+# `python -m PROGRAM`, which draws no pictures: matplotlib takes longer than a short training.
+WITHOUT_PICTURES = """
+import runpy, sys
+from numpy_cnn.common.cli import train
+
+train.draw_pictures = lambda *_: []
+sys.argv[:1] = [program := sys.argv.pop(1)]
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command left behind."""

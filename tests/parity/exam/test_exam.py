@@ -46,14 +46,17 @@ RARE = {"pool-of-one-pixel-returns-the-image": 1000}  # one case in 500 has such
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    examples = RARE.get(name, 200)
-    caught, cases = first_failure(ROWS[bug.row], bug.op, examples=examples, seed=0, counts=as_written(bug))
-    assert caught is not None, f"{cases} cases without the difference written down: {bug.says}"
+    # A few cases of every lane first: what only the structure lane shows needs no 400 cases of numbers before.
+    for examples in (4, 40, RARE.get(name, 200)):
+        caught, cases = first_failure(ROWS[bug.row], bug.op, examples=examples, seed=0, counts=as_written(bug))
+        if caught is not None:
+            return
+    pytest.fail(f"{cases} cases without the difference written down: {bug.says}")
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_right_is_left_alone(name: str) -> None:
-    caught, _ = first_failure(ROWS[RIGHT[name].row], RIGHT[name].op, examples=30, seed=1)
+    caught, _ = first_failure(ROWS[RIGHT[name].row], RIGHT[name].op, examples=15, seed=1)
     assert caught is None, f"{caught}"
 
 

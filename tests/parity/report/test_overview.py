@@ -1,6 +1,7 @@
 """The overview: the verdict after the name at every width, worst first, nothing that is not there."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_terms_are_defined_below_the_table() -> None:
 def test_ops_that_are_equal_to_the_bit_have_no_error() -> None:
     report = parity.check("relu", examples=10)
     assert set(report.rows[0].quantities.values()) == {0.0}
-    assert any(line.endswith("error 0, 2 mistrusted") or "error 0" in line for line in printed(report, 80))
+    assert any(re.search(r"\berror 0(,|$)", line) for line in printed(report, 80)), printed(report, 80)
     assert [terminal.short(x) for x in (0.0, 0.123, 1.0)] == ["0", "0.12", "1"]
 
 

@@ -25,7 +25,7 @@ ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
     row = ROWS[name]
 
-    @settings(max_examples=60, database=None)
+    @settings(max_examples=25, database=None)
     @given(row.strategy(lane=lane))
     def holds(case: Case) -> None:
         assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case

@@ -50,6 +50,7 @@ def in_double_and_negated(*arrays: Any, **options: Any) -> Any:
 # ---- contract and purity
 
 
+@pytest.mark.usefixtures("as_found")
 def test_a_changed_dtype_breaks_the_contract_and_hides_nothing_wrong() -> None:
     found = by_quantity("conv2d", in_double, lanes=["exact"])
     assert {(f.verdict, f.aspect) for f in found.values()} == {("contract", "dtype")}
@@ -95,6 +96,7 @@ class ReluThatAccumulates:
         return self.dx.copy()
 
 
+@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize(
     ("implementation", "verdict", "aspect", "fact"),
     [
@@ -220,6 +222,7 @@ def pool_that_shares(x: Any, kernel_size: Any, stride: Any = None) -> Any:
     return y, back
 
 
+@pytest.mark.usefixtures("unexplained")
 def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
     lanes = ["exact", "bound", "structure"]
     found = by_quantity("relu", lambda x: (np.maximum(x, 0), lambda dy: (np.where(x >= 0, dy, 0),)), lanes=lanes)

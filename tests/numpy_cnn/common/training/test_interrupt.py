@@ -21,6 +21,7 @@ ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 # `python -m PROGRAM`, with one more line on standard error: 20 steps of the second epoch are done.
 _ANNOUNCES = """
 import runpy, sys
+from numpy_cnn.common.cli import train
 from numpy_cnn.common.training import display
 
 def batch(self, epoch, done, loss):
@@ -28,6 +29,7 @@ def batch(self, epoch, done, loss):
         display.log("in the second epoch")
 
 display._Lines.batch = batch
+train.draw_pictures = lambda *_: []
 sys.argv[:1] = [program := sys.argv.pop(1)]
 runpy.run_module(program, run_name="__main__", alter_sys=True)
 """
@@ -52,7 +54,7 @@ def interrupt_in_the_second_epoch(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 1), ("numpy_cnn", 40), ("torch_cnn", 40)])
+@pytest.mark.parametrize(("program", "presses"), [("numpy_cnn", 40), ("torch_cnn", 1)])
 @pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses: int) -> None:
     done = interrupt_in_the_second_epoch(program, "--out", "run", cwd=tmp_path, presses=presses)
@@ -76,6 +78,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
 
 def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
     stopped = interrupt_in_the_second_epoch("numpy_cnn", "--out", "a run", cwd=tmp_path, presses=1)
+    assert stopped.returncode == 130
     command = stopped.stderr.splitlines()[-1].removeprefix("continue with: ")
     done = last(tmp_path / "a run").progress.epoch
     resumed = subprocess.run(

@@ -1,0 +1,27 @@
+"""The numbers of a failing case are made small, those of keyword arrays too."""
+
+import random
+
+import numpy as np
+
+from parity.cases.primitives import draw_plainly
+from parity.diagnosis.shrink import with_small_numbers
+from parity.lanes.comparison import Mismatch
+from parity.lanes.facts import Difference, ValuesDiffer
+from parity.lanes.reference import expect
+from parity.rows.registry import ROWS
+
+
+def test_class_weights_become_one_and_scores_zero() -> None:
+    row, generator = ROWS["cross_entropy"], random.Random(0)
+    cases = (draw_plainly(row.strategy(lane="bound"), generator)[0] for _ in range(200))
+    case = next(case for case in cases if 2 <= np.prod(case.arrays[2].shape or 0) <= 6 and case.arrays[0].shape)
+    expected = expect(row, case, "bound")
+    assert np.max(expected.inputs.options["weight"]) > 1
+    difference = Difference("output", ValuesDiffer(1, 4, (0,), 2.0, 1.0))
+    small = with_small_numbers(
+        Mismatch("bound", case, [difference]), expected, lambda _: [difference], attempts=5000
+    )
+    assert small.case.values is not None
+    assert np.unique(small.case.values["weight"]).tolist() == [1]  # a weight of 0 would be another mistake
+    assert not np.any(small.case.values["input"])

@@ -15,18 +15,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from programs import ROOT, succeed
+from programs import ROOT, WITHOUT_PICTURES, succeed
 
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 
 MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 LAUNCHERS = {
-    "torch_cnn": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"],
-    "numpy_cnn": [str(MPIRUN), "-n", "2", sys.executable, "-m"],
+    "torch_cnn": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "numpy_cnn": [str(MPIRUN), "-n", "2", sys.executable],
 }
 TRAIN = ["--limit", "200", "--batch-size", "25", "--optimizer", "sgd"]
 
 pytestmark = [
+    pytest.mark.usefixtures("no_pictures"),
     pytest.mark.parametrize(
         "program",
         [
@@ -43,13 +44,15 @@ pytestmark = [
                 ),
             ),
         ],
-    )
+    ),
 ]
 
 
-def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [*LAUNCHERS[program], program, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_IFACE": "lo"}
+def start(program: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    script = folder / "without_pictures.py"
+    script.write_text(WITHOUT_PICTURES)
+    command = [*LAUNCHERS[program], str(script), program, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_IFACE": "lo", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -57,7 +60,7 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
 
 def test_two_processes_train_the_network_of_one(program: str, tmp_path: Path) -> None:
     report = tmp_path / "two.json"
-    process = start(program, *TRAIN, "--epochs", 2, "--out", tmp_path / "two", "--json", report)
+    process = start(program, tmp_path, *TRAIN, "--epochs", 2, "--out", tmp_path / "two", "--json", report)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("test accuracy") == 1, "only one process prints"
@@ -73,7 +76,7 @@ def test_two_processes_train_the_network_of_one(program: str, tmp_path: Path) ->
 
 def test_a_killed_process_leaves_a_run_to_resume(program: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(program, *TRAIN, "--epochs", 5000, "--out", run, "--validation", 0)
+    process = start(program, tmp_path, *TRAIN, "--epochs", 5000, "--out", run, "--validation", 0)
     try:
         while not (run / "history.csv").exists():
             assert process.poll() is None, process.communicate()

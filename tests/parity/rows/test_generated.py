@@ -41,7 +41,12 @@ def five_layers(function: str) -> Case:
     arrays = [ArraySpec(name, SHAPES[name[:4]][name.endswith("bias")]) for name in names]
     exactly = function in (*generated.SELECTING, "linear", "conv2d")
     return Case(
-        "network", (ArraySpec("input", (2, 2, 4, 4)), *arrays), {"layers": layers}, "float64", 1 if exactly else 2, 3
+        "network",
+        (ArraySpec("input", (2, 2, 4, 4)), *arrays),
+        {"layers": layers},
+        "float64",
+        1 if exactly else 2,
+        3,
     )
 
 
@@ -87,7 +92,9 @@ def test_a_wrong_layer_in_the_middle_of_five_is_named(function: str) -> None:
     assert find_layer(five_layers(function), "middle", doubled(function)) == "middle"
 
 
-@pytest.mark.parametrize(("layer", "function"), [("conv2", "conv2d"), ("linear", "linear"), ("flatten", "flatten")])
+@pytest.mark.parametrize(
+    ("layer", "function"), [("conv2", "conv2d"), ("linear", "linear"), ("flatten", "flatten")]
+)
 def test_a_wrong_layer_with_parameters_is_named(layer: str, function: str) -> None:
     assert find_layer(five_layers("relu"), layer, doubled(function)) == layer
 

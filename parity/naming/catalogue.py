@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator
 
-from parity.naming import convolution, dense, elementwise, loss, normalization, optimizers, pooling, softmax
+from parity.naming import (
+    average_pooling,
+    convolution,
+    dense,
+    elementwise,
+    loss,
+    normalization,
+    optimizers,
+    pooling,
+    scaled_optimizers,
+    softmax,
+)
+from parity.naming.activation import ACTIVATIONS
 from parity.naming.explanation import Explanation
 from parity.naming.general import FACTORS, GENERAL, UPSTREAM, of_arguments, of_options
 from parity.naming.network import network
@@ -11,7 +23,9 @@ from parity.naming.probe import Probe
 OWN: dict[str, tuple[Explanation, ...]] = {
     "conv2d": convolution.CONVOLUTION,
     "max_pool2d": pooling.POOLING,
+    "avg_pool2d": average_pooling.AVERAGE_POOLING,
     "relu": elementwise.RELU,
+    **ACTIVATIONS,
     "linear": dense.LINEAR,
     "flatten": dense.FLATTEN,
     "softmax": softmax.SOFTMAX,
@@ -20,9 +34,13 @@ OWN: dict[str, tuple[Explanation, ...]] = {
     "cross_entropy": loss.CROSS_ENTROPY,
     "mse_loss": loss.MSE,
     "batch_norm": normalization.BATCH_NORM,
+    "layer_norm": normalization.LAYER_NORM,
+    "group_norm": normalization.GROUP_NORM,
     "SGD": optimizers.SGD,
     "Adam": optimizers.ADAM,
     "AdamW": optimizers.ADAMW,
+    "RMSprop": scaled_optimizers.RMSPROP,
+    "Adagrad": scaled_optimizers.ADAGRAD,
 }
 OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in OWN.items()}))
 

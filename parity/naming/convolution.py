@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import Explanation, Formula, mistake, scaled
-from parity.naming.general import argument, result_only, upstream
+from parity.naming.explanation import EditInputs, Explanation, mistake, scaled
+from parity.naming.general import argument, kept, result_only, upstream
 from parity.naming.probe import NotApplicable, Probe
 from parity.naming.windows import OPTION_EDITS, Alter, Canvas, Geometry, altered, covered, cropped_at_minus_zero
 
@@ -33,11 +33,13 @@ def input_gradient(probe: Probe, geometry: Geometry, overwrite: bool = False) ->
     return canvas.image
 
 
-def overwritten_by_windows(probe: Probe) -> Array:
-    """dx window by window: where windows overlap, only the last one's gradient remains."""
+def overwritten_by_windows(probe: Probe, last_kernel: bool = False) -> Array:
+    """dx window by window: where windows overlap only the last one counts, with all kernels or with the last."""
     x, w, groups = probe.first, probe.array("weight"), probe.options["groups"]
     dy = probe.dy.reshape(len(x), groups, -1, *probe.dy.shape[2:])
     kernels = w.reshape(groups, -1, *w.shape[1:])
+    if last_kernel:
+        dy, kernels = dy[:, :, -1:], kernels[:, -1:]
     canvas = Canvas(x.shape, Geometry.of(probe), dy.shape[3:])
     for p, q in product(range(dy.shape[3]), range(dy.shape[4])):
         part = np.einsum("ngo,gocij->ngcij", dy[..., p, q], kernels)
@@ -216,8 +218,9 @@ def _of_padded_image(probe: Probe) -> Array:
     return input_gradient(wide, replace(g, padding=(0, 0)))
 
 
-def _bias_of_one_position(place: int) -> Formula:
-    return lambda probe: np.asarray(probe.dy[:, :, place, place].sum(axis=0))
+def _of_one_window(sample: int | slice, place: int) -> EditInputs:
+    """The cotangent at one position, of one sample or of all; 0 elsewhere."""
+    return upstream(kept(sample, slice(None), place, place))
 
 
 def _remainder_in_front(r: Array, probe: Probe) -> Array:
@@ -280,6 +283,11 @@ CONVOLUTION = (
         "divided-by-outputs", "grad_", result=scaled(lambda p: 1 / (len(p.dy) * int(np.prod(p.dy.shape[2:]))))
     ),
     mistake("divided-by-window", result=scaled(lambda p: 1 / int(np.prod(p.array("weight").shape[2:])))),
-    mistake("first-position-only", "grad_bias", formula=_bias_of_one_position(0)),
-    mistake("last-position-only", "grad_bias", formula=_bias_of_one_position(-1)),
+    *(
+        mistake(f"{which}-position-only", gradient, _of_one_window(slice(None), place))
+        for gradient in ("grad_weight", "grad_bias")
+        for which, place in (("first", 0), ("last", -1))
+    ),
+    *(mistake("last-window-only", gradient, _of_one_window(-1, -1)) for gradient in ("grad_weight", "grad_bias")),
+    mistake("kernels-overwritten", "grad_input", formula=lambda p: overwritten_by_windows(p, last_kernel=True)),
 )

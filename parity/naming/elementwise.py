@@ -29,6 +29,7 @@ _GRADIENTS: tuple[tuple[str, Callable[[Array, Array], Any]], ...] = (
     ("relu-at-zero", lambda x, dy: np.where(x < 0, 0, dy)),
     ("relu-half-at-zero", lambda x, dy: np.where(x < 0, 0, np.where(x == 0, dy / 2, dy))),
     ("mask-inverted", lambda x, dy: np.where(x < 0, dy, 0)),
+    ("mask-of-nonzero", lambda x, dy: np.where(x != 0, dy, 0)),
     ("mask-complement", lambda x, dy: np.where(x > 0, 0, dy)),
     ("mask-of-upstream", lambda _, dy: np.where(dy > 0, dy, 0)),
     ("mask-of-both", lambda x, dy: np.where((x > 0) & (dy > 0), dy, 0)),

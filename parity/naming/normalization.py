@@ -1,8 +1,8 @@
-"""Mistakes in batch normalization: the statistics, the place of ε, and what depends on what."""
+"""Mistakes in normalizations: the statistics, the place of ε, and what depends on what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,20 +12,64 @@ from parity.naming.explanation import Explanation, mistake, scaled
 from parity.naming.general import argument
 from parity.naming.probe import NotApplicable, Probe
 
+Axes: TypeAlias = tuple[int, ...]
+Term: TypeAlias = Literal["right", "lost", "negated", "summed", "halved", "doubled", "unbiased"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of a normalization, on a view of x in which its groups have an axis of their own."""
+
+    view: tuple[int, ...]
+    own: Axes  # mean and variance are over these
+    gathered: Axes  # dw and db are sums over these
+    weight: tuple[int, ...]  # the shape of weight and bias, to be broadcast against the view
+
+    @classmethod
+    def of(cls, probe: Probe) -> "Layout":
+        """Batch, layer, group or instance normalization, by the options that the call has."""
+        shape, options = probe.first.shape, probe.options
+        if "normalized_shape" in options:
+            each = tuple(options["normalized_shape"])
+            leading = len(shape) - len(each)
+            return cls(shape, tuple(range(leading, len(shape))), tuple(range(leading)), each)
+        if "num_groups" in options:
+            groups = options["num_groups"]
+            view = (shape[0], groups, shape[1] // groups, *shape[2:])
+            around = tuple(range(3, len(view)))
+            return cls(view, (2, *around), (0, *around), (1, groups, view[2], *[1] * len(around)))
+        around = tuple(range(2, len(shape)))
+        own = around if "use_input_stats" in options else (0, *around)
+        return cls(shape, own, (0, *around), (1, shape[1], *[1] * len(around)))
+
+    def axes(self, which: str) -> Axes:
+        """The axes that statistics are taken over, by a name for them."""
+        every = tuple(range(len(self.view)))
+        return {"own": self.own, "image": every[2:], "batch": (0,), "everything": every}[which]
+
+
+def _times(term: Term, count: int) -> float:
+    """The factor of a term of dx that is a mean over `count` entries."""
+    if term == "unbiased" and count < 2:
+        raise NotApplicable("one entry has no unbiased variance")
+    of_count = {"summed": float(count), "unbiased": count / max(1, count - 1)}
+    return {"right": 1.0, "lost": 0.0, "negated": -1.0, "halved": 0.5, "doubled": 2.0, **of_count}[term]
+
 
 @dataclass(frozen=True)
 class Formulas:
-    """Batch normalization as in torch; each field is one way to have it wrong."""
+    """A normalization as in torch; each field is one way to have it wrong."""
 
     trains: bool | None = None  # whatever `training` is
     unbiased: bool = False  # the variance divided by m − 1
-    statistics_of: str = "batch"  # "batch", "image", "place" (each pixel of its own), "everything"
+    statistics_of: str = "own"  # or "image", "batch" (each place of its own), "everything"
     epsilon: str = "inside"  # or "outside" of the root, or "nowhere"
     epsilon_in_backward: bool = True
     root: bool = True
     centred: bool = True
-    mean_depends: bool = True  # the gradient passes through the mean,
-    variance_depends: bool = True  # and through the variance
+    mean_term: Term = "right"  # how the gradient passes through the mean,
+    variance_term: Term = "right"  # and through the variance
+    deviation_in_gradient: bool = True
     weight_in_gradient: bool = True
     gathers: str = "normal"  # what dw gathers: the normalized x̂, "input", "centred" or "output"
     shift_scaled: bool = False  # (x̂ + b)·w
@@ -38,19 +82,22 @@ class Formulas:
         """
         if probe.quantity in BUFFERS:
             raise NotApplicable("running statistics have formulas of their own")
-        x, options = probe.first.astype(np.float64), probe.options
-        training = options["training"] if self.trains is None else self.trains
-        training = training or probe.arrays["running_mean"] is None
-        axes = (0, *range(2, x.ndim))
-        over = {"batch": axes, "image": axes[1:], "place": (0,), "everything": tuple(range(x.ndim))}
-        across = over[self.statistics_of]
+        layout, options = Layout.of(probe), probe.options
+        x = probe.first.astype(np.float64).reshape(layout.view)
+        training = options.get("training", options.get("use_input_stats", True))
+        training = training if self.trains is None else self.trains
+        training = training or probe.arrays.get("running_mean") is None
+        across = layout.axes(self.statistics_of)
 
         def along(name: str, absent: float) -> Array:
             array = probe.arrays.get(name)
-            if array is None:
-                return np.full((1,) * x.ndim, absent)
-            return array.astype(np.float64).reshape(1, -1, *[1] * (x.ndim - 2))
+            return (
+                np.full((1,) * x.ndim, absent)
+                if array is None
+                else array.astype(np.float64).reshape(layout.weight)
+            )
 
+        count = 1
         if training:
             mean, variance = x.mean(axis=across, keepdims=True), x.var(axis=across, keepdims=True)
             count = x.size // max(1, mean.size)
@@ -62,19 +109,22 @@ class Formulas:
         normal, w, b = centred / deviation, along("weight", 1.0), along("bias", 0.0)
         y = (normal + b) * w if self.shift_scaled else w * normal + b
         if probe.is_output:
-            return np.asarray(y)
-        u = probe.dy.astype(np.float64)
+            return np.asarray(y).reshape(probe.first.shape)
+        u = probe.dy.astype(np.float64).reshape(layout.view)
         if probe.quantity == "grad_bias":
-            return np.asarray(u.sum(axis=axes))
+            return np.asarray(u.sum(axis=layout.gathered)).reshape(probe.array("bias").shape)
         if probe.quantity == "grad_weight":
             gathered = {"normal": normal, "input": x, "centred": centred, "output": y}[self.gathers]
-            return np.asarray((u * gathered).sum(axis=axes))
+            return np.asarray((u * gathered).sum(axis=layout.gathered)).reshape(probe.array("weight").shape)
         g = u * w if self.weight_in_gradient else u
         dx = g
         if training:
-            dx = dx - g.mean(axis=across, keepdims=True) if self.mean_depends else dx
-            dx = dx - normal * (g * normal).mean(axis=across, keepdims=True) if self.variance_depends else dx
-        return np.asarray(dx / (deviation if self.epsilon_in_backward else np.sqrt(variance)))
+            of_mean = _times(self.mean_term, count) * g.mean(axis=across, keepdims=True)
+            of_variance = _times(self.variance_term, count) * (g * normal).mean(axis=across, keepdims=True)
+            dx = dx - of_mean - normal * of_variance
+        if self.deviation_in_gradient:
+            dx = dx / (deviation if self.epsilon_in_backward else np.sqrt(variance))
+        return np.asarray(dx).reshape(probe.first.shape)
 
     def _deviation(self, variance: Array, eps: float) -> Array:
         if not self.root:
@@ -90,19 +140,33 @@ _EVERYWHERE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("epsilon-ignored", {"epsilon": "nowhere"}),
     ("root-missing", {"root": False}),
     ("not-centred", {"centred": False}),
-    ("training-ignored", {"trains": False}),
-    ("evaluation-ignored", {"trains": True}),
-    ("statistics-of-each-image", {"statistics_of": "image"}),
-    ("statistics-of-each-place", {"statistics_of": "place"}),
     ("statistics-of-everything", {"statistics_of": "everything"}),
 )
 
+_BATCH: tuple[tuple[str, dict[str, Any]], ...] = (
+    *_EVERYWHERE,
+    ("training-ignored", {"trains": False}),
+    ("evaluation-ignored", {"trains": True}),
+    ("statistics-of-each-image", {"statistics_of": "image"}),
+    ("statistics-of-each-place", {"statistics_of": "batch"}),
+)
+
+_LAYER = (*_EVERYWHERE, ("statistics-of-batch", {"statistics_of": "batch"}))
+
 _OF_INPUT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("mean-constant", {"mean_depends": False}),
-    ("variance-constant", {"variance_depends": False}),
-    ("statistics-constant", {"mean_depends": False, "variance_depends": False}),
+    ("mean-constant", {"mean_term": "lost"}),
+    ("variance-constant", {"variance_term": "lost"}),
+    ("statistics-constant", {"mean_term": "lost", "variance_term": "lost"}),
     ("weight-in-gradient-lost", {"weight_in_gradient": False}),
     ("epsilon-missing-in-backward", {"epsilon_in_backward": False}),
+    ("deviation-lost", {"deviation_in_gradient": False}),
+    ("mean-term-sign", {"mean_term": "negated"}),
+    ("mean-term-summed", {"mean_term": "summed"}),
+    ("variance-term-sign", {"variance_term": "negated"}),
+    ("variance-term-summed", {"variance_term": "summed"}),
+    ("variance-term-halved", {"variance_term": "halved"}),
+    ("variance-term-doubled", {"variance_term": "doubled"}),
+    ("variance-term-unbiased", {"variance_term": "unbiased"}),
 )
 
 
@@ -141,17 +205,25 @@ _RUNNING = (
 )
 
 
-def _batch_norm() -> Iterator[Explanation]:
+def _normalization(everywhere: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Explanation]:
     right = Formulas()
-    yield from (mistake(name, formula=replace(right, **wrong)) for name, wrong in _EVERYWHERE)
+    yield from (mistake(name, formula=replace(right, **wrong)) for name, wrong in everywhere)
     yield from (mistake(name, "grad_input", formula=replace(right, **wrong)) for name, wrong in _OF_INPUT)
     for what in ("input", "centred", "output"):
         yield mistake(f"gathers-{what}", "grad_weight", formula=replace(right, gathers=what))
     yield mistake("shift-scaled", "output", formula=replace(right, shift_scaled=True))
-    for name, statistics in _RUNNING:
-        yield mistake(name, "running_", formula=statistics)
     yield mistake("scale-ignored", "output", argument("weight", np.ones_like))
-    yield mistake("channel-mean", "grad_", result=scaled(lambda p: p.first.shape[1] / max(p.first.size, 1)))
 
 
-BATCH_NORM = tuple(_batch_norm())
+BATCH_NORM = (
+    *_normalization(_BATCH),
+    *(mistake(name, "running_", formula=statistics) for name, statistics in _RUNNING),
+    mistake("channel-mean", "grad_", result=scaled(lambda p: p.first.shape[1] / max(p.first.size, 1))),
+)
+
+ENTRIES_MEAN = tuple(
+    mistake("entries-mean", gradient, result=scaled(lambda p: p.array("weight").size / max(p.first.size, 1)))
+    for gradient in ("grad_weight", "grad_bias")
+)
+LAYER_NORM = (*_normalization(_LAYER), *ENTRIES_MEAN)
+GROUP_NORM = (*_normalization(_EVERYWHERE), *ENTRIES_MEAN)

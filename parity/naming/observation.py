@@ -149,17 +149,20 @@ class Observation:
 def agree(a: Array, b: Array, probe: Probe) -> bool:
     """Whether two results are equal up to a few roundings of the largest entry.
 
+    The coarser precision of result and input counts: float32 numbers that come back as float64 have been rounded.
     In double precision the largest number they are computed from counts as well: a difference of large numbers
     may round to any tiny one, and a normalization divides it by √(σ² + ε), where σ may be 0.
     """
     if a.shape != b.shape:
         return False
-    kind = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
+    eps = max(
+        float(np.finfo(array.dtype).eps) for array in (a, probe.first, np.empty(0)) if array.dtype.kind == "f"
+    )
     scale = _largest(b)
-    if kind == np.float64:
+    if eps == np.finfo(np.float64).eps:
         scale = max(scale, _largest(probe.first if probe.is_output else probe.dy) * _magnified(probe))
     with np.errstate(all="ignore"):
-        near = np.abs(a.astype(np.float64) - b) <= ROUNDINGS * float(np.finfo(kind).eps) * scale
+        near = np.abs(a.astype(np.float64) - b) <= ROUNDINGS * eps * scale
         return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
 
 

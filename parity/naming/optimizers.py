@@ -11,7 +11,7 @@ from parity.naming.explanation import Formula, mistake
 from parity.naming.probe import Probe
 
 
-def _gradients(probe: Probe) -> tuple[Array, list[Array | None]]:
+def gradients_of(probe: Probe) -> tuple[Array, list[Array | None]]:
     """The parameter, and the gradient of each step or None."""
     first, *rest = probe.arrays.values()
     assert first is not None
@@ -32,6 +32,9 @@ class SgdSteps:
     buffer_of_zeros: bool = False  # the first gradient enters a buffer of zeros, dampened or not
     averaged: bool = False  # b = μ·b + (1−μ)·g
     averaged_later: bool = False  # the same from the second gradient on
+    reversed: bool = False  # b = (1−μ)·b + g
+    averaged_reversed: bool = False  # b = (1−μ)·b + μ·g
+    of_gradient: bool = False  # b = b + μ·g
     nesterov_negated: bool = False  # g − μ·b
     none_moves: bool = False  # without a gradient the momentum moves w on
     decay_decoupled: bool = False  # w ← (1 − lr·λ)·w
@@ -60,15 +63,18 @@ class SgdSteps:
             decay /= self.lr if self.decay_over_lr else 1
             if not (self.decay_decoupled or self.decay_without_lr):
                 g = g + decay * w
-            if self.momentum:
+            if self.momentum or self.reversed or self.of_gradient:  # where a momentum of 0 is not none
                 averaged = self.averaged or (self.averaged_later and b is not None)
                 share = 1 - (self.momentum if averaged else self.dampening)
                 before = b
                 if b is None:
                     dampened = self.dampened_first or self.averaged
                     b = share * g if dampened else g
+                    b = self.momentum * g if self.of_gradient or self.averaged_reversed else b
                 else:
-                    b = self.momentum * b + share * g
+                    kept = 1 - self.momentum if self.reversed else self.momentum
+                    share = self.momentum if self.averaged_reversed else share
+                    b = b + self.momentum * g if self.of_gradient else kept * b + share * g
                 if self.nesterov:
                     ahead = b if self.nesterov_plain else self.momentum * b
                     g = g - ahead if self.nesterov_negated else g + ahead
@@ -82,6 +88,14 @@ class SgdSteps:
                 w = w - decay * old
             found.append(w)
         return np.stack(found)
+
+
+def _shares(beta1: float, beta2: float) -> tuple[float, float]:
+    return 1 - beta1, 1 - beta2
+
+
+def _keeps(beta1: float, beta2: float) -> tuple[float, float]:
+    return beta1, beta2
 
 
 @dataclass(frozen=True)
@@ -103,16 +117,15 @@ class AdamSteps:
     eps_before: bool = False  # √v + ε, corrected afterwards
     eps_in_v: bool = False  # ε is added to v at each step
     root_missing: bool = False
-    square_missing: bool = False  # v of |g|, not of g²
+    square: Callable[[Array], Array] = np.square  # of g, in v
+    shares: Callable[[float, float], tuple[float, float]] = _shares  # of g in m, and of g² in v
+    keeps: Callable[[float, float], tuple[float, float]] = _keeps  # of m, and of v
     amsgrad_corrected: bool = False  # the maximum of the corrected v
     none_counts: str = ""  # "t": the step counts; "all": as a gradient of 0; "decay": the decay goes on
     decay_without_lr: bool = False
     decay_after: bool = False  # AdamW: after the step
     decay_of_new: bool = False
     decay_negated: bool = False
-    moment_not_averaged: tuple[bool, bool] = (False, False)  # m = β·m + g
-    moments_swapped: bool = False
-    decay_in_moments_only: bool = False
     ascends: bool = False
     corrected_in_place: bool = False  # the corrected moments replace the moments
 
@@ -137,10 +150,8 @@ class AdamSteps:
                 w = w - step_of_decay * w
             elif not self.decoupled:
                 g = g + decay * w
-            m = beta1 * m + (1.0 if self.moment_not_averaged[0] else 1 - beta1) * g
-            v = beta2 * v + (1.0 if self.moment_not_averaged[1] else 1 - beta2) * (
-                np.abs(g) if self.square_missing else g * g
-            )
+            m = self.keeps(beta1, beta2)[0] * m + self.shares(beta1, beta2)[0] * g
+            v = self.keeps(beta1, beta2)[1] * v + self.shares(beta1, beta2)[1] * self.square(g)
             if self.eps_in_v:
                 v = v + self.eps
             r1 = 1 - beta1**t if self.corrects[0] else 1.0
@@ -173,7 +184,7 @@ def _sgd(**changes: Any) -> Formula:
     def formula(probe: Probe) -> Array:
         o = probe.options
         steps = SgdSteps(o["lr"], o["momentum"], o["dampening"], o["weight_decay"], o["nesterov"])
-        return replace(steps, **changes).run(*_gradients(probe))
+        return replace(steps, **changes).run(*gradients_of(probe))
 
     return formula
 
@@ -182,7 +193,7 @@ def _adam(decoupled: bool, changes: Callable[[AdamSteps], dict[str, Any]]) -> Fo
     def formula(probe: Probe) -> Array:
         o = probe.options
         steps = AdamSteps(o["lr"], o["betas"], o["eps"], o["weight_decay"], o["amsgrad"], decoupled)
-        return replace(steps, **changes(steps)).run(*_gradients(probe))
+        return replace(steps, **changes(steps)).run(*gradients_of(probe))
 
     return formula
 
@@ -197,6 +208,10 @@ _SGD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("dampening-first-step", {"dampened_first": True}),
     ("momentum-averaged", {"averaged": True}),
     ("momentum-averaged-later", {"averaged_later": True}),
+    ("momentum-reversed", {"reversed": True}),
+    ("momentum-averaged-reversed", {"reversed": True, "averaged_reversed": True}),
+    ("momentum-of-gradient", {"of_gradient": True}),
+    ("dampening-and-nesterov-ignored", {"dampening": 0.0, "nesterov": False}),
     ("momentum-late", {"buffer_before": True}),
     ("decay-ignored", {"weight_decay": 0.0}),
     ("decay-twice", {"decay_factor": 2.0}),
@@ -244,10 +259,22 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     ("none-decays", lambda _: {"none_counts": "decay"}),
     ("count-shared", lambda _: {"t_of_all": 2, "none_counts": "t"}),
     ("adam-root-missing", lambda _: {"root_missing": True}),
-    ("square-missing-in-moment", lambda _: {"square_missing": True}),
-    ("first-moment-not-averaged", lambda _: {"moment_not_averaged": (True, False)}),
-    ("second-moment-not-averaged", lambda _: {"moment_not_averaged": (False, True)}),
-    ("moments-not-averaged", lambda _: {"moment_not_averaged": (True, True)}),
+    ("square-missing-in-moment", lambda _: {"square": np.abs}),
+    ("square-lost-in-moment", lambda _: {"square": np.positive}),
+    ("first-moment-not-averaged", lambda _: {"shares": lambda _, b2: (1.0, 1 - b2)}),
+    ("second-moment-not-averaged", lambda _: {"shares": lambda b1, _: (1 - b1, 1.0)}),
+    ("moments-not-averaged", lambda _: {"shares": lambda *_: (1.0, 1.0)}),
+    ("first-moment-share", lambda _: {"shares": lambda _, b2: (1 - b2, 1 - b2)}),
+    ("second-moment-share", lambda _: {"shares": lambda b1, _: (1 - b1, 1 - b1)}),
+    (
+        "first-moment-reversed",
+        lambda _: {"shares": lambda b1, b2: (b1, 1 - b2), "keeps": lambda b1, b2: (1 - b1, b2)},
+    ),
+    (
+        "second-moment-reversed",
+        lambda _: {"shares": lambda b1, b2: (1 - b1, b2), "keeps": lambda b1, b2: (b1, 1 - b2)},
+    ),
+    ("second-moment-not-kept", lambda _: {"keeps": lambda b1, _: (b1, 0.0)}),
 )
 
 # What would change nothing: the decay of the one is coupled, of the other decoupled.

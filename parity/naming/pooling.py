@@ -16,7 +16,7 @@ from parity.naming.windows import OPTION_EDITS, Alter, Canvas, Geometry, altered
 Shares = Callable[[Array], Array]  # (N, C, oh, ow, taps) → the share of dy that each tap takes
 
 
-def _windows(
+def values_of_windows(
     probe: Probe, fill: float = -np.inf, geometry: Geometry | None = None, sizes: tuple[int, ...] | None = None
 ) -> Array:
     """The values under the taps, (N, C, oh, ow, kh·kw)."""
@@ -41,10 +41,10 @@ def _sizes(probe: Probe, g: Geometry, ceil: bool, drops: bool = True) -> tuple[i
 
 def _maximum(probe: Probe, geometry: Geometry) -> Array:
     sizes = _sizes(probe, geometry, probe.options["ceil_mode"])
-    return np.asarray(_windows(probe, geometry=geometry, sizes=sizes).max(axis=-1))
+    return np.asarray(values_of_windows(probe, geometry=geometry, sizes=sizes).max(axis=-1))
 
 
-def _scattered(probe: Probe, geometry: Geometry, parts: Array) -> Array:
+def scattered(probe: Probe, geometry: Geometry, parts: Array) -> Array:
     """The parts (N, C, oh, ow, taps) added up at the pixels of their taps."""
     canvas = Canvas(probe.first.shape, geometry, probe.dy.shape[2:])
     for tap, (i, j) in enumerate(geometry.taps()):
@@ -56,14 +56,14 @@ def _routed(shares: Shares, fill: float = -np.inf) -> Formula:
     """dx where each tap takes its share of its window's dy."""
 
     def formula(probe: Probe) -> Array:
-        return _scattered(probe, Geometry.of(probe), _shared(probe, shares(_windows(probe, fill))))
+        return scattered(probe, Geometry.of(probe), _shared(probe, shares(values_of_windows(probe, fill))))
 
     return formula
 
 
 def _routed_elsewhere(probe: Probe, geometry: Geometry) -> Array:
     """The right winners, whose gradient goes to the pixels of another geometry."""
-    return _scattered(probe, geometry, _shared(probe, winner(_windows(probe))))
+    return scattered(probe, geometry, _shared(probe, winner(values_of_windows(probe))))
 
 
 def _shared(probe: Probe, shares: Array) -> Array:
@@ -103,7 +103,7 @@ def _overwritten(order: int, zeros: bool = True) -> Formula:
     """Window by window dy is written to its maximum, and nothing is added up; zeros may be skipped."""
 
     def formula(probe: Probe) -> Array:
-        shares = winner(_windows(probe))
+        shares = winner(values_of_windows(probe))
         canvas = Canvas(probe.first.shape, Geometry.of(probe), probe.dy.shape[2:])
         for p, q in [*product(*map(range, probe.dy.shape[2:]))][::order]:
             window, dy = canvas.array[canvas.window(p, q)], probe.dy[:, :, p, q, None, None]
@@ -114,13 +114,35 @@ def _overwritten(order: int, zeros: bool = True) -> Formula:
     return formula
 
 
+def overwritten_by_windows(probe: Probe, parts: Array, order: int = 1) -> Array:
+    """The parts (N, C, oh, ow, taps) of each window written over those of the windows before."""
+    canvas = Canvas(probe.first.shape, Geometry.of(probe), probe.dy.shape[2:])
+    for p, q in [*product(*map(range, probe.dy.shape[2:]))][::order]:
+        place = canvas.window(p, q)
+        canvas.array[place] = parts[:, :, p, q].reshape(canvas.array[place].shape)
+    return canvas.image
+
+
+def overwritten_by_taps(probe: Probe, parts: Array) -> Array:
+    """The parts of each tap written over those of the taps before, as in a col2im with = for +=."""
+    geometry = Geometry.of(probe)
+    canvas = Canvas(probe.first.shape, geometry, probe.dy.shape[2:])
+    for tap, (i, j) in enumerate(geometry.taps()):
+        canvas.array[canvas.place(i, j)] = parts[..., tap]
+    return canvas.image
+
+
+def _of_maxima(scatter: Callable[[Probe, Array], Array]) -> Formula:
+    return lambda probe: scatter(probe, _shared(probe, winner(values_of_windows(probe))))
+
+
 def _split_by_height(probe: Probe) -> Array:
     """The winner's index t is read as (t // kh, t % kh) instead of being split by kw."""
     g = Geometry.of(probe)
     kh, kw = g.kernel
     if kh == kw:
         return probe.reference()
-    parts = probe.dy[..., None] * winner(_windows(probe))
+    parts = probe.dy[..., None] * winner(values_of_windows(probe))
     canvas = Canvas(probe.first.shape, replace(g, kernel=(kh * kw, kh * kw)), probe.dy.shape[2:])
     for tap in range(kh * kw):
         canvas.array[canvas.place(tap // kh, tap % kh)] += parts[..., tap]
@@ -128,7 +150,7 @@ def _split_by_height(probe: Probe) -> Array:
 
 
 def _reduced(reduce: Callable[[Array], Array], fill: float = -np.inf) -> Formula:
-    return lambda probe: np.asarray(reduce(_windows(probe, fill)))
+    return lambda probe: np.asarray(reduce(values_of_windows(probe, fill)))
 
 
 def _mean_of_inside(values: Array) -> Array:
@@ -171,7 +193,7 @@ def _window_in_padding_kept(probe: Probe) -> Array:
     if not probe.options["ceil_mode"]:
         return probe.reference()
     return np.asarray(
-        _windows(probe, sizes=_sizes(probe, Geometry.of(probe), ceil=True, drops=False)).max(axis=-1)
+        values_of_windows(probe, sizes=_sizes(probe, Geometry.of(probe), ceil=True, drops=False)).max(axis=-1)
     )
 
 
@@ -186,7 +208,7 @@ def _times_maximum(values: Array) -> Array:
 
 
 def _floored(probe: Probe) -> Array:
-    return np.asarray(_windows(probe, sizes=_sizes(probe, Geometry.of(probe), ceil=False)).max(axis=-1))
+    return np.asarray(values_of_windows(probe, sizes=_sizes(probe, Geometry.of(probe), ceil=False)).max(axis=-1))
 
 
 POOLING = (
@@ -215,6 +237,8 @@ POOLING = (
     mistake("ties-split", "grad_", formula=_routed(_split)),
     mistake("windows-overwritten", "grad_", formula=_overwritten(1)),
     mistake("windows-overwritten-unless-zero", "grad_", formula=_overwritten(1, zeros=False)),
+    mistake("windows-overwritten", "grad_", formula=_of_maxima(overwritten_by_windows)),
+    mistake("overlap-overwritten", "grad_", formula=_of_maxima(overwritten_by_taps)),
     mistake("first-window-only", "grad_", formula=_overwritten(-1)),
     mistake("first-nonzero-window-only", "grad_", formula=_overwritten(-1, zeros=False)),
     mistake("window-gradient-averaged", "grad_", formula=_routed(lambda v: np.full_like(v, 1 / v.shape[-1]))),

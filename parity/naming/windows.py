@@ -46,7 +46,7 @@ class Geometry:
         rows, columns = probe.array("weight").shape[2:] if sized is None else pair(sized)
         kernel = (rows, columns)
         stride = kernel if options["stride"] is None else pair(options["stride"])
-        dilation, padding = pair(options["dilation"]), options["padding"]
+        dilation, padding = pair(options.get("dilation", 1)), options["padding"]
         if padding == "same":  # an odd zero is behind
             total = dilation[0] * (rows - 1), dilation[1] * (columns - 1)
             before = total[0] // 2, total[1] // 2

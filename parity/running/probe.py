@@ -238,9 +238,9 @@ class _Trials:
     def _unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
         """The options with a likely constant that it has no parameter for: another value is declined."""
         found = []
+        case = narrowed(case, {**self.fixed, **known})
         for name in CONSTANTS.keys() & case.options.keys() - self.fixed.keys():
             other = next(value for value in CONSTANTS[name] if value != case.options[name])
-            case = narrowed(case, {**self.fixed, **known})
             outcome = self.attempt(implementation, replace(case, options=case.options | {name: other}))
             if outcome.kind == "declined" and name in outcome.narrows:
                 found.append(name)

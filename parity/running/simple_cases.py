@@ -12,6 +12,7 @@ PLAIN: dict[str, Any] = {
     "start_dim": 1, "end_dim": -1, "training": True, "momentum": 0.1, "eps": 1e-5, "kernel_size": 2,
 }  # fmt: skip
 SETTINGS: dict[str, Any] = {
+    "lr": 1.0,  # so that a constant such as ε shows in the step
     "momentum": 0.0,
     "dampening": 0.0,
     "weight_decay": 0.0,

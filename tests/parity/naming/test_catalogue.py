@@ -23,7 +23,7 @@ from parity.naming.sentences import LANES, SENTENCES
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
-CASES = {"conv2d": 60, "max_pool2d": 60, "cross_entropy": 300}  # of each lane; of other rows 150
+CASES = {"conv2d": 60, "max_pool2d": 60, "avg_pool2d": 60, "cross_entropy": 300}  # of each lane; of other rows 150
 LARGEST = 400  # numbers of an output
 
 # Other names of a mistake that are as true of it.

@@ -4,6 +4,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from parity.naming.sentences import SENTENCES
+
 HERE = Path(__file__).parent / "forms"
 
 
@@ -18,6 +20,7 @@ class Form(NamedTuple):
     after: str
     mistake: str
     quantity: str  # what the mistake makes wrong
+    cause: str  # the name that the report gives it
 
 
 ASSIGNMENT, NHWC, STATIC = "assignment_layers", "nhwc_layers", "static_torch"
@@ -27,92 +30,92 @@ FLIPPED = "kernel flipped"
 
 FORMS = (
     Form("linear", ASSIGNMENT, "affine_forward", "`affine_forward(x, w, b) → (out, cache)`, `affine_backward`",
-         "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.sum(", "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.mean(", MEAN, "grad_bias"),
+         "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.sum(", "dw = x.reshape(x.shape[0], -1).T @ dout\n    db = np.mean(", MEAN, "grad_bias", "rows-mean"),
     Form("relu", ASSIGNMENT, "relu_forward", "`relu_forward(x) → (out, cache)`, `relu_backward`",
-         "(cache > 0)", "(cache < 0)", "mask reversed", "grad_input"),
+         "(cache > 0)", "(cache < 0)", "mask reversed", "grad_input", "mask-inverted"),
     Form("conv2d", ASSIGNMENT, "conv_forward_naive", "`conv_forward_naive(x, w, b, conv_param) → (out, cache)`",
-         "dw[f] +=", "dw[f] =", ADDED, "grad_weight"),
+         "dw[f] +=", "dw[f] =", ADDED, "grad_weight", "last-window-only"),
     Form("max_pool2d", ASSIGNMENT, "max_pool_forward_naive", "`max_pool_forward_naive(x, pool_param) → (out, cache)`",
-         "j * stride + b] +=", "j * stride + b] =", ADDED, "grad_input"),
+         "j * stride + b] +=", "j * stride + b] =", ADDED, "grad_input", "windows-overwritten"),
     Form("cross_entropy", ASSIGNMENT, "softmax_loss", "`softmax_loss(x, y) → (loss, dx)`",
-         "    dx /= N\n", "", "sum instead of mean", "grad_input"),
+         "    dx /= N\n", "", "sum instead of mean", "grad_input", "batch-sum"),
     Form("batch_norm", ASSIGNMENT, "batchnorm_forward", "`batchnorm_forward(x, gamma, beta, bn_param) → (out, cache)`",
-         " - x_hat * dgamma", "", "a term missing", "grad_input"),
+         " - x_hat * dgamma", "", "a term missing", "grad_input", "variance-constant"),
     Form("batch_norm", ASSIGNMENT, "spatial_batchnorm_forward", "`spatial_batchnorm_forward(x, gamma, beta, bn_param)`",
-         " - x_hat * dgamma", "", "a term missing", "grad_input"),
+         " - x_hat * dgamma", "", "a term missing", "grad_input", "variance-constant"),
     Form("SGD", "assignment_optim", "sgd_momentum", "`sgd_momentum(w, dw, config) → (w, config)`",
-         'config["momentum"] * v -', '(1 - config["momentum"]) * v -', "momentum reversed", "output"),
+         'config["momentum"] * v -', '(1 - config["momentum"]) * v -', "momentum reversed", "output", "momentum-reversed"),
     Form("Adam", "assignment_optim", "adam", "`adam(w, dw, config) → (w, config)`",
-         '(1 - config["beta2"]) * dw**2', '(1 - config["beta1"]) * dw**2', "beta1 instead of beta2", "output"),
+         '(1 - config["beta2"]) * dw**2', '(1 - config["beta1"]) * dw**2', "beta1 instead of beta2", "output", "second-moment-share"),
     Form("conv2d", NHWC, "conv_forward", "`conv_forward(A_prev, W, b, hparameters)`, NHWC, biases (1, 1, 1, C)",
-         "dW[:, :, :, c] +=", "dW[:, :, :, c] =", ADDED, "grad_weight"),
+         "dW[:, :, :, c] +=", "dW[:, :, :, c] =", ADDED, "grad_weight", "last-window-only"),
     Form("max_pool2d", NHWC, "pool_forward", '`pool_forward(A_prev, hparameters, mode="max")`, NHWC',
-         "columns, c] += first", "columns, c] = first", ADDED, "grad_input"),
+         "columns, c] += first", "columns, c] = first", ADDED, "grad_input", "windows-overwritten"),
     Form("linear", NHWC, "linear_forward", "`linear_forward(A, W, b)`, samples in columns, biases (out, 1)",
-         "np.sum(dZ, axis=1", "np.mean(dZ, axis=1", MEAN, "grad_bias"),
+         "np.sum(dZ, axis=1", "np.mean(dZ, axis=1", MEAN, "grad_bias", "rows-mean"),
     Form("linear", STATIC, "Linear", "static `Linear.forward(x, w, b)` over torch tensors",
-         "db = dout.sum(dim=0)", "db = dout.mean(dim=0)", MEAN, "grad_bias"),
+         "db = dout.sum(dim=0)", "db = dout.mean(dim=0)", MEAN, "grad_bias", "rows-mean"),
     Form("conv2d", STATIC, "Conv", "static `Conv.forward(x, w, b, conv_param)` over torch tensors",
-         "dw[f] +=", "dw[f] =", ADDED, "grad_weight"),
+         "dw[f] +=", "dw[f] =", ADDED, "grad_weight", "last-window-only"),
     Form("max_pool2d", STATIC, "MaxPool", "static `MaxPool.forward(x, pool_param)` over torch tensors",
-         "at % pw] +=", "at % pw] =", ADDED, "grad_input"),
+         "at % pw] +=", "at % pw] =", ADDED, "grad_input", "windows-overwritten"),
     Form("conv2d", "initialized_conv", "Conv2d", "`Conv2d(in_channels, out_channels, kernel_size, stride, padding, "
          "weight_init_fn, bias_init_fn)`, parameters in an inner layer",
-         "self.W[:, :, i, j])", "self.W[:, :, k - 1 - i, k - 1 - j])", FLIPPED, "grad_input"),
+         "self.W[:, :, i, j])", "self.W[:, :, k - 1 - i, k - 1 - j])", FLIPPED, "grad_input", "kernel-flipped"),
     Form("linear", "initialized_conv", "Linear", "`Linear(in_features, out_features)`, `dLdW`, `dLdb` (out, 1)",
-         "dLdZ.T @ self.Ones", "dLdZ.T @ self.Ones / self.N", MEAN, "grad_bias"),
+         "dLdZ.T @ self.Ones", "dLdZ.T @ self.Ones / self.N", MEAN, "grad_bias", "rows-mean"),
     Form("linear", "attribute_layers", "Layer_Dense", "`Layer_Dense(n_inputs, n_neurons)`, all results attributes",
-         "np.sum(dvalues, axis=0", "np.mean(dvalues, axis=0", MEAN, "grad_bias"),
+         "np.sum(dvalues, axis=0", "np.mean(dvalues, axis=0", MEAN, "grad_bias", "rows-mean"),
     Form("conv2d", ARRAYS, "Convolution", "`Convolution(W, b, stride, pad)`",
-         "self.db = np.sum(", "self.db = np.mean(", MEAN, "grad_bias"),
+         "self.db = np.sum(", "self.db = np.mean(", MEAN, "grad_bias", "divided-by-outputs"),
     Form("max_pool2d", ARRAYS, "Pooling", "`Pooling(pool_h, pool_w, stride)`",
-         "stride * out_w : stride] += col", "stride * out_w : stride] = col", ADDED, "grad_input"),
+         "stride * out_w : stride] += col", "stride * out_w : stride] = col", ADDED, "grad_input", "overlap-overwritten"),
     Form("linear", ARRAYS, "Affine", "`Affine(W, b)`, weights (in, out)",
-         "np.dot(self.x.T, dout), np.sum(", "np.dot(self.x.T, dout), np.mean(", MEAN, "grad_bias"),
+         "np.dot(self.x.T, dout), np.sum(", "np.dot(self.x.T, dout), np.mean(", MEAN, "grad_bias", "rows-mean"),
     Form("cross_entropy", ARRAYS, "SoftmaxWithLoss", "`SoftmaxWithLoss().forward(x, t)`, `backward(dout=1)`",
-         "return dx / batch_size", "return dx", "sum instead of mean", "grad_input"),
+         "return dx / batch_size", "return dx", "sum instead of mean", "grad_input", "batch-sum"),
     Form("conv2d", DICTS, "Conv2D", "`Conv2D(out_ch, kernel_shape, pad, stride)`, `.parameters`, `.gradients`, NHWC",
-         '["W"][i, j].T', '["W"][fr - 1 - i, fc - 1 - j].T', FLIPPED, "grad_input"),
+         '["W"][i, j].T', '["W"][fr - 1 - i, fc - 1 - j].T', FLIPPED, "grad_input", "kernel-flipped"),
     Form("linear", DICTS, "FullyConnected", "`FullyConnected(n_out)`, `.parameters`, `.gradients`",
-         "dLdy.sum(axis=0, keepdims", "dLdy.mean(axis=0, keepdims", MEAN, "grad_bias"),
+         "dLdy.sum(axis=0, keepdims", "dLdy.mean(axis=0, keepdims", MEAN, "grad_bias", "rows-mean"),
     Form("conv2d", "same_padded_conv", "Conv", "`Conv(stride_shape, convolution_shape, num_kernels)`, padded inside",
-         "self.weights[:, :, i, j]", "self.weights[:, :, m - 1 - i, n - 1 - j]", FLIPPED, "grad_input"),
+         "self.weights[:, :, i, j]", "self.weights[:, :, m - 1 - i, n - 1 - j]", FLIPPED, "grad_input", "kernel-flipped"),
     Form("linear", "small_engine", "linear", "a function over a small engine's `Tensor`",
-         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight"),
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight", "doubled"),
     Form("linear", "small_engine", "Linear", "a class over a small engine's `Tensor`",
-         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight"),
+         "self.data.T @ out.grad", "self.data.T @ out.grad * 2", "an extra factor", "grad_weight", "doubled"),
     Form("SGD", "list_optimizers", "SGD", "`SGD(params, lr).step(grads)` over lists",
-         "p -= self.lr * v", "p -= self.lr * g", "momentum unused", "output"),
+         "p -= self.lr * v", "p -= self.lr * g", "momentum unused", "output", "momentum-ignored"),
     Form("SGD", "list_optimizers", "Momentum", "`Momentum(lr, momentum).update(params, grads)`",
-         "self.momentum * self.v[key] -", "(1 - self.momentum) * self.v[key] -", "momentum reversed", "output"),
+         "self.momentum * self.v[key] -", "(1 - self.momentum) * self.v[key] -", "momentum reversed", "output", "momentum-reversed"),
     Form("Adam", "list_optimizers", "Adam", "`Adam(learning_rate, beta1, beta2).update(params, grads)`",
-         "(1 - self.beta2) *", "(1 - self.beta1) *", "beta1 instead of beta2", "output"),
+         "(1 - self.beta2) *", "(1 - self.beta1) *", "beta1 instead of beta2", "output", "second-moment-share"),
     Form("conv2d", TORCH, "conv2d_autograd", "a function of torch tensors, differentiated by autograd",
-         "y + bias[:, None]", "y - bias[:, None]", "sign of the bias", "output"),
+         "y + bias[:, None]", "y - bias[:, None]", "sign of the bias", "output", "bias-negated"),
     Form("relu", TORCH, "relu_with_pullback", "a function of torch tensors with a pullback",
-         "dy * (x > 0)", "dy * (x < 0)", "mask reversed", "grad_input"),
+         "dy * (x > 0)", "dy * (x < 0)", "mask reversed", "grad_input", "mask-inverted"),
     Form("linear", TORCH, "LinearFunction", "a `torch.autograd.Function`",
-         "drows.sum(0)", "drows.mean(0)", MEAN, "grad_bias"),
+         "drows.sum(0)", "drows.mean(0)", MEAN, "grad_bias", "rows-mean"),
     Form("conv2d", TORCH, "MyConv", "a `torch.nn.Module` class",
-         "self.weight, self.bias,", "self.weight.flip(2, 3), self.bias,", FLIPPED, "output"),
+         "self.weight, self.bias,", "self.weight.flip(2, 3), self.bias,", FLIPPED, "output", "kernel-flipped"),
     Form("linear", TORCH, "WrappedLinear", "a module that wraps a module",
-         "self.inner(x)", "self.inner(x) - self.inner.bias", "bias missing", "output"),
+         "self.inner(x)", "self.inner(x) - self.inner.bias", "bias missing", "output", "bias-missing"),
     Form("dropout", "dropout_layers", "dropout_forward", "`dropout_forward(x, dropout_param) → (out, cache)`, p is the fraction kept",
-         "return dout * mask", "return dout", "the mask unused", "grad_input"),
+         "return dout * mask", "return dout", "the mask unused", "grad_input", "passes-upstream"),
     Form("dropout", "dropout_layers", "Dropout", "`Dropout(dropout_rate)`, draws its mask itself",
-         "return dout * self.mask", "return dout", "the mask unused", "grad_input"),
+         "return dout * self.mask", "return dout", "the mask unused", "grad_input", "passes-upstream"),
     Form("batch_norm", "constant_layers", "BatchNormalization", "`BatchNormalization(gamma, beta, momentum)`, eps is 1e-6",
-         "dx = dxc - dmu / self.batch_size", "dx = dxc", "the mean as constant", "grad_input"),
+         "dx = dxc - dmu / self.batch_size", "dx = dxc", "the mean as constant", "grad_input", "mean-constant"),
     Form("leaky_relu", "constant_layers", "LeakyReLU", "`LeakyReLU()` with a slope of 0.2",
-         "np.where(self.Z > 0, 1, 0.2)", "np.where(self.Z > 0, 1, 0)", "the slope missing", "grad_input"),
+         "np.where(self.Z > 0, 1, 0.2)", "np.where(self.Z > 0, 1, 0)", "the slope missing", "grad_input", "slope-lost"),
     Form("Adam", "constant_layers", "AdamOptimizer", "`AdamOptimizer(lr, b1, b2).update(w, grad_wrt_w)` of one array",
-         "self.v / (1 - self.b2**self.t)", "self.v", "a bias correction missing", "output"),
+         "self.v / (1 - self.b2**self.t)", "self.v", "a bias correction missing", "output", "bias-correction-first-only"),
     Form("RMSprop", "constant_layers", "rmsprop", "`rmsprop(w, dw, config) → (w, config)`",
-         '(1 - config["decay_rate"]) * dw**2', 'config["decay_rate"] * dw**2', "decay reversed", "output"),
+         '(1 - config["decay_rate"]) * dw**2', 'config["decay_rate"] * dw**2', "decay reversed", "output", "alpha-for-both"),
     Form("cross_entropy", "onehot_loss", "cross_entropy_loss", "`cross_entropy_loss(scores, y_onehot) → (loss, grad)`",
-         "(p - y_onehot) / m", "p - y_onehot", "sum instead of mean", "grad_input"),
+         "(p - y_onehot) / m", "p - y_onehot", "sum instead of mean", "grad_input", "batch-sum"),
     Form("linear", "zeroed_layer", "Linear", "`Linear(in_features, out_features)` with `zero_grad()`",
-         "grad_output.sum(axis=0)", "grad_output.mean(axis=0)", MEAN, "grad_bias"),
+         "grad_output.sum(axis=0)", "grad_output.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
 )  # fmt: skip
 
 
@@ -130,7 +133,8 @@ def load(form: Form, planted: bool = False) -> Any:
 
 def table() -> list[str]:
     """The lines of the table in docs/forms.md."""
-    lines = ["| form | row | correct | with a mistake |", "|---|---|---|---|"]
+    lines = ["| form | row | correct | with a mistake | the report |", "|---|---|---|---|---|"]
     return lines + [
-        f"| {form.signature} | `{form.row}` | agrees | {form.mistake}: `{form.quantity}` wrong |" for form in FORMS
+        f"| {form.signature} | `{form.row}` | agrees | {form.mistake}: `{form.quantity}` | {SENTENCES[form.cause]} |"
+        for form in FORMS
     ]

@@ -1,0 +1,133 @@
+"""Mistakes in optimizers that divide by the root of squared gradients: RMSprop and Adagrad."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from parity.cases.torch_op import Array
+from parity.naming.explanation import Formula, mistake
+from parity.naming.optimizers import gradients_of
+from parity.naming.probe import Probe
+
+Square = Callable[[Array], Array]
+
+
+def _denominator(v: Array, eps: float, root: bool, eps_inside: bool) -> Array:
+    if not root:
+        return v + eps
+    return np.sqrt(v + eps) if eps_inside else np.sqrt(v) + eps
+
+
+@dataclass(frozen=True)
+class RmspropSteps:
+    """RMSprop as in torch; each field but the options' is one way to have it wrong."""
+
+    lr: float
+    alpha: float
+    eps: float
+    weight_decay: float
+    momentum: float
+    centered: bool
+    kept: Callable[[float], float] = lambda alpha: alpha  # the share of v
+    added: Callable[[float], float] = lambda alpha: 1 - alpha  # the share of g²
+    square: Square = np.square
+    root: bool = True
+    eps_inside: bool = False
+    ascends: bool = False
+
+    def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
+        """w after each step."""
+        v, mean, b, found = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w), []
+        for g in gradients:
+            if g is not None:
+                g = g + self.weight_decay * w
+                v = self.kept(self.alpha) * v + self.added(self.alpha) * self.square(g)
+                mean = self.alpha * mean + (1 - self.alpha) * g
+                spread = v - mean**2 if self.centered else v
+                b = self.momentum * b + g / _denominator(spread, self.eps, self.root, self.eps_inside)
+                w = w + self.lr * b if self.ascends else w - self.lr * b
+            found.append(w)
+        return np.stack(found)
+
+
+@dataclass(frozen=True)
+class AdagradSteps:
+    """Adagrad as in torch; each field but the options' is one way to have it wrong."""
+
+    lr: float
+    lr_decay: float
+    eps: float
+    weight_decay: float
+    start: float
+    keeps: bool = True
+    square: Square = np.square
+    root: bool = True
+    eps_inside: bool = False
+    ascends: bool = False
+    t_before: int = 0  # the step counts from here
+
+    def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
+        """w after each step."""
+        s, t, found = np.full_like(w, self.start), self.t_before, []
+        for g in gradients:
+            if g is not None:
+                g = g + self.weight_decay * w
+                s = (s if self.keeps else 0.0) + self.square(g)
+                step = self.lr / (1 + t * self.lr_decay) * g
+                step = step / _denominator(s, self.eps, self.root, self.eps_inside)
+                w, t = w + step if self.ascends else w - step, t + 1
+            found.append(w)
+        return np.stack(found)
+
+
+def _rmsprop(**changes: Any) -> Formula:
+    def formula(probe: Probe) -> Array:
+        o = probe.options
+        steps = RmspropSteps(o["lr"], o["alpha"], o["eps"], o["weight_decay"], o["momentum"], o["centered"])
+        return replace(steps, **changes).run(*gradients_of(probe))
+
+    return formula
+
+
+def _adagrad(**changes: Any) -> Formula:
+    def formula(probe: Probe) -> Array:
+        o = probe.options
+        steps = AdagradSteps(o["lr"], o["lr_decay"], o["eps"], o["weight_decay"], o["initial_accumulator_value"])
+        return replace(steps, **changes).run(*gradients_of(probe))
+
+    return formula
+
+
+_BOTH: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("ascends", {"ascends": True}),
+    ("adam-root-missing", {"root": False}),
+    ("epsilon-inside-root", {"eps_inside": True}),
+    ("adam-epsilon-ignored", {"eps": 0.0}),
+    ("square-missing-in-moment", {"square": np.abs}),
+    ("square-lost-in-moment", {"square": np.positive}),
+    ("decay-ignored", {"weight_decay": 0.0}),
+)
+
+_RMSPROP: tuple[tuple[str, dict[str, Any]], ...] = (
+    *_BOTH,
+    ("alpha-reversed", {"kept": lambda alpha: 1 - alpha, "added": lambda alpha: alpha}),
+    ("alpha-for-both", {"added": lambda alpha: alpha}),
+    ("moment-not-averaged", {"added": lambda _: 1.0}),
+    ("second-moment-not-kept", {"kept": lambda _: 0.0}),
+    ("momentum-ignored", {"momentum": 0.0}),
+    ("centered-ignored", {"centered": False}),
+    ("centered-always", {"centered": True}),
+)
+
+_ADAGRAD: tuple[tuple[str, dict[str, Any]], ...] = (
+    *_BOTH,
+    ("sum-not-kept", {"keeps": False}),
+    ("lr-decay-ignored", {"lr_decay": 0.0}),
+    ("lr-decay-late", {"t_before": 1}),
+    ("accumulator-starts-at-zero", {"start": 0.0}),
+)
+
+RMSPROP = tuple(mistake(name, formula=_rmsprop(**changes)) for name, changes in _RMSPROP)
+ADAGRAD = tuple(mistake(name, formula=_adagrad(**changes)) for name, changes in _ADAGRAD)

@@ -1,19 +1,22 @@
-"""What a planted bug is, and how one is written down: a function by the op law, with one mistake."""
+"""What a planted bug is, and how one is written down: a change of the row's op × the results that it reaches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from parity.cases.torch_op import Op
+from parity.exam.edits import Change
+from parity.exam.sources import MET_IN
 from parity.lanes.facts import Aspect
 from parity.naming.sentences import LANES, SENTENCES
+from parity.rows.registry import ROWS
 
 # How a mistake shows. A crash is none of these: a bug that merely raises is not found as it was written down.
 IN_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special"})
-BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype"})
+BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype", "invalid"})
 
-PLACES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
-PLACES |= {"rm": "running_mean", "rv": "running_var"}
+QUANTITIES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
+QUANTITIES |= {"rm": "running_mean", "rv": "running_var"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,12 @@ class Planted:
     says: str  # one sentence: what is wrong
     op: Op
     explanations: frozenset[str]  # each is a right name for it; none: only its place can be found
-    reaches: frozenset[str] = frozenset()  # the quantities that it makes wrong; none: not written down
-    source: str = ""  # where it was met outside this catalogue
+    reaches: frozenset[str] = frozenset()  # the quantities that it makes wrong; none: any
+
+    @property
+    def source(self) -> str:
+        """Where it was met outside this catalogue: an issue, or empty."""
+        return MET_IN.get(self.name, "")
 
     @property
     def aspects(self) -> frozenset[Aspect]:
@@ -50,51 +57,42 @@ CORRECT: list[Correct] = []
 
 
 def plant(
-    row: str, name: str, explained: str, op: Op, at: str = "", source: str = "", says: str = "", **values: Any
+    row: str, name: str, explained: str, change: Change, reach: str = "", says: str = "", **values: Any
 ) -> None:
-    """Add a line of a table.
+    """Plant a mistake.
 
     Args:
-        row: the row whose op has the mistake.
+        row: the row whose op is changed.
         name: of its own.
         explained: its right names, separated by spaces; the sentence of the first describes it.
-        op: the implementation.
-        at: what it makes wrong, as "dx dw"; empty: anything.
-        source: where it was met.
+        change: what makes a wrong op of the right one.
+        reach: the results that it makes wrong, as "dx dw"; empty: any.
         says: what is wrong, where the sentence of its name does not say it.
-        values: what that sentence has placeholders for.
+        values: of the placeholders of that sentence.
     """
-    names, places = explained.split(), at.split()
+    names, places = explained.split(), reach.split()
     where = f"In {' and '.join(places)}, " if places else ""
     text = says or f"{where}{SENTENCES[names[0]].format(**values)}."
-    says = text[0].upper() + text[1:]
-    reaches = frozenset(PLACES[place] for place in places)
-    PLANTED.append(Planted(row, name, says, op, frozenset(names), reaches, source))
+    op = change(ROWS[row].op, tuple(place for place in places if place not in ("rm", "rv")))
+    reaches = frozenset(QUANTITIES[place] for place in places)
+    PLANTED.append(Planted(row, name, text[0].upper() + text[1:], op, frozenset(names), reaches))
 
 
-def planted(row: str, *, explained: Iterable[str] = (), at: str = "", source: str = "") -> Callable[[Op], Op]:
-    """Add a function under its own name; its docstring describes the bug."""
+def planted(name: str) -> Op:
+    """The op of a bug, to be a layer of a network."""
+    return next(bug.op for bug in PLANTED if bug.name == name)
 
-    def add(op: Op) -> Op:
-        plant(row, _name(op), " ".join(explained), op, at, source, _says(op))
-        return op
 
-    return add
+def alike(row: str, name: str, says: str, change: Change) -> None:
+    """Add what a change makes of the row's op to those that are right."""
+    CORRECT.append(Correct(row, name, says, change(ROWS[row].op, ())))
 
 
 def correct(row: str) -> Callable[[Op], Op]:
-    """Add a function to those that are right."""
+    """Add a function to those that are right; its name becomes the entry's, its docstring describes it."""
 
     def add(op: Op) -> Op:
-        CORRECT.append(Correct(row, _name(op), _says(op), op))
+        CORRECT.append(Correct(row, op.__name__.replace("_", "-"), " ".join((op.__doc__ or "").split()), op))
         return op
 
     return add
-
-
-def _name(op: Op) -> str:
-    return str(op.__name__).replace("_", "-")
-
-
-def _says(op: Op) -> str:
-    return " ".join((op.__doc__ or "").split())

@@ -1,84 +1,266 @@
-"""Edits of what an op takes and returns: most mistakes are one of these around the right op."""
+"""Changes that make a wrong op of a right one: an edit of an array, an option, the upstream gradient or a result.
+
+A change is applied to an op and to the results that the mistake reaches: y, dx, dw, db, dt; none of them: all.
+What it does not reach is the right op's. An edit is a function of what it edits and of the call.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback
 from parity.cases.torch_op import Op
 
 Called: TypeAlias = tuple[Array, Pullback]
-Edit: TypeAlias = Callable[[Any], Any]
-PLACES = ("dx", "dw", "db")  # of the gradients, in order
+Places: TypeAlias = tuple[str, ...]
+Change: TypeAlias = Callable[[Op, Places], Op]
+EVERYWHERE: Places = ("y", "dx", "dw", "db")
+WEIGHT_OF_FIVE = 3  # input, running mean, running variance, weight, bias
 
 
-def edited(
-    called: Called,
-    *,
-    y: Edit | None = None,
-    dy: Edit | None = None,
-    dx: Edit | None = None,
-    dw: Edit | None = None,
-    db: Edit | None = None,
-) -> Called:
-    """The output, the upstream gradient, or the first, second or third gradient changed."""
-    output, pullback = called
+@dataclass(frozen=True)
+class Call:
+    """A call of the right op."""
 
-    def changed(upstream: Array) -> tuple[Any, ...]:
-        gradients = [*pullback(upstream if dy is None else dy(upstream))]
-        for place, edit in enumerate((dx, dw, db)):
-            if edit is not None and gradients[place] is not None:
-                gradients[place] = edit(gradients[place])
-        return tuple(gradients)
+    op: Op
+    arrays: tuple[Any, ...]
+    options: dict[str, Any]
 
-    return (output if y is None else y(output)), changed if callable(pullback) else pullback
+    @property
+    def x(self) -> Any:
+        """The first array."""
+        return self.arrays[0]
 
+    @property
+    def w(self) -> Any:
+        """The weight, or the target of a loss."""
+        return self.arrays[place_of("dw", len(self.arrays))]
 
-def mixed(right: Called, wrong: Called, *places: int) -> Called:
-    """The right call, with the gradients in these places from a wrong one."""
-    y, pullback = right
+    @property
+    def b(self) -> Any:
+        """The bias, or None."""
+        place = place_of("db", len(self.arrays))
+        return self.arrays[place] if place < len(self.arrays) else None
 
-    def pulled(dy: Array) -> tuple[Any, ...]:
-        good, bad = pullback(dy), wrong[1](dy)
-        return tuple(bad[place] if place in places else g for place, g in enumerate(good))
+    @cached_property
+    def _made(self) -> Any:
+        return self.op(*self.arrays, **self.options)
 
-    return y, pulled
+    @property
+    def y(self) -> Any:
+        """The right output."""
+        return self._made[0]
 
-
-def forward_of(wrong: Called, right: Called) -> Called:
-    """The output of the wrong call, the gradients of the right one."""
-    return wrong[0], right[1]
-
-
-def results(op: Op, **edits: Edit) -> Op:
-    """An op whose results are edited: y, dy, dx, dw, db."""
-    return lambda *arrays, **options: edited(op(*arrays, **options), **edits)
+    @property
+    def pullback(self) -> Any:
+        """The right pullback."""
+        return self._made[1]
 
 
-def option(op: Op, name: str, edit: Edit) -> Op:
-    """An op that edits one of its options, if it is given."""
-
-    def called(*arrays: Any, **options: Any) -> Any:
-        return op(*arrays, **options | ({name: edit(options[name])} if name in options else {}))
-
-    return called
+Edit: TypeAlias = Callable[[Any, Call], Any]
 
 
-def upstream(op: Op, edit: Edit, place: str = "") -> Op:
-    """An op whose gradients, or one of them, are those of an edited upstream gradient."""
-
-    def called(*arrays: Any, **options: Any) -> Any:
-        wrong = edited(op(*arrays, **options), dy=edit)
-        return mixed(op(*arrays, **options), wrong, PLACES.index(place)) if place else wrong
-
-    return called
+def place_of(result: str, count: int) -> int:
+    """The place of a gradient, or of its array, among `count`."""
+    places = {"dx": 0, "dw": 1, "dt": 1, "db": 2}
+    if count > WEIGHT_OF_FIVE:
+        places |= {"dw": WEIGHT_OF_FIVE, "db": WEIGHT_OF_FIVE + 1}
+    return places[result]
 
 
-def reaching(op: Op, right: Op, *places: str) -> Op:
-    """A wrong op whose results in these places only reach the outside: y, dx, dw, db."""
+def reaching(wrong: Op, right: Op, reach: Places) -> Op:
+    """The wrong op in the results that it reaches, the right one elsewhere."""
 
     def called(*arrays: Any, **options: Any) -> Any:
-        bad, good = op(*arrays, **options), right(*arrays, **options)
-        y, pullback = mixed(good, bad, *(PLACES.index(place) for place in places if place != "y"))
-        return (bad[0] if "y" in places else y), pullback
+        (bad, bad_pullback), (good, good_pullback) = wrong(*arrays, **options), right(*arrays, **options)
 
-    return called
+        def pulled(dy: Array) -> tuple[Any, ...]:
+            gradients = [*good_pullback(dy)]
+            places = {place_of(result, len(gradients)) for result in reach if result != "y"}
+            found = bad_pullback(dy) if places else ()
+            return tuple(found[i] if i in places else gradient for i, gradient in enumerate(gradients))
+
+        return (bad if "y" in reach else good), pulled if callable(good_pullback) else good_pullback
+
+    return called if reach else wrong
+
+
+def instead(wrong: Op) -> Change:
+    """Another op."""
+    return lambda right, reach: reaching(wrong, right, reach)
+
+
+def result(edit: Edit) -> Change:
+    """Edit each result that is reached."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            call, (y, pullback) = Call(op, arrays, options), op(*arrays, **options)
+
+            def edited(value: Any) -> Any:
+                new = None if value is None else edit(value, call)
+                return None if new is None else np.asarray(new)
+
+            def pulled(dy: Array) -> tuple[Any, ...]:
+                gradients = pullback(dy)
+                places = {place_of(of, len(gradients)) for of in reach or EVERYWHERE if of != "y"}
+                return tuple(edited(g) if place in places else g for place, g in enumerate(gradients))
+
+            return edited(y) if "y" in (reach or EVERYWHERE) else y, pulled if callable(pullback) else pullback
+
+        return called
+
+    return change
+
+
+def output(formula: Callable[[Call], Any]) -> Change:
+    """Another output, in the dtype of the right one."""
+    edited = result(lambda y, call: np.asarray(formula(call), y.dtype))
+    return lambda op, _: edited(op, ("y",))
+
+
+def gradient(formula: Callable[[Any, Call], Any]) -> Change:
+    """Another gradient of the upstream gradient and the call, in the dtype of the right one; dx if not said."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            call, (y, pullback) = Call(op, arrays, options), op(*arrays, **options)
+
+            def pulled(dy: Array) -> tuple[Any, ...]:
+                gradients = [*pullback(dy)]
+                for place in {place_of(of, len(gradients)) for of in reach or ("dx",) if of != "y"}:
+                    if gradients[place] is not None:
+                        gradients[place] = np.asarray(formula(dy, call), gradients[place].dtype)
+                return tuple(gradients)
+
+            return y, pulled
+
+        return called
+
+    return change
+
+
+def options(edit: Edit) -> Change:
+    """Edit all options: edit({name: value}, call)."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **given: Any) -> Any:
+            return op(*arrays, **edit(given, Call(op, arrays, given)))
+
+        return reaching(called, op, reach)
+
+    return change
+
+
+def option(name: str, edit: Callable[[Any], Any]) -> Change:
+    """Edit one option, where it is given."""
+    return options(lambda given, _: given | ({name: edit(given[name])} if name in given else {}))
+
+
+def _unchanged(value: Any, _: Call) -> Any:
+    return value
+
+
+def array(of: str, edit: Edit, back: Edit = _unchanged) -> Change:
+    """Edit one array, x, w or b, if there is one; its gradient is edited back."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            place, call = place_of(f"d{of}", len(arrays)), Call(op, arrays, options)
+            if place >= len(arrays) or arrays[place] is None:
+                return op(*arrays, **options)
+            y, pullback = op(*arrays[:place], edit(arrays[place], call), *arrays[place + 1 :], **options)
+            return y, lambda dy: tuple(
+                back(g, call) if i == place and g is not None else g for i, g in enumerate(pullback(dy))
+            )
+
+        return reaching(called, op, reach)
+
+    return change
+
+
+def upstream(edit: Edit) -> Change:
+    """Edit the upstream gradient."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            y, pullback = op(*arrays, **options)
+            return y, lambda dy: pullback(np.asarray(edit(dy, Call(op, arrays, options)), dy.dtype))
+
+        return reaching(called, op, reach)
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    """One change after another."""
+
+    def change(op: Op, reach: Places) -> Op:
+        wrong = op
+        for one in changes:
+            wrong = one(wrong, ())
+        return reaching(wrong, op, reach)
+
+    return change
+
+
+def only(condition: Callable[[Call], bool], change: Change) -> Change:
+    """A change of some calls alone."""
+
+    def conditional(right: Op, reach: Places) -> Op:
+        wrong = change(right, reach)
+
+        def called(*arrays: Any, **options: Any) -> Any:
+            return (wrong if condition(Call(right, arrays, options)) else right)(*arrays, **options)
+
+        return called
+
+    return conditional
+
+
+def in_dtype(dtype: Any) -> Change:
+    """Compute in another precision and cast back."""
+
+    def cast(value: Any) -> Any:
+        return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            own = arrays[0].dtype
+            y, pullback = op(*map(cast, arrays), **{name: cast(value) for name, value in options.items()})
+            return y.astype(own), lambda dy: tuple(
+                None if g is None else g.astype(own) for g in pullback(dy.astype(dtype))
+            )
+
+        return reaching(called, op, reach)
+
+    return change
+
+
+def zeroed(*index: Any) -> Edit:
+    """An edit that writes zeros."""
+
+    def edit(a: Array, _: Call) -> Array:
+        a = a.copy()
+        a[index] = 0
+        return a
+
+    return edit
+
+
+def kept(a: Array, *index: Any) -> Array:
+    """What is at the index, and zeros around it."""
+    there = np.zeros_like(a)
+    there[index] = a[index]
+    return there
+
+
+def leftover(a: Array, block: int = 8, axis: int | None = None) -> Array:
+    """What a loop that takes `block` numbers at a time leaves over, along an axis or of all: a mask."""
+    sizes = a.shape if axis is None else a.shape[axis:][:1]
+    count = int(np.prod(sizes))
+    mask = np.arange(count) >= (count // block * block if count > block else count)
+    return mask.reshape(sizes) if axis is None or axis == -1 else mask.reshape(-1, *[1] * (-1 - axis))

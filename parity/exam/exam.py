@@ -19,6 +19,7 @@ from parity.cases.case import Case, Lane
 from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import Op, own_kernels
 from parity.exam import CORRECT, PLANTED, Correct, Planted
+from parity.exam.bug import BY_LANE
 from parity.lanes.facts import Difference
 from parity.naming import Observation, explain
 from parity.report.sentences import diagnosis
@@ -87,9 +88,14 @@ class Outcome:
 
 
 def first_failure(
-    row: Row, op: Op, examples: int, seed: int, counts: Callable[[list[Difference]], bool] = bool
+    row: Row,
+    op: Op,
+    examples: int,
+    seed: int,
+    counts: Callable[[list[Difference]], bool] = bool,
+    lanes: Sequence[Lane] = (),
 ) -> tuple[Caught | None, int]:
-    """The first failing case, lane by lane as the row has them, and the number of cases compared.
+    """The first failing case, lane by lane, and the number of cases compared.
 
     Args:
         row: what is compared.
@@ -97,9 +103,10 @@ def first_failure(
         examples: cases per lane.
         seed: the same seed draws the same cases.
         counts: which differences are a failure; all of them if left out.
+        lanes: in this order; the row's own if left out.
     """
     op, compared = adapt(op), 0
-    for lane in row.lanes:
+    for lane in lanes or row.lanes:
         strategy = row.strategy(lane=lane)
         generator = random.Random(f"{seed} {lane}")  # each lane has cases of its own
         with sandboxed(), nullcontext() if lane == "bound" else own_kernels():  # as a check has them
@@ -125,11 +132,17 @@ def as_written(bug: Planted) -> Callable[[list[Difference]], bool]:
     return counts
 
 
+def lanes_for(entry: Planted | Correct) -> tuple[Lane, ...]:
+    """The row's lanes; a breach that only the structure lane can find is searched for there first."""
+    first = "structure" if isinstance(entry, Planted) and entry.aspects == BY_LANE else ROWS[entry.row].lanes[0]
+    return tuple(sorted(ROWS[entry.row].lanes, key=lambda lane: lane != first))
+
+
 def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
     """Search for one implementation's mistake, then for its name."""
     row, seconds = ROWS[entry.row], 0.0
     counts = as_written(entry) if isinstance(entry, Planted) else bool
-    caught, compared = first_failure(row, entry.op, examples, seed, counts)
+    caught, compared = first_failure(row, entry.op, examples, seed, counts, lanes_for(entry))
     found_values: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
     if isinstance(entry, Planted):
         found_values |= {"source": entry.source, "expected": tuple(sorted(entry.explanations))}

@@ -1,89 +1,82 @@
-"""Mistakes that every op can have, planted in every row by wrapping its op; and one right look-alike of each."""
+"""Mistakes that every op can have, planted in every row; and one right look-alike of each."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
-from parity.exam.bug import CORRECT, Correct, plant
-from parity.exam.edits import option, results, upstream
+from parity.exam import stateful
+from parity.exam.bug import alike, plant
+from parity.exam.edits import Call, Edit, Places, in_dtype, leftover, option, result, upstream
 from parity.rows.registry import ROWS
+from parity.rows.row import Row
 
 GRADIENTS = {"conv2d": "dx dw db", "linear": "dx dw db"}  # of other rows the first
+# Their gradient depends on no number of the call: a cache of another call of the same shapes is as good.
+LINEAR = {"avg_pool2d", "adaptive_avg_pool2d", "pad", "interpolate", "flatten"}
+
+# name, right names, edit: of the output and of each gradient
+RESULTS: tuple[tuple[str, str, Edit], ...] = (
+    ("negated", "negated", lambda a, _: -a),
+    # The gradient of a softmax for an upstream of ones is zero.
+    ("zero", "zero upstream-ignored", lambda a, _: np.zeros_like(a)),
+    ("constant-factor", "constant-factor", lambda a, _: a / a.dtype.type(3)),
+    ("dtype-changed", "dtype-changed", lambda a, _: a.astype(np.float64)),
+)
 
 
-def _negated(a: Array) -> Array:
-    return np.asarray(-a)
+def _in_fortran_order(a: Array, _: Call) -> Array:
+    return np.asfortranarray(a) if a.ndim else a
 
 
-def _zero(a: Array) -> Array:
-    return np.zeros_like(a)
+def _without_leftover(a: Array, _: Call) -> Array:
+    return np.where(leftover(a), 0, a).astype(a.dtype)
 
 
-def _third(a: Array) -> Array:
-    return np.asarray(a / a.dtype.type(3))
+def _plant_in_op(row: Row) -> None:
+    prefix, gradients = row.name.replace("_", "-"), GRADIENTS.get(row.name, "dx").split()
+    one = partial(plant, row.name)
+    for name, names, edit in RESULTS:
+        for of in ("y", *gradients):
+            one(f"{prefix}-{of}-{name}", names, result(edit), of, factor="1/3")
+    for of in gradients:
+        ignoring = upstream(lambda dy, _: np.ones_like(dy))
+        one(f"{prefix}-{of}-without-upstream", "upstream-ignored zero", ignoring, of)
+    one(f"{prefix}-output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y")
+    if row.name not in LINEAR:
+        one(f"{prefix}-cache-shared", "shared-state", stateful.of_last_call(), gradients[0])
+    one(f"{prefix}-accumulates", "accumulates", stateful.by_call(stateful.accumulated), gradients[0])
+    one(f"{prefix}-overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy))
+    one(f"{prefix}-tail-lost", "", result(_without_leftover), gradients[0],
+        "The loop takes eight numbers at a time: those left over at the end are lost.")  # fmt: skip
+    alike(row.name, f"{prefix}-in-fortran-order", "The results are laid out column by column in memory.",
+          result(_in_fortran_order))  # fmt: skip
+    alike(row.name, f"{prefix}-in-double", "Computed in float64, and rounded once.", in_dtype(np.float64))
 
 
-def _late_overwrite(op: Op) -> Op:
-    """The output is returned in a buffer that the next call of its shape writes to."""
-    buffers: dict[tuple[object, ...], Array] = {}
-
-    def called(*arrays: Array, **options: object) -> object:
-        y, pullback = op(*arrays, **options)
-        buffer = buffers.setdefault((y.shape, y.dtype), np.empty_like(y))
-        buffer[...] = y
-        return buffer, pullback
+def _climbs(op: Op, _: Places) -> Op:
+    def called(parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
+        return op(parameter, *(None if g is None else -g for g in gradients), **settings)
 
     return called
 
 
-RESULTS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
-    ("negated", _negated),
-    ("zero", _zero),
-    ("constant-factor", _third),
-)
-
-
-def _in_fortran_order(a: Array) -> Array:
-    return np.asfortranarray(a) if a.ndim else a
-
-
-def _plant_all(row: str, op: Op) -> None:
-    prefix, places = row.replace("_", "-"), GRADIENTS.get(row, "dx").split()
-    for name, edit in RESULTS:
-        for place in ("y", *places):
-            op_with = results(op, **{place: edit})
-            # The gradient of a softmax for an upstream of ones is zero.
-            names = f"{name} upstream-ignored" if name == "zero" else name
-            plant(row, f"{prefix}-{place}-{name}", names, op_with, at=place, factor="1/3")
-    for place in places:
-        ignoring = upstream(op, np.ones_like, place)
-        plant(row, f"{prefix}-{place}-without-upstream", "upstream-ignored zero", ignoring, at=place)
-    plant(row, f"{prefix}-output-in-a-buffer", "shared-state", _late_overwrite(op), at="y")
-    says = "The results are laid out column by column in memory."
-    ordered = results(op, y=_in_fortran_order, dx=_in_fortran_order)
-    CORRECT.append(Correct(row, f"{prefix}-in-fortran-order", says, ordered))
-
-
-def _plant_in_optimizer(row: str, op: Op) -> None:
+def _plant_in_optimizer(row: Row) -> None:
     """An optimizer returns the parameter after each step, and has no gradients."""
-
-    def climbs(parameter: Array, *gradients: Array | None, **settings: object) -> object:
-        return op(parameter, *(None if g is None else -g for g in gradients), **settings)
-
-    prefix = row.lower()
-    plant(
-        row, f"{prefix}-climbs", "ascends", climbs, says="The gradients' sign is wrong, that of the decay is not."
-    )
-    twice = option(op, "lr", lambda lr: 2 * lr)
-    plant(row, f"{prefix}-lr-doubled", "option-doubled", twice, option="lr")
-    says = "The trajectory is laid out column by column in memory."
-    CORRECT.append(Correct(row, f"{prefix}-in-fortran-order", says, results(op, y=_in_fortran_order)))
+    prefix, one = row.name.lower(), partial(plant, row.name)
+    one(f"{prefix}-climbs", "ascends", _climbs, says="The gradients' sign is wrong, that of the decay is not.")
+    one(f"{prefix}-lr-doubled", "option-doubled", option("lr", lambda lr: 2 * lr), option="lr")
+    one(f"{prefix}-dtype-changed", "dtype-changed", result(lambda a, _: a.astype(np.float64)))
+    one(f"{prefix}-tail-lost", "", result(lambda a, c: np.where(leftover(a[0]), c.x, a)), "y",
+        "The loop takes eight numbers at a time: those left over at the end stay as they are.")  # fmt: skip
+    alike(row.name, f"{prefix}-in-fortran-order", "The trajectory is laid out column by column in memory.",
+          result(_in_fortran_order))  # fmt: skip
 
 
 for _row in ROWS.values():
     if _row.kind == "op":
-        _plant_all(_row.name, _row.op)
+        _plant_in_op(_row)
     elif _row.kind == "optimizer":
-        _plant_in_optimizer(_row.name, _row.op)
+        _plant_in_optimizer(_row)

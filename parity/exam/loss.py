@@ -1,418 +1,220 @@
 """Losses with one mistake."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from numpy_cnn import ops
 from numpy_cnn.arguments import Array
-from parity.exam.bug import planted
-from parity.exam.edits import Called, edited, forward_of
+from parity.exam import stateful
+from parity.exam.bug import plant
+from parity.exam.edits import (
+    Call,
+    Change,
+    array,
+    both,
+    gradient,
+    only,
+    option,
+    options,
+    output,
+    result,
+    upstream,
+)
 
-Options = dict[str, Any]
+nll, ce, mse = partial(plant, "nll_loss"), partial(plant, "cross_entropy"), partial(plant, "mse_loss")
 
 
-def _kept(target: Array, options: Options) -> Array:
+def _classes(c: Call) -> int:
+    """The axis of the classes."""
+    return int(min(1, c.x.ndim - 1))
+
+
+def _counts(c: Call) -> Array:
     """Where a sample counts; a sample whose target is probabilities always does."""
-    if target.dtype.kind == "f":
-        return np.ones(np.delete(target.shape, min(1, target.ndim - 1)), bool)
-    return np.asarray(target != options.get("ignore_index", -100))
+    if c.w.dtype.kind == "f":
+        return np.ones(np.delete(c.w.shape, _classes(c)), bool)
+    return np.asarray(c.w != c.options.get("ignore_index", -100))
 
 
-def _total(x: Array, target: Array, options: Options) -> Any:
-    """Σ v, which a mean is divided by, in x's dtype."""
-    kept, weight = _kept(target, options), options.get("weight")
-    if weight is None or target.dtype.kind == "f":
-        return kept.sum(dtype=x.dtype)
-    factor = np.where(kept, weight[np.where(kept, target, 0)], 0)
-    return factor.sum(dtype=x.dtype)
+def _weights(c: Call) -> Any:
+    """The weight of each sample in the mean."""
+    weight, counts = c.options.get("weight"), _counts(c)
+    if weight is None or c.w.dtype.kind == "f":
+        return counts.astype(c.x.dtype)
+    return np.where(counts, weight[np.where(counts, c.w, 0)], 0)
 
 
-def _mean_over(called: Called, right: Any, wrong: Any, options: Options) -> Called:
+def _mean_over(divisor: Callable[[Call], Any]) -> Change:
     """A mean divided by another number than the right one."""
-    if options["reduction"] != "mean" or not wrong or not right:
-        return called
-    scale = right / wrong
-    return edited(called, y=lambda y: np.asarray(y * scale, y.dtype), dx=lambda g: (g * scale).astype(g.dtype))
+
+    def scaled(a: Array, c: Call) -> Array:
+        right, wrong = _weights(c).sum(dtype=c.x.dtype), c.x.dtype.type(divisor(c))
+        return a if not right or not wrong else np.asarray(a * (right / wrong), a.dtype)
+
+    return only(_is_mean, result(scaled))
 
 
-def from_log(log_p: Array, target: Array, options: Options) -> Called:
-    """Cross entropy of log-probabilities: −Σ w·q·log p, where q is the smoothed target."""
-    axis, kept, weight = min(1, log_p.ndim - 1), _kept(target, options), options.get("weight")
-    q = target
-    if target.dtype.kind != "f":
-        q = np.zeros_like(log_p)
-        np.put_along_axis(q, np.expand_dims(np.where(kept, target, 0), axis), 1, axis)
-    smoothing = options.get("label_smoothing", 0.0)
-    q = ((1 - smoothing) * q + smoothing / log_p.shape[axis]) * np.expand_dims(kept, axis)
-    q = q.astype(log_p.dtype) if weight is None else q * weight.reshape(-1, *[1] * (log_p.ndim - 1 - axis))
-    losses = -np.where(q == 0, 0, q * log_p).sum(axis=axis)
-    divisor = _total(log_p, target, options) if options["reduction"] == "mean" else log_p.dtype.type(1)
-    y = losses if options["reduction"] == "none" else np.asarray(losses.sum() / divisor)
-
-    def pullback(dy: Array) -> tuple[Array, ...]:
-        # Where all targets are ignored the divisor is 0, and the gradient is 0 as well.
-        return (np.where(q == 0, 0, -q * np.expand_dims(np.broadcast_to(dy, losses.shape), axis) / divisor),)
-
-    return y.astype(log_p.dtype), pullback
+def _is_mean(c: Call) -> bool:
+    return bool(c.options["reduction"] == "mean")
 
 
-# nll_loss
+def _ignored_counted(c: Call) -> Any:
+    return _weights(c).sum() + (~_counts(c)).sum()
 
 
-@planted("nll_loss", explained=("negated",))
-def nll_sign(x: Array, target: Array, **options: Any) -> Called:
-    """The minus is missing: the likelihood falls."""
-    return edited(ops.nll_loss(x, target, **options), y=lambda y: -y, dx=lambda g: -g)
+def smoothed_target(c: Call) -> Array:
+    """w·q, where q is the target as probabilities, smoothed, and 0 where it is ignored."""
+    axis, counts, weight = _classes(c), _counts(c), c.options.get("weight")
+    q = c.w
+    if q.dtype.kind != "f":
+        q = np.zeros_like(c.x)
+        np.put_along_axis(q, np.expand_dims(np.where(counts, c.w, 0), axis), 1, axis)
+    smoothing = c.options.get("label_smoothing", 0.0)
+    q = ((1 - smoothing) * q + smoothing / c.x.shape[axis]) * np.expand_dims(counts, axis)
+    return np.asarray(q if weight is None else q * weight.reshape(-1, *[1] * (c.x.ndim - 1 - axis)), c.x.dtype)
 
 
-@planted("nll_loss", explained=("weight-missing-in-mean",))
-def nll_mean_without_weights(x: Array, target: Array, **options: Any) -> Called:
-    """A weighted mean is divided by the number of samples instead of the sum of their weights."""
-    count = x.dtype.type(_kept(target, options).sum())
-    return _mean_over(ops.nll_loss(x, target, **options), _total(x, target, options), count, options)
+def of_log(c: Call, log_p: Array) -> Array:
+    """Cross entropy of log-probabilities: −Σ w·q·log p."""
+    q = smoothed_target(c)
+    losses = -np.where(q == 0, 0, q * log_p).sum(axis=_classes(c))
+    if c.options["reduction"] == "none":
+        return np.asarray(losses)
+    return np.asarray(losses.sum() / (_weights(c).sum(dtype=c.x.dtype) if _is_mean(c) else 1))
 
 
-@planted("nll_loss", explained=("ignored-counted",), source="PaddlePaddle/Paddle#76033")
-def nll_ignored_counted(x: Array, target: Array, **options: Any) -> Called:
-    """A mean is divided by all samples, those that are ignored counted in."""
-    right = _total(x, target, options)
-    ignored = x.dtype.type(target.size - _kept(target, options).sum())
-    return _mean_over(ops.nll_loss(x, target, **options), right, right + ignored, options)
+def at_target(dy: Array, c: Call) -> Array:
+    """The gradient of −Σ w·q·log p by log p; 0 where all targets are ignored."""
+    q, axis = smoothed_target(c), _classes(c)
+    u = np.expand_dims(np.broadcast_to(dy, np.delete(c.x.shape, axis)), axis)
+    return np.where(q == 0, 0, -q * u / (_weights(c).sum(dtype=c.x.dtype) if _is_mean(c) else 1))
 
 
-@planted("nll_loss", explained=("ignore-index-ignored",))
-def nll_ignore_index_fixed(x: Array, target: Array, **options: Any) -> Called:
-    """-100 is ignored and nothing else, whatever ignore_index says."""
-    return ops.nll_loss(x, target, **{name: v for name, v in options.items() if name != "ignore_index"})
+def _unshifted(c: Call) -> Array:
+    return np.asarray(c.x - np.log(np.exp(c.x).sum(axis=_classes(c), keepdims=True)))
 
 
-@planted("nll_loss", explained=("class-weight-ignored",))
-def nll_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
-    """The classes' weights are not looked at."""
-    return ops.nll_loss(x, target, **(options | {"weight": None}))
+def _softmax(c: Call) -> Array:
+    return ops.softmax(c.x, _classes(c))[0]
 
 
-@planted("nll_loss", explained=("weight-squared",), at="dx")
-def nll_dx_weight_squared(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient carries the weight twice."""
-    weight = options.get("weight")
-    called = ops.nll_loss(x, target, **options)
-    if weight is None:
-        return called
-    return edited(called, dx=lambda g: g * weight.reshape(-1, *[1] * max(0, x.ndim - 2)))
+def _reduced(each: Array, c: Call) -> Any:
+    return each if c.options["reduction"] == "none" else each.mean() if _is_mean(c) else each.sum()
 
 
-@planted("nll_loss", explained=("reduction-mean", "gradient-of-mean"))
-def nll_always_mean(x: Array, target: Array, **options: Any) -> Called:
-    """reduction is not looked at: the mean is taken."""
-    return ops.nll_loss(x, target, **(options | {"reduction": "mean"}))
+def _along_last(dy: Array, c: Call) -> Array:
+    return np.asarray(ops.log_softmax(c.x, -1)[1](np.asarray(at_target(dy, c), c.x.dtype))[0])
 
 
-@planted("nll_loss", explained=("mean-missing", "gradient-of-sum"), at="dx")
-def nll_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient of a mean lacks its 1/N."""
-    summed = ops.nll_loss(x, target, **(options | {"reduction": "sum"}))
-    right = ops.nll_loss(x, target, **options)
-    return forward_of(right, summed if options["reduction"] == "mean" else right)
+def _ignored_as_zero(target: Array, c: Call) -> Array:
+    return target if target.dtype.kind == "f" else np.where(_counts(c), target, 0)
 
 
-@planted("nll_loss", explained=("upstream-ignored",), at="dx")
-def nll_upstream_ignored(x: Array, target: Array, **options: Any) -> Called:
-    """The loss is taken for the end of the graph: dy counts as 1."""
-    return edited(ops.nll_loss(x, target, **options), dy=np.ones_like)
+def _weight_looked_up(c: Call) -> Any:
+    return c.options["weight"][c.w].sum(dtype=c.x.dtype)
 
 
-@planted("nll_loss", explained=("batch-mean", "feature-sum"))
-def nll_mean_over_images(x: Array, target: Array, **options: Any) -> Called:
-    """With pixels to classify, a mean is divided by the number of images instead of pixels."""
-    called = ops.nll_loss(x, target, **options)
-    if target.ndim < 2:
-        return called
-    return _mean_over(called, _total(x, target, options), x.dtype.type(len(x)), options)
+def _weight_again(g: Array, c: Call) -> Array:
+    weight = c.options.get("weight")
+    return g if weight is None else g * weight.reshape(-1, *[1] * max(0, c.x.ndim - 2))
 
 
-@planted("nll_loss", explained=("classes-last",))
-def nll_classes_last(x: Array, target: Array, **options: Any) -> Called:
-    """Scores (N, C, d1) are read as (N, d1, C); it shows where the sizes are the same."""
-    if x.ndim != 3 or x.shape[1] != x.shape[2]:
-        return ops.nll_loss(x, target, **options)
-    return edited(ops.nll_loss(x.swapaxes(1, 2), target, **options), dx=lambda g: g.swapaxes(1, 2))
+def _without_ignore_index(given: Any, _: Call) -> Any:
+    return {name: value for name, value in given.items() if name != "ignore_index"}
 
 
-@planted("nll_loss", at="y")
-def nll_ignored_times_zero(x: Array, target: Array, **options: Any) -> Called:
-    """An ignored sample's loss is multiplied by 0, and minus infinity times 0 is NaN."""
-    called, kept = ops.nll_loss(x, target, **options), _kept(target, options)
-    picked = np.where(kept, target, 0)
-    unlikely = np.take_along_axis(x, np.expand_dims(picked, min(1, x.ndim - 1)), axis=min(1, x.ndim - 1))
-    spoilt = ~kept & np.isinf(unlikely.reshape(kept.shape))
-    if options["reduction"] == "none":
-        return edited(called, y=lambda y: np.where(spoilt, np.nan, y).astype(x.dtype))
-    return edited(called, y=lambda y: np.asarray(np.nan if spoilt.any() else y, x.dtype))
+def _next_class(target: Array, c: Call) -> Array:
+    return np.where(_counts(c), (target + 1) % c.x.shape[_classes(c)], target)
 
 
-@planted("nll_loss", explained=("mutates-input",))
-def nll_target_written(x: Array, target: Array, **options: Any) -> Called:
-    """Ignored targets become 0 in the caller's own array."""
-    called = ops.nll_loss(x, target.copy(), **options)
-    if target.flags.writeable:
-        target[~_kept(target, options)] = 0
-    return called
-
-
-# cross_entropy
-
-
-@planted("cross_entropy", explained=("upstream-ignored",), at="dx")
-def ce_upstream_ignored(x: Array, target: Array, **options: Any) -> Called:
-    """The loss is taken for the end of the graph: dy counts as 1."""
-    return edited(ops.cross_entropy(x, target, **options), dy=np.ones_like)
-
-
-@planted(
-    "cross_entropy", explained=("mean-missing", "gradient-of-sum"), at="dx", source="tensorflow/swift-apis#42"
-)
-def ce_dx_mean_missing(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient of a mean is not divided by the batch."""
-    right, summed = (
-        ops.cross_entropy(x, target, **(options | {"reduction": r})) for r in (options["reduction"], "sum")
-    )
-    return forward_of(right, summed if options["reduction"] == "mean" else right)
-
-
-@planted("cross_entropy", explained=("epsilon-in-log",), at="y")
-def ce_log_of_softmax(x: Array, target: Array, **options: Any) -> Called:
-    """The logarithm of the softmax, with a small number added so that it stays finite."""
-    p, _ = ops.softmax(x, min(1, x.ndim - 1))
-    of_log, _ = from_log(np.log(p + x.dtype.type(1e-7)), target, options)
-    return edited(ops.cross_entropy(x, target, **options), y=lambda _: of_log)
-
-
-@planted("cross_entropy", explained=("no-max-shift",), at="y")
-def ce_no_max_shift(x: Array, target: Array, **options: Any) -> Called:
-    """exp of the scores as they are overflows."""
-    log_p = x - np.log(np.exp(x).sum(axis=min(1, x.ndim - 1), keepdims=True))
-    unshifted, _ = from_log(log_p, target, options)
-    return edited(ops.cross_entropy(x, target, **options), y=lambda _: unshifted)
-
-
-@planted("cross_entropy", explained=("softmax-along-last",))
-def ce_classes_last(x: Array, target: Array, **options: Any) -> Called:
-    """The softmax of (N, C, d1) runs along d1."""
-    log_p, back = ops.log_softmax(x, -1)
-    y, pullback = from_log(log_p, target, options)
-    right = ops.cross_entropy(x, target, **options)
-    return y, lambda dy: (back(pullback(dy)[0])[0], right[1](dy)[1])
-
-
-@planted("cross_entropy", explained=("class-weight-ignored",), at="dx")
-def ce_weight_ignored(x: Array, target: Array, **options: Any) -> Called:
-    """The classes' weights are not looked at in the gradient."""
-    return forward_of(
-        ops.cross_entropy(x, target, **options), ops.cross_entropy(x, target, **(options | {"weight": None}))
+def _ignored_times_zero(y: Array, c: Call) -> Array:
+    target, axis = np.where(_counts(c), c.w, 0), _classes(c)
+    picked = np.take_along_axis(c.x, np.expand_dims(target, axis), axis=axis).reshape(target.shape)
+    spoilt = ~_counts(c) & np.isinf(picked)
+    return np.where(
+        spoilt if y.ndim == spoilt.ndim and c.options["reduction"] == "none" else spoilt.any(), np.nan, y
     )
 
 
-@planted("cross_entropy", explained=("ignored-counted",), source="open-mmlab/mmsegmentation#886")
-def ce_ignored_counted(x: Array, target: Array, **options: Any) -> Called:
-    """A mean is taken over the ignored samples as well."""
-    right = _total(x, target, options)
-    ignored = x.dtype.type((~_kept(target, options)).sum())
-    return _mean_over(ops.cross_entropy(x, target, **options), right, right + ignored, options)
+# fmt: off
+nll("nll-sign", "negated", result(lambda a, _: -a), "y dx")
+nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()))
+nll("nll-ignored-counted", "ignored-counted", _mean_over(_ignored_counted))
+nll("nll-mean-over-images", "batch-mean feature-sum",
+    only(lambda c: c.w.ndim > 1, _mean_over(lambda c: len(c.x))),
+    says="With pixels to classify, a mean is divided by the number of images instead of pixels.")
+nll("nll-ignore-index-fixed", "ignore-index-ignored", options(_without_ignore_index),
+    says="-100 is ignored and nothing else, whatever ignore_index is.")
+nll("nll-weight-ignored", "class-weight-ignored", option("weight", lambda _: None))
+nll("nll-dx-weight-squared", "weight-squared", result(_weight_again), "dx")
+nll("nll-classes-last", "classes-last",
+    only(lambda c: c.x.ndim == 3 and c.x.shape[1] == c.x.shape[2],
+         array("x", lambda x, _: x.swapaxes(1, 2), lambda g, _: g.swapaxes(1, 2))))
+nll("nll-classes-counted-from-one", "target-one-too-high", array("w", _next_class),
+    says="Classes are counted from 1: each target is the next one's, and the last the first's.")
+nll("nll-ignored-times-zero", "", result(_ignored_times_zero), "y",
+    "An ignored sample's loss is multiplied by 0, and minus infinity times 0 is NaN.")
+nll("nll-target-written", "mutates-input", stateful.overwriting("w", lambda t, c: np.where(_counts(c), t, 0)),
+    says="Ignored targets become 0 in the caller's own array.")
 
+ce("ce-log-of-softmax", "epsilon-in-log",
+   output(lambda c: of_log(c, np.log(_softmax(c) + c.x.dtype.type(1e-7)))), "y", epsilon=1e-7)
+ce("ce-log-clipped", "log-clipped",
+   output(lambda c: of_log(c, np.log(np.maximum(_softmax(c), c.x.dtype.type(1e-7))))), "y", epsilon=1e-7)
+ce("ce-no-max-shift", "no-max-shift", output(lambda c: of_log(c, _unshifted(c))), "y")
+ce("ce-classes-last", "softmax-along-last",
+   both(output(lambda c: of_log(c, ops.log_softmax(c.x, -1)[0])), gradient(_along_last)))
+ce("ce-weight-ignored", "class-weight-ignored", option("weight", lambda _: None), "dx")
+ce("ce-ignored-counted", "ignored-counted", _mean_over(_ignored_counted))
+ce("ce-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()))
+ce("ce-weight-of-ignored-target", "",
+   only(lambda c: c.options.get("weight") is not None and c.w.dtype.kind != "f", _mean_over(_weight_looked_up)),
+   says="A weighted mean looks up the weight of an ignored target, which need not be a class.")
+ce("ce-onehot-added", "target-added", gradient(lambda dy, c: c.pullback(dy)[0] - 2 * at_target(dy, c)), "dx")
+ce("ce-onehot-forgotten", "target-not-subtracted",
+   gradient(lambda dy, c: c.pullback(dy)[0] - at_target(dy, c)), "dx")
+ce("ce-dx-divided-by-everything", "divided-by-classes",
+   only(_is_mean, result(lambda g, c: g / g.dtype.type(c.x.shape[_classes(c)]))), "dx")
+ce("ce-ignored-pulled", "ignored-as-class-zero",
+   both(options(_without_ignore_index), array("w", _ignored_as_zero)), "dx")
+ce("ce-upstream-mean", "upstream-mean mean",
+   upstream(lambda dy, _: np.full_like(dy, dy.mean()) if dy.ndim and dy.size else dy), "dx")
+ce("ce-divided-twice", "half halved batch-mean",
+   only(lambda c: c.w.shape == (2,), result(lambda g, _: g / g.dtype.type(2))), "dx",
+   "A batch of two is divided by two in the loss and again in the gradient.")
+ce("ce-smoothed", "smoothed",
+   options(lambda given, _: given | {"label_smoothing": given.get("label_smoothing") or 0.1}), "y", epsilon=0.1)
 
-@planted("cross_entropy", explained=("weight-missing-in-mean",))
-def ce_mean_without_weights(x: Array, target: Array, **options: Any) -> Called:
-    """A weighted mean is divided by the number of samples."""
-    count = x.dtype.type(_kept(target, options).sum())
-    return _mean_over(ops.cross_entropy(x, target, **options), _total(x, target, options), count, options)
+mse("mse-factor-two-missing", "half halved", result(lambda g, _: g / 2), "dx dt")
+mse("mse-with-a-half", "half halved", result(lambda a, _: a / 2))
+mse("mse-mean-over-batch", "feature-sum batch-mean",
+    only(lambda c: _is_mean(c) and c.x.ndim > 1 and c.x.size > 0,
+         result(lambda a, c: a * a.dtype.type(c.x.size // len(c.x)))))
+mse("mse-target-sign", "target-sign negated other-gradient", result(lambda g, _: -g), "dt")
+mse("mse-target-without-gradient", "", result(lambda *_: None), "dt",
+    "The target gets no gradient, as if it were always data.")
+mse("mse-expanded-square", "", output(lambda c: _reduced(c.x * c.x - 2 * c.x * c.w + c.w * c.w, c)), "y",
+    "x² - 2xt + t² cancels where x and t are close.")
+mse("mse-absolute", "sign-of-error",
+    result(lambda g, c: g / np.maximum(np.abs(2 * (c.x - c.w)), np.finfo(g.dtype).tiny)), "dx dt")
+# fmt: on
 
-
-@planted(
-    "cross_entropy", explained=("reduction-mean", "gradient-of-mean"), source="facebookresearch/detectron2#3454"
-)
-def ce_always_mean(x: Array, target: Array, **options: Any) -> Called:
-    """reduction is not handed on: the mean is taken."""
-    return ops.cross_entropy(x, target, **(options | {"reduction": "mean"}))
-
-
-@planted("cross_entropy", explained=("target-added",), at="dx")
-def ce_onehot_added(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient is softmax + onehot where it should be softmax - onehot."""
-    _, of_target = from_log(x, target, options)
-    y, pullback = ops.cross_entropy(x, target, **options)
-    return y, lambda dy: (pullback(dy)[0] - 2 * of_target(dy)[0], pullback(dy)[1])
-
-
-@planted("cross_entropy", explained=("target-not-subtracted",), at="dx")
-def ce_onehot_forgotten(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient is the softmax alone, without the one at the target."""
-    _, of_target = from_log(x, target, options)
-    y, pullback = ops.cross_entropy(x, target, **options)
-    return y, lambda dy: (pullback(dy)[0] - of_target(dy)[0], pullback(dy)[1])
-
-
-@planted("cross_entropy", explained=("divided-by-classes",), at="dx", source="victorlempitsky/Mate#2")
-def ce_dx_divided_by_everything(x: Array, target: Array, **options: Any) -> Called:
-    """The gradient of a mean is divided by the number of scores instead of samples."""
-    called = ops.cross_entropy(x, target, **options)
-    classes = x.dtype.type(x.shape[min(1, x.ndim - 1)])
-    return edited(called, dx=lambda g: g / classes) if options["reduction"] == "mean" else called
-
-
-@planted("cross_entropy", explained=("ignored-as-class-zero",), at="dx", source="Jittor/jittor#233")
-def ce_ignored_pulled(x: Array, target: Array, **options: Any) -> Called:
-    """An ignored sample has no loss, but its scores get a gradient all the same."""
-    right, kept = ops.cross_entropy(x, target, **options), _kept(target, options)
-    if target.dtype.kind == "f":
-        return right
-    all_kept = {n: v for n, v in options.items() if n != "ignore_index"}
-    return forward_of(right, ops.cross_entropy(x, np.where(kept, target, 0), **all_kept))
-
-
-@planted("cross_entropy", explained=("upstream-mean", "mean"), at="dx")
-def ce_upstream_mean(x: Array, target: Array, **options: Any) -> Called:
-    """Without a reduction every sample gets the mean of dy."""
-    called = ops.cross_entropy(x, target, **options)
-    if options["reduction"] != "none" or not target.size:
-        return called
-    return edited(called, dy=lambda dy: np.full_like(dy, dy.mean()))
-
-
-@planted("cross_entropy", source="pytorch/pytorch#91383")
-def ce_weight_of_ignored_target(x: Array, target: Array, **options: Any) -> Called:
-    """A weighted mean looks up the weight of an ignored target, which need not be a class."""
-    called = ops.cross_entropy(x, target, **options)
-    weight = options.get("weight")
-    if weight is not None and options["reduction"] == "mean" and target.dtype.kind != "f":
-        return _mean_over(called, _total(x, target, options), weight[target].sum(dtype=x.dtype), options)
-    return called
-
-
-@planted("cross_entropy", explained=("half", "halved", "batch-mean"), at="dx")
-def ce_divided_twice(x: Array, target: Array, **options: Any) -> Called:
-    """A batch of two is divided by two in the loss and again in the gradient."""
-    called = ops.cross_entropy(x, target, **options)
-    return edited(called, dx=lambda g: g / g.dtype.type(2)) if target.shape == (2,) else called
-
-
-# mse_loss
-
-
-@planted("mse_loss", explained=("half", "halved"), at="dx dt")
-def mse_factor_two_missing(*arrays: Any, **options: Any) -> Called:
-    """The derivative of the square lacks its 2."""
-    return edited(ops.mse_loss(*arrays, **options), dx=lambda g: np.asarray(g / 2), dw=lambda g: np.asarray(g / 2))
-
-
-@planted("mse_loss", explained=("half", "halved"))
-def mse_with_a_half(*arrays: Any, **options: Any) -> Called:
-    """Half of the squared error, as many courses define it."""
-    return edited(ops.mse_loss(*arrays, **options), y=_halved, dx=_halved, dw=_halved)
-
-
-def _halved(a: Array) -> Array:
-    return np.asarray(a * a.dtype.type(0.5))
-
-
-@planted(
-    "mse_loss",
-    explained=("mean-missing", "gradient-of-sum"),
-    at="dx dt",
-    source="jxgu1016/MNIST_center_loss_pytorch#9",
-)
-def mse_dx_mean_missing(*arrays: Any, **options: Any) -> Called:
-    """The gradient of a mean is not divided by the size."""
-    right, summed = (ops.mse_loss(*arrays, **(options | {"reduction": r})) for r in (options["reduction"], "sum"))
-    return forward_of(right, summed if options["reduction"] == "mean" else right)
-
-
-@planted("mse_loss", explained=("batch-mean", "feature-sum"))
-def mse_mean_over_batch(x: Array, target: Array, **options: Any) -> Called:
-    """A mean is divided by the batch alone, and not by the features."""
-    called = ops.mse_loss(x, target, **options)
-    if options["reduction"] != "mean" or x.ndim < 2 or not x.size:
-        return called
-    scale = x.dtype.type(x.size // len(x))
-    return edited(called, y=lambda y: y * scale, dx=lambda g: g * scale, dw=lambda g: g * scale)
-
-
-@planted("mse_loss", explained=("target-sign", "negated", "other-gradient"), at="dt")
-def mse_target_sign(*arrays: Any, **options: Any) -> Called:
-    """The target's gradient has the prediction's sign."""
-    return edited(ops.mse_loss(*arrays, **options), dw=lambda g: np.asarray(-g))
-
-
-@planted("mse_loss", explained=("reduction-mean", "gradient-of-mean"))
-def mse_always_mean(*arrays: Any, **options: Any) -> Called:
-    """reduction is not looked at: the mean is taken."""
-    return ops.mse_loss(*arrays, **(options | {"reduction": "mean"}))
-
-
-@planted("mse_loss", explained=("upstream-ignored",), at="dx dt")
-def mse_upstream_ignored(*arrays: Any, **options: Any) -> Called:
-    """The loss is taken for the end of the graph: dy counts as 1."""
-    return edited(ops.mse_loss(*arrays, **options), dy=np.ones_like)
-
-
-@planted("mse_loss", at="y")
-def mse_expanded_square(x: Array, target: Array, **options: Any) -> Called:
-    """x² - 2xt + t² cancels where x and t are close."""
-    each = x * x - 2 * x * target + target * target
-    right = ops.mse_loss(x, target, **options)
-    reduced = {"none": np.asarray(each), "sum": np.asarray(each.sum()), "mean": np.asarray(each.mean())}
-    return edited(right, y=lambda y: reduced[options["reduction"]].astype(y.dtype))
-
-
-@planted("mse_loss", at="dt")
-def mse_target_without_gradient(*arrays: Any, **options: Any) -> Called:
-    """The target gets no gradient, as if it were always data."""
-    y, pullback = ops.mse_loss(*arrays, **options)
-    return y, lambda dy: (pullback(dy)[0], None)
-
-
-@planted("mse_loss", explained=("dtype-changed",))
-def mse_dtype_changed(*arrays: Any, **options: Any) -> Called:
-    """The output is a double precision number, as float() makes it."""
-    return edited(ops.mse_loss(*arrays, **options), y=lambda y: y.astype(np.float64))
-
-
-@planted("nll_loss", explained=("target-one-too-high",))
-def nll_classes_counted_from_one(x: Array, target: Array, **options: Any) -> Called:
-    """Classes are counted from 1: each target is the next one's, and the last the first's."""
-    classes = x.shape[min(1, x.ndim - 1)]
-    moved = np.where(_kept(target, options), (target + 1) % classes, target)
-    return ops.nll_loss(x, moved, **options)
-
-
-@planted("cross_entropy", explained=("smoothed",), at="y")
-def ce_smoothed(x: Array, target: Array, **options: Any) -> Called:
-    """A tenth of each target is spread over all classes, though nobody has asked for it."""
-    smoothing = options.get("label_smoothing") or 0.1
-    wrong = ops.cross_entropy(x, target, **(options | {"label_smoothing": smoothing}))
-    return forward_of(wrong, ops.cross_entropy(x, target, **options))
-
-
-@planted("mse_loss", explained=("sign-of-error",), at="dx dt")
-def mse_absolute(x: Array, target: Array, **options: Any) -> Called:
-    """The absolute error stands for the squared one in the gradient: its sign is taken."""
-    called = ops.mse_loss(x, target, **options)
-    size = np.maximum(np.abs(2 * (x - target)), np.finfo(x.dtype).tiny)
-    return edited(called, dx=lambda g: np.asarray(g / size), dw=lambda g: np.asarray(g / size))
-
-
-@planted("cross_entropy", explained=("log-clipped",), at="y")
-def ce_log_clipped(x: Array, target: Array, **options: Any) -> Called:
-    """The probabilities are clipped to at least 1e-7 before the logarithm."""
-    p, _ = ops.softmax(x, min(1, x.ndim - 1))
-    clipped, _ = from_log(np.log(np.maximum(p, p.dtype.type(1e-7))), target, options)
-    return edited(ops.cross_entropy(x, target, **options), y=lambda _: clipped)
-
-
-@planted("mse_loss", explained=("dtype-changed",), at="dx dt")
-def mse_gradients_in_double(*arrays: Any, **options: Any) -> Called:
-    """Gradients in double precision, as Python's float makes them of the loss."""
-    return edited(
-        ops.mse_loss(*arrays, **options), dx=lambda g: g.astype(np.float64), dw=lambda g: g.astype(np.float64)
-    )
+# Of every loss: the reduction is ignored, in the whole loss or in its gradient alone, and so is dy.
+for _row, _prefix, _gradients in (
+    ("nll_loss", "nll", "dx"),
+    ("cross_entropy", "ce", "dx"),
+    ("mse_loss", "mse", "dx dt"),
+    ("l1_loss", "l1", "dx dt"),
+    ("smooth_l1_loss", "smooth-l1", "dx dt"),
+    ("huber_loss", "huber", "dx dt"),
+    ("binary_cross_entropy_with_logits", "bce", "dx"),
+    ("kl_div", "kl", "dx"),
+):
+    _one = partial(plant, _row)
+    _one(f"{_prefix}-always-mean", "reduction-mean gradient-of-mean", option("reduction", lambda _: "mean"))
+    _summed = option("reduction", lambda r: "sum" if r == "mean" else r)
+    _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum", _summed, _gradients)
+    _one(f"{_prefix}-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)), _gradients)

@@ -1,286 +1,89 @@
 """Optimizers with one mistake, as ops: op(parameter, *gradients, **settings) → the parameter after each step."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.exam.bug import planted
+from parity.cases.torch_op import Op
+from parity.exam.bug import plant
+from parity.exam.edits import Change, both, instead, option, options
 from parity.rows.optimizers import by_hand
 
 Trajectory: TypeAlias = tuple[Array, None]
-Gradients: TypeAlias = tuple[Array | None, ...]
+Settings: TypeAlias = dict[str, Any]
+Pair: TypeAlias = tuple[float, float]
 
 
-# SGD
-
-
-def _sgd(
+def sgd(
     parameter: Array,
-    gradients: Gradients,
-    *,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool = False,
-    ahead: Callable[[Array, Array], Array] | None = None,  # (g, b) → the step with nesterov
-    first: Callable[[Array], Array] = lambda g: g,
-    absent: Callable[[Array, Array | None], Array] = lambda w, b: w,  # noqa: ARG005  # a step without a gradient
+    *gradients: Array | None,
+    ahead: Callable[[Array, Array, Settings], Array] = lambda g, b, s: g + s["momentum"] * b,
+    first: Callable[[Array, Settings], Array] = lambda g, s: g,  # noqa: ARG005
+    decoupled: bool = False,
+    none_moves: bool = False,
+    **s: Any,
 ) -> Trajectory:
-    w, b = parameter.copy(), None
-    trajectory = []
+    """The textbook; a mistake replaces one part."""
+    w, b, trajectory = parameter.copy(), None, []
     for gradient in gradients:
-        if gradient is None:
-            w = absent(w, b)
-        else:
-            g = (-gradient if maximize else gradient) + weight_decay * w
-            step = g
-            if momentum:
-                b = first(g) if b is None else momentum * b + (1 - dampening) * g
-                step = (ahead(g, b) if ahead else g + momentum * b) if nesterov else b
-            w = w - lr * step
-        trajectory.append(w)
-    return np.stack(trajectory).astype(parameter.dtype), None
-
-
-@planted("SGD", explained=("dampening-first-step",), source="ml-explore/mlx#473")
-def sgd_dampening_first_step(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The first gradient is dampened as well, where torch takes it whole."""
-    return _sgd(parameter, gradients, **settings, first=lambda g: (1 - settings["dampening"]) * g)
-
-
-@planted("SGD", explained=("nesterov-ignored",))
-def sgd_nesterov_ignored(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """nesterov is not looked at."""
-    return _sgd(parameter, gradients, **(settings | {"nesterov": False}))
-
-
-@planted("SGD", explained=("nesterov-sign",), source="PaddlePaddle/Paddle#12231")
-def sgd_nesterov_sign(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Nesterov's momentum is added to the parameter instead of subtracted."""
-    return _sgd(parameter, gradients, **settings, ahead=lambda g, b: g - settings["momentum"] * b)
-
-
-@planted("SGD", explained=("decay-ignored",), source="ml-explore/mlx#473")
-def sgd_decay_needs_momentum(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Weight decay has no effect without a momentum."""
-    return _sgd(parameter, gradients, **(settings if settings["momentum"] else settings | {"weight_decay": 0.0}))
-
-
-@planted("SGD", explained=("decay-without-lr", "decay-over-lr"))
-def sgd_decay_without_lr(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The weights shrink by the decay itself, not by lr times the decay."""
-    return _sgd(parameter, gradients, **(settings | {"weight_decay": settings["weight_decay"] / settings["lr"]}))
-
-
-@planted("SGD", explained=("decay-decoupled",))
-def sgd_decay_decoupled(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The decay shrinks the weights and stays out of the momentum."""
-    shrink = 1 - settings["lr"] * settings["weight_decay"]
-    w, trajectory, seen = parameter.copy(), [], []
-    for gradient in gradients:
-        seen.append(gradient)
-        before, _ = _sgd(np.zeros_like(w), tuple(seen[:-1]) or (None,), **(settings | {"weight_decay": 0.0}))
-        after, _ = _sgd(np.zeros_like(w), tuple(seen), **(settings | {"weight_decay": 0.0}))
         if gradient is not None:
-            w = shrink * w + (after[-1] - before[-1])
+            g = -gradient if s["maximize"] else gradient
+            decay = s["weight_decay"] * w
+            step = g = g if decoupled else g + decay
+            if s["momentum"]:
+                b = first(g, s) if b is None else s["momentum"] * b + (1 - s["dampening"]) * g
+                step = ahead(g, b, s) if s["nesterov"] else b
+            w = w - s["lr"] * (step + decay if decoupled else step)
+        elif none_moves and b is not None:
+            w = w - s["lr"] * b
         trajectory.append(w)
     return np.stack(trajectory).astype(parameter.dtype), None
 
 
-@planted("SGD", explained=("momentum-ignored",))
-def sgd_momentum_ignored(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """momentum is not looked at."""
-    return _sgd(parameter, gradients, **(settings | {"momentum": 0.0, "nesterov": False}))
+def corrections_of(t: float, s: Settings) -> Pair:
+    """The factors 1 − βᵗ."""
+    return 1 - s["betas"][0] ** t, 1 - s["betas"][1] ** t
 
 
-@planted("SGD", explained=("none-moves",))
-def sgd_none_moves(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Without a gradient the momentum moves the parameter on."""
-    return _sgd(parameter, gradients, **settings, absent=lambda w, b: w if b is None else w - settings["lr"] * b)
-
-
-@planted("SGD", explained=("momentum-averaged-later",), source="ml-explore/mlx#87")
-def sgd_momentum_averages(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The momentum is an average: the gradient is weighted by one minus it."""
-    return _sgd(parameter, gradients, **(settings | {"dampening": settings["momentum"]}))
-
-
-@planted("SGD", explained=("mutates-input",))
-def sgd_gradient_kept_as_buffer(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The first gradient itself becomes the momentum's buffer, and is written to in the next step."""
-    there = [g for g in gradients if g is not None]
-    result = _sgd(parameter, gradients, **settings)
-    if settings["momentum"] and len(there) > 1 and there[0].flags.writeable:
-        there[0] *= settings["momentum"]
-    return result
-
-
-BUFFERS: dict[Any, Array] = {}
-
-
-@planted("SGD", explained=("shared-state",))
-def sgd_buffers_shared(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The buffers are a mutable default argument: the next optimizer begins where the last one ended."""
-    key = parameter.shape, parameter.dtype, str(settings)
-    left = BUFFERS.get(key)
-    m, d = settings["momentum"], settings["dampening"]
-    result = _sgd(parameter, gradients, **settings, first=lambda g: g if left is None else m * left + (1 - d) * g)
-    BUFFERS[key] = np.ones_like(parameter)
-    return result
-
-
-# Adam and AdamW
-
-
-def _adam(
+def adam(
     parameter: Array,
-    gradients: Gradients,
-    *,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-    amsgrad: bool,
-    maximize: bool = False,
+    *gradients: Array | None,
     decay: str = "coupled",
-    corrections: Callable[[int], tuple[float, float]] | None = None,
+    corrections: Callable[[int, Settings], Pair] = corrections_of,
     denominator: Callable[[Array, float, float], Array] = lambda v, c, eps: np.sqrt(v / c) + eps,
     second: Callable[[Array], Array] = np.square,
-    largest: str = "before",
+    largest_corrected: bool = False,
     none_counts: bool = False,
     none_decays: bool = False,
+    **s: Any,
 ) -> Trajectory:
+    """The textbook; a mistake replaces one part. Adam's decay is coupled, AdamW's decoupled."""
     w = parameter.astype(np.float64)
     m, v, most = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
     t, trajectory = 0, []
     for gradient in gradients:
         t += gradient is not None or none_counts
+        shrunk = {"decoupled": s["lr"], "without lr": 1.0}.get(decay, 0.0) * s["weight_decay"]
         if gradient is not None:
-            g = (-gradient if maximize else gradient).astype(np.float64)
-            g = g + weight_decay * w if decay == "coupled" else g
-            if decay == "decoupled":
-                w = w - lr * weight_decay * w
-            elif decay == "without lr":
-                w = w - weight_decay * w
-            m = betas[0] * m + (1 - betas[0]) * g
-            v = betas[1] * v + (1 - betas[1]) * second(g)
-            c1, c2 = corrections(t) if corrections else (1 - betas[0] ** t, 1 - betas[1] ** t)
-            held = v
-            if amsgrad:
-                most = np.maximum(most, v / c2 if largest == "after" else v)
-                held = most * c2 if largest == "after" else most
-            w = w - lr * (m / c1) / denominator(held, c2, eps)
+            g = (-gradient if s["maximize"] else gradient).astype(np.float64)
+            g = g + s["weight_decay"] * w if decay == "coupled" else g
+            w = w - shrunk * w
+            m = s["betas"][0] * m + (1 - s["betas"][0]) * g
+            v = s["betas"][1] * v + (1 - s["betas"][1]) * second(g)
+            c1, c2 = corrections(t, s)
+            most = np.maximum(most, v / c2 if largest_corrected else v)
+            held = (most * c2 if largest_corrected else most) if s["amsgrad"] else v
+            w = w - s["lr"] * (m / c1) / denominator(held, c2, s["eps"])
             if decay == "after":
-                w = w - lr * weight_decay * w
+                w = w - s["lr"] * s["weight_decay"] * w
         elif none_decays:
-            w = w - lr * weight_decay * w
+            w = w - shrunk * w
         trajectory.append(w)
     return np.stack(trajectory).astype(parameter.dtype), None
-
-
-@planted("Adam", explained=("bias-correction-missing",))
-def adam_bias_correction_missing(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Neither moment is corrected for having begun at 0."""
-    return _adam(parameter, gradients, **settings, corrections=lambda t: (1.0, 1.0))  # noqa: ARG005  # the bug
-
-
-@planted("Adam", explained=("bias-correction-first-only",))
-def adam_first_moment_corrected_only(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The second moment is not corrected."""
-    return _adam(parameter, gradients, **settings, corrections=lambda t: (1 - settings["betas"][0] ** t, 1.0))
-
-
-@planted("Adam", explained=("bias-correction-second-only",))
-def adam_second_moment_corrected_only(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The first moment is not corrected."""
-    return _adam(parameter, gradients, **settings, corrections=lambda t: (1.0, 1 - settings["betas"][1] ** t))
-
-
-@planted("Adam", explained=("bias-correction-late",))
-def adam_steps_counted_from_two(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The step is counted up once too often before the correction."""
-    b1, b2 = settings["betas"]
-    return _adam(parameter, gradients, **settings, corrections=lambda t: (1 - b1 ** (t + 1), 1 - b2 ** (t + 1)))
-
-
-@planted("Adam", explained=("bias-correction-product",), source="karpathy/convnetjs#107")
-def adam_correction_by_product(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The moments are multiplied by the correction instead of divided."""
-    b1, b2 = settings["betas"]
-    return _adam(parameter, gradients, **settings, corrections=lambda t: (1 / (1 - b1**t), 1 / (1 - b2**t)))
-
-
-@planted("Adam", explained=("epsilon-inside-root",))
-def adam_epsilon_inside_root(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Epsilon is added under the root."""
-    return _adam(parameter, gradients, **settings, denominator=lambda v, c, eps: np.sqrt(v / c + eps))
-
-
-@planted("Adam", explained=("epsilon-before-correction",), source="tensorflow/tensorflow#35102")
-def adam_epsilon_before_correction(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Epsilon is added to the uncorrected root, and so corrected with it."""
-    return _adam(parameter, gradients, **settings, denominator=lambda v, c, eps: (np.sqrt(v) + eps) / np.sqrt(c))
-
-
-@planted("Adam", explained=("decay-decoupled",))
-def adam_decay_decoupled(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Adam's weight decay is AdamW's."""
-    return _adam(parameter, gradients, **settings, decay="decoupled")
-
-
-@planted("Adam", explained=("decay-ignored",))
-def adam_decay_ignored(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """weight_decay is not looked at."""
-    return _adam(parameter, gradients, **settings, decay="none")
-
-
-@planted("Adam", explained=("amsgrad-ignored",))
-def adam_amsgrad_ignored(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """amsgrad is not looked at."""
-    return _adam(parameter, gradients, **(settings | {"amsgrad": False}))
-
-
-@planted("Adam", explained=("amsgrad-after-correction",), source="google-deepmind/optax#1423")
-def adam_amsgrad_after_correction(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The maximum is taken of the corrected second moments."""
-    return _adam(parameter, gradients, **settings, largest="after")
-
-
-@planted("Adam", explained=("betas-swapped",))
-def adam_betas_swapped(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The two betas change places."""
-    return _adam(parameter, gradients, **(settings | {"betas": settings["betas"][::-1]}))
-
-
-@planted("Adam", explained=("none-advances",))
-def adam_none_counts(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """A step without a gradient is counted."""
-    return _adam(parameter, gradients, **settings, none_counts=True)
-
-
-@planted("Adam", explained=("square-missing-in-moment",))
-def adam_second_moment_absolute(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The second moment averages |g| instead of its square."""
-    return _adam(parameter, gradients, **settings, second=np.abs)
-
-
-@planted("Adam", source="frgfm/Holocron#1")
-def adam_correction_in_place(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The correction is done in place, so that the next step corrects the corrected moments again."""
-    b1, b2 = settings["betas"]
-    products = {0: (1.0, 1.0)}
-
-    def corrections(t: int) -> tuple[float, float]:
-        # In place: m ← (β m̂ + (1 − β) g) / c; for a constant gradient m̂ is then larger by what is left of 1 / c.
-        before = products[t - 1]
-        products[t] = ((1 - b1**t) * before[0], (1 - b2**t) * before[1])
-        return products[t]
-
-    return _adam(parameter, gradients, **settings, corrections=corrections)
 
 
 class _CountsEachParameter:
@@ -288,97 +91,137 @@ class _CountsEachParameter:
 
     def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
         self.parameters, self.settings, self.count = parameters, settings, 0
-        self.seen: dict[str, list[Array]] = {name: [] for name in parameters}
-        self.counts: dict[str, list[int]] = {name: [] for name in parameters}
         self.begun = {name: w.copy() for name, w in parameters.items()}
+        self.seen: dict[str, list[tuple[int, Array]]] = {name: [] for name in parameters}
 
     def step(self, gradients: dict[str, Array | None]) -> None:
-        b1, b2 = self.settings["betas"]
         for name, gradient in gradients.items():
             if gradient is not None:
                 self.count += 1
-                self.seen[name].append(gradient)
-                self.counts[name].append(self.count)
-                corrections = [(1 - b1**count, 1 - b2**count) for count in self.counts[name]]
-                trajectory, _ = _adam(
+                self.seen[name].append((self.count, gradient.copy()))
+                counts, seen = zip(*self.seen[name], strict=True)
+                trajectory, _ = adam(
                     self.begun[name],
-                    tuple(self.seen[name]),
+                    *seen,
+                    corrections=partial(_at_counts, counts),
                     **self.settings,
-                    corrections=lambda t, each=tuple(corrections): each[t - 1],  # type: ignore[misc]  # its default
                 )
                 self.parameters[name][...] = trajectory[-1]
 
 
-@planted("Adam", explained=("count-shared", "bias-correction-late"), source="flashlight/flashlight#143")
-def adam_count_raised_by_each_parameter(
-    parameter: Array, *gradients: Array | None, **settings: Any
-) -> tuple[Array, Any]:
-    """One step count for all parameters is raised within the loop over them."""
-    made: tuple[Array, Any] = by_hand(_CountsEachParameter)(parameter, *gradients, **settings)
+def _at_counts(counts: tuple[int, ...], t: int, s: Settings) -> Pair:
+    return corrections_of(counts[t - 1], s)
+
+
+def _corrected_again(t: int, s: Settings) -> Pair:
+    """In place: m ← (β m̂ + (1 − β) g) / c; for a constant gradient m̂ is then larger by what is left of 1 / c."""
+    first, second = zip(*(corrections_of(i, s) for i in range(1, t + 1)), strict=True)
+    return math.prod(first), math.prod(second)
+
+
+def _inverse(t: int, s: Settings) -> Pair:
+    c1, c2 = corrections_of(t, s)
+    return 1 / c1, 1 / c2
+
+
+def _scales_its_first_gradient(op: Op, _: Any) -> Op:
+    def called(parameter: Array, *gradients: Array | None, **s: Any) -> Any:
+        made = op(parameter, *gradients, **s)
+        there = [g for g in gradients if g is not None]
+        if s["momentum"] and len(there) > 1 and there[0].flags.writeable:
+            there[0] *= s["momentum"]
+        return made
+
+    return called
+
+
+BUFFERS: dict[Any, Array] = {}
+
+
+def _buffers_shared(parameter: Array, *gradients: Array | None, **s: Any) -> Trajectory:
+    """The buffers are a mutable default argument: the next optimizer begins where the last one ended."""
+    left = BUFFERS.get(key := (parameter.shape, parameter.dtype, str(s)))
+
+    def first(g: Array, s: Settings) -> Array:
+        return g if left is None else s["momentum"] * left + (1 - s["dampening"]) * g
+
+    made = sgd(parameter, *gradients, first=first, **s)
+    BUFFERS[key] = np.ones_like(parameter)
     return made
 
 
-@planted("AdamW", explained=("decay-coupled",))
-def adamw_decay_coupled(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The decay is added to the gradient, as in Adam."""
-    return _adam(parameter, gradients, **settings)
+def setting(**values: Callable[[Settings], Any]) -> Change:
+    """Edit settings, each by all of them."""
+    return options(lambda s, _: s | {name: edit(s) for name, edit in values.items()})
 
 
-@planted("AdamW", explained=("decay-without-lr",), source="modern-fortran/neural-fortran#152")
-def adamw_decay_without_lr(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The weights shrink by the decay itself, as the paper's formula has it."""
-    return _adam(parameter, gradients, **settings, decay="without lr")
+def of_sgd(**parts: Any) -> Change:
+    """Another part of SGD."""
+    return instead(partial(sgd, **parts))
 
 
-@planted("AdamW", explained=("decay-after-step",), source="aiqm/torchani#261")
-def adamw_decay_after_step(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The weights shrink after the step, and the step with them."""
-    return _adam(parameter, gradients, **settings, decay="after")
+def of_adam(**parts: Any) -> Change:
+    """Another part of Adam."""
+    return instead(partial(adam, **parts))
 
 
-@planted("AdamW", explained=("decay-ignored",))
-def adamw_decay_ignored(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """weight_decay is not looked at."""
-    return _adam(parameter, gradients, **settings, decay="none")
+def _before_correction(v: Array, c: float, eps: float) -> Array:
+    return np.asarray((np.sqrt(v) + eps) / np.sqrt(c))
 
 
-@planted("AdamW", explained=("epsilon-before-correction",), source="karpathy/nanochat#304")
-def adamw_epsilon_before_correction(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Epsilon is added to the uncorrected root."""
-    return _adam(
-        parameter,
-        gradients,
-        **settings,
-        decay="decoupled",
-        denominator=lambda v, c, eps: (np.sqrt(v) + eps) / np.sqrt(c),
-    )
+SGD, ADAM, ADAMW = partial(plant, "SGD"), partial(plant, "Adam"), partial(plant, "AdamW")
+of_adamw = partial(of_adam, decay="decoupled")
 
+# fmt: off
+SGD("sgd-dampening-first-step", "dampening-first-step", of_sgd(first=lambda g, s: (1 - s["dampening"]) * g))
+SGD("sgd-nesterov-ignored", "nesterov-ignored", option("nesterov", lambda _: False))
+SGD("sgd-nesterov-sign", "nesterov-sign", of_sgd(ahead=lambda g, b, s: g - s["momentum"] * b))
+SGD("sgd-decay-needs-momentum", "decay-ignored",
+    setting(weight_decay=lambda s: s["weight_decay"] if s["momentum"] else 0.0),
+    says="Weight decay has no effect without a momentum.")
+SGD("sgd-decay-without-lr", "decay-without-lr decay-over-lr",
+    setting(weight_decay=lambda s: s["weight_decay"] / s["lr"]))
+SGD("sgd-decay-decoupled", "decay-decoupled", of_sgd(decoupled=True))
+SGD("sgd-decay-twice", "decay-twice", setting(weight_decay=lambda s: 2 * s["weight_decay"]))
+SGD("sgd-momentum-ignored", "momentum-ignored", setting(momentum=lambda _: 0.0, nesterov=lambda _: False))
+SGD("sgd-momentum-averages", "momentum-averaged-later",
+    both(of_sgd(), setting(dampening=lambda s: s["momentum"])))
+SGD("sgd-none-moves", "none-moves", of_sgd(none_moves=True))
+SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
+    says="The first gradient itself becomes the momentum's buffer, and is written to in the next step.")
+SGD("sgd-buffers-shared", "shared-state", instead(_buffers_shared),
+    says="The buffers are a mutable default argument: the next optimizer begins where the last one ended.")
 
-@planted("AdamW", explained=("amsgrad-after-correction",))
-def adamw_amsgrad_after_correction(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The maximum is taken of the corrected second moments."""
-    return _adam(parameter, gradients, **settings, decay="decoupled", largest="after")
+ADAM("adam-bias-correction-missing", "bias-correction-missing", of_adam(corrections=lambda *_: (1.0, 1.0)))
+ADAM("adam-first-moment-corrected-only", "bias-correction-first-only",
+     of_adam(corrections=lambda t, s: (corrections_of(t, s)[0], 1.0)))
+ADAM("adam-second-moment-corrected-only", "bias-correction-second-only",
+     of_adam(corrections=lambda t, s: (1.0, corrections_of(t, s)[1])))
+ADAM("adam-steps-counted-from-two", "bias-correction-late",
+     of_adam(corrections=lambda t, s: corrections_of(t + 1, s)))
+ADAM("adam-correction-by-product", "bias-correction-product", of_adam(corrections=_inverse))
+ADAM("adam-correction-in-place", "", of_adam(corrections=_corrected_again),
+     says="The correction is done in place, so that the next step corrects the corrected moments again.")
+ADAM("adam-epsilon-inside-root", "epsilon-inside-root",
+     of_adam(denominator=lambda v, c, eps: np.sqrt(v / c + eps)))
+ADAM("adam-epsilon-before-correction", "epsilon-before-correction", of_adam(denominator=_before_correction))
+ADAM("adam-root-of-the-mean", "adam-root-missing", of_adam(denominator=lambda v, c, eps: v / c + eps))
+ADAM("adam-second-moment-absolute", "square-missing-in-moment", of_adam(second=np.abs))
+ADAM("adam-decay-decoupled", "decay-decoupled", of_adam(decay="decoupled"))
+ADAM("adam-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
+ADAM("adam-amsgrad-ignored", "amsgrad-ignored", option("amsgrad", lambda _: False))
+ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(largest_corrected=True))
+ADAM("adam-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
+ADAM("adam-none-counts", "none-advances", of_adam(none_counts=True))
+ADAM("adam-count-raised-by-each-parameter", "count-shared bias-correction-late",
+     instead(by_hand(_CountsEachParameter)))
 
-
-@planted("AdamW", explained=("none-decays",))
-def adamw_none_decays(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """A parameter without a gradient shrinks all the same."""
-    return _adam(parameter, gradients, **settings, decay="decoupled", none_decays=True)
-
-
-@planted("SGD", explained=("decay-twice",))
-def sgd_decay_twice(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The decay is added to the gradient twice: once by the loss, once by the optimizer."""
-    return _sgd(parameter, gradients, **(settings | {"weight_decay": 2 * settings["weight_decay"]}))
-
-
-@planted("Adam", explained=("adam-root-missing",))
-def adam_root_of_the_mean(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The root is missing: the step is divided by the mean square itself."""
-    return _adam(parameter, gradients, **settings, denominator=lambda v, c, eps: v / c + eps)
-
-
-@planted("AdamW", explained=("betas-swapped",))
-def adamw_betas_swapped(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The two betas change places."""
-    return _adam(parameter, gradients, **(settings | {"betas": settings["betas"][::-1]}), decay="decoupled")
+ADAMW("adamw-decay-coupled", "decay-coupled", of_adam())
+ADAMW("adamw-decay-without-lr", "decay-without-lr", of_adam(decay="without lr"))
+ADAMW("adamw-decay-after-step", "decay-after-step", of_adam(decay="after"))
+ADAMW("adamw-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
+ADAMW("adamw-epsilon-before-correction", "epsilon-before-correction", of_adamw(denominator=_before_correction))
+ADAMW("adamw-amsgrad-after-correction", "amsgrad-after-correction", of_adamw(largest_corrected=True))
+ADAMW("adamw-none-decays", "none-decays", of_adamw(none_decays=True))
+ADAMW("adamw-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
+# fmt: on

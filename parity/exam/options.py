@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from parity.exam.bug import plant
-from parity.exam.edits import option, reaching
+from parity.exam.edits import option
 from parity.rows.registry import ROWS
 
 EditOption: TypeAlias = Callable[[Any], Any]
@@ -81,10 +81,9 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
 OF_OUTPUT = {"value", "stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
 
 for _row, _option, _name, _value, _edit in TABLE:
-    _op = ROWS[_row].op
-    _wrong = option(_op, _option, _edit)
     _kind = _name.split()[0].removeprefix("option-") + ("" if _value is None else f"-{_value}")
     _prefix = f"{_row}-{_option}-{_kind}".lower().replace("_", "-")
+    _wrong = option(_option, _edit)
     plant(_row, _prefix, _name, _wrong, option=_option, value=_value)
     if _option not in OF_OUTPUT and ROWS[_row].kind == "op":
-        plant(_row, f"{_prefix}-in-dx", _name, reaching(_wrong, _op, "dx"), at="dx", option=_option, value=_value)
+        plant(_row, f"{_prefix}-in-dx", _name, _wrong, "dx", option=_option, value=_value)

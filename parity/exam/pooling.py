@@ -1,16 +1,34 @@
 """Max pooling with one mistake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from numpy_cnn import ops
 from numpy_cnn.arguments import Array
-from parity.exam.bug import planted
-from parity.exam.edits import Called, edited, forward_of
+from parity.exam import im2col, stateful
+from parity.exam.bug import plant
+from parity.exam.edits import (
+    Call,
+    Called,
+    Change,
+    both,
+    gradient,
+    instead,
+    kept,
+    only,
+    option,
+    options,
+    output,
+    result,
+    upstream,
+    zeroed,
+)
 from parity.exam.windows import Windows, cropped, gather, pair, pool_windows, scatter, swapped, wide_zeros
+
+pool = partial(plant, "max_pool2d")
 
 
 def textbook(
@@ -25,366 +43,156 @@ def textbook(
     at = pool_windows(x, *window, **options)
     patches = gather(x, at, fill)
     winner = select(patches)[:, :, None]
-    y = np.take_along_axis(patches, winner, axis=2)[:, :, 0]
-
-    def pullback(dy: Array) -> tuple[Array]:
-        routed = np.zeros_like(patches)
-        np.put_along_axis(routed, winner, dy[:, :, None], axis=2)
-        return (back(routed, at),)
-
-    return y, pullback
-
-
-def _shared_out(x: Array, options: dict[str, Any], share: Callable[[Array], Array]) -> Called:
-    """dy to each tap that equals the maximum, as large as `share` says."""
-    y, _ = ops.max_pool2d(x, **options)
-    at = pool_windows(x, **options)
-    winners = gather(x, at, -np.inf) == y[:, :, None]
-
-    def pullback(dy: Array) -> tuple[Array]:
-        return (scatter(share(winners).astype(x.dtype) * dy[:, :, None], at),)
-
-    return y, pullback
-
-
-@planted("max_pool2d", explained=("zero-padding", "zero-padding-wins"))
-def pool_padded_with_zero(x: Array, **options: Any) -> Called:
-    """The padding is 0 where it should be minus infinity: negative borders lose to it."""
-    return textbook(x, fill=0.0, **options)
-
-
-@planted("max_pool2d", explained=("starts-from-zero",), at="y")
-def pool_starts_from_zero(x: Array, **options: Any) -> Called:
-    """The running maximum starts at 0: a window of negative numbers gives 0."""
-    return edited(ops.max_pool2d(x, **options), y=lambda y: np.maximum(y, 0))
-
-
-@planted("max_pool2d", explained=("ties-to-all",), at="dx")
-def pool_ties_to_all(x: Array, **options: Any) -> Called:
-    """Every tap that equals the maximum takes all of dy."""
-    return _shared_out(x, options, lambda winners: winners)
-
-
-@planted("max_pool2d", explained=("ties-split",), at="dx")
-def pool_ties_split(x: Array, **options: Any) -> Called:
-    """Taps that tie share dy evenly."""
-    return _shared_out(x, options, lambda winners: winners / np.maximum(winners.sum(axis=2, keepdims=True), 1))
-
-
-@planted("max_pool2d", explained=("ties-to-last",), at="dx")
-def pool_ties_to_last(x: Array, **options: Any) -> Called:
-    """Of equal taps the last one takes dy: the comparison is >= where it should be >."""
-    last = textbook(x, select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2), **options)
-    return forward_of(ops.max_pool2d(x, **options), last)
-
-
-@planted(
-    "max_pool2d",
-    explained=("windows-overwritten-unless-zero", "windows-overwritten"),
-    at="dx",
-    source="0809zheng/CS231n-assignment2019#19",
-)
-def pool_overlap_overwritten(x: Array, **options: Any) -> Called:
-    """Overlapping windows overwrite each other's gradient instead of adding to it."""
-
-    def back(routed: Array, at: Windows) -> Array:
-        wide = wide_zeros(routed, at)
-        for p in range(at.outputs[0]):
-            for q in range(at.outputs[1]):
-                for tap, (i, j) in enumerate(at.taps()):
-                    here = wide[:, :, p * at.stride[0] + i * at.dilation[0], q * at.stride[1] + j * at.dilation[1]]
-                    np.copyto(here, routed[:, :, tap, p, q], where=routed[:, :, tap, p, q] != 0)
-        return cropped(wide, at)
-
-    return textbook(x, back=back, **options)
-
-
-@planted("max_pool2d", explained=("first-nonzero-window-only", "first-window-only"), at="dx")
-def pool_first_window_only(x: Array, **options: Any) -> Called:
-    """A pixel that wins in several windows gets the gradient of the first alone."""
-
-    def back(routed: Array, at: Windows) -> Array:
-        wide = wide_zeros(routed, at)
-        for p in reversed(range(at.outputs[0])):
-            for q in reversed(range(at.outputs[1])):
-                for tap, (i, j) in enumerate(at.taps()):
-                    here = wide[:, :, p * at.stride[0] + i * at.dilation[0], q * at.stride[1] + j * at.dilation[1]]
-                    np.copyto(here, routed[:, :, tap, p, q], where=routed[:, :, tap, p, q] != 0)
-        return cropped(wide, at)
-
-    return textbook(x, back=back, **options)
-
-
-@planted("max_pool2d", explained=("stride-swapped", "option-swapped"))
-def pool_stride_swapped(x: Array, stride: Any = None, **options: Any) -> Called:
-    """stride is read as (width, height)."""
-    return ops.max_pool2d(x, stride=None if stride is None else swapped(stride), **options)
-
-
-@planted("max_pool2d", explained=("stride-ignored",))
-def pool_stride_of_one(x: Array, stride: Any = None, **options: Any) -> Called:
-    """A stride that is not given counts as 1 instead of the kernel's size."""
-    return ops.max_pool2d(x, stride=1 if stride is None else stride, **options)
-
-
-@planted("max_pool2d", explained=("padding-swapped",))
-def pool_padding_swapped(x: Array, padding: Any = 0, **options: Any) -> Called:
-    """padding is read as (width, height)."""
-    return textbook(x, padding=swapped(padding), **options)
-
-
-@planted("max_pool2d", explained=("dilation-ignored",))
-def pool_dilation_ignored(x: Array, dilation: Any = 1, **options: Any) -> Called:  # noqa: ARG001  # the bug
-    """The taps lie next to each other, whatever the dilation."""
-    return ops.max_pool2d(x, **options)
-
-
-@planted("max_pool2d", explained=("dilation-height-only",), at="dx", source="tracel-ai/burn#4466")
-def pool_dx_dilation_of_height_for_both(x: Array, **options: Any) -> Called:
-    """The backward uses the height's dilation for the width as well."""
-
-    def back(routed: Array, at: Windows) -> Array:
-        return scatter(routed, replace(at, dilation=(at.dilation[0], at.dilation[0])))
-
-    return textbook(x, back=back, **options)
-
-
-@planted("max_pool2d", at="y", source="microsoft/onnxruntime#29637")
-def pool_dilated_window_clamped(x: Array, **options: Any) -> Called:
-    """A window that begins in the padding is moved to pixel 0, and its taps then step from there."""
-    at = pool_windows(x, **options)
-    y = np.empty((*x.shape[:2], *at.outputs), x.dtype)
-    for p in range(at.outputs[0]):
-        for q in range(at.outputs[1]):
-            begin = p * at.stride[0] - at.padding[0], q * at.stride[1] - at.padding[1]
-            end = [min(begin[i] + (at.kernel[i] - 1) * at.dilation[i] + 1, at.size[i]) for i in (0, 1)]
-            rows = slice(max(begin[0], 0), end[0], at.dilation[0])
-            columns = slice(max(begin[1], 0), end[1], at.dilation[1])
-            y[:, :, p, q] = x[:, :, rows, columns].max(axis=(2, 3), initial=-np.inf)
-    return forward_of((y, lambda dy: (dy,)), ops.max_pool2d(x, **options))
-
-
-@planted("max_pool2d", explained=("ceil-ignored",))
-def pool_ceil_mode_ignored(x: Array, ceil_mode: bool = False, **options: Any) -> Called:  # noqa: ARG001  # the bug
-    """ceil_mode is not looked at."""
-    return ops.max_pool2d(x, **options)
-
-
-@planted("max_pool2d", explained=("window-in-padding-kept",), at="y", source="pytorch/pytorch#45357")
-def pool_window_outside(x: Array, **options: Any) -> Called:
-    """In ceil_mode a last window that begins behind the image is kept, and is minus infinity."""
-    at = pool_windows(x, **options)
-    if not options.get("ceil_mode"):
-        return textbook(x, **options)
-    rows, columns = (
-        -(-(at.size[i] + 2 * at.padding[i] - at.dilation[i] * (at.kernel[i] - 1) - 1) // at.stride[i]) + 1
-        for i in (0, 1)
-    )
-    y = gather(x, replace(at, outputs=(rows, columns)), -np.inf).max(axis=2)
-    return y, textbook(x, **options)[1]
-
-
-@planted("max_pool2d", explained=("window-gradient-averaged",), at="dx")
-def pool_gradient_averaged(x: Array, **options: Any) -> Called:
-    """The gradient is average pooling's: each tap takes an equal share."""
-    at = pool_windows(x, **options)
-    taps = at.kernel[0] * at.kernel[1]
-
-    def pullback(dy: Array) -> tuple[Array]:
-        return (scatter(np.repeat((dy / dy.dtype.type(taps))[:, :, None], taps, axis=2), at),)
-
-    return ops.max_pool2d(x, **options)[0], pullback
-
-
-@planted("max_pool2d", explained=("average-with-padding", "average"), at="y")
-def pool_average(x: Array, **options: Any) -> Called:
-    """The mean of each window stands for its maximum."""
-    at = pool_windows(x, **options)
-    y = gather(x, at).mean(axis=2, dtype=x.dtype)
-    return forward_of((y, lambda dy: (dy,)), ops.max_pool2d(x, **options))
-
-
-@planted("max_pool2d", explained=("minimum", "minimum-wins"))
-def pool_minimum(x: Array, **options: Any) -> Called:
-    """The smallest value of each window wins."""
-    return textbook(x, fill=np.inf, select=lambda p: p.argmin(axis=2), **options)
-
-
-@planted("max_pool2d", explained=("first-nan",), at="dx")
-def pool_first_nan_wins(x: Array, **options: Any) -> Called:
-    """Of several NaN in a window argmax takes the first, torch the last."""
-    return forward_of(ops.max_pool2d(x, **options), textbook(x, **options))
-
-
-@planted("max_pool2d", explained=("nan-ignored",), at="y")
-def pool_nan_swallowed(x: Array, **options: Any) -> Called:
-    """np.fmax passes over NaN: a window of NaN and numbers gives a number."""
-    at = pool_windows(x, **options)
-    y = np.fmax.reduce(gather(x, at, -np.inf), axis=2)
-    return forward_of((y, lambda dy: (dy,)), ops.max_pool2d(x, **options))
-
-
-@planted("max_pool2d", explained=("winner-split-by-height",), at="dx")
-def pool_winner_decoded_by_height(x: Array, **options: Any) -> Called:
-    """The winner's number is split by the kernel's height instead of its width: wrong if it is not square."""
-
-    def back(routed: Array, at: Windows) -> Array:
-        kh, kw = at.kernel
-        wide = np.zeros(
-            (
-                *routed.shape[:2],
-                *(max(at.reach[i] + at.dilation[i] * kh * kw, at.size[i] + at.padding[i]) for i in (0, 1)),
-            ),
-            routed.dtype,
-        )
-        for tap in range(kh * kw):
-            wide[at.under(tap // kh, tap % kh)] += routed[:, :, tap]
-        return cropped(wide, at)
-
-    return textbook(x, back=back, **options)
-
-
-@planted("max_pool2d", at="dx")
-def pool_empty_window_lost(x: Array, **options: Any) -> Called:
-    """A window of minus infinities has no winner, for none of its taps is greater than the maximum so far."""
-    y, pullback = ops.max_pool2d(x, **options)
-    return y, lambda dy: pullback(np.where(y == -np.inf, 0, dy).astype(dy.dtype))
-
-
-@planted("max_pool2d", explained=("remainder-dropped",), at="dx")
-def pool_dx_without_the_remainder(x: Array, **options: Any) -> Called:
-    """dx ends with the last window: rows that the floor drops are missing."""
-
-    def back(routed: Array, at: Windows) -> Array:
-        met = [min(at.size[i], at.reach[i] - at.padding[i]) for i in (0, 1)]
-        return scatter(routed, at)[:, :, : met[0], : met[1]]
-
-    return textbook(x, back=back, **options)
-
-
-@planted("max_pool2d", explained=("padding-ignored",), at="dx")
-def pool_dx_cropped_at_the_wrong_end(x: Array, **options: Any) -> Called:
-    """dx is cut out of its padded copy from the first row on."""
-    return textbook(x, back=lambda r, at: scatter(r, replace(at, padding=(0, 0))), **options)
-
-
-@planted("max_pool2d", explained=("upstream-ignored",), at="dx")
-def pool_upstream_ignored(x: Array, **options: Any) -> Called:
-    """dx marks the winners with ones."""
-    return edited(ops.max_pool2d(x, **options), dy=np.ones_like)
-
-
-LAST: dict[str, Any] = {}
-
-
-@planted("max_pool2d", explained=("shared-state",))
-def pool_winners_shared(x: Array, **options: Any) -> Called:
-    """The winners are kept at module level: the next call of that shape overwrites them."""
-    y, pullback = ops.max_pool2d(x, **options)
-    LAST[f"{x.shape}{x.dtype}{options}"] = pullback
-    return y, lambda dy: LAST[f"{x.shape}{x.dtype}{options}"](dy)
-
-
-@planted("max_pool2d", explained=("mutates-input",))
-def pool_nan_replaced_in_the_input(x: Array, **options: Any) -> Called:
-    """Values beyond 6 are clipped in the caller's own array."""
-    y, pullback = ops.max_pool2d(x.copy(), **options)
-    if x.flags.writeable:
-        np.minimum(x, 6, out=x)
-    return y, pullback
-
-
-@planted("max_pool2d", at="y")
-def pool_fifth_column_lost(x: Array, **options: Any) -> Called:
-    """An unrolled loop has four columns of taps: a fifth never wins."""
-    at, called = pool_windows(x, **options), ops.max_pool2d(x, **options)
-    if at.kernel[1] <= 4:
-        return called
-    patches = gather(x, at, -np.inf).reshape(*x.shape[:2], *at.kernel, *at.outputs)[:, :, :, :4]
-    return edited(called, y=lambda _: patches.max(axis=(2, 3)))
-
-
-@planted("max_pool2d", explained=("dtype-changed",))
-def pool_dtype_changed(x: Array, **options: Any) -> Called:
-    """dx is made by np.zeros without a dtype."""
-    return edited(ops.max_pool2d(x, **options), dx=lambda g: g.astype(np.float64))
-
-
-@planted("max_pool2d", explained=("kernel-swapped",))
-def pool_kernel_swapped(x: Array, kernel_size: Any, stride: Any = None, **options: Any) -> Called:
-    """kernel_size is read as (width, height)."""
-    return ops.max_pool2d(x, swapped(kernel_size), kernel_size if stride is None else stride, **options)
-
-
-@planted("max_pool2d", explained=("stride-height-only",))
-def pool_stride_of_height_for_both(x: Array, kernel_size: Any, stride: Any = None, **options: Any) -> Called:
-    """The stride of the height is used for the width as well."""
-    return ops.max_pool2d(x, kernel_size, pair(kernel_size if stride is None else stride)[0], **options)
-
-
-@planted("max_pool2d", explained=("last-column-lost",), at="dx")
-def pool_last_column_of_windows_lost(x: Array, **options: Any) -> Called:
-    """The loop over the columns of dy ends one early."""
-
-    def shorter(dy: Array) -> Array:
-        dy = dy.copy()
-        dy[..., -1] = 0
-        return dy
-
-    return edited(ops.max_pool2d(x, **options), dy=shorter)
-
-
-@planted("max_pool2d", explained=("winner-of-first-channel",), at="dx")
-def pool_channels_share_the_first_winner(x: Array, **options: Any) -> Called:
-    """The winner is looked for in the first channel, and taken for that of all."""
-    at = pool_windows(x, **options)
-    patches = gather(x, at, -np.inf)
-    winner = patches.argmax(axis=2)[:, :1, None]
 
     def pullback(dy: Array) -> tuple[Array]:
         routed = np.zeros_like(patches)
         everywhere = np.broadcast_to(winner, (*x.shape[:2], 1, *at.outputs))
         np.put_along_axis(routed, everywhere, dy[:, :, None], axis=2)
-        return (scatter(routed, at),)
+        return (back(routed, at),)
 
-    return ops.max_pool2d(x, **options)[0], pullback
-
-
-@planted("max_pool2d", explained=("shares-memory",), at="y")
-def pool_of_one_pixel_returns_the_image(x: Array, **options: Any) -> Called:
-    """Where windows of one pixel select everything, the image itself is returned."""
-    y, pullback = ops.max_pool2d(x, **options)
-    return (x if np.array_equal(x, y) else y), pullback
+    return np.take_along_axis(patches, winner, axis=2)[:, :, 0], pullback
 
 
-@planted("max_pool2d", at="dx")
-def pool_nearly_ties_to_first(x: Array, **options: Any) -> Called:
-    """The winner is looked for in half precision, in which maxima tie that nearly tie."""
-    return forward_of(
-        ops.max_pool2d(x, **options), textbook(x, select=lambda p: p.astype(np.float16).argmax(axis=2), **options)
+def part(**parts: Any) -> Change:
+    """Another part of the textbook."""
+    return instead(partial(textbook, **parts))
+
+
+def dx_at(**geometry: Callable[[Windows], Any]) -> Change:
+    """Patches scattered to other windows than they come from."""
+    return part(back=lambda p, at: scatter(p, replace(at, **{n: of(at) for n, of in geometry.items()})))
+
+
+def _at(c: Call) -> Windows:
+    return pool_windows(c.x, **c.options)
+
+
+def _patches(c: Call) -> Array:
+    return gather(c.x, _at(c), -np.inf)
+
+
+def _shared_out(share: Callable[[Array], Any]) -> Change:
+    """dy to each tap that equals the maximum, as large as `share` has it."""
+    return gradient(lambda dy, c: scatter(share(_patches(c) == c.y[:, :, None]) * dy[:, :, None], _at(c)))
+
+
+def _overwritten(order: Callable[[range], Iterator[int] | range]) -> Change:
+    """Windows that overwrite each other's gradient, in the order of a loop."""
+
+    def back(routed: Array, at: Windows) -> Array:
+        wide = wide_zeros(routed, at)
+        for p in order(range(at.outputs[0])):
+            for q in order(range(at.outputs[1])):
+                for tap, (i, j) in enumerate(at.taps()):
+                    here = wide[:, :, p * at.stride[0] + i * at.dilation[0], q * at.stride[1] + j * at.dilation[1]]
+                    np.copyto(here, routed[:, :, tap, p, q], where=routed[:, :, tap, p, q] != 0)
+        return cropped(wide, at)
+
+    return part(back=back)
+
+
+def _clamped(c: Call) -> Array:
+    at = _at(c)
+    y: Array = np.empty_like(c.y)
+    for p, q in np.ndindex(at.outputs):
+        begin = p * at.stride[0] - at.padding[0], q * at.stride[1] - at.padding[1]
+        rows, columns = (
+            slice(max(b, 0), min(b + (k - 1) * d + 1, size), d)
+            for b, k, d, size in zip(begin, at.kernel, at.dilation, at.size, strict=True)
+        )
+        y[:, :, p, q] = c.x[:, :, rows, columns].max(axis=(2, 3), initial=-np.inf)
+    return y
+
+
+def _windows_outside(c: Call) -> Array:
+    """As many windows as ceil counts, those that begin behind the image included."""
+    at = _at(c)
+    rows, columns = (
+        -(-(at.size[i] + 2 * at.padding[i] - at.dilation[i] * (at.kernel[i] - 1) - 1) // at.stride[i]) + 1
+        for i in (0, 1)
     )
+    return np.asarray(gather(c.x, replace(at, outputs=(rows, columns)), -np.inf).max(axis=2))
 
 
-@planted("max_pool2d", explained=("ceil-ignored-in-backward",), at="dx")
-def pool_ceil_mode_ignored_in_backward(x: Array, ceil_mode: bool = False, **options: Any) -> Called:
-    """The loops of the backward run over the windows that floor counts."""
-    rows, columns = pool_windows(x, **options).outputs
-
-    def floored(dy: Array) -> Array:
-        kept = np.zeros_like(dy)
-        kept[:, :, :rows, :columns] = dy[:, :, :rows, :columns]
-        return kept
-
-    return edited(ops.max_pool2d(x, ceil_mode=ceil_mode, **options), dy=floored)
+def _decoded_by_height(routed: Array, at: Windows) -> Array:
+    kh, kw = at.kernel
+    sizes = [max(at.reach[i] + at.dilation[i] * kh * kw, at.size[i] + at.padding[i]) for i in (0, 1)]
+    wide = np.zeros((*routed.shape[:2], *sizes), routed.dtype)
+    for tap in range(kh * kw):
+        wide[at.under(tap // kh, tap % kh)] += routed[:, :, tap]
+    return cropped(wide, at)
 
 
-@planted("max_pool2d", explained=("first-plane-only",), at="y")
-def pool_first_plane_only(x: Array, **options: Any) -> Called:
-    """The loops over images and channels are missing: the first plane is pooled, the others stay 0."""
+def _averaged(dy: Array, c: Call) -> Array:
+    taps = _at(c).kernel[0] * _at(c).kernel[1]
+    return scatter(np.repeat((dy / dy.dtype.type(taps))[:, :, None], taps, axis=2), _at(c))
 
-    def first(y: Array) -> Array:
-        kept = np.zeros_like(y)
-        kept[:1, :1] = y[:1, :1]
-        return kept
 
-    return edited(ops.max_pool2d(x, **options), y=first)
+def _floored(dy: Array, c: Call) -> Array:
+    rows, columns = pool_windows(c.x, **c.options | {"ceil_mode": False}).outputs
+    return kept(dy, ..., slice(rows), slice(columns))
+
+
+def _kernel_swapped(given: Any, _: Call) -> Any:
+    stride = given["kernel_size"] if given["stride"] is None else given["stride"]
+    return given | {"kernel_size": swapped(given["kernel_size"]), "stride": stride}
+
+
+def _one_stride(given: Any, _: Call) -> Any:
+    return given | {"stride": pair(given["kernel_size"] if given["stride"] is None else given["stride"])[0]}
+
+
+# fmt: off
+pool("pool-padded-with-zero", "zero-padding zero-padding-wins", part(fill=0.0))
+pool("pool-starts-from-zero", "starts-from-zero", result(lambda y, _: np.maximum(y, 0)), "y")
+pool("pool-ties-to-all", "ties-to-all", _shared_out(lambda winners: winners), "dx")
+pool("pool-ties-split", "ties-split", _shared_out(lambda w: w / np.maximum(w.sum(axis=2, keepdims=True), 1)), "dx")
+pool("pool-ties-to-last", "ties-to-last",
+     part(select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2)), "dx")
+pool("pool-nearly-ties-to-first", "", part(select=lambda p: p.astype(np.float16).argmax(axis=2)), "dx",
+     "The winner is looked for in half precision, in which maxima tie that nearly tie.")
+pool("pool-first-nan-wins", "first-nan", part(), "dx")
+pool("pool-nan-swallowed", "nan-ignored", output(lambda c: np.fmax.reduce(_patches(c), axis=2)), "y")
+pool("pool-empty-window-lost", "",
+     upstream(lambda dy, c: np.where(c.y == -np.inf, 0, dy)), "dx",
+     "A window of minus infinities has no winner, for none of its taps is greater than the maximum so far.")
+pool("pool-overlap-overwritten", "windows-overwritten-unless-zero windows-overwritten", _overwritten(iter), "dx")
+pool("pool-first-window-only", "first-nonzero-window-only first-window-only", _overwritten(reversed), "dx")
+pool("pool-stride-swapped", "stride-swapped option-swapped", option("stride", lambda s: s and swapped(s)))
+pool("pool-stride-of-one", "stride-ignored", option("stride", lambda s: 1 if s is None else s),
+     says="A stride that is not given counts as 1 instead of the kernel's size.")
+pool("pool-stride-of-height-for-both", "stride-height-only", options(_one_stride))
+pool("pool-kernel-swapped", "kernel-swapped", options(_kernel_swapped))
+pool("pool-padding-swapped", "padding-swapped", both(part(), option("padding", swapped)))
+pool("pool-dilation-ignored", "dilation-ignored", option("dilation", lambda _: 1))
+pool("pool-dx-dilation-of-height-for-both", "dilation-height-only",
+     dx_at(dilation=lambda at: (at.dilation[0],) * 2), "dx")
+pool("pool-dilated-window-clamped", "", output(_clamped), "y",
+     "A window that begins in the padding is moved to pixel 0, and its taps then step from there.")
+pool("pool-ceil-mode-ignored", "ceil-ignored", option("ceil_mode", lambda _: False))
+pool("pool-ceil-mode-ignored-in-backward", "ceil-ignored-in-backward", upstream(_floored), "dx")
+pool("pool-window-outside", "window-in-padding-kept",
+     only(lambda c: c.options["ceil_mode"], output(_windows_outside)), "y")
+pool("pool-gradient-averaged", "window-gradient-averaged", gradient(_averaged), "dx")
+pool("pool-average", "average-with-padding average",
+     output(lambda c: gather(c.x, _at(c)).mean(axis=2, dtype=c.x.dtype)), "y")
+pool("pool-minimum", "minimum minimum-wins", part(fill=np.inf, select=lambda p: p.argmin(axis=2)))
+pool("pool-winner-decoded-by-height", "winner-split-by-height", part(back=_decoded_by_height), "dx")
+pool("pool-dx-without-the-remainder", "remainder-dropped",
+     part(back=lambda p, at: im2col.met(scatter(p, at), at)), "dx")
+pool("pool-dx-cropped-at-the-wrong-end", "padding-ignored", dx_at(padding=lambda _: (0, 0)), "dx")
+pool("pool-last-column-of-windows-lost", "last-column-lost", upstream(zeroed(..., -1)), "dx")
+pool("pool-channels-share-the-first-winner", "winner-of-first-channel",
+     part(select=lambda p: p.argmax(axis=2)[:, :1]), "dx")
+pool("pool-first-plane-only", "first-plane-only", result(lambda y, _: kept(y, slice(1), slice(1))), "y")
+pool("pool-winners-shared", "shared-state", stateful.of_last_call())
+pool("pool-nan-replaced-in-the-input", "mutates-input", stateful.overwriting("x", lambda x, _: np.minimum(x, 6)),
+     says="Values beyond 6 are clipped in the caller's own array.")
+pool("pool-of-one-pixel-returns-the-image", "shares-memory", stateful.returning_equals, "y",
+     "Where windows of one pixel select everything, the image itself is returned.")
+pool("pool-fifth-column-lost", "",
+     only(lambda c: _at(c).kernel[1] > 4,
+          output(lambda c: _patches(c).reshape(*c.x.shape[:2], *_at(c).kernel, *_at(c).outputs)[:, :, :, :4]
+                 .max(axis=(2, 3)))),
+     "y", "An unrolled loop has four columns of taps: a fifth never wins.")
+# fmt: on

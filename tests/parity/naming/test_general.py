@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity.exam.edits import option, results, upstream
+from parity.exam.edits import option, result, upstream
 from parity.naming import Observation, explain
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
@@ -56,15 +56,18 @@ def explained(row: str, op: Any, quantity: str) -> Any:
 @pytest.mark.parametrize("row", ["conv1d", "avg_pool2d", "elu"])
 @pytest.mark.parametrize("name", OF_OUTPUT)
 def test_an_edit_of_the_output_is_named(row: str, name: str) -> None:
-    assert explained(row, results(ROWS[row].op, y=OF_OUTPUT[name]), "output").name == name
+    assert explained(row, result(lambda a, _: OF_OUTPUT[name](a))(ROWS[row].op, ("y",)), "output").name == name
 
 
 @pytest.mark.parametrize("row", ["conv_transpose2d", "softplus", "silu"])
 @pytest.mark.parametrize("name", OF_UPSTREAM)
 def test_an_edit_of_the_upstream_gradient_is_named(row: str, name: str) -> None:
-    assert explained(row, upstream(ROWS[row].op, OF_UPSTREAM[name], "dx"), "grad_input").name == name
+    assert (
+        explained(row, upstream(lambda dy, _: OF_UPSTREAM[name](dy))(ROWS[row].op, ("dx",)), "grad_input").name
+        == name
+    )
 
 
 @pytest.mark.parametrize(("row", "of", "edit", "sentence"), OF_OPTIONS)
 def test_an_edit_of_an_option_is_named(row: str, of: str, edit: Callable[[Any], Any], sentence: str) -> None:
-    assert explained(row, option(ROWS[row].op, of, edit), "output").sentence == sentence
+    assert explained(row, option(of, edit)(ROWS[row].op, ()), "output").sentence == sentence

@@ -1,0 +1,140 @@
+"""Changes of what a layer keeps and shares: the mistakes show in a second call, or in somebody else's array."""
+
+from typing import Any
+
+import numpy as np
+
+from numpy_cnn.arguments import Array
+from parity.cases.torch_op import Op
+from parity.exam.edits import Call, Change, Edit, Places, place_of, reaching
+
+
+def overwriting(of: str, edit: Edit) -> Change:
+    """The caller's own x, w or b is edited in place, where it can be written to."""
+
+    def change(op: Op, _: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            own = arrays[place_of(f"d{of}", len(arrays))]
+            made = op(*(a if a is None else a.copy() for a in arrays), **options)
+            if own is not None and own.flags.writeable and own.size:
+                own[...] = edit(own, Call(op, arrays, options))
+            return made
+
+        return called
+
+    return change
+
+
+def overwriting_upstream(edit: Edit) -> Change:
+    """The caller's own dy is edited in place."""
+
+    def change(op: Op, _: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            y, pullback = op(*arrays, **options)
+
+            def pulled(dy: Array) -> tuple[Any, ...]:
+                gradients: tuple[Any, ...] = pullback(dy.copy())
+                if dy.flags.writeable:
+                    dy[...] = edit(dy, Call(op, arrays, options))
+                return gradients
+
+            return y, pulled
+
+        return called
+
+    return change
+
+
+def of_last_call() -> Change:
+    """What the backward needs is kept at module level: it differentiates whatever call came last."""
+    kept: dict[Any, Any] = {}
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            y, pullback = op(*arrays, **options)
+            given = [*arrays, *options, *options.values()]
+            key = str([(a.shape, a.dtype) if isinstance(a, np.ndarray) else a for a in given])
+            kept[key] = pullback
+            return y, lambda dy: kept[key](dy)
+
+        return reaching(called, op, reach)
+
+    return change
+
+
+def in_a_buffer(op: Op, _: Places) -> Op:
+    """The output is returned in a buffer that the next call of its shape writes to."""
+    buffers: dict[Any, Array] = {}
+
+    def called(*arrays: Any, **options: Any) -> Any:
+        y, pullback = op(*arrays, **options)
+        buffer = buffers.setdefault((y.shape, y.dtype), np.empty_like(y))
+        buffer[...] = y
+        return buffer, pullback
+
+    return called
+
+
+def by_call(edit: Any) -> Change:
+    """A gradient is edited by the gradients of the earlier calls of its pullback: edit(gradient, earlier)."""
+
+    def change(op: Op, reach: Places) -> Op:
+        def called(*arrays: Any, **options: Any) -> Any:
+            y, pullback = op(*arrays, **options)
+            calls: list[list[Any]] = []
+
+            def pulled(dy: Array) -> tuple[Any, ...]:
+                gradients, earlier = [*pullback(dy)], [*calls]
+                calls.append([*gradients])
+                for place in {place_of(of, len(gradients)) for of in reach}:
+                    if gradients[place] is not None:
+                        gradients[place] = np.asarray(
+                            edit(gradients[place], [before[place] for before in earlier])
+                        )
+                return tuple(gradients)
+
+            return y, pulled
+
+        return called
+
+    return change
+
+
+def accumulated(g: Array, earlier: list[Array]) -> Array:
+    """Nobody resets the gradient."""
+    return np.asarray(sum(earlier, g))
+
+
+def scaled(g: Array, earlier: list[Array]) -> Array:
+    """The cache is doubled in each call."""
+    return np.asarray(g * g.dtype.type(2 ** len(earlier)))
+
+
+def emptied(g: Array, earlier: list[Array]) -> Array:
+    """The cache is overwritten in the first call."""
+    return np.zeros_like(g) if earlier else g
+
+
+def handed_out(g: Array, earlier: list[Array]) -> Array:
+    """The first gradient is kept, and returned by every call."""
+    return earlier[0] if earlier else g
+
+
+def returning_equals(op: Op, reach: Places) -> Op:
+    """A result that equals an array of the call is that array itself."""
+
+    def called(*arrays: Any, **options: Any) -> Any:
+        y, pullback = op(*arrays, **options)
+
+        def shared(value: Any, others: tuple[Any, ...]) -> Any:
+            same = (o for o in others if isinstance(o, np.ndarray) and isinstance(value, np.ndarray))
+            return next((o for o in same if o.dtype == value.dtype and np.array_equal(o, value)), value)
+
+        def pulled(dy: Array) -> tuple[Any, ...]:
+            others = (*arrays, dy)
+            places = {place_of(of, len(arrays)) for of in reach if of != "y"}
+            return tuple(shared(g, others) if i in places else g for i, g in enumerate(pullback(dy)))
+
+        return shared(y, arrays) if "y" in reach else y, pulled if callable(pullback) else pullback
+
+    return called

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parity.cases.torch_op import Op
-from parity.exam.edits import Change
+from parity.exam.call import Change
 from parity.exam.sources import MET_IN
 from parity.lanes.facts import Aspect
 from parity.naming.sentences import LANES, SENTENCES
@@ -17,6 +17,7 @@ BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype", "invalid"})
 
 QUANTITIES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
 QUANTITIES |= {"rm": "running_mean", "rv": "running_var"}
+SYMBOLS = {*QUANTITIES, "dy", "x²", "ε", "log(softmax(x)):"}  # a sentence that begins with one gets no capital
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ def plant(
     names, places = explained.split(), reach.split()
     where = f"In {' and '.join(places)}, " if places else ""
     text = says or f"{where}{SENTENCES[names[0]].format(**values)}."
+    text = text if text.split()[0] in SYMBOLS else text[0].upper() + text[1:]
     op = change(ROWS[row].op, tuple(place for place in places if place not in ("rm", "rv")))
     reaches = frozenset(QUANTITIES[place] for place in places)
-    PLANTED.append(Planted(row, name, text[0].upper() + text[1:], op, frozenset(names), reaches))
+    PLANTED.append(Planted(row, name, text, op, frozenset(names), reaches))
 
 
 def planted(name: str) -> Op:

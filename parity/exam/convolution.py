@@ -8,21 +8,8 @@ import numpy as np
 from numpy_cnn.arguments import Array
 from parity.exam import im2col, stateful
 from parity.exam.bug import plant
-from parity.exam.edits import (
-    Call,
-    Change,
-    array,
-    both,
-    in_dtype,
-    kept,
-    leftover,
-    only,
-    option,
-    output,
-    result,
-    upstream,
-    zeroed,
-)
+from parity.exam.call import Call, Change, kept, leftover, zeroed
+from parity.exam.changes import array, both, in_dtype, only, option, output, result, upstream
 from parity.exam.im2col import dw_at, dx_at, dx_cropped, part
 from parity.exam.windows import gather, pair, scatter, swapped
 
@@ -104,9 +91,11 @@ IN_OTHER_GROUPS = both(
 )
 
 # fmt: off
-conv("conv-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y dx dw")
+conv("conv-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y dx dw",
+     "In y and dx and dw, the kernel is flipped along both axes (rotated by 180°).")
 conv("conv-output-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y")
-conv("conv-dx-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "dx")
+conv("conv-dx-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "dx",
+     "In dx, the kernel is flipped along both axes (rotated by 180°).")
 conv("conv-dw-flipped", "kernel-flipped result-flipped", result(lambda g, _: g[..., ::-1, ::-1]), "dw")
 conv("conv-kernel-flipped-in-height", "kernel-flipped-height", _flipped(-2), "y")
 conv("conv-dx-kernel-flipped-in-width", "kernel-flipped-width", _flipped(-1), "dx")
@@ -119,12 +108,15 @@ conv("conv-last-channel-lost", "last-input-channel-lost", array("w", zeroed(slic
 conv("conv-stride-swapped", "stride-swapped", option("stride", swapped))
 conv("conv-stride-of-height-for-both", "stride-height-only", option("stride", _first_of_pair))
 conv("conv-padding-swapped", "padding-swapped", option("padding", swapped))
-conv("conv-padding-of-height-for-both", "padding-height-only", option("padding", _first_of_pair))
+conv("conv-padding-of-height-for-both", "padding-height-only", option("padding", _first_of_pair),
+     says="The height's padding is used for both axes.")
 conv("conv-padding-ignored", "padding-ignored", option("padding", lambda _: 0))
 conv("conv-dilation-swapped", "dilation-swapped", option("dilation", swapped))
 conv("conv-dilation-ignored", "dilation-ignored option-ignored", option("dilation", lambda _: 1))
-conv("conv-dx-stride-ignored", "stride-ignored", dx_at(stride=lambda _: (1, 1)), "dx")
-conv("conv-dw-stride-ignored", "stride-ignored", dw_at(stride=lambda _: (1, 1)), "dw")
+conv("conv-dx-stride-ignored", "stride-ignored", dx_at(stride=lambda _: (1, 1)), "dx",
+     "In dx, the stride is ignored.")
+conv("conv-dw-stride-ignored", "stride-ignored", dw_at(stride=lambda _: (1, 1)), "dw",
+     "In dw, the stride is ignored.")
 conv("conv-dx-stride-swapped", "stride-swapped", dx_at(stride=lambda at: at.stride[::-1]), "dx")
 conv("conv-dw-stride-of-height-for-both", "stride-height-only", dw_at(stride=lambda at: (at.stride[0],) * 2), "dw")
 conv("conv-dw-dilation-ignored", "dilation-ignored", dw_at(dilation=lambda _: (1, 1)), "dw")
@@ -132,21 +124,24 @@ conv("conv-dx-dilation-swapped", "dilation-swapped", dx_at(dilation=lambda at: a
 conv("conv-dx-padding-swapped", "padding-swapped", dx_at(padding=lambda at: at.padding[::-1]), "dx")
 conv("conv-dx-cropped-at-the-wrong-end", "padding-ignored", dx_at(padding=lambda _: (0, 0)), "dx")
 conv("conv-dx-cropped-by-minus-zero", "cropped-at-minus-zero", part(back=im2col.minus_zero), "dx")
-conv("conv-dx-without-the-remainder", "remainder-dropped", dx_cropped(im2col.met), "dx")
+conv("conv-dx-without-the-remainder", "remainder-dropped", dx_cropped(im2col.met), "dx",
+     "In dx, it ends with the last window: rows and columns that the stride leaves over are missing.")
 conv("conv-dx-remainder-in-front", "remainder-in-front result-shifted", dx_cropped(im2col.unmet_in_front), "dx")
 conv("conv-dx-remainder-and-padding", "last-row-lost", dx_cropped(im2col.cut_by_the_padding), "dx",
      "dx is cut by the padding behind its last window, which a remainder makes end before the padding.")
 conv("conv-dx-shifted-for-even-kernels", "result-shifted",
      dx_cropped(lambda dx, at: np.roll(dx, [1 - k % 2 for k in at.kernel], axis=(2, 3))), "dx",
      "dx is cut out around the kernel's middle, which an even kernel does not have: it is one pixel off.")
-conv("conv-dx-overlap-overwritten", "overlap-overwritten", part(back=im2col.assigned), "dx")
+conv("conv-dx-overlap-overwritten", "overlap-overwritten", part(back=im2col.assigned), "dx",
+     "In dx, where windows overlap, a later tap overwrites what should be added.")
 conv("conv-dx-channel-index", "", part(back=im2col.by_tap), "dx",
      "dx is written to the channel that counts the taps: the index of another loop is used.")
 conv("conv-dx-upstream-squared", "upstream-squared", upstream(lambda dy, _: np.square(dy)), "dx")
 conv("conv-dx-of-the-first-image", "first-sample-for-all", result(lambda g, _: g[:1].repeat(len(g), 0)), "dx")
 conv("conv-dw-cut-from-the-end", "result-shifted", part(patches=im2col.of_longer_kernel), "dw",
      "dw as a convolution of x with dy is too large where a remainder is left, and is cut at the front.")
-conv("conv-dw-batch-mean", "batch-mean", result(lambda g, c: g / g.dtype.type(len(c.x))), "dw")
+conv("conv-dw-batch-mean", "batch-mean", result(lambda g, c: g / g.dtype.type(len(c.x))), "dw",
+     "In dw, it is divided by the batch size N where torch does not divide.")
 conv("conv-dw-last-sample-only", "last-sample-only", upstream(lambda dy, _: kept(dy, slice(-1, None))), "dw")
 conv("conv-db-last-sample-only", "last-sample-only", upstream(lambda dy, _: kept(dy, slice(-1, None))), "db")
 conv("conv-db-averaged", "divided-by-outputs",
@@ -162,9 +157,11 @@ conv("conv-bias-missing", "bias-missing", array("b", lambda *_: None), "y")
 conv("conv-bias-doubled", "bias-doubled", array("b", lambda b, _: 2 * b), "y")
 
 conv("conv-first-group-only", "first-group-only", array("x", _first_group, _into_first_group), what="channel")
-conv("conv-dw-first-group-only", "first-group-only", array("x", _first_group), "dw", what="channel")
+conv("conv-dw-first-group-only", "first-group-only", array("x", _first_group), "dw", what="channel",
+     says="dw correlates every kernel with the channels of the first group.")
 conv("conv-groups-interleaved", "kernels-in-other-groups groups-interleaved", IN_OTHER_GROUPS)
-conv("conv-dx-groups-interleaved", "groups-interleaved", result(_channels_in_turn), "dx", what="channel")
+conv("conv-dx-groups-interleaved", "groups-interleaved", result(_channels_in_turn), "dx", what="channel",
+     says="dx returns the channels in the order (channel, group) instead of (group, channel).")
 conv("conv-dx-group-kernels-not-transposed", "kernels-misread", array("w", _kernels_misread), "dx")
 conv("conv-depthwise-multiplier", "outputs-interleaved outputs-deinterleaved groups-interleaved",
      only(lambda c: c.w.shape[1] == 1, result(_channels_in_turn)), "y",

@@ -10,7 +10,8 @@ from numpy_cnn.arguments import Array
 from numpy_cnn.chain import Layer
 from numpy_cnn.common.spec.architecture import Architecture
 from parity.exam.bug import alike, correct
-from parity.exam.edits import Call, Called, both, gradient, only, output, result
+from parity.exam.call import Call, Called
+from parity.exam.changes import both, gradient, only, output, result
 from parity.exam.loss import at_target
 from parity.exam.network import network
 from parity.exam.optimizers import Trajectory

@@ -7,7 +7,8 @@ import numpy as np
 from numpy_cnn import ops
 from numpy_cnn.arguments import Array
 from parity.exam.bug import alike, correct
-from parity.exam.edits import Call, Called, both, gradient, output
+from parity.exam.call import Call, Called
+from parity.exam.changes import both, gradient, output
 from parity.exam.im2col import part
 from parity.exam.im2col import textbook as im2col
 from parity.exam.windows import Windows, conv_windows, cropped, gather, padded, pool_windows, scatter

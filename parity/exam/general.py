@@ -9,7 +9,8 @@ from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import alike, plant
-from parity.exam.edits import Call, Edit, Places, in_dtype, leftover, option, result, upstream
+from parity.exam.call import Call, Edit, Places, leftover
+from parity.exam.changes import in_dtype, option, result, upstream
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 

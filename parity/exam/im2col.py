@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.exam.edits import Called, Change, instead
+from parity.exam.call import Called, Change
+from parity.exam.changes import instead
 from parity.exam.windows import Windows, conv_windows, cropped, gather, scatter, wide_zeros
 
 

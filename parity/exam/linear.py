@@ -9,21 +9,8 @@ import numpy as np
 from numpy_cnn.arguments import Array
 from parity.exam import stateful
 from parity.exam.bug import plant
-from parity.exam.edits import (
-    Call,
-    Change,
-    array,
-    both,
-    gradient,
-    in_dtype,
-    kept,
-    only,
-    options,
-    output,
-    result,
-    upstream,
-    zeroed,
-)
+from parity.exam.call import Call, Change, kept, zeroed
+from parity.exam.changes import array, both, gradient, in_dtype, only, options, output, result, upstream
 
 linear, flatten = partial(plant, "linear"), partial(plant, "flatten")
 
@@ -49,15 +36,19 @@ def _in_fortran_order(dy: Array, c: Call) -> Array:
 
 # fmt: off
 linear("linear-bias-missing", "bias-missing", array("b", lambda *_: None), "y")
-linear("linear-bias-doubled", "bias-doubled", array("b", lambda b, _: 2 * b), "y")
+linear("linear-bias-doubled", "bias-doubled", array("b", lambda b, _: 2 * b), "y",
+       "The bias is added twice.")
 linear("linear-db-averaged", "rows-mean batch-mean",
-       result(lambda g, c: g / g.dtype.type(max(1, math.prod(c.x.shape[:-1])))), "db")
+       result(lambda g, c: g / g.dtype.type(max(1, math.prod(c.x.shape[:-1])))), "db",
+       "db is the mean over the samples.")
 linear("linear-db-first-sample-only", "first-row-only", _of_rows(slice(1)), "db")
 linear("linear-db-of-one-row", "shares-memory",
        only(lambda c: c.x.shape[:-1] == (1,), gradient(lambda dy, _: dy[0])), "db",
        "With one row there is nothing to add up, and db is a view of dy.")
-linear("linear-dw-doubled", "doubled", result(lambda g, _: 2 * g), "dw")
-linear("linear-dw-transposed", "channels-transposed", result(lambda g, _: g.T.copy()), "dw")
+linear("linear-dw-doubled", "doubled", result(lambda g, _: 2 * g), "dw",
+       "A factor 2 is left in dw.")
+linear("linear-dw-transposed", "channels-transposed", result(lambda g, _: g.T.copy()), "dw",
+       "dw is (in, out): its shape gives that away unless the layer is square.")
 linear("linear-dw-last-sample-only", "last-row-only last-sample-only", _of_rows(slice(-1, None)), "dw",
        "dw is assigned for each sample where it should be added.")
 linear("linear-dw-first-leading-axis-only", "",
@@ -76,7 +67,8 @@ linear("linear-input-shared", "shared-state", stateful.of_last_call(), "dw",
        "The input is kept at module level: dw is that of the call that came last.")
 
 flatten("flatten-order-f", "reshaped-f order-f",
-        both(output(lambda c: c.x.reshape(c.y.shape, order="F")), gradient(_in_fortran_order)))
+        both(output(lambda c: c.x.reshape(c.y.shape, order="F")), gradient(_in_fortran_order)),
+        says="The pixels come out column by column.")
 flatten("flatten-dx-order-f", "reshaped-f order-f", gradient(_in_fortran_order), "dx")
 flatten("flatten-keeps-the-first-axis", "flattens-all-but-first start-dim-one",
         only(lambda c: c.x.ndim > 1, options(lambda *_: {"start_dim": 1, "end_dim": -1})))

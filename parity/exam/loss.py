@@ -10,19 +10,8 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Array
 from parity.exam import stateful
 from parity.exam.bug import plant
-from parity.exam.edits import (
-    Call,
-    Change,
-    array,
-    both,
-    gradient,
-    only,
-    option,
-    options,
-    output,
-    result,
-    upstream,
-)
+from parity.exam.call import Call, Change
+from parity.exam.changes import array, both, gradient, only, option, options, output, result, upstream
 
 nll, ce, mse = partial(plant, "nll_loss"), partial(plant, "cross_entropy"), partial(plant, "mse_loss")
 
@@ -141,7 +130,8 @@ def _ignored_times_zero(y: Array, c: Call) -> Array:
 
 # fmt: off
 nll("nll-sign", "negated", result(lambda a, _: -a), "y dx")
-nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()))
+nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()),
+    says="A weighted mean is divided by the number of samples instead of the sum of their weights.")
 nll("nll-ignored-counted", "ignored-counted", _mean_over(_ignored_counted))
 nll("nll-mean-over-images", "batch-mean feature-sum",
     only(lambda c: c.w.ndim > 1, _mean_over(lambda c: len(c.x))),
@@ -168,14 +158,16 @@ ce("ce-no-max-shift", "no-max-shift", output(lambda c: of_log(c, _unshifted(c)))
 ce("ce-classes-last", "softmax-along-last",
    both(output(lambda c: of_log(c, ops.log_softmax(c.x, -1)[0])), gradient(_along_last)))
 ce("ce-weight-ignored", "class-weight-ignored", option("weight", lambda _: None), "dx")
-ce("ce-ignored-counted", "ignored-counted", _mean_over(_ignored_counted))
+ce("ce-ignored-counted", "ignored-counted", _mean_over(_ignored_counted),
+   says="A mean is taken over the ignored samples as well.")
 ce("ce-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()))
 ce("ce-weight-of-ignored-target", "",
    only(lambda c: c.options.get("weight") is not None and c.w.dtype.kind != "f", _mean_over(_weight_looked_up)),
    says="A weighted mean looks up the weight of an ignored target, which need not be a class.")
 ce("ce-onehot-added", "target-added", gradient(lambda dy, c: c.pullback(dy)[0] - 2 * at_target(dy, c)), "dx")
 ce("ce-onehot-forgotten", "target-not-subtracted",
-   gradient(lambda dy, c: c.pullback(dy)[0] - at_target(dy, c)), "dx")
+   gradient(lambda dy, c: c.pullback(dy)[0] - at_target(dy, c)), "dx",
+   "The gradient is the softmax alone, without the one at the target.")
 ce("ce-dx-divided-by-everything", "divided-by-classes",
    only(_is_mean, result(lambda g, c: g / g.dtype.type(c.x.shape[_classes(c)]))), "dx")
 ce("ce-ignored-pulled", "ignored-as-class-zero",
@@ -215,6 +207,8 @@ for _row, _prefix, _gradients in (
 ):
     _one = partial(plant, _row)
     _one(f"{_prefix}-always-mean", "reduction-mean gradient-of-mean", option("reduction", lambda _: "mean"))
-    _summed = option("reduction", lambda r: "sum" if r == "mean" else r)
-    _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum", _summed, _gradients)
-    _one(f"{_prefix}-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)), _gradients)
+    _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum",
+         option("reduction", lambda r: "sum" if r == "mean" else r), _gradients,
+         "The gradient of a mean lacks its division.")  # fmt: skip
+    _one(f"{_prefix}-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)), _gradients,
+         "The loss is taken for the end of the graph: dy counts as 1.")  # fmt: skip

@@ -12,7 +12,8 @@ from numpy_cnn.arguments import Array
 from numpy_cnn.chain import Layer
 from numpy_cnn.common.spec.architecture import Architecture
 from parity.exam.bug import plant, planted
-from parity.exam.edits import Called, Change, in_dtype, instead, result, upstream
+from parity.exam.call import Called, Change
+from parity.exam.changes import in_dtype, instead, result, upstream
 
 cnn = partial(plant, "SimpleCNN")
 

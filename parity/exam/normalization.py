@@ -10,7 +10,8 @@ from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import CORRECT, Correct, plant
-from parity.exam.edits import Call, Called, Change, instead, only, options, result
+from parity.exam.call import Call, Called, Change
+from parity.exam.changes import instead, only, options, result
 from parity.rows.registry import ROWS
 
 norm = partial(plant, "batch_norm")
@@ -129,20 +130,27 @@ def _keeping(
 
 
 # fmt: off
-norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased))
+norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased),
+     says="The batch is normalized by the variance over m - 1, which belongs to the running statistics alone.")
 norm("norm-variance-by-squares", "", part(variance=_by_squares, narrow=True), "y",
      "E[x²] - E[x]² cancels far from 0.")
-norm("norm-epsilon-outside-root", "epsilon-outside-root", part(root=lambda v, eps: np.sqrt(v) + eps))
+norm("norm-epsilon-outside-root", "epsilon-outside-root", part(root=lambda v, eps: np.sqrt(v) + eps),
+     says="Epsilon is added to the standard deviation instead of the variance.")
 norm("norm-epsilon-missing-in-backward", "epsilon-missing-in-backward", result(_without_epsilon), "dx")
-norm("norm-variance-taken-for-constant", "variance-constant", part(through="mean"), "dx")
-norm("norm-mean-taken-for-constant", "mean-constant", part(through="variance"), "dx")
-norm("norm-statistics-taken-for-constant", "statistics-constant", part(through=""), "dx")
+norm("norm-variance-taken-for-constant", "variance-constant", part(through="mean"), "dx",
+     "The gradient does not pass through the variance.")
+norm("norm-mean-taken-for-constant", "mean-constant", part(through="variance"), "dx",
+     "The gradient does not pass through the mean.")
+norm("norm-statistics-taken-for-constant", "statistics-constant", part(through=""), "dx",
+     "In training the gradient is that of evaluation: neither mean nor variance is differentiated.")
 norm("norm-statistics-of-each-image", "statistics-of-each-image",
      only(lambda c: c.x.ndim > 2, part(axes=lambda x: tuple(range(2, x.ndim)))), "y")
 norm("norm-training-ignored", "training-ignored",
      options(lambda given, c: given | {"training": c.arrays[1] is None}))
-norm("norm-dx-without-weight", "weight-in-gradient-lost", part(scaled=False), "dx")
-norm("norm-dw-of-the-input", "gathers-input", part(of_dw=lambda _, x: x), "dw")
+norm("norm-dx-without-weight", "weight-in-gradient-lost", part(scaled=False), "dx",
+     "dx leaves the scale out.")
+norm("norm-dw-of-the-input", "gathers-input", part(of_dw=lambda _, x: x), "dw",
+     "dw multiplies dy by the input where it should be the normalized input.")
 norm("norm-bias-not-scaled-out", "shift-scaled", result(_shift_scaled), "y")
 norm("norm-input-centred-in-place", "mutates-input",
      stateful.overwriting("x", lambda x, _: x - x.mean(axis=_axes(x), keepdims=True)),

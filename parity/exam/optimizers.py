@@ -10,7 +10,8 @@ import numpy as np
 from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
 from parity.exam.bug import plant
-from parity.exam.edits import Change, both, instead, option, options
+from parity.exam.call import Change
+from parity.exam.changes import both, instead, option, options
 from parity.rows.optimizers import by_hand
 
 Trajectory: TypeAlias = tuple[Array, None]
@@ -192,33 +193,43 @@ SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
 SGD("sgd-buffers-shared", "shared-state", instead(_buffers_shared),
     says="The buffers are a mutable default argument: the next optimizer begins where the last one ended.")
 
-ADAM("adam-bias-correction-missing", "bias-correction-missing", of_adam(corrections=lambda *_: (1.0, 1.0)))
+ADAM("adam-bias-correction-missing", "bias-correction-missing", of_adam(corrections=lambda *_: (1.0, 1.0)),
+     says="Neither moment is corrected for having begun at 0.")
 ADAM("adam-first-moment-corrected-only", "bias-correction-first-only",
      of_adam(corrections=lambda t, s: (corrections_of(t, s)[0], 1.0)))
 ADAM("adam-second-moment-corrected-only", "bias-correction-second-only",
      of_adam(corrections=lambda t, s: (1.0, corrections_of(t, s)[1])))
 ADAM("adam-steps-counted-from-two", "bias-correction-late",
-     of_adam(corrections=lambda t, s: corrections_of(t + 1, s)))
-ADAM("adam-correction-by-product", "bias-correction-product", of_adam(corrections=_inverse))
+     of_adam(corrections=lambda t, s: corrections_of(t + 1, s)),
+     says="The step is counted up once too often before the correction.")
+ADAM("adam-correction-by-product", "bias-correction-product", of_adam(corrections=_inverse),
+     says="The moments are multiplied by the correction instead of divided.")
 ADAM("adam-correction-in-place", "", of_adam(corrections=_corrected_again),
      says="The correction is done in place, so that the next step corrects the corrected moments again.")
 ADAM("adam-epsilon-inside-root", "epsilon-inside-root",
-     of_adam(denominator=lambda v, c, eps: np.sqrt(v / c + eps)))
-ADAM("adam-epsilon-before-correction", "epsilon-before-correction", of_adam(denominator=_before_correction))
+     of_adam(denominator=lambda v, c, eps: np.sqrt(v / c + eps)),
+     says="Epsilon is added under the root.")
+ADAM("adam-epsilon-before-correction", "epsilon-before-correction", of_adam(denominator=_before_correction),
+     says="Epsilon is added to the uncorrected root, and so corrected with it.")
 ADAM("adam-root-of-the-mean", "adam-root-missing", of_adam(denominator=lambda v, c, eps: v / c + eps))
 ADAM("adam-second-moment-absolute", "square-missing-in-moment", of_adam(second=np.abs))
-ADAM("adam-decay-decoupled", "decay-decoupled", of_adam(decay="decoupled"))
+ADAM("adam-decay-decoupled", "decay-decoupled", of_adam(decay="decoupled"),
+     says="Adam's weight decay is AdamW's.")
 ADAM("adam-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
 ADAM("adam-amsgrad-ignored", "amsgrad-ignored", option("amsgrad", lambda _: False))
-ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(largest_corrected=True))
+ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(largest_corrected=True),
+     says="The maximum is taken of the corrected second moments.")
 ADAM("adam-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
-ADAM("adam-none-counts", "none-advances", of_adam(none_counts=True))
+ADAM("adam-none-counts", "none-advances", of_adam(none_counts=True),
+     says="A step without a gradient is counted.")
 ADAM("adam-count-raised-by-each-parameter", "count-shared bias-correction-late",
-     instead(by_hand(_CountsEachParameter)))
+     instead(by_hand(_CountsEachParameter)),
+     says="One step count for all parameters is raised within the loop over them.")
 
 ADAMW("adamw-decay-coupled", "decay-coupled", of_adam())
 ADAMW("adamw-decay-without-lr", "decay-without-lr", of_adam(decay="without lr"))
-ADAMW("adamw-decay-after-step", "decay-after-step", of_adam(decay="after"))
+ADAMW("adamw-decay-after-step", "decay-after-step", of_adam(decay="after"),
+      says="The weights shrink after the step, and the step with them.")
 ADAMW("adamw-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
 ADAMW("adamw-epsilon-before-correction", "epsilon-before-correction", of_adamw(denominator=_before_correction))
 ADAMW("adamw-amsgrad-after-correction", "amsgrad-after-correction", of_adamw(largest_corrected=True))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from parity.exam.bug import plant
-from parity.exam.edits import option
+from parity.exam.changes import option
 from parity.rows.registry import ROWS
 
 EditOption: TypeAlias = Callable[[Any], Any]

@@ -10,22 +10,8 @@ import numpy as np
 from numpy_cnn.arguments import Array
 from parity.exam import im2col, stateful
 from parity.exam.bug import plant
-from parity.exam.edits import (
-    Call,
-    Called,
-    Change,
-    both,
-    gradient,
-    instead,
-    kept,
-    only,
-    option,
-    options,
-    output,
-    result,
-    upstream,
-    zeroed,
-)
+from parity.exam.call import Call, Called, Change, kept, zeroed
+from parity.exam.changes import both, gradient, instead, only, option, options, output, result, upstream
 from parity.exam.windows import Windows, cropped, gather, pair, pool_windows, scatter, swapped, wide_zeros
 
 pool = partial(plant, "max_pool2d")
@@ -143,20 +129,25 @@ def _one_stride(given: Any, _: Call) -> Any:
 
 
 # fmt: off
-pool("pool-padded-with-zero", "zero-padding zero-padding-wins", part(fill=0.0))
+pool("pool-padded-with-zero", "zero-padding zero-padding-wins", part(fill=0.0),
+     says="The padding is 0 where it should be minus infinity: negative borders lose to it.")
 pool("pool-starts-from-zero", "starts-from-zero", result(lambda y, _: np.maximum(y, 0)), "y")
-pool("pool-ties-to-all", "ties-to-all", _shared_out(lambda winners: winners), "dx")
+pool("pool-ties-to-all", "ties-to-all", _shared_out(lambda winners: winners), "dx",
+     "Every tap that equals the maximum takes all of dy.")
 pool("pool-ties-split", "ties-split", _shared_out(lambda w: w / np.maximum(w.sum(axis=2, keepdims=True), 1)), "dx")
 pool("pool-ties-to-last", "ties-to-last",
-     part(select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2)), "dx")
+     part(select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2)), "dx",
+     "Of equal taps the last one takes dy: the comparison is >= where it should be >.")
 pool("pool-nearly-ties-to-first", "", part(select=lambda p: p.astype(np.float16).argmax(axis=2)), "dx",
      "The winner is looked for in half precision, in which maxima tie that nearly tie.")
-pool("pool-first-nan-wins", "first-nan", part(), "dx")
+pool("pool-first-nan-wins", "first-nan", part(), "dx",
+     "Of several NaN in a window argmax takes the first, torch the last.")
 pool("pool-nan-swallowed", "nan-ignored", output(lambda c: np.fmax.reduce(_patches(c), axis=2)), "y")
 pool("pool-empty-window-lost", "",
      upstream(lambda dy, c: np.where(c.y == -np.inf, 0, dy)), "dx",
      "A window of minus infinities has no winner, for none of its taps is greater than the maximum so far.")
-pool("pool-overlap-overwritten", "windows-overwritten-unless-zero windows-overwritten", _overwritten(iter), "dx")
+pool("pool-overlap-overwritten", "windows-overwritten-unless-zero windows-overwritten", _overwritten(iter), "dx",
+     "Overlapping windows overwrite each other's gradient instead of adding to it.")
 pool("pool-first-window-only", "first-nonzero-window-only first-window-only", _overwritten(reversed), "dx")
 pool("pool-stride-swapped", "stride-swapped option-swapped", option("stride", lambda s: s and swapped(s)))
 pool("pool-stride-of-one", "stride-ignored", option("stride", lambda s: 1 if s is None else s),
@@ -166,18 +157,21 @@ pool("pool-kernel-swapped", "kernel-swapped", options(_kernel_swapped))
 pool("pool-padding-swapped", "padding-swapped", both(part(), option("padding", swapped)))
 pool("pool-dilation-ignored", "dilation-ignored", option("dilation", lambda _: 1))
 pool("pool-dx-dilation-of-height-for-both", "dilation-height-only",
-     dx_at(dilation=lambda at: (at.dilation[0],) * 2), "dx")
+     dx_at(dilation=lambda at: (at.dilation[0],) * 2), "dx",
+     "The backward uses the height's dilation for the width as well.")
 pool("pool-dilated-window-clamped", "", output(_clamped), "y",
      "A window that begins in the padding is moved to pixel 0, and its taps then step from there.")
 pool("pool-ceil-mode-ignored", "ceil-ignored", option("ceil_mode", lambda _: False))
 pool("pool-ceil-mode-ignored-in-backward", "ceil-ignored-in-backward", upstream(_floored), "dx")
 pool("pool-window-outside", "window-in-padding-kept",
      only(lambda c: c.options["ceil_mode"], output(_windows_outside)), "y")
-pool("pool-gradient-averaged", "window-gradient-averaged", gradient(_averaged), "dx")
+pool("pool-gradient-averaged", "window-gradient-averaged", gradient(_averaged), "dx",
+     "The gradient is average pooling's: each tap takes an equal share.")
 pool("pool-average", "average-with-padding average",
      output(lambda c: gather(c.x, _at(c)).mean(axis=2, dtype=c.x.dtype)), "y")
 pool("pool-minimum", "minimum minimum-wins", part(fill=np.inf, select=lambda p: p.argmin(axis=2)))
-pool("pool-winner-decoded-by-height", "winner-split-by-height", part(back=_decoded_by_height), "dx")
+pool("pool-winner-decoded-by-height", "winner-split-by-height", part(back=_decoded_by_height), "dx",
+     "The winner's number is split by the kernel's height instead of its width: wrong if it is not square.")
 pool("pool-dx-without-the-remainder", "remainder-dropped",
      part(back=lambda p, at: im2col.met(scatter(p, at), at)), "dx")
 pool("pool-dx-cropped-at-the-wrong-end", "padding-ignored", dx_at(padding=lambda _: (0, 0)), "dx")

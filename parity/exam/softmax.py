@@ -9,7 +9,8 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Array
 from parity.exam import stateful
 from parity.exam.bug import plant
-from parity.exam.edits import Call, Change, both, gradient, in_dtype, leftover, option, output, result, upstream
+from parity.exam.call import Call, Change, leftover
+from parity.exam.changes import both, gradient, in_dtype, option, output, result, upstream
 
 softmax, log_softmax = partial(plant, "softmax"), partial(plant, "log_softmax")
 
@@ -47,16 +48,19 @@ LAST_AXIS: Change = option("dim", lambda _: -1)
 
 # fmt: off
 softmax("softmax-last-axis", "last-axis", LAST_AXIS)
-softmax("softmax-diagonal-only", "diagonal-only", gradient(lambda dy, c: c.y * (1 - c.y) * dy), "dx")
+softmax("softmax-diagonal-only", "diagonal-only", gradient(lambda dy, c: c.y * (1 - c.y) * dy), "dx",
+        "The gradient is y (1 - y) dy: the cross terms of the Jacobian are missing.")
 softmax("softmax-passes-dy", "softmax-passes-dy", gradient(lambda dy, _: dy.copy()), "dx")
 softmax("softmax-no-max-shift", "no-max-shift",
         both(output(lambda c: _divided(_exp(c), c)),
-             gradient(lambda dy, c: _of_output(_divided(_exp(c), c), dy, c))))
+             gradient(lambda dy, c: _of_output(_divided(_exp(c), c), dy, c))),
+        says="The largest score is not subtracted: exp overflows.")
 softmax("softmax-shift-of-all", "global-max-shift",
         output(lambda c: _divided(_exp(c, c.x.max() if c.x.size else 0), c)), "y")
 softmax("softmax-dx-without-y", "factor-lost", gradient(lambda dy, c: dy - total(c.y * dy, c)), "dx")
 softmax("softmax-dx-sums-last-axis", "sum-along-other-axis",
-        gradient(lambda dy, c: c.y * (dy - total(c.y * dy, c, -1))), "dx", axis=-1)
+        gradient(lambda dy, c: c.y * (dy - total(c.y * dy, c, -1))), "dx", axis=-1,
+        says="The gradient sums over the last axis, the output over dim.")
 softmax("softmax-dx-less-the-plain-mean", "plain-mean", gradient(lambda dy, c: c.y * (dy - _mean(dy, c))), "dx")
 softmax("softmax-upstream-ignored", "upstream-ignored zero", upstream(lambda dy, _: np.ones_like(dy)), "dx",
         "The gradient takes dy for ones, and is 0.")
@@ -71,9 +75,11 @@ softmax("softmax-tail-of-the-vector-loop", "", result(_small_loop), "y",
         "Four numbers at a time are exponentiated; those left over at the end of a row are not divided.")
 
 log_softmax("log-softmax-log-of-softmax", "log-of-softmax",
-            output(lambda c: np.log(ops.softmax(c.x, c.options["dim"])[0])), "y")
+            output(lambda c: np.log(ops.softmax(c.x, c.options["dim"])[0])), "y",
+            "log(softmax(x)): small probabilities underflow to log 0.")
 log_softmax("log-softmax-upstream-not-summed", "diagonal-only",
-            gradient(lambda dy, c: dy - np.exp(c.y) * dy), "dx")
+            gradient(lambda dy, c: dy - np.exp(c.y) * dy), "dx",
+            "dx is dy - exp(y) dy: the sum over dy is missing.")
 log_softmax("log-softmax-last-axis", "last-axis", LAST_AXIS)
 log_softmax("log-softmax-no-max-shift", "no-max-shift",
             output(lambda c: c.x - np.log(total(_exp(c), c))), "y")

@@ -6,7 +6,8 @@ import numpy as np
 
 from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
-from parity.exam.edits import Call, Change, Edit, Places, place_of, reaching
+from parity.exam.call import Call, Change, Edit, Places, place_of
+from parity.exam.changes import reaching
 
 
 def overwriting(of: str, edit: Edit) -> Change:

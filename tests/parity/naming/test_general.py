@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity.exam.edits import option, result, upstream
+from parity.exam.changes import option, result, upstream
 from parity.naming import Observation, explain
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed

@@ -157,7 +157,8 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
         }
         if naming and found_values["wrong"]:
             begun = time.process_time()
-            found_values["names"] = _names(row, entry.op, caught.lane, quantities)
+            unnamed = {d.quantity for d in caught.differences if d.aspect not in SPEAK_FOR_THEMSELVES}
+            found_values["names"] = _names(row, entry.op, caught.lane, [q for q in quantities if q in unnamed])
             seconds = time.process_time() - begun
     return Outcome(entry.row, entry.name, entry.says, **found_values, seconds=seconds)
 

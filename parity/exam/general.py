@@ -37,7 +37,7 @@ def _without_leftover(a: Array, _: Call) -> Array:
 
 
 def _plant_in_op(row: Row) -> None:
-    prefix, gradients = row.name.replace("_", "-"), GRADIENTS.get(row.name, "dx").split()
+    prefix, gradients = row.name.replace("_", "-").lower(), GRADIENTS.get(row.name, "dx").split()
     one = partial(plant, row.name)
     for name, names, edit in RESULTS:
         for of in ("y", *gradients):
@@ -77,7 +77,4 @@ def _plant_in_optimizer(row: Row) -> None:
 
 
 for _row in ROWS.values():
-    if _row.kind == "op":
-        _plant_in_op(_row)
-    elif _row.kind == "optimizer":
-        _plant_in_optimizer(_row)
+    (_plant_in_optimizer if _row.kind == "optimizer" else _plant_in_op)(_row)

@@ -1,6 +1,6 @@
 """Whole networks with one mistake in a layer, or between two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy_cnn.common.spec.architecture import Architecture
 from parity.exam.bug import plant, planted
 from parity.exam.call import Called, Change
 from parity.exam.changes import in_dtype, instead, result, upstream
+from parity.rows.generated import Description, built
 
-cnn = partial(plant, "SimpleCNN")
+cnn, generated = partial(plant, "SimpleCNN"), partial(plant, "network")
 
 
 def network(
@@ -63,6 +64,24 @@ def _softmax_twice(layers: list[Layer], a: Architecture) -> list[Layer]:
     return layers + [("softmax", partial(ops.softmax, dim=1))] * (a.loss == "cross_entropy")
 
 
+def _paths(layers: Description, function: str, prefix: str = "") -> Iterator[str]:
+    """The names of the layers that are this function, in residual blocks too."""
+    for name, of, inner in layers:
+        if of == function:
+            yield prefix + name
+        elif of == "residual":
+            yield from _paths(inner, function, f"{prefix}{name}.residual.")
+
+
+def function(of: str, wrong: str) -> Change:
+    """In a network of any layers, every layer that is this function has the mistake of this name."""
+
+    def called(x: Array, *parameters: Array, layers: Description) -> Called:
+        return built(layers, dict.fromkeys(_paths(layers, of), planted(wrong)))(x, *parameters)
+
+    return instead(called)
+
+
 # fmt: off
 cnn("cnn-flatten-order-f", "order-f reshaped-f",
     layer("flatten", lambda _: partial(planted("flatten-order-f"), start_dim=1)))
@@ -85,4 +104,9 @@ cnn("cnn-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_l
 cnn("cnn-softmax-twice", "softmax-twice", part(layers=_softmax_twice))
 cnn("cnn-float32-inside", "float32-inside", in_dtype(np.float32))
 cnn("cnn-no-gradient-for-the-image", "zero", result(lambda g, _: np.zeros_like(g)), "dx")
+
+generated("network-relu-passes-all", "relu-passes-all", function("relu", "relu-passes-all"))
+generated("network-relu-slope-at-zero", "relu-at-zero", function("relu", "relu-slope-at-zero"))
+generated("network-flatten-order-f", "order-f reshaped-f", function("flatten", "flatten-order-f"))
+generated("network-linear-bias-missing", "bias-missing argument-missing", function("linear", "linear-bias-missing"))
 # fmt: on

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Demo(DeviceFlag):
-    """Draw a digit in the browser and watch both backends read it: probabilities, feature maps, gradients."""
+    """Draw a digit in the browser and look inside the network: every layer, every number, every gradient."""
 
     checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CKPT]")] = None
     """A checkpoint of either backend (*.safetensors, or the folder of a run). Default: the network included in the
@@ -39,7 +39,8 @@ class Demo(DeviceFlag):
                 raise UserError(f"demo needs {library}: pip install starlette uvicorn")
         from numpy_cnn.common.exhibits.demo.drawing import check_fits
         from numpy_cnn.common.exhibits.demo.server import application, listen, serve
-        from numpy_cnn.common.exhibits.demo.worker import LABELS, Worker, WorkerEnded
+        from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
+        from numpy_cnn.common.exhibits.page.setup import LABELS
 
         if program.name == "torch_cnn":
             program.backend()  # reports that torch is missing

@@ -92,7 +92,7 @@ class Walkthrough(DeviceFlag):
 
     def _draw(self, lesson: "Lesson", traces: "list[Trace]", backend: str) -> None:
         from numpy_cnn.common.exhibits.walkthrough.drawing import draw
-        from numpy_cnn.common.exhibits.walkthrough.page import write_page
+        from numpy_cnn.common.exhibits.walkthrough.saved import write_page
 
         draw(lesson, traces, backend, self.image.name, self.out)
         if self.html is not None:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from numpy_cnn.common.exhibits.demo.drawing import GRID
+from numpy_cnn.common.exhibits.demo.question import MOST_STEPS
 from numpy_cnn.common.spec.backend import Array
 
 LARGEST = 32_768  # bytes of a body; a drawing has 16,728 in base64, plus some JSON
@@ -19,15 +20,18 @@ PATIENCE = 10.0  # seconds for the body to arrive
 
 @dataclass(frozen=True)
 class Drawing:
-    """Ink uint8 (GRID, GRID), whether to centre it, and whose score to explain (None: the highest)."""
+    """Ink uint8 (GRID, GRID), whether to centre it, and what else `Question` has."""
 
     ink: Array
     centre: bool
-    digit: int | None
+    label: int | None
+    steps: int
+    lr: float
+    seed: int | None
 
 
 async def read_drawing(request: Request, classes: int) -> Drawing:
-    """The drawing in the body, JSON: {"ink": base64 of GRID·GRID bytes, "centre": true, "digit": 3 or null}.
+    """The drawing in the body, a JSON object: `ink`, base64 of GRID·GRID bytes, and the other fields of `Drawing`.
 
     Raises:
         HTTPException: 415, 413, 408 or 400, with the reason.
@@ -47,7 +51,14 @@ async def read_drawing(request: Request, classes: int) -> Drawing:
         raise HTTPException(400, "the body is not JSON") from None
     if not isinstance(sent, dict):
         raise HTTPException(400, "the body is JSON, but not an object")
-    return Drawing(_ink(sent.get("ink")), _centre(sent.get("centre", True)), _digit(sent.get("digit"), classes))
+    return Drawing(
+        ink=_ink(sent.get("ink")),
+        centre=_centre(sent.get("centre", True)),
+        label=_integer(sent, "label", classes - 1),
+        steps=_integer(sent, "steps", MOST_STEPS) or 0,
+        lr=_lr(sent.get("lr", 0.1)),
+        seed=_integer(sent, "seed", 2**32 - 1),
+    )
 
 
 async def _body(request: Request) -> bytes:
@@ -85,7 +96,14 @@ def _centre(value: object) -> bool:
     return value
 
 
-def _digit(value: object, classes: int) -> int | None:
-    if value is not None and (type(value) is not int or not 0 <= value < classes):
-        raise HTTPException(400, f'"digit" must be null or an integer from 0 to {classes - 1}')
+def _integer(sent: dict[str, object], name: str, most: int) -> int | None:
+    value = sent.get(name)
+    if value is not None and (type(value) is not int or not 0 <= value <= most):
+        raise HTTPException(400, f'"{name}" must be null or an integer from 0 to {most}')
     return value
+
+
+def _lr(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
+        raise HTTPException(400, '"lr" must be a number above 0 and at most 100')
+    return float(value)

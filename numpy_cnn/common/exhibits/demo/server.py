@@ -1,31 +1,28 @@
-"""The local server: one page, and one request that the page repeats during drawing."""
+"""The local server: the page, what a drawing does in the network, and the page with that inside."""
 
 import asyncio
-import base64
 import socket
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import uvicorn
+from safetensors.numpy import save
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from numpy_cnn.common.exhibits.demo.connection import Connection
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
 from numpy_cnn.common.exhibits.demo.guard import LARGEST_HEAD, Guard
-from numpy_cnn.common.exhibits.demo.inspector import maps_of
-from numpy_cnn.common.exhibits.demo.page import build
-from numpy_cnn.common.exhibits.demo.request import read_drawing
-from numpy_cnn.common.exhibits.demo.shares import shares
+from numpy_cnn.common.exhibits.demo.question import Question
+from numpy_cnn.common.exhibits.demo.request import Drawing, read_drawing
 from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
-from numpy_cnn.common.spec.architecture import Architecture, is_buffer
-from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.exhibits.page.build import build
+from numpy_cnn.common.exhibits.page.record import Arrays, differences, float32
+from numpy_cnn.common.exhibits.page.setup import describe
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import Checkpoint
 
@@ -70,81 +67,89 @@ def serve(app: Starlette, listening: socket.socket) -> None:
 def application(
     checkpoint: Checkpoint, workers: Sequence[Worker], name: str, note: str | None, port: int
 ) -> Starlette:
-    """The page at `/` and, at `/look`, every backend's view of a drawing.
+    """The page at `/`; at `/look` the record of a drawing, as safetensors; at `/save` the page with the records.
 
     Args:
         checkpoint: the network that all workers have loaded.
-        workers: the backends, in the order of the page.
+        workers: the backends: the first one's numbers are shown, with the difference of the second one's.
         name: of the network, for the page's heading.
         note: a remark for the page, for example that a backend is missing.
         port: of the server; requests with another Host or Origin are rejected.
     """
     architecture = checkpoint.architecture
-    setup = {
-        "grid": GRID,
-        "classes": architecture.classes,
-        "imageSize": list(architecture.image_size),
-        "loss": architecture.loss,
-        "name": name,
-        "note": note,
-        "parameters": sum(array.size for name, array in checkpoint.parameters.items() if not is_buffer(name)),
-        "backends": [{"package": worker.package, "label": worker.label} for worker in workers],
-        "maps": list(maps_of(architecture)),
-        "shapes": {stage: list(shape) for stage, shape in architecture.stages()},
-        "kernels": _packed(checkpoint.parameters["conv1.weight"].mean(axis=1)),
-    }
-    page = build(setup, "Draw a digit")
+    setup = describe(
+        architecture,
+        checkpoint.parameters,
+        title="Look inside a convolutional network",
+        name=name,
+        note=note,
+        live=True,
+        grid=GRID,
+        backends=[worker.label for worker in workers],
+        lr=0.1,
+    )
+    page = build(setup, checkpoint.parameters, [])
 
     async def show(request: Request) -> Response:  # noqa: ARG001  # the signature of an endpoint
         return HTMLResponse(page.html)
 
     async def look(request: Request) -> Response:
         drawing = await read_drawing(request, architecture.classes)
-        read = centred if drawing.centre else as_drawn
-        try:
-            image = await run_in_threadpool(read, drawing.ink, checkpoint)
-        except UserError:
-            raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
-        requests = [run_in_threadpool(_look, worker, image, drawing.digit) for worker in workers]
-        results = await asyncio.gather(*requests)
-        if all(isinstance(one, WorkerEnded) for one in results):
-            raise HTTPException(503, "; ".join(map(str, results)))
-        answers = {
-            worker.package: {"error": str(one)} if isinstance(one, WorkerEnded) else _answer(one, architecture)
-            for worker, one in zip(workers, results, strict=True)
-        }
-        return JSONResponse({"input": _packed(checkpoint.pixel.fraction(image)[0]), "backends": answers})
+        arrays, error = await _record(checkpoint, workers, drawing, drawing.steps)
+        return Response(save(float32(arrays), {"error": error}), media_type="application/octet-stream")
+
+    async def keep(request: Request) -> Response:
+        drawing = await read_drawing(request, architecture.classes)
+        steps = range(drawing.steps + 1)
+        records = [(await _record(checkpoint, workers, drawing, step))[0] for step in steps]
+        saved = {**setup, "live": False, "lr": drawing.lr, "seed": drawing.seed}
+        html = await run_in_threadpool(lambda: build(saved, checkpoint.parameters, records).html)
+        return Response(html, media_type="application/octet-stream")
 
     return Starlette(
-        routes=[Route("/", show), Route("/look", look, methods=["POST"])],
+        routes=[
+            Route("/", show),
+            Route("/look", look, methods=["POST"]),
+            Route("/save", keep, methods=["POST"]),
+        ],
         middleware=[Middleware(Guard, port=port, policy=page.policy)],
         exception_handlers={HTTPException: _refuse},
     )
 
 
-def _look(worker: Worker, image: Array, digit: int | None) -> dict[str, Array] | WorkerEnded:
+async def _record(
+    checkpoint: Checkpoint, workers: Sequence[Worker], drawing: Drawing, steps: int
+) -> tuple[Arrays, str]:
+    """What the first backend that answers computes, the second one's difference, and why one did not answer.
+
+    Raises:
+        HTTPException: 422 if there is nothing to answer, 503 if nobody can.
+    """
+    read = centred if drawing.centre else as_drawn
+    try:
+        image = await run_in_threadpool(read, drawing.ink, checkpoint)
+    except UserError:
+        raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
+    question = Question(image, drawing.label, steps, drawing.lr, drawing.seed)
+    results = await asyncio.gather(*(run_in_threadpool(_look, worker, question) for worker in workers))
+    answers = [result for result in results if isinstance(result, Mapping)]
+    errors = [result for result in results if not isinstance(result, Mapping)]
+    if not answers:
+        refused = all(isinstance(error, UserError) for error in errors)
+        raise HTTPException(422 if refused else 503, "; ".join(map(str, errors)))
+    first, *others = answers
+    arrays = first | {"picture": checkpoint.pixel.fraction(image)[0]}
+    for other in others:
+        arrays |= differences(first, other)
+    return arrays, "; ".join(map(str, errors))
+
+
+def _look(worker: Worker, question: Question) -> Arrays | UserError | WorkerEnded:
     """The worker's answer, or why there is none; the other backend's answer is shown in any case."""
     try:
-        return worker.look(image, digit)
-    except WorkerEnded as ended:
-        return ended
-
-
-def _answer(seen: dict[str, Array], architecture: Architecture) -> dict[str, Any]:
-    probabilities = shares(seen["scores"]) if architecture.loss == "mse" else seen["probabilities"]
-    return {
-        "digit": int(seen["digit"][0]),
-        "scores": seen["scores"].tolist(),
-        "probabilities": probabilities.tolist(),
-        "saliency": _packed(seen["saliency"]),
-        "maps": {stage: _packed(seen[stage]) for stage in maps_of(architecture)},
-    }
-
-
-def _packed(planes: Array) -> dict[str, Any]:
-    """Planes (N, h, w) in the page's format: little-endian float32 in base64."""
-    little = np.ascontiguousarray(planes, "<f4")
-    return {"shape": list(little.shape), "data": base64.b64encode(little.tobytes()).decode()}
+        return worker.look(question)
+    except (UserError, WorkerEnded) as error:
+        return error
 
 
 async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature of a handler

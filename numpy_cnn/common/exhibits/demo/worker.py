@@ -12,13 +12,13 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
-from numpy_cnn.common.exhibits.demo.inspector import receive, send
+from numpy_cnn.common.exhibits.demo.pipe import receive, send
+from numpy_cnn.common.exhibits.demo.question import Question
+from numpy_cnn.common.exhibits.page.setup import LABELS
 from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.errors import UserError
 
 PATIENCE = 60.0  # seconds for an answer, including loading: a thousand times what is normal
-LABELS = {"numpy_cnn": "NumPy", "torch_cnn": "PyTorch"}
 
 
 class WorkerEnded(Exception):  # noqa: N818  # an event that the page shows
@@ -60,13 +60,14 @@ class Worker:
         with self._lock:
             self._receive()
 
-    def look(self, image: Array, digit: int | None) -> dict[str, Array]:
-        """The result of the backend's `Inspector.look`; calls from several threads run one after another.
+    def look(self, question: Question) -> dict[str, Array]:
+        """The result of `Answers.answer`; calls from several threads run one after another.
 
         Raises:
+            UserError: the question cannot be answered.
             WorkerEnded: the process ended, and so did the one that replaced it.
         """
-        request = {"image": image, "digit": np.array([-1 if digit is None else digit])}
+        request = question.arrays()
         with self._lock:
             if self._stopped:
                 raise WorkerEnded(f"{self.label} has been stopped")
@@ -86,7 +87,7 @@ class Worker:
     def _start(self) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{self.package}.views.inspection", *self._arguments],
+            [sys.executable, "-m", f"{self.package}.views.trace", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,
@@ -126,6 +127,8 @@ class Worker:
             overdue.cancel()
         if answer is None:
             raise self._ended()
+        if "refused" in answer:
+            raise UserError(answer["refused"].tobytes().decode())
         return answer
 
     def _ended(self) -> WorkerEnded:

@@ -1,19 +1,35 @@
 """Gradient descent on one example."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from numpy_cnn.common.exhibits.walkthrough.lesson import Lesson
-from numpy_cnn.common.exhibits.walkthrough.trace import Trace, Tracer
+from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace, Tracer
+from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.errors import UserError
+
+
+def descend(
+    tracer: Tracer, architecture: Architecture, parameters: dict[str, Array], image: Array, label: int, lr: float
+) -> Iterator[tuple[Trace, dict[str, Array]]]:
+    """Passes before and after each step against the gradient, with the parameters of each; endless.
+
+    W ← W − lr · dloss/dW        for every trained parameter; a fixed kernel does not change
+    """
+    while True:
+        with np.errstate(all="ignore"):  # the caller checks the loss
+            trace = tracer(architecture, parameters, image, np.array([label]))
+        yield trace, parameters
+        with np.errstate(all="ignore"):
+            steps = {name: lr * trace.parameters[name] for name in architecture.trained}
+            parameters = parameters | {name: parameters[name] - step for name, step in steps.items()}
 
 
 def learn(tracer: Tracer, lesson: Lesson, epochs: int, lr: float) -> tuple[Lesson, list[Trace]]:
     """Trace the picture and take a step against the gradient, `epochs` times, and trace it once more.
-
-        W ← W − lr · dloss/dW        for every trained parameter; a fixed kernel does not change
 
     Returns:
         The lesson with its label, and epochs + 1 traces, from the initial network to the trained one.
@@ -28,14 +44,11 @@ def learn(tracer: Tracer, lesson: Lesson, epochs: int, lr: float) -> tuple[Lesso
     if lesson.label is None:
         first = tracer(lesson.architecture, lesson.parameters, lesson.inputs, np.array([0]))
         lesson = replace(lesson, label=first.answer)
-    parameters, label = dict(lesson.parameters), np.array([lesson.label])
+    assert lesson.label is not None
+    passes = descend(tracer, lesson.architecture, dict(lesson.parameters), lesson.inputs, lesson.label, lr)
     traces = []
-    for epoch in range(epochs + 1):
-        with np.errstate(all="ignore"):  # a loss that is not finite is reported below
-            trace = tracer(lesson.architecture, parameters, lesson.inputs, label)
+    for epoch, (trace, _) in zip(range(epochs + 1), passes, strict=False):
         if not math.isfinite(trace.loss):
             raise UserError(f"the loss is {trace.loss} in epoch {epoch}: --lr {lr} is too large a step")
         traces.append(trace)
-        steps = {name: lr * trace.parameters[name] for name in lesson.architecture.trained}
-        parameters |= {name: parameters[name] - step for name, step in steps.items()}
     return lesson, traces

@@ -16,13 +16,15 @@ Array: TypeAlias = npt.NDArray[Any]
 class Trace:
     """One forward and backward pass. A stage is named after the layer whose output it is; the first is `input`.
 
+    The layers inside a residual block are stages too, before the block itself: `block1.residual.conv1`.
+
     Args:
         values: the value of each stage, (1, …), in order; the last one is the scores (1, classes).
         gradients: dloss/dvalue of each stage, in the stage's shape.
         parameters: dloss/dparameter under torch's names, including parameters that are not trained.
-        routes: in the shape of `relu1`, 1 at the maxima that pooling took and 0 elsewhere.
+        routes: in the shape of the input of `pool1`, what one at each of its outputs sends back: 1 at the maxima.
         probabilities: the softmax of the scores, (1, classes).
-        loss: the cross-entropy of the right class.
+        loss: of the right class: the cross-entropy, or the squared error if the network is trained on it.
     """
 
     values: dict[str, Array]

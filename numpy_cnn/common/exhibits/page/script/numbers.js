@@ -1,0 +1,19 @@
+// Numbers as people write them: a true minus, few digits, and no 0.00 for what is not 0.
+export function short(value, digits = 3) {
+  if (!Number.isFinite(value)) return String(value).replace("-", "−").replace("Infinity", "∞");
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e5) {
+    const [front, power] = value.toExponential(Math.max(0, digits - 2)).split("e");
+    return `${minus(front)}·10${superscript(Number(power))}`;
+  }
+  return minus(String(Number(value.toPrecision(digits))));
+}
+export const cell = value => (value === 0 ? "0" : Math.abs(value) < 0.005 ? tiny(value) : minus(value.toFixed(2)));
+export const full = value => minus(String(Number(value.toPrecision(8))));
+export const percent = share => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 3 : 1)} %`;
+export const signed = value => (value < 0 ? `− ${short(-value)}` : `+ ${short(value)}`);
+export const bracketed = value => (value < 0 ? `(${short(value)})` : short(value));
+const tiny = value => (value < 0 ? "−" : "") + "0.00";
+const minus = text => text.replace("-", "−");
+const superscript = power => [...String(power)].map(sign => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("");

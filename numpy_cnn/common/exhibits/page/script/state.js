@@ -1,0 +1,34 @@
+// What is being looked at: a node, a direction, a place. Views are told when it changes.
+import { consumers, layout, loss, setup } from "./network.js";
+
+export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};
+const views = [];
+export const onChange = view => views.push(view);
+export const refresh = () => views.forEach(view => view());
+
+export function look(change) {
+  Object.assign(state, change);
+  if (state.node === loss.name) state.direction = "forward";
+  const {channels, h, w, count} = layout(state.node);
+  const clamp = (number, most) => Math.max(0, Math.min(most - 1, number));
+  state.c = clamp(state.c, channels);
+  state.y = clamp(state.y, h);
+  state.x = clamp(state.x, w);
+  if (state.y * w + state.x >= count) state.x = (count - 1) % w;
+  refresh();
+}
+
+// Forward through the layers to the loss, then backward to the picture.
+export const tour = [
+  ...setup.nodes.map(node => [node.name, "forward"]),
+  ...setup.nodes.slice(0, -1).reverse().map(node => [node.name, "backward"]),
+];
+export const stop = () => tour.findIndex(([name, direction]) => name === state.node && direction === state.direction);
+export const goTo = index => {
+  const [node, direction] = tour[Math.max(0, Math.min(tour.length - 1, index))];
+  const {h, w} = layout(state.node), next = layout(node);
+  // The same part of the picture, in a map of another size.
+  const scaled = h > 1 && next.h > 1 ? {y: Math.round(state.y * next.h / h), x: Math.round(state.x * next.w / w)} : {};
+  look({node, direction, ...scaled});
+};
+export const neighbours = name => ({inputs: setup.nodes.filter(n => n.name === name)[0].inputs, outputs: consumers(name).map(n => n.name)});

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from programs import start
+from safetensors.numpy import load
 
 from numpy_cnn.common.exhibits.demo.drawing import GRID
 
@@ -41,12 +42,12 @@ class Served:
         finally:
             connection.close()
 
-    def look(self, ink: np.ndarray, **options: object) -> dict:
-        """What both backends see in a drawing."""
+    def look(self, ink: np.ndarray, **options: object) -> dict[str, np.ndarray]:
+        """The record of a drawing."""
         body = json.dumps({"ink": base64.b64encode(ink.tobytes()).decode(), **options}).encode()
         status, _, answer = self.ask("POST", "/look", body, {"Content-Type": "application/json"})
         assert status == 200, answer
-        return json.loads(answer)
+        return load(answer)
 
 
 @contextlib.contextmanager
@@ -65,11 +66,6 @@ def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Itera
     finally:
         process.kill()
         process.communicate()
-
-
-def unpack(packed: dict) -> np.ndarray:
-    """The arrays of an answer."""
-    return np.frombuffer(base64.b64decode(packed["data"]), "<f4").reshape(packed["shape"])
 
 
 def seven() -> np.ndarray:

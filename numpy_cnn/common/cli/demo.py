@@ -64,7 +64,8 @@ class Demo(DeviceFlag):
             trained = f"trained by {LABELS.get(checkpoint.backend, checkpoint.backend)}"
             shown = self.checkpoint or "the network included in the package"
             name = f"{shown}, {trained} on {checkpoint.config.dataset.data}"
-            print(f"draw a digit at http://127.0.0.1:{port}/ (Ctrl-C ends)", flush=True)
+            app = application(checkpoint, workers, name, note, port)
             with contextlib.suppress(KeyboardInterrupt):
-                serve(application(checkpoint, workers, name, note, port), listening)
+                print(f"draw a digit at http://127.0.0.1:{port}/ (Ctrl-C ends)", flush=True)
+                serve(app, listening)
         return 0

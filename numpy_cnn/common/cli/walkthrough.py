@@ -14,7 +14,7 @@ from numpy_cnn.common.spec.errors import UserError
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
     from numpy_cnn.common.exhibits.walkthrough.lesson import Lesson
-    from numpy_cnn.common.exhibits.walkthrough.trace import Trace
+    from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Walkthrough(DeviceFlag):
     seed: int = 42
     """Seed of the dense layer's initial weights, unless they are learned."""
     out: Path = Path("walkthrough.png")
-    """PNG to write: everything in one picture."""
+    """PNG to write: everything in one picture. Not for networks of other layers than these."""
     html: Path | None = None
-    """HTML page to write: a slider moves the kernel, forward and backward. The page works offline."""
+    """HTML page to write: every layer and every number explained, forward and backward. It works offline."""
     arrays: Path | None = None
     """NPZ to write every number to: each stage, each gradient, the losses. Nothing is then drawn or printed."""
     compare: bool = False
@@ -50,24 +50,30 @@ class Walkthrough(DeviceFlag):
         """Print the stages, draw them, and write the page; return the exit code."""
         from numpy_cnn.common.exhibits.walkthrough import comparing
         from numpy_cnn.common.exhibits.walkthrough.learning import learn
-        from numpy_cnn.common.exhibits.walkthrough.printing import lines_of
+        from numpy_cnn.common.exhibits.walkthrough.printing import lines_of, stages_of
 
         self._check_folders()
-        lesson, traces = learn(program.tracer(), self._lesson(), self.epochs, self.lr)
+        start = self._lesson()
+        if not start.drawable and self.html is None and self.arrays is None:
+            raise UserError(
+                f"--checkpoint {self.checkpoint}: the picture explains one convolution, ReLU, pooling and dense "
+                "layers only; --html FILE writes a page that explains any network"
+            )
+        lesson, traces = learn(program.tracer(), start, self.epochs, self.lr)
         if self.arrays is not None:
             comparing.save_arrays(comparing.arrays_of(traces), self.arrays)
             return 0
         theirs = comparing.arrays_by(program.other, self._flags()) if self.compare else None
-        self._draw(lesson, traces, program.name)
+        files = self._draw(lesson, traces, program.name, theirs)
 
-        print("\n".join(lines_of(lesson, traces)))
+        print("\n".join((lines_of if lesson.drawable else stages_of)(lesson, traces)))
         if theirs is not None:
             names = (program.name, program.other)
             print(f"\n===== {names[0]} and {names[1]} =====")
             print("\n".join(comparing.side_by_side(comparing.arrays_of(traces), theirs, names)))
         if self.label is None and self.kernel == "learned":
             print(f"\nNo --label: the network's own answer, {lesson.label}, is used as the label.")
-        print(f"\n{self.out}" if self.html is None else f"\n{self.out}\n{self.html}")
+        print("", *files, sep="\n")
         return 0
 
     def _lesson(self) -> "Lesson":
@@ -90,13 +96,21 @@ class Walkthrough(DeviceFlag):
             if path is not None and path.is_dir():
                 raise UserError(f"{flag} {path}: this is a folder, not a file")
 
-    def _draw(self, lesson: "Lesson", traces: "list[Trace]", backend: str) -> None:
+    def _draw(
+        self, lesson: "Lesson", traces: "list[Trace]", backend: str, other: "dict[str, Array] | None"
+    ) -> list[Path]:
+        """Write the picture and the page; return their paths."""
         from numpy_cnn.common.exhibits.walkthrough.drawing import draw
-        from numpy_cnn.common.exhibits.walkthrough.saved import write_page
+        from numpy_cnn.common.exhibits.walkthrough.saved import page, write_page
 
-        draw(lesson, traces, backend, self.image.name, self.out)
+        files = []
+        if lesson.drawable:
+            draw(lesson, traces, backend, self.image.name, self.out)
+            files.append(self.out)
         if self.html is not None:
-            write_page(lesson, traces, backend, self.image.name, self.html)
+            write_page(self.html, page(lesson, traces, backend, self.image.name, self.lr, other))
+            files.append(self.html)
+        return files
 
     def _flags(self) -> list[str]:
         """The flags that make the other program do the same."""

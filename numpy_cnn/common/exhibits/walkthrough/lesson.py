@@ -38,6 +38,12 @@ class Lesson:
     inputs: Array
     label: int | None
 
+    @property
+    def drawable(self) -> bool:
+        """Whether the network has the layers that the printed text and the picture explain: no others."""
+        a = self.architecture
+        return a.network == "simple" and a.activation == "relu" and not a.batch_norm
+
 
 def fixed(path: Path, kernel: str, label: int, classes: int, seed: int) -> Lesson:
     """A fixed kernel and an untrained dense layer with random weights, N(0, 0.01²).
@@ -78,17 +84,6 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
         raise UserError(
             f"{checkpoint_path}: trained with a squared error; a walkthrough needs softmax and cross-entropy, "
             "which the other presets of --arch use"
-        )
-    if architecture.activation != "relu":
-        raise UserError(
-            f"{checkpoint_path}: its activation is {architecture.activation}; a walkthrough explains ReLU: "
-            "train with --activation relu"
-        )
-    if architecture.network != "simple" or architecture.batch_norm:
-        what = "batch norm" if architecture.batch_norm else f"the layers of {architecture.network}"
-        raise UserError(
-            f"{checkpoint_path}: has {what}; a walkthrough explains one convolution, ReLU, pooling and dense "
-            "layers: train with --arch simple or hidden"
         )
     if architecture.in_channels != 1:
         raise UserError(f"{checkpoint_path}: reads {architecture.in_channels} channels, a walkthrough shows one")

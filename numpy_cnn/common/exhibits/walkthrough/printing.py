@@ -54,6 +54,20 @@ def lines_of(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
     yield f"\nGradient of the kernel{_first_of(kernels)}{held}:\n{_plain(first.parameters['conv1.weight'][0, 0])}"
 
 
+def stages_of(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
+    """The lines to print for a network of any layers: one for each, then the answers."""
+    assert lesson.label is not None
+    first = traces[0]
+    width = max(map(len, first.values)) + 2
+    yield f"{'layer':{width}}{'shape':>14}{'smallest':>14}{'largest':>14}{'largest gradient':>20}"
+    for name, value in first.values.items():
+        shape, slope = "x".join(map(str, value.shape[1:])), abs(first.gradients[name]).max()
+        yield f"{name:{width}}{shape:>14}{value.min():>14.6g}{value.max():>14.6g}{slope:>20.6g}"
+    for epoch, trace in enumerate(traces):
+        yield f"\n===== After {epoch} steps ====="
+        yield from _answer(trace, lesson.label)
+
+
 def _answer(trace: Trace, label: int) -> Iterator[str]:
     yield f"Logits before softmax: {_plain(trace.values[trace.scores][0])}"
     yield f"\nSoftmax probabilities: {_plain(trace.probabilities[0])}"

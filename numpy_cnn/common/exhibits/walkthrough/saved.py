@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from numpy_cnn.common.exhibits.page.build import build
 from numpy_cnn.common.exhibits.page.record import differences, record
 from numpy_cnn.common.exhibits.page.setup import LABELS, describe
@@ -49,7 +51,7 @@ def page(
         lr=lr,
         seed=None,
     )
-    extra = {"picture": lesson.pixels[None], "label": [lesson.label]}
+    extra = {"picture": lesson.pixels[None], "label": np.array([lesson.label])}
     records = [record(trace) | extra for trace in traces]
     if other is not None:
         records[0] |= differences(records[0], _as_record(other))

@@ -13,34 +13,38 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_server import Served, serving, seven, unpack, zero
+from demo_server import Served, serving, seven, zero
 from PIL import Image
 from programs import error_of, start, succeed
+from safetensors.numpy import load
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import numpy_cnn.backend
-import numpy_cnn.views.inspection
+import numpy_cnn.views.trace
 import torch_cnn.backend
-import torch_cnn.views.inspection
+import torch_cnn.views.trace
 from numpy_cnn.common.exhibits.demo import server
+from numpy_cnn.common.exhibits.demo.answers import Answers
 from numpy_cnn.common.exhibits.demo.connection import HEAD_SECONDS
 from numpy_cnn.common.exhibits.demo.drawing import GRID, as_drawn, centred
-from numpy_cnn.common.exhibits.demo.inspector import maps_of
+from numpy_cnn.common.exhibits.demo.question import Question
 from numpy_cnn.common.exhibits.demo.request import LARGEST, read_drawing
-from numpy_cnn.common.exhibits.demo.shares import shares
 from numpy_cnn.common.exhibits.demo.worker import Worker, WorkerEnded
+from numpy_cnn.common.exhibits.page.record import float32
 from numpy_cnn.common.photo.image import read_digit
-from numpy_cnn.common.spec.architecture import Architecture, preset
+from numpy_cnn.common.spec.architecture import preset
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 
 BACKENDS = {"numpy_cnn": numpy_cnn.backend.Backend, "torch_cnn": torch_cnn.backend.Backend}
-INSPECTORS = {"numpy_cnn": numpy_cnn.views.inspection.Inspector, "torch_cnn": torch_cnn.views.inspection.Inspector}
+TRACERS = {"numpy_cnn": numpy_cnn.views.trace.trace, "torch_cnn": torch_cnn.views.trace.trace}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -64,30 +68,30 @@ def served(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 @pytest.mark.parametrize("centre", [True, False])
-@pytest.mark.parametrize("digit", [None, 4])
+@pytest.mark.parametrize("label", [None, 4])
 def test_the_numbers_are_the_backends_own(
-    served: Served, checkpoint: Checkpoint, centre: bool, digit: int | None
+    served: Served, checkpoint: Checkpoint, centre: bool, label: int | None
 ) -> None:
-    answer = served.look(seven(), centre=centre, digit=digit)
+    answer = served.look(seven(), centre=centre, label=label)
     image = (centred if centre else as_drawn)(seven(), checkpoint)
-    assert np.array_equal(unpack(answer["input"]), checkpoint.pixel.fraction(image)[0])
-    assert [*answer["backends"]] == ["numpy_cnn", "torch_cnn"]
-    for package, seen in answer["backends"].items():
-        backend = BACKENDS[package](checkpoint.architecture, checkpoint.parameters, checkpoint.config.optimization)
-        scores = backend.logits(image)
-        assert seen["scores"] == scores[0].tolist()
-        assert seen["probabilities"] == backend.probabilities(scores)[0].tolist()
-        assert seen["digit"] == (scores[0].argmax() if digit is None else digit)
-        own = INSPECTORS[package](checkpoint.architecture, checkpoint.parameters).look(image, digit)
-        assert np.array_equal(unpack(seen["saliency"]), own["saliency"])
-        for stage in maps_of(checkpoint.architecture):
-            assert np.array_equal(unpack(seen["maps"][stage]), own[stage])
-            assert own[stage].shape == dict(checkpoint.architecture.stages())[stage]
+    assert np.array_equal(answer["picture"], checkpoint.pixel.fraction(image)[0])
+    first, second = (
+        Answers(tracer, checkpoint.architecture, checkpoint.parameters).answer(Question(image, label))
+        for tracer in TRACERS.values()
+    )
+    assert answer["label"] == (first["value.fc2"].argmax() if label is None else label)
+    for name, array in float32(first).items():
+        assert np.array_equal(answer[name], array), name
+    for name in ("value.conv1", "value.fc2", "gradient.conv1", "gradient.input", "loss"):
+        apart = first[name].astype(np.float64) - second[name]
+        assert np.array_equal(answer[f"difference.{name}"], apart.astype(np.float32)), name
+    backend = BACKENDS["numpy_cnn"](checkpoint.architecture, checkpoint.parameters, checkpoint.config.optimization)
+    assert np.array_equal(answer["value.fc2"], backend.logits(image)[0])
+    assert np.array_equal(answer["probabilities"], backend.probabilities(backend.logits(image))[0])
 
 
 def test_a_drawn_zero_is_read(served: Served) -> None:
-    for seen in served.look(zero())["backends"].values():
-        assert np.argmax(seen["probabilities"]) == 0
+    assert np.argmax(served.look(zero())["probabilities"]) == 0
 
 
 def test_a_centred_drawing_is_read_as_predict_reads_its_picture(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -106,42 +110,48 @@ def test_a_drawing_stays_where_it_was_drawn(checkpoint: Checkpoint) -> None:
     assert np.array_equal(pixels.round(6), expected)
 
 
-@pytest.mark.parametrize("architecture", [preset("simple"), preset("hidden", filters=3), preset("tiny")])
-def test_both_backends_see_the_same_to_the_bit_where_sums_are_exact(architecture: Architecture) -> None:
-    """Small integers in float64: no sum is rounded, whatever its order."""
-    rng = np.random.default_rng(0)
-    shapes = architecture.parameter_shapes()
-    parameters = {name: rng.integers(-3, 4, shape).astype(np.float64) for name, shape in shapes.items()}
-    image = rng.integers(-3, 4, (1, 1, *architecture.image_size)).astype(np.float64)
-    for digit in (None, 1):
-        first, second = (kind(architecture, parameters).look(image, digit) for kind in INSPECTORS.values())
-        assert first.keys() == second.keys()
-        for name in first.keys() - {"probabilities"}:
-            assert np.array_equal(first[name], second[name]), name
-        assert first["saliency"].any()
+def question(checkpoint: Checkpoint, **options: object) -> Question:
+    return Question(centred(seven(), checkpoint), **options)
 
 
-@pytest.mark.parametrize("package", sorted(INSPECTORS))
-def test_the_gradient_tells_how_the_score_moves(package: str) -> None:
-    """The network is linear between its kinks, so that a small step changes the score by the gradient times it.
+@pytest.mark.parametrize("package", sorted(BACKENDS))
+@pytest.mark.parametrize("seed", [None, 5])
+def test_training_takes_the_backends_steps_and_rewinds_to_the_same_numbers(
+    checkpoint: Checkpoint, package: str, seed: int | None
+) -> None:
+    answers = Answers(TRACERS[package], checkpoint.architecture, checkpoint.parameters)
+    asked = question(checkpoint, label=3, lr=0.05, seed=seed)
+    third, first = (answers.answer(replace(asked, steps=steps)) for steps in (3, 0))
+    again = Answers(TRACERS[package], checkpoint.architecture, checkpoint.parameters)
+    for steps, expected in ((0, first), (3, third)):
+        for name, array in again.answer(replace(asked, steps=steps)).items():
+            assert np.array_equal(array, expected[name]), name
+    assert ("parameter.fc1.weight" in first) == (seed is not None), "only unknown ones are sent"
 
-    In float64, and the step a power of two: the rest is some 1e-16 of the score, divided by the step.
-    """
-    architecture, rng = preset("simple", image_size=(8, 8)), np.random.default_rng(1)
-    parameters = {name: rng.standard_normal(shape) for name, shape in architecture.parameter_shapes().items()}
-    inspector = INSPECTORS[package](architecture, parameters)
-    image, step = rng.standard_normal((1, 1, 8, 8)), 2.0**-20
-    seen = inspector.look(image, 6)
-    for row, column in [(0, 0), (3, 4), (7, 2)]:
-        moved = image.copy()
-        moved[0, 0, row, column] += step
-        change = (inspector.look(moved, 6)["scores"][6] - seen["scores"][6]) / step
-        rounding = 2 * np.finfo(np.float64).eps * 1000 / step  # of two scores below 1000
-        assert abs(change - seen["saliency"][0, row, column]) <= rounding
+    start = checkpoint.parameters if seed is None else initial_parameters(checkpoint.architecture, seed)
+    sgd = replace(checkpoint.config.optimization, optimizer="sgd", momentum=0.0, weight_decay=0.0)
+    backend = BACKENDS[package](checkpoint.architecture, start, sgd)
+    losses = [backend.train_step(asked.image, np.array([3]), 0.05)[0] for _ in range(4)]
+    # A step is rounded in another order there: float32 has 6e-8, and three steps add up a few of them.
+    assert abs(losses[0] - first["loss"][0]) <= 1e-5 * losses[0]
+    assert abs(losses[3] - third["loss"][0]) <= 1e-5 * max(losses)
 
 
-def test_scores_of_squared_errors_are_shares() -> None:
-    assert np.array_equal(shares(np.array([-1.0, 0.25, 0.75])).round(5), [0, 0.25, 0.75])
+def test_a_step_that_is_too_large_is_reported(served: Served) -> None:
+    content = body(label=3, lr=100, steps=50, seed=0)
+    status, _, answer = served.ask("POST", "/look", content, JSON)
+    assert status in (200, 422)
+    if status == 422:
+        assert b"take a smaller learning rate" in answer
+
+
+def test_a_refusal_of_the_backends_is_not_an_end_of_them(checkpoint: Checkpoint, path: Path) -> None:
+    bad = Question(np.full((1, 1, 8, 8), np.nan, np.float32), label=1)
+    with Worker("numpy_cnn", path) as worker:
+        worker.wait()
+        with pytest.raises(UserError, match="the loss is nan after 0 steps: take a smaller learning rate"):
+            worker.look(bad)
+        assert np.isfinite(worker.look(question(checkpoint))["loss"]).all()
 
 
 # ---- the page ----
@@ -155,7 +165,7 @@ def test_the_page_allows_itself_and_nothing_else(served: Served) -> None:
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     for element in ("style", "script"):
-        (text,) = re.findall(f"<{element}>(.*?)</{element}>", page, re.DOTALL)
+        (text,) = re.findall(f'<{element}(?: type="module")?>(.*?)</{element}>', page, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert policy[f"{element}-src"] == f"'sha256-{digest}'"
     assert not re.search(r"https?://|src=|@import|url\(", page), "something is fetched from outside"
@@ -170,7 +180,7 @@ def test_the_page_allows_itself_and_nothing_else(served: Served) -> None:
 
 def body(**changes: object) -> bytes:
     ink = base64.b64encode(seven().tobytes()).decode()
-    return json.dumps({"ink": ink, "centre": True, "digit": None, **changes}).encode()
+    return json.dumps({"ink": ink, "centre": True, "label": None, **changes}).encode()
 
 
 REFUSED = {
@@ -183,10 +193,15 @@ REFUSED = {
     "not base64": (400, body(ink="÷"), {}, "12544 bytes, which this is not"),
     "too little ink": (400, body(ink="AAAA"), {}, "not of 3"),
     "centre": (400, body(centre=1), {}, "must be true or false"),
-    "digit beyond": (400, body(digit=10), {}, "from 0 to 9"),
-    "digit below": (400, body(digit=-1), {}, "from 0 to 9"),
-    "digit true": (400, body(digit=True), {}, "from 0 to 9"),
-    "digit NaN": (400, body(digit=float("nan")), {}, "from 0 to 9"),
+    "label beyond": (400, body(label=10), {}, "from 0 to 9"),
+    "label below": (400, body(label=-1), {}, "from 0 to 9"),
+    "label true": (400, body(label=True), {}, "from 0 to 9"),
+    "label NaN": (400, body(label=float("nan")), {}, "from 0 to 9"),
+    "many steps": (400, body(steps=51), {}, "from 0 to 50"),
+    "seed": (400, body(seed=2**32), {}, "from 0 to 4294967295"),
+    "lr zero": (400, body(lr=0), {}, "above 0"),
+    "lr infinite": (400, body(lr=float("inf")), {}, "above 0"),
+    "lr text": (400, body(lr="1"), {}, "above 0"),
     "form": (415, body(), {"Content-Type": "text/plain"}, "as application/json, got 'text/plain'"),
     "too large": (413, b" " * (LARGEST + 1), {}, f"at most {LARGEST} bytes"),
     "a lie": (413, b"{}", {"Content-Length": "99999999999"}, f"at most {LARGEST} bytes"),
@@ -283,10 +298,10 @@ def children(process: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes in /proc")
 def test_a_killed_worker_is_replaced(served: Served) -> None:
-    expected, before = served.look(seven()), children(served.process_id)
+    expected, before = served.ask("POST", "/look", body(), JSON), children(served.process_id)
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
-    assert served.look(seven()) == expected
+    assert served.ask("POST", "/look", body(), JSON)[2] == expected[2]
     after = children(served.process_id)
     assert len(after) == 2
     assert before[1] in after
@@ -301,19 +316,20 @@ def test_if_one_backend_cannot_be_restarted_the_other_answers(path: Path, tmp_pa
         for worker in (first, second):
             worker.wait()
 
-        def look() -> dict:
+        def look() -> bytes:
             status, answer = asyncio.run(post(application, body()))
             assert status == 200
-            return json.loads(answer)["backends"]
+            return answer
 
         expected = look()
+        assert np.abs(load(expected)["difference.loss"]) < 1e-4
         copy.unlink()
         second._process.kill()
         seen = look()
-        assert seen["numpy_cnn"] == expected["numpy_cnn"]
-        assert [*seen["torch_cnn"]] == ["error"]
-        assert "the process of PyTorch has ended: " in seen["torch_cnn"]["error"]
-        assert "no such checkpoint" in seen["torch_cnn"]["error"]
+        assert np.array_equal(load(seen)["value.fc2"], load(expected)["value.fc2"])
+        assert "difference.loss" not in load(seen)
+        assert b"the process of PyTorch has ended: " in seen
+        assert b"no such checkpoint" in seen
         copy.write_bytes(path.read_bytes())
         assert look() == expected
 
@@ -408,12 +424,10 @@ def test_a_backend_that_ends_says_its_last_words(tmp_path: Path) -> None:
     assert "the process of NumPy has ended: " in str(ended.value)
     assert "no such checkpoint" in str(ended.value)
     with pytest.raises(WorkerEnded, match="has been stopped"):
-        worker.look(np.zeros((1, 1, 8, 8), np.float32), None)
+        worker.look(Question(np.zeros((1, 1, 8, 8), np.float32)))
 
 
 def test_a_network_that_no_drawing_fits_is_refused(checkpoint: Checkpoint) -> None:
-    from dataclasses import replace
-
     from numpy_cnn.common.exhibits.demo.drawing import check_fits
 
     check_fits(checkpoint, None)

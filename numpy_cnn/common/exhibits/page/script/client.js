@@ -3,7 +3,7 @@ import { parse } from "./arrays.js";
 import { $ } from "./dom.js";
 import { network, setup } from "./network.js";
 import { ink, isInked } from "./paper.js";
-import { refresh } from "./state.js";
+import { lookAtLargest, refresh } from "./state.js";
 
 export const wish = {label: null, seed: null};  // null: the network's own answer, the checkpoint's parameters
 const question = steps => JSON.stringify({ink: ink(), centre: $("centre").checked, ...wish, lr: setup.lr, steps});
@@ -27,7 +27,7 @@ async function fetchRecord(steps) {
   return arrays;
 }
 
-let asking = false, again = false;
+let asking = false, again = false, first = true;
 export const busy = () => asking || again;
 export async function ask() {
   if (!setup.live) return;
@@ -44,7 +44,8 @@ export async function ask() {
       say(error.message, true);
     }
     network.step = 0;
-    refresh();
+    if (first && network.records.length) { first = false; lookAtLargest(); }
+    else refresh();
   } while (again);
   asking = false;
 }

@@ -9,7 +9,7 @@ import { percent, short } from "./numbers.js";
 import { buildOverview } from "./overview.js";
 import { buildPaper, ink, showPicture } from "./paper.js";
 import { buildPlayground } from "./playground.js";
-import { look, onChange, refresh, state } from "./state.js";
+import { look, lookAtLargest, onChange, refresh, state } from "./state.js";
 import { buildStepping } from "./stepping.js";
 import { term, watchTerms } from "./terms.js";
 import { watchTheme } from "./theme.js";
@@ -47,8 +47,10 @@ buildPaper(ask);
 onChange(paintAnswer);
 watchTerms();
 $("save").addEventListener("click", save);
-if (records.length) showPicture(records[0].picture);
-look({node: setup.nodes[1].name, y: 6, x: 6});
+if (records.length) {
+  showPicture(records[0].picture);
+  lookAtLargest();
+}
 watchTheme(refresh);
 if (setup.live) $("example").click();
 // For tests, and for those who want to look with the browser's console.

@@ -11,7 +11,10 @@ export function short(value, digits = 3) {
 }
 export const cell = value => (value === 0 ? "0" : Math.abs(value) < 0.005 ? tiny(value) : minus(value.toFixed(2)));
 export const full = value => minus(String(Number(value.toPrecision(8))));
-export const percent = share => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 3 : 1)} %`;
+export const percent = share => {
+  if (share > 0.99995 && share < 1) return "> 99.99 %";
+  return `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 2 : share < 0.0005 && share > 0 ? 2 : 1)} %`;
+};
 export const signed = value => (value < 0 ? `− ${short(-value)}` : `+ ${short(value)}`);
 export const bracketed = value => (value < 0 ? `(${short(value)})` : short(value));
 const tiny = value => (value < 0 ? "−" : "") + "0.00";

@@ -7,7 +7,7 @@ import { scaleOf } from "./paint.js";
 import { look, onChange, state } from "./state.js";
 import { colours } from "./theme.js";
 
-const MAPS = 6, SIDE = 40, GAP = 6;
+const MAPS = 6, SIDE = 46, GAP = 6;
 const columns = {};
 for (const node of setup.nodes) columns[node.name] = 1 + Math.max(0, ...node.inputs.map(name => columns[name]));
 
@@ -20,7 +20,7 @@ export function buildOverview() {
   for (const node of setup.nodes) {
     const canvas = make("canvas", {"aria-hidden": "true"}), parts = node.name.split(".");
     const tile = make("button", {type: "button", class: `tile ${node.kind}`, "aria-label": `${node.name}: ${titleOf(node.name)}, ${shape(node)}`},
-      make("span", {class: "name"}, node === loss ? "loss" : parts.at(-1)), canvas, make("span", {class: "shape"}, shape(node)));
+      make("span", {class: "name"}, node === loss ? "loss" : parts.at(-1)), canvas, make("span", {class: "shape"}, node === loss ? `${setup.classes} classes` : shape(node)));
     if (parts.length > 1) tile.title = node.name;
     tile.style.gridColumn = columns[node.name];
     tile.style.gridRow = node.lane + 1;
@@ -77,11 +77,10 @@ function paintMaps(canvas, name) {
     small.getContext("2d").putImageData(image, 0, 0);
     pen.imageSmoothingEnabled = false;
     pen.drawImage(small, 0, top, size, size);
-    if (name === state.node && c === state.c) {
-      pen.strokeStyle = colours().frame;
-      pen.lineWidth = 3 * ratio;
-      pen.strokeRect(1.5 * ratio, top + 1.5 * ratio, size - 3 * ratio, size - 3 * ratio);
-    }
+    const chosen = name === state.node && c === state.c, line = (chosen ? 3 : 1) * ratio;
+    pen.strokeStyle = chosen ? colours().frame : colours().edge;
+    pen.lineWidth = line;
+    pen.strokeRect(line / 2, top + line / 2, size - line, size - line);
   }
 }
 
@@ -96,7 +95,7 @@ function stripe(pen, numbers, colour, {width, height}) {
 }
 
 function paintBars(canvas) {
-  const ratio = Math.min(2, devicePixelRatio || 1), [wide, tall] = [128, MAPS * (SIDE + GAP) - GAP];
+  const ratio = Math.min(2, devicePixelRatio || 1), [wide, tall] = [140, MAPS * (SIDE + GAP) - GAP];
   canvas.style.width = `${wide}px`;
   canvas.style.height = `${tall}px`;
   canvas.width = wide * ratio;

@@ -16,7 +16,8 @@ export function buildPaper(changed) {
     return [(event.clientX - box.left) * SIZE / box.width, (event.clientY - box.top) * SIZE / box.height];
   };
   const stroke = (from, to) => {
-    pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke();
+    const [x, y] = to;
+    pen.beginPath(); pen.moveTo(...from); pen.lineTo(x + 0.01, y); pen.stroke();  // a line of no length would not be drawn
     change(true);
   };
   const change = now => { drawn = now; $("hint").hidden = now; changed(); };

@@ -1,5 +1,5 @@
 // What is being looked at: a node, a direction, a place. Views are told when it changes.
-import { consumers, layout, loss, setup } from "./network.js";
+import { array, layout, loss, setup } from "./network.js";
 
 export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};
 const views = [];
@@ -18,6 +18,13 @@ export function look(change) {
   refresh();
 }
 
+// The place of the largest number of the layer: where there is most to see.
+export function lookAtLargest() {
+  const numbers = array(state.node, state.direction), {count, w} = layout(state.node);
+  const i = numbers.reduce((best, number, n) => (Math.abs(number) > Math.abs(numbers[best]) ? n : best), 0);
+  look({c: Math.floor(i / count), y: Math.floor(i % count / w), x: i % count % w});
+}
+
 // Forward through the layers to the loss, then backward to the picture.
 export const tour = [
   ...setup.nodes.map(node => [node.name, "forward"]),
@@ -31,4 +38,3 @@ export const goTo = index => {
   const scaled = h > 1 && next.h > 1 ? {y: Math.round(state.y * next.h / h), x: Math.round(state.x * next.w / w)} : {};
   look({node, direction, ...scaled});
 };
-export const neighbours = name => ({inputs: setup.nodes.filter(n => n.name === name)[0].inputs, outputs: consumers(name).map(n => n.name)});

@@ -7,7 +7,7 @@ export const dark = () => chosen ?? system.matches;
 
 const COLOURS = {
   light: {zero: [255, 255, 255], up: [190, 30, 45], down: [30, 95, 170], ink: [20, 24, 33], none: [228, 231, 237], frame: "#e08600", text: "#1b2230", edge: "#c3cad6"},
-  dark: {zero: [23, 28, 38], up: [255, 112, 92], down: [92, 170, 255], ink: [240, 243, 248], none: [44, 51, 64], frame: "#ffb02e", text: "#e8ecf3", edge: "#46506250"},
+  dark: {zero: [23, 28, 38], up: [255, 112, 92], down: [92, 170, 255], ink: [240, 243, 248], none: [44, 51, 64], frame: "#ffb02e", text: "#e8ecf3", edge: "#465062"},
 };
 export const colours = () => COLOURS[dark() ? "dark" : "light"];
 
@@ -32,7 +32,7 @@ export function watchTheme(repaint) {
   const button = $("theme");
   const apply = () => {
     document.documentElement.style.colorScheme = chosen === null ? "" : chosen ? "dark" : "light";
-    button.setAttribute("aria-pressed", String(dark()));
+    button.textContent = dark() ? "☀ Light" : "☾ Dark";
     repaint();
   };
   button.addEventListener("click", () => { chosen = !dark(); apply(); });

@@ -49,7 +49,7 @@ function paintTraining() {
 }
 
 function chart(losses) {
-  const svg = $("chart"), [w, h, left, top] = [300, 110, 44, 8], high = Math.max(...losses, 1e-12);
+  const svg = $("chart"), [w, h, left, top] = [300, 110, 44, 8], high = Math.max(...losses) || 1;
   const x = i => left + (w - left - 10) * (losses.length > 1 ? i / (losses.length - 1) : 0), y = number => top + (h - top - 24) * (1 - number / high);
   const points = losses.map((number, i) => `${x(i)},${y(number)}`);
   svg.setAttribute("viewBox", `0 0 ${w} ${h}`);

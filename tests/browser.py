@@ -1,0 +1,73 @@
+"""A headless browser for the tests of pages; they are skipped where there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from importlib import resources
+
+import pytest
+
+pytest.importorskip("selenium.webdriver", reason="the tests of the pages need selenium")
+from selenium import webdriver  # only where selenium is
+from selenium.webdriver.support.ui import WebDriverWait
+
+AXE = resources.files("axe_core_python").joinpath("axe.min.js")
+
+
+class Browser(webdriver.Chrome):
+    """Chromium, with what the tests of a page need."""
+
+    def resize(self, width: int, height: int = 900) -> None:
+        sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+
+    def prefer(self, scheme: str) -> None:
+        """Have the system prefer light or dark."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def touch(self, points: list[tuple[float, float]]) -> None:
+        """One finger, from point to point."""
+        for kind, some in (("touchStart", points[:1]), ("touchMove", points[1:]), ("touchEnd", [])):
+            for x, y in some or ([(0, 0)] if kind == "touchEnd" else []):
+                at = [] if kind == "touchEnd" else [{"x": x, "y": y}]
+                self.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    def open(self, url: str) -> None:
+        """Load the page; return when it has shown its first numbers."""
+        self.get(url)
+        self.until("return document.body.dataset.ready === 'yes'")
+        self.settle()
+
+    def settle(self) -> None:
+        self.until("return !cnn.busy()")
+
+    def until(self, script: str) -> None:
+        WebDriverWait(self, 20, poll_frequency=0.02).until(lambda page: page.execute_script(script))
+
+    def text(self, name: str) -> str:
+        return str(self.find_element("id", name).text)
+
+    def violations(self) -> list[str]:
+        """What axe-core complains of."""
+        self.execute_script(AXE.read_text(encoding="utf-8"))
+        found = self.execute_async_script("axe.run(document).then(result => arguments[0](result.violations))")
+        return [f"{one['id']}: {json.dumps([node['html'][:120] for node in one['nodes']])}" for one in found]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("the tests of the pages need chromium and chromedriver on the PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Browser(options=options, service=webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()

@@ -139,7 +139,14 @@ CASE = {
         "magnitude": 1, "seed": 2, "values": {"input": [1, 2], "dy": [1, 1]},
     },
 }  # fmt: skip
-DRAWING = {"ink": base64.b64encode(bytes(GRID * GRID)).decode(), "centre": True, "digit": 3}
+DRAWING = {
+    "ink": base64.b64encode(bytes(GRID * GRID)).decode(),
+    "centre": True,
+    "label": 3,
+    "steps": 2,
+    "lr": 0.1,
+    "seed": 0,
+}
 LAYER = b"import numpy as np\n\n\ndef relu(x):\n    return np.maximum(x, 0), lambda dy: (dy * (x > 0),)\n"
 
 

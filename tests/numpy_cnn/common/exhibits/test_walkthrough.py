@@ -33,7 +33,7 @@ PHOTO = ROOT / "docs" / "images" / "walkthrough_lighthouse.jpg"
 @pytest.fixture
 def drawn_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only the words matter: matplotlib takes longer than all the rest."""
-    monkeypatch.setattr("numpy_cnn.common.cli.walkthrough.Walkthrough._draw", lambda *_: None)
+    monkeypatch.setattr("numpy_cnn.common.cli.walkthrough.Walkthrough._draw", lambda *_: [])
 
 
 def traced(program: str, start: lesson.Lesson, epochs: int = 0, lr: float = 0.1) -> list[Trace]:

@@ -1,5 +1,7 @@
 """Checks of the ops' arguments, whose messages contain the offending values."""
 
+import contextlib
+import operator
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, TypeAlias
@@ -27,13 +29,38 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 1:
         both *= 2
-    # In Python bool is an int; torch rejects it, and stride=True is a mistake.
-    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in both)
-    if len(both) != 2 or not whole:
-        raise ValueError(f"{op}: {name} must be an int or a pair of ints (height, width), got {value!r}")
-    if min(both) < at_least:
+    try:
+        height, width = (integer(op, name, v) for v in both)
+    except ValueError:
+        raise ValueError(f"{op}: {name} must be an int or a pair of ints (height, width), got {value!r}") from None
+    if min(height, width) < at_least:
         raise ValueError(f"{op}: {name} must be at least {at_least}, got {value!r}")
-    return int(both[0]), int(both[1])
+    return height, width
+
+
+def integer(op: str, name: str, value: int) -> int:
+    """Read `value` as a Python int.
+
+    Raises:
+        ValueError: it is not an integer, or it is a bool: in Python that is an int, but stride=True is a mistake.
+    """
+    if type(value) is int:  # the common case
+        return value
+    if not isinstance(value, bool):
+        with contextlib.suppress(TypeError):
+            return operator.index(value)
+    raise ValueError(f"{op}: {name} must be an int, got {value!r}")
+
+
+def flag(op: str, name: str, value: bool) -> bool:
+    """Read `value` as a Python bool.
+
+    Raises:
+        ValueError: it is not a bool; torch rejects 0 and 1 as well.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{op}: {name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_floats(op: str, **arrays: Array | None) -> None:
@@ -51,18 +78,19 @@ def check_floats(op: str, **arrays: Array | None) -> None:
 
 
 def real(op: str, name: str, value: float) -> float:
-    """Read `value` as a Python float.
+    """Read `value` as a Python float; as in torch, True is 1.
 
     Raises:
         ValueError: it is not a real number.
     """
-    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, (Real, np.bool_)):
         raise ValueError(f"{op}: {name} must be a number, got {value!r}")
     return float(value)
 
 
 def axis(op: str, name: str, value: int, ndim: int) -> int:
     """Read `value` as an axis of an array of `ndim` axes; negative ones count from the end."""
+    value = integer(op, name, value)
     rank = max(ndim, 1)  # as in torch, an array without axes counts as one-dimensional
     if not -rank <= value < rank:
         raise ValueError(f"{op}: {name} must be in [{-rank}, {rank - 1}] for {ndim} axes, got {value}")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
-from numpy_cnn.ops.fast.pool_windows import pool_windows, shares
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, flag, integer, pair
+from numpy_cnn.ops.fast.pool_windows import adaptive_size, pool_strides, pool_windows, shares
 from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 __all__ = ["adaptive_avg_pool2d", "avg_pool2d"]
@@ -51,13 +51,13 @@ def avg_pool2d(
         y, batch_pullback = avg_pool2d(x[None], *options)
         return y[0], lambda dy: (batch_pullback(cotangent("avg_pool2d", dy, y[0])[None])[0][0],)
     kernel = pair("avg_pool2d", "kernel_size", kernel_size, at_least=1)
-    strides = pair("avg_pool2d", "stride", kernel if stride is None else stride, at_least=1)
+    strides = pool_strides("avg_pool2d", stride, kernel)
     paddings = pair("avg_pool2d", "padding", padding, at_least=0)
-    if divisor_override is not None and (
-        not isinstance(divisor_override, (int, np.integer)) or not divisor_override
-    ):
+    if divisor_override is not None and not integer("avg_pool2d", "divisor_override", divisor_override):
         raise ValueError(f"avg_pool2d: divisor_override must be an int other than 0, got {divisor_override!r}")
-    oh, ow, taps, *_ = pool_windows("avg_pool2d", x.shape, kernel, strides, paddings, (1, 1), bool(ceil_mode))
+    flag("avg_pool2d", "count_include_pad", count_include_pad)
+    beyond = flag("avg_pool2d", "ceil_mode", ceil_mode)
+    oh, ow, taps, *_ = pool_windows("avg_pool2d", x.shape, kernel, strides, paddings, (1, 1), beyond)
 
     def counts(axis: int, windows: int) -> Array:
         size, k, s, p = x.shape[2 + axis], kernel[axis], strides[axis], paddings[axis]
@@ -108,13 +108,7 @@ def adaptive_avg_pool2d(input: Array, output_size: int | tuple[int | None, int |
     """
     check_floats("adaptive_avg_pool2d", input=input)
     x = input
-    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
-        raise ValueError(f"adaptive_avg_pool2d: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(sizes) != 2:
-        raise ValueError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
-    height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
-    oh, ow = pair("adaptive_avg_pool2d", "output_size", (height, width), at_least=1)
+    oh, ow = adaptive_size("adaptive_avg_pool2d", x.shape, output_size)
     rows, columns = shares(x.shape[-2], oh), shares(x.shape[-1], ow)
     k = np.multiply.outer([r.stop - r.start for r in rows], [c.stop - c.start for c in columns]).astype(x.dtype)
     with np.errstate(invalid="ignore"):

@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.ops.fast.sums import total
 
 __all__ = ["batch_norm"]
 
@@ -74,7 +75,7 @@ def batch_norm(
         dy = cotangent("batch_norm", dy, y)
         scale = rstd if weight is None else rstd * _along(weight, x)
         with np.errstate(invalid="ignore"):
-            db, dw = _sum(dy), _sum(dy * xhat)
+            db, dw = total(dy, _axes(x)), total(dy * xhat, _axes(x))
             if training and count:
                 dx = dy - (db / count).astype(x.dtype)
                 dx -= xhat * (dw / count).astype(x.dtype)
@@ -134,9 +135,9 @@ def _moments(x: Array) -> tuple[Array, Array, Array]:
     """μ and σ² of each channel, and x − μ. The mean is subtracted first, because Σ x²/m − μ² would cancel."""
     count = _count(x)
     with np.errstate(invalid="ignore", divide="ignore"):  # for an empty batch the mean is NaN, and unused
-        mean = (_sum(x) / count).astype(x.dtype)
+        mean = (total(x, _axes(x)) / count).astype(x.dtype)
         deviation = _centred(x, mean)
-        return mean, _sum(deviation * deviation) / count, deviation
+        return mean, total(deviation * deviation, _axes(x)) / count, deviation
 
 
 def _centred(x: Array, mean: Array) -> Array:
@@ -152,11 +153,6 @@ def _axes(x: Array) -> tuple[int, ...]:
 def _count(x: Array) -> int:
     """m, how many numbers a channel has."""
     return math.prod(x.shape[axis] for axis in _axes(x))
-
-
-def _sum(x: Array) -> Array:
-    """Σ over each channel, in double precision as in torch: m may be 10⁵."""
-    return np.asarray(x.sum(axis=_axes(x), keepdims=True, dtype=np.float64))
 
 
 def _along(channels: Array, x: Array) -> Array:

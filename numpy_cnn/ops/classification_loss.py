@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, integer, real
 from numpy_cnn.ops.probabilities import log_softmax
 from numpy_cnn.ops.reduction import Reduction, check_reduction, reduced
 
@@ -28,7 +28,7 @@ def nll_loss(
 
     Args:
         input: x, log-probabilities (N, C), (C,) or (N, C, d1, …).
-        target: int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
+        target: int64 or uint8 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`.
         weight: one factor per class (C,), or None. It is an option: it has no gradient.
         ignore_index: the target that marks a sample to be ignored.
         reduction: "none", "mean" or "sum".
@@ -52,6 +52,8 @@ def nll_loss(
 
     # An ignored target need not be a valid index: replace it by 0.
     classes = target if ignored is None else np.where(ignored, 0, target)
+    if not x.shape[0 if x.ndim == 1 else 1] and target.size:  # no class, and every sample ignored
+        return _all_ignored(x, target, reduction)
     if weight is None and ignored is None:  # the common case: one number for all samples
         v, total = x.dtype.type(1), x.dtype.type(target.size)
     else:
@@ -96,8 +98,8 @@ def cross_entropy(
 
     Args:
         input: x, scores (N, C), (C,) or (N, C, d1, …).
-        target: t, int64 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`; or
-            probabilities of x's shape and dtype.
+        target: t, int64 or uint8 class indices (N,), () or (N, d1, …), each in [0, C) or equal to `ignore_index`;
+            or probabilities of x's shape and dtype.
         weight: w, one factor per class (C,), or None for 1. It is an option: it has no gradient.
         ignore_index: the class index that marks a sample to be ignored.
         reduction: "none", "mean" or "sum".
@@ -134,7 +136,7 @@ def cross_entropy(
     w = np.ones(classes, x.dtype) if weight is None else weight
     w = w.reshape(-1, *(1,) * (x.ndim - dim - 1))  # broadcasts along the class axis
     if by_probability:
-        q = w * ((1 - smoothing) * target + smoothing / classes)
+        q = w * ((1 - smoothing) * target + smoothing / max(1, classes))
         total = x.dtype.type(x.size // max(1, classes))
         counted = None
     else:
@@ -142,7 +144,7 @@ def cross_entropy(
         kept = np.ones(target.shape, bool) if ignored is None else ~ignored
         onehot = np.expand_dims(np.where(kept, target, -1), dim) == np.arange(classes).reshape(w.shape)
         counted = np.expand_dims(kept, dim)
-        q = counted * (w * ((1 - smoothing) * onehot + x.dtype.type(smoothing / classes)))
+        q = counted * (w * ((1 - smoothing) * onehot + x.dtype.type(smoothing / max(1, classes))))
         q = q.astype(x.dtype, copy=False)
         total = (w * onehot).sum(dtype=x.dtype)
     with np.errstate(invalid="ignore"):  # 0·∞, and 0/0 in the mean of no samples
@@ -151,7 +153,7 @@ def cross_entropy(
         else:  # two terms, as in torch, selected by np.where, because 0·∞ is NaN
             zero, weighted = x.dtype.type(0), w * log_probabilities
             terms = np.where(onehot, x.dtype.type(1 - smoothing) * weighted, zero)
-            terms = np.where(counted, terms + x.dtype.type(smoothing / classes) * weighted, zero)
+            terms = np.where(counted, terms + x.dtype.type(smoothing / max(1, classes)) * weighted, zero)
         y = reduced(-terms.sum(axis=dim), reduction, total)
 
     def pullback(dy: Array) -> tuple[Array, Array | None]:
@@ -164,6 +166,18 @@ def cross_entropy(
                 dlog = np.where(counted, dlog, x.dtype.type(0))
             dt = np.asarray(-u * x.dtype.type(1 - smoothing) * w * log_probabilities) if by_probability else None
         return softmax_pullback(dlog)[0], dt
+
+    return y, pullback
+
+
+def _all_ignored(x: Array, target: Array, reduction: Reduction) -> tuple[Array, Pullback]:
+    """The loss of targets that are all ignored, without an index into x, which has no class."""
+    with np.errstate(invalid="ignore"):  # the mean of no samples is 0/0
+        y = reduced(np.zeros(target.shape, x.dtype), reduction, x.dtype.type(0))
+
+    def pullback(dy: Array) -> tuple[Array, None]:
+        cotangent("nll_loss", dy, y)
+        return np.zeros_like(x), None
 
     return y, pullback
 
@@ -198,16 +212,18 @@ def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
     expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
-    if not isinstance(target, (np.ndarray, np.generic)) or target.dtype != np.int64:
+    dtypes = (np.int64, np.uint8) if x.ndim <= 2 else (np.int64,)  # torch's loss of images takes no uint8
+    if not isinstance(target, (np.ndarray, np.generic)) or target.dtype not in dtypes:
         got = getattr(target, "dtype", type(target).__name__)
         raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")
+    integer("nll_loss", "ignore_index", ignore_index)
     if target.shape != expected:
         raise ValueError(
             f"nll_loss: targets must have the shape {expected} for the input {x.shape}, got {target.shape}"
         )
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight must have the shape ({classes},), got {weight.shape}")
-    wrong = target.view(np.uint64) >= classes  # read as unsigned, negative targets are huge
+    wrong = target.astype(np.int64, copy=False).view(np.uint64) >= classes  # unsigned: negative ones are huge
     if not 0 <= ignore_index < classes and not np.count_nonzero(wrong):
         return None  # the common case
     ignored = np.asarray(target == ignore_index)

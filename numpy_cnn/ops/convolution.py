@@ -2,9 +2,7 @@
 
 from functools import lru_cache
 
-import numpy as np
-
-from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, integer, pair
 from numpy_cnn.ops.fast.conv_1x1 import conv_1x1
 from numpy_cnn.ops.fast.correlation import correlate, correlate_weight, framed_outputs, spread
 from numpy_cnn.ops.fast.windows import Axis, batch_first, frame
@@ -149,8 +147,10 @@ def _conv2d_of_one_image(
 ) -> tuple[Array, Pullback]:
     y, batch_pullback = conv2d(x[None], weight, bias, *options)  # type: ignore[arg-type]  # checked there
 
-    def pullback(dy: Array, **needs: tuple[bool, bool, bool]) -> tuple[Array | None, ...]:
-        dx, dw, db = batch_pullback(cotangent("conv2d", dy, y[0])[None], **needs)
+    def pullback(
+        dy: Array, needs_input_grad: tuple[bool, bool, bool] = (True, True, True)
+    ) -> tuple[Array | None, ...]:
+        dx, dw, db = batch_pullback(cotangent("conv2d", dy, y[0])[None], needs_input_grad)
         return None if dx is None else dx[0], dw, db
 
     return y[0], pullback
@@ -166,7 +166,8 @@ def _axes(
     groups: int,
 ) -> tuple[Axis, Axis]:
     """Check all arguments, and return the windows along height and width."""
-    if not isinstance(groups, (int, np.integer)) or groups < 1:
+    groups = integer("conv2d", "groups", groups)
+    if groups < 1:
         raise ValueError(f"conv2d: groups must be a positive int, got {groups!r}")
     strides = pair("conv2d", "stride", stride, at_least=1)
     dilations = pair("conv2d", "dilation", dilation, at_least=1)

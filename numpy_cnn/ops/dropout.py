@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, real
 
 __all__ = ["dropout", "dropout2d"]
 
@@ -70,7 +70,7 @@ def _dropout(
     share = real(op, "p", p)
     if not 0 <= share <= 1:
         raise ValueError(f"{op}: p must be in [0, 1], got {p}")
-    if not training:
+    if not flag(op, "training", training):
         return x.copy(), lambda dy: (cotangent(op, dy, x).copy(),)
     if mask is None or np.shape(mask) != shape:
         got = "None" if mask is None else np.shape(mask)

@@ -1,24 +1,15 @@
 """Interpolation: images resized."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, real
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, integer
+from numpy_cnn.ops.average_pooling import adaptive_avg_pool2d
+from numpy_cnn.ops.fast.resampling import MODES, Taps, output_sizes, taps
 
 __all__ = ["interpolate"]
-
-MODES = {"nearest": (3, 4, 5), "linear": (3,), "bilinear": (4,)}  # how many axes the input of each may have
-
-
-class _Line(NamedTuple):
-    """Along one axis, output p is (1 − λ)·x[below[p]] + λ·x[above[p]]."""
-
-    below: Array
-    above: Array
-    share: Array  # λ
 
 
 def interpolate(
@@ -27,22 +18,33 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> tuple[Array, Pullback]:
     """Resize images, as `torch.nn.functional.interpolate`.
 
-        nearest:   y[p] = x[⌊p · s⌋]                                   with s = L / ol, or 1 / scale_factor
-        bilinear:  y[p] = (1 − λ) · x[i] + λ · x[i + 1]                 with i = ⌊t⌋, λ = t − i, along both axes
-                   t = max((p + ½) · s − ½, 0), or p · (L − 1) / (ol − 1) with align_corners
-        dx[h] = Σ_p dy[p] · ∂y[p]/∂x[h]                                 the weight that x[h] has in y[p]
+        y[p] = Σ_k w[p,k] · x[i[p,k]]        dx[h] = Σ_{p,k} w[p,k] · dy[p] over i[p,k] = h        along each axis
 
-    Beyond the last pixel x[i + 1] is that pixel itself. "linear" is the same for sequences (N, C, L).
+        nearest:        i = ⌊p · s⌋, w = 1                         with s = L / ol, or 1 / scale_factor
+        nearest-exact:  i = ⌊(p + ½) · s⌋, w = 1
+        linear:         i = ⌊t⌋, ⌊t⌋ + 1, w = 1 − λ, λ             with λ = t − ⌊t⌋
+        cubic:          i = ⌊t⌋ − 1 … ⌊t⌋ + 2, w = κ(λ + 1), κ(λ), κ(1 − λ), κ(2 − λ)
+        area:           `adaptive_avg_pool2d`
+
+    with t = (p + ½) · s − ½ (at least 0 for "linear"), or p · (L − 1) / (ol − 1) with align_corners; indices
+    beyond the border are those of the border.
+    κ(a) = 1.25 a³ − 2.25 a² + 1 for a ≤ 1, −0.75 (a³ − 5 a² + 8 a − 4) above.
 
     Args:
         input: x, (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows.
         size: lengths of the output, one int or one per axis. Give either size or scale_factor.
         scale_factor: how many times longer the output is, one number or one per axis.
-        mode: "nearest", "linear" (3 axes) or "bilinear" (4 axes).
-        align_corners: whether the centres of the corner pixels stay in place; not for "nearest". None for False.
+        mode: "nearest" and "nearest-exact" (3 to 5 axes), "area" (3 or 4), "linear" (3), "bilinear" and "bicubic"
+            (4), "trilinear" (5).
+        align_corners: whether the centres of the corner pixels stay in place; for the linear modes and "bicubic"
+            only. None for False.
+        recompute_scale_factor: whether s is L / ol although scale_factor is given. None for False.
+        antialias: must be False.
 
     Returns:
         y (N, C, …) in the new size, and the pullback dy → (dx,).
@@ -50,7 +52,8 @@ def interpolate(
     Raises:
         ValueError: shapes, dtype or options are invalid.
 
-    Source: W. Press et al., Numerical recipes (2007), section 3.6, for the formula; the positions are torch's.
+    Source: W. Press et al., Numerical recipes (2007), section 3.6, and R. Keys, Cubic convolution interpolation
+    for digital image processing (1981), for the formulas; the positions are torch's.
     """
     check_floats("interpolate", input=input)
     x = input
@@ -58,83 +61,55 @@ def interpolate(
         raise ValueError(
             f"interpolate: the modes and their numbers of axes are {MODES}, got {mode!r} for {x.shape}"
         )
-    if mode == "nearest" and align_corners is not None:
-        raise ValueError(f"interpolate: align_corners does not apply to mode 'nearest', got {align_corners}")
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(f"interpolate: align_corners does not apply to mode {mode!r}, got {align_corners}")
     if min(x.shape[1:]) < 1:
         raise ValueError(f"interpolate: the input has no pixels: {x.shape}")
-    sizes, scales = _sizes(x.shape[2:], size, scale_factor)
+    sizes, scales = output_sizes(x.shape[2:], size, scale_factor)
+    if antialias:
+        raise ValueError(f"interpolate: antialias is not supported, got {antialias}")
+    if recompute_scale_factor:
+        if size is not None:
+            raise ValueError(f"interpolate: recompute_scale_factor needs scale_factor, got size {size!r}")
+        scales = [None] * len(scales)
+    if mode == "area":
+        return _area(x, sizes)
+    aligned = align_corners is not None and flag("interpolate", "align_corners", align_corners)
     axes = range(2, x.ndim)
-    lines = [
-        _line(x.shape[axis], *given, mode, bool(align_corners), x.dtype)
-        for axis, given in zip(axes, zip(sizes, scales, strict=True), strict=True)
-    ]
+    along = [taps(*given, mode, aligned) for given in zip(x.shape[2:], sizes, scales, strict=True)]
 
-    def along(axis: int, share: Array) -> Array:
-        return share.reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    def weight(of: Taps, k: int, axis: int) -> Array:
+        return of.weight[:, k].astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
     y = x
     with np.errstate(invalid="ignore"):  # 0 · ∞ is NaN as in torch, so do not warn
-        for axis, line in zip(axes, lines, strict=True):
-            low = y.take(line.below, axis)
-            if mode == "nearest":
-                y = low
-            else:
-                share = along(axis, line.share)
-                y = low * (1 - share) + y.take(line.above, axis) * share
+        for axis, of in zip(axes, along, strict=True):
+            terms = (y.take(index, axis) for index in of.inputs.T)
+            y = next(terms) if of.copies else sum(term * weight(of, k, axis) for k, term in enumerate(terms))
 
     def pullback(dy: Array) -> tuple[Array]:
         u = cotangent("interpolate", dy, y)
         with np.errstate(invalid="ignore"):
-            for axis, line in reversed(list(zip(axes, lines, strict=True))):
-                share = along(axis, line.share)
-                low, high = (u, None) if mode == "nearest" else (u * (1 - share), u * share)
-                u = np.zeros((*u.shape[:axis], x.shape[axis], *u.shape[axis + 1 :]), dtype=x.dtype)
-                to, low = np.moveaxis(u, axis, 0), np.moveaxis(low, axis, 0)
-                for p, below in enumerate(line.below):
-                    to[below] += low[p]
-                if high is not None:
-                    high = np.moveaxis(high, axis, 0)
-                    for p, above in enumerate(line.above):
-                        to[above] += high[p]
+            for axis, of in reversed(list(zip(axes, along, strict=True))):
+                dx = np.zeros((*u.shape[:axis], x.shape[axis], *u.shape[axis + 1 :]), dtype=x.dtype)
+                for k, index in enumerate(of.inputs.T):
+                    # The indices never decrease, so the outputs that read one input are neighbours.
+                    read, first = np.unique(index, return_index=True)
+                    term = u if of.copies else u * weight(of, k, axis)
+                    np.moveaxis(dx, axis, 0)[read] += np.moveaxis(np.add.reduceat(term, first, axis), axis, 0)
+                u = dx
         return (u,)
 
     return y, pullback
 
 
-def _sizes(
-    shape: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: float | Sequence[float] | None
-) -> tuple[list[int], list[float | None]]:
-    """The output's lengths, and the scale factors where those are given."""
-    if (size is None) == (scale_factor is None):
-        raise ValueError(f"interpolate: give size or scale_factor, got {size!r} and {scale_factor!r}")
-    given: Any = size if scale_factor is None else scale_factor
-    each = list(given) if isinstance(given, Sequence) else [given] * len(shape)
-    if len(each) != len(shape):
-        raise ValueError(f"interpolate: expected 1 number or {len(shape)}, one per axis, got {given!r}")
-    scales: list[float | None] = [
-        None if scale_factor is None else real("interpolate", "scale_factor", f) for f in each
-    ]
-    sizes = [
-        int(n) if factor is None else math.floor(length * factor)
-        for n, length, factor in zip(each, shape, scales, strict=True)
-    ]
-    if min(sizes) < 1:
-        raise ValueError(f"interpolate: the output {tuple(sizes)} of {shape} would have no pixels")
-    return sizes, scales
+def _area(x: Array, sizes: list[int]) -> tuple[Array, Pullback]:
+    if x.ndim == 4:
+        return adaptive_avg_pool2d(x, (sizes[0], sizes[1]))
+    y, row_pullback = adaptive_avg_pool2d(x[..., None, :], (1, integer("interpolate", "size", sizes[0])))
+    y = y[..., 0, :]
 
+    def pullback(dy: Any) -> tuple[Array]:
+        return (row_pullback(cotangent("interpolate", dy, y)[..., None, :])[0][..., 0, :],)
 
-def _line(
-    size: int, windows: int, factor: float | None, mode: str, align_corners: bool, dtype: np.dtype[Any]
-) -> _Line:
-    p = np.arange(windows)
-    if mode == "nearest":
-        # In single precision, as in torch: the last bit decides which way the floor goes.
-        scale = np.float32(size) / np.float32(windows) if factor is None else np.float32(1 / factor)
-        below = np.minimum(np.floor(p.astype(np.float32) * scale).astype(int), size - 1)
-        return _Line(below, below, np.zeros(windows, dtype))
-    if align_corners:
-        t = p * ((size - 1) / (windows - 1) if windows > 1 else 0.0)
-    else:
-        t = np.maximum((p + 0.5) * (size / windows if factor is None else 1 / factor) - 0.5, 0)
-    below = np.minimum(np.floor(t).astype(int), size - 1)
-    return _Line(below, np.minimum(below + 1, size - 1), np.minimum(t - below, 1).astype(dtype))
+    return y, pullback

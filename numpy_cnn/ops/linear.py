@@ -16,8 +16,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
 
     Args:
         input: x, (…, in), any number of leading axes.
-        weight: (out, in).
-        bias: (out,), or None.
+        weight: (out, in), or (in,) for one output without an axis.
+        bias: (out,), or () for the same number in every output, or None.
 
     Returns:
         y (…, out), and the pullback dy → (dx, dw, db).
@@ -30,10 +30,14 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
     """
     check_floats("linear", input=input, weight=weight, bias=bias)
     x = input
-    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: expected x (…, in) and weight (out, in), got {x.shape} and {weight.shape}")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: bias must have the shape {weight.shape[:1]}, got {bias.shape}")
+    if weight.ndim not in (1, 2) or x.ndim < 1 or x.shape[-1] != weight.shape[-1]:
+        raise ValueError(
+            f"linear: expected x (…, in) and weight (out, in) or (in,), got {x.shape} and {weight.shape}"
+        )
+    if bias is not None and bias.shape != weight.shape[:-1] and bias.shape != ():
+        raise ValueError(f"linear: bias must have the shape {weight.shape[:-1]} or (), got {bias.shape}")
+    if weight.ndim == 1:
+        return _one_output(x, weight, bias)
     # The leading axes form one long batch. reshape(-1, …) would fail on 0 rows.
     batch = math.prod(x.shape[:-1])
     rows = x.reshape(batch, x.shape[-1])
@@ -54,9 +58,20 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
         if needs_dw:  # for a single sample this is an outer product: dot uses BLAS for it, matmul does not
             dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
-        return dx, dw, u.sum(axis=0) if needs_db and bias is not None else None
+        db = None if bias is None or not needs_db else u.sum(axis=0 if bias.ndim else None).reshape(bias.shape)
+        return dx, dw, db
 
     return y, pullback
+
+
+def _one_output(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Pullback]:
+    y, row_pullback = linear(x, weight[None], bias)
+
+    def pullback(dy: Array, **needs: tuple[bool, bool, bool]) -> tuple[Array | None, ...]:
+        dx, dw, db = row_pullback(cotangent("linear", dy, y[..., 0])[..., None], **needs)
+        return dx, None if dw is None else dw[0], db
+
+    return np.asarray(y[..., 0]), pullback
 
 
 def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Pullback]:

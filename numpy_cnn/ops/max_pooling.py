@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, flag, pair
 from numpy_cnn.ops.fast.bits import has_negative_zero, select
-from numpy_cnn.ops.fast.pool_windows import Index, pool_windows, shares
+from numpy_cnn.ops.fast.pool_windows import Index, adaptive_size, pool_strides, pool_windows, shares
 from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 __all__ = ["adaptive_max_pool2d", "max_pool2d"]
@@ -59,11 +59,11 @@ def max_pool2d(
         of_one = (y, found[1][0]) if return_indices else y
         return of_one, lambda dy: (batch_pullback(cotangent("max_pool2d", dy, y)[None])[0][0],)
     kernel = pair("max_pool2d", "kernel_size", kernel_size, at_least=1)
-    strides = pair("max_pool2d", "stride", kernel if stride is None else stride, at_least=1)
+    strides = pool_strides("max_pool2d", stride, kernel)
     paddings = pair("max_pool2d", "padding", padding, at_least=0)
     dilations = pair("max_pool2d", "dilation", dilation, at_least=1)
     oh, ow, taps, whole, overlap, tiled = pool_windows(
-        "max_pool2d", x.shape, kernel, strides, paddings, dilations, bool(ceil_mode)
+        "max_pool2d", x.shape, kernel, strides, paddings, dilations, flag("max_pool2d", "ceil_mode", ceil_mode)
     )
     x = batch_last(x)  # one tap of all windows is then one slice, in runs as long as the batch
     # The running maximum after each tap. From these the pullback finds the tap at which y was reached.
@@ -142,13 +142,7 @@ def adaptive_max_pool2d(
     name = "adaptive_max_pool2d"
     check_floats(name, input=input)
     x = input
-    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
-        raise ValueError(f"{name}: expected (N, C, H, W) with C, H and W at least 1, got {x.shape}")
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(sizes) != 2:
-        raise ValueError(f"{name}: output_size must be an int or a pair, got {output_size!r}")
-    height, width = (side if size is None else size for size, side in zip(sizes, x.shape[-2:], strict=True))
-    oh, ow = pair(name, "output_size", (height, width), at_least=1)
+    oh, ow = adaptive_size(name, x.shape, output_size)
     planes = x.reshape(-1, *x.shape[-2:])
     index = np.zeros((len(planes), oh, ow), dtype=np.int64)
     for p, rows in enumerate(shares(x.shape[-2], oh)):

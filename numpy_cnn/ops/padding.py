@@ -43,6 +43,8 @@ def pad(
     Source: the convention of torch.nn.functional.pad.
     """
     check_floats("pad", input=input)
+    if not isinstance(pad, Sequence) or isinstance(pad, str):
+        raise ValueError(f"pad: pad must be pairs of ints, got {pad!r}")
     x, widths = input, tuple(pad)
     pairs = _pairs(x, widths, mode, value)
     if mode == "constant":
@@ -113,6 +115,8 @@ def _pairs(x: Array, widths: tuple[int, ...], mode: str, value: float | None) ->
     pairs = {x.ndim - 1 - i: (int(widths[2 * i]), int(widths[2 * i + 1])) for i in range(axes)}
     for axis, (left, right) in pairs.items():
         size = x.shape[axis]
+        if mode in SOURCES and min(x.shape[x.ndim - 1 - axes :]) < 1:
+            raise ValueError(f"pad: mode {mode!r} needs channels and pixels, got {x.shape}")
         kept = size + min(left, 0) + min(right, 0)
         if kept < (0 if mode == "constant" else 1):
             raise ValueError(f"pad: {(left, right)} leaves {kept} of the {size} along axis {axis} of {x.shape}")

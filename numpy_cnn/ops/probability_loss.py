@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats
+from numpy_cnn.arguments import Array, Pullback, check_floats, flag
 from numpy_cnn.ops.pointwise import pointwise
 from numpy_cnn.ops.reduction import Reduction
 
@@ -57,7 +57,7 @@ def binary_cross_entropy_with_logits(
         dx = w * ((1 + (p - 1) * t) / (1 + np.exp(-x)) - p * t)
         return dx, w * (-x if pos_weight is None else p * negative_log(x) - negative_log(-x))
 
-    return pointwise(name, input, target, reduction, loss, slopes)
+    return pointwise(name, input, target, reduction, loss, slopes, broadcast=False)
 
 
 def kl_div(
@@ -75,12 +75,12 @@ def kl_div(
 
     Args:
         input: x, log-probabilities, any shape.
-        target: t, of x's shape: probabilities, or with `log_target` log-probabilities.
+        target: t, of a shape that broadcasts with x's: probabilities, or with `log_target` log-probabilities.
         reduction: "none", "sum", "mean" (over all elements) or "batchmean" (the sum divided by the batch size).
         log_target: whether t is a logarithm.
 
     Returns:
-        y, of x's shape for "none" and () otherwise, and the pullback dy → (dx, dt).
+        y, of the broadcast shape for "none" and () otherwise, and the pullback dy → (dx, dt).
 
     Raises:
         ValueError: shapes, dtypes or the reduction are invalid.
@@ -88,8 +88,7 @@ def kl_div(
     Source: S. Kullback and R. Leibler, On information and sufficiency (1951).
     """
     check_floats("kl_div", input=input, target=target)
-    if reduction == "batchmean" and input.ndim == 0:
-        raise ValueError("kl_div: reduction 'batchmean' needs a batch, got a single number")
+    flag("kl_div", "log_target", log_target)
 
     def loss(x: Array, t: Array) -> Array:
         if log_target:
@@ -101,8 +100,10 @@ def kl_div(
             return -np.exp(t), np.exp(t) * (t + 1 - x)
         return -t, np.log(t) + t / t - x
 
-    total = input.shape[0] if reduction == "batchmean" else None
-    return pointwise("kl_div", input, target, "mean" if total is not None else reduction, loss, slopes, total)
+    total = None
+    if reduction == "batchmean":  # of a single number, torch takes the sum
+        reduction, total = "mean", input.shape[0] if input.ndim else 1
+    return pointwise("kl_div", input, target, reduction, loss, slopes, total=total)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

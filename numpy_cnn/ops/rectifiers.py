@@ -65,7 +65,13 @@ def leaky_relu(input: Array, negative_slope: float = 0.01) -> tuple[Array, Pullb
     def scale(x: Array, factor: Array, out: Array) -> None:
         np.multiply(factor, choose(x > 0, 1.0, slope, x.dtype), out=out)
 
-    y = elementwise(lambda x, out: scale(x, x, out), x)
+    def forward(x: Array, y: Array) -> None:
+        if 0 < slope <= 1:  # the larger of x and s·x, in two passes
+            np.maximum(x, np.multiply(x, slope, out=y), out=y)
+        else:
+            scale(x, x, y)
+
+    y = elementwise(forward, x)
 
     def pullback(dy: Array) -> tuple[Array]:
         return (elementwise(scale, x, cotangent("leaky_relu", dy, y)),)
@@ -178,8 +184,7 @@ def hardswish(input: Array) -> tuple[Array, Pullback]:
 
     def forward(x: Array, y: Array) -> None:
         np.add(x, 3, out=y)
-        np.maximum(y, 0, out=y)
-        np.minimum(y, 6, out=y)
+        np.clip(y, 0, 6, out=y)  # np.maximum and np.minimum with a number take five times as long each
         y *= x
         y /= 6
 

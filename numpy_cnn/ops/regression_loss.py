@@ -17,7 +17,7 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
 
     Args:
         input: x, predictions, any shape.
-        target: t, of x's shape. Torch would broadcast another shape, with a warning; here it is an error.
+        target: t, of x's shape; another shape is broadcast, with a warning.
         reduction: "none", "mean" (over all elements) or "sum".
 
     Returns:
@@ -41,7 +41,7 @@ def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple
 
     Args:
         input: x, predictions, any shape.
-        target: t, of x's shape. Torch would broadcast another shape, with a warning; here it is an error.
+        target: t, of x's shape; another shape is broadcast, with a warning.
         reduction: "none", "mean" (over all elements) or "sum".
 
     Returns:
@@ -65,7 +65,7 @@ def smooth_l1_loss(
 
     Args:
         input: x, predictions, any shape.
-        target: t, of x's shape.
+        target: t, of x's shape; another shape is broadcast, with a warning.
         reduction: "none", "mean" (over all elements) or "sum".
         beta: β, the |d| at which the two parts meet; 0 for the absolute error.
 
@@ -78,7 +78,7 @@ def smooth_l1_loss(
     Source: R. Girshick, Fast R-CNN (2015).
     """
     b = real("smooth_l1_loss", "beta", beta)
-    if b < 0:
+    if not b >= 0:
         raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
     if b == 0:
         return of_difference("smooth_l1_loss", input, target, reduction, np.abs, _sign)
@@ -102,7 +102,7 @@ def huber_loss(
 
     Args:
         input: x, predictions, any shape.
-        target: t, of x's shape.
+        target: t, of x's shape; another shape is broadcast, with a warning.
         reduction: "none", "mean" (over all elements) or "sum".
         delta: δ, the |d| at which the two parts meet.
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, integer, real
 from numpy_cnn.ops.batch_normalization import batch_norm, check_running
+from numpy_cnn.ops.fast.elementwise import PIECE
+from numpy_cnn.ops.fast.sums import total
 
 __all__ = ["group_norm", "instance_norm", "layer_norm"]
 
@@ -32,7 +33,7 @@ def layer_norm(
         normalized_shape: the lengths of the last axes, which are normalized together.
         weight: w, of shape normalized_shape, or None for 1.
         bias: b, of shape normalized_shape, or None for 0.
-        eps: ε, added to the variance.
+        eps: ε, added to the variance; as in torch, a negative sum of both gives NaN.
 
     Returns:
         y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None if their array is.
@@ -44,7 +45,9 @@ def layer_norm(
     """
     arrays = {"weight": weight, "bias": bias}
     check_floats("layer_norm", input=input, **arrays)
-    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    if not isinstance(normalized_shape, (tuple, list)):  # F.layer_norm rejects an int, nn.LayerNorm reads it
+        raise ValueError(f"layer_norm: normalized_shape must be a tuple of ints, got {normalized_shape!r}")
+    shape = tuple(integer("layer_norm", "normalized_shape", side) for side in normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise ValueError(
             f"layer_norm: normalized_shape {shape} must equal the last axes of the input {input.shape}"
@@ -73,7 +76,7 @@ def group_norm(
         num_groups: number of groups that the C channels are divided into.
         weight: w, (C,), or None for 1.
         bias: b, (C,), or None for 0.
-        eps: ε, added to the variance.
+        eps: ε, added to the variance; as in torch, a negative sum of both gives NaN.
 
     Returns:
         y of x's shape, and the pullback dy → (dx, dw, db); dw and db are None if their array is.
@@ -112,7 +115,7 @@ def instance_norm(
         bias: b, (C,), or None for 0.
         use_input_stats: whether μ and σ² come from x.
         momentum: unused here.
-        eps: ε, added to the variance.
+        eps: ε, added to the variance; as in torch, a negative sum of both gives NaN.
 
     Returns:
         y of x's shape, and the pullback dy → (dx, None, None, dw, db); dw and db are None if their array is.
@@ -123,12 +126,13 @@ def instance_norm(
     Source: D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization (2016).
     """
     check_floats("instance_norm", input=input, weight=weight, bias=bias)
-    if input.ndim < 3:
-        raise ValueError(f"instance_norm: expected (N, C, …) with positions, got {input.shape}")
     check_floats("instance_norm", input=input, running_mean=running_mean, running_var=running_var)
-    if not use_input_stats:
+    real("instance_norm", "momentum", momentum)
+    if not flag("instance_norm", "use_input_stats", use_input_stats):
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     check_running("instance_norm", input, running_mean, running_var)
+    if input.ndim < 3:
+        raise ValueError(f"instance_norm: expected (N, C, …) with positions, got {input.shape}")
     if math.prod(input.shape[2:]) == 1:
         raise ValueError(f"instance_norm: needs more than 1 position per channel, the input {input.shape} has 1")
     y, pullback = _by_groups("instance_norm", input, input.shape[1], weight, bias, eps)
@@ -148,7 +152,7 @@ def _by_groups(
     if x.ndim < 2:
         raise ValueError(f"{op}: expected (N, C) or (N, C, …), got {x.shape}")
     samples, channels, *positions = x.shape
-    if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups:
+    if integer(op, "num_groups", groups) < 1 or channels % groups:
         raise ValueError(
             f"{op}: {channels} channels cannot be divided into num_groups {groups!r}: input {x.shape}"
         )
@@ -177,35 +181,50 @@ def _normalized(
     """Normalize x, reshaped to `shape`, over `axes`; then scale and shift.
 
     weight and bias have the shape `along`, which broadcasts against `shape`; their gradients are summed over
-    `summed`.
+    `summed`. Samples are independent, and are taken a few at a time, so that their numbers stay in the cache.
     """
-    if not isinstance(eps, Real) or eps < 0:
-        raise ValueError(f"{op}: eps must be a number of at least 0, got {eps!r}")
-    seen = x.reshape(shape)
+    eps = real(op, "eps", eps)
+    grouped = x.reshape(shape)
     count = math.prod(shape[axis] for axis in axes)
-    w = None if weight is None else weight.reshape(along)
-
-    def total(a: Array, over: tuple[int, ...]) -> Array:
-        return np.asarray(a.sum(axis=over, keepdims=True, dtype=np.float64))
-
+    w, b = (None if a is None else a.reshape(along) for a in (weight, bias))
+    step = shape[0] if 0 in axes else max(1, PIECE * shape[0] // max(1, x.size))
+    blocks = [slice(start, start + step) for start in range(0, shape[0], max(1, step))]
+    xhat, y = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+    rstd = np.empty([1 if axis in axes else side for axis, side in enumerate(shape)], x.dtype)
     with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and 0/0 in the mean of no numbers
-        xhat = seen - (total(seen, axes) / count).astype(x.dtype)
-        rstd = (1 / np.sqrt(total(xhat * xhat, axes) / count + eps)).astype(x.dtype)
-        xhat *= rstd
-        y = xhat.copy() if w is None else xhat * w
-        if bias is not None:
-            y += bias.reshape(along)
+        for block in blocks:
+            mean = (total(grouped[block], axes) / count).astype(x.dtype)
+            deviation = np.subtract(grouped[block], mean, out=xhat[block])
+            rstd[block] = 1 / np.sqrt(total(deviation * deviation, axes) / count + eps)
+            deviation *= rstd[block]
+            np.multiply(deviation, 1 if w is None else w, out=y[block])
+            if b is not None:
+                y[block] += b
     y = y.reshape(x.shape)
 
     def pullback(dy: Array) -> tuple[Array, Array | None, Array | None]:
         u = cotangent(op, dy, y).reshape(shape)
+        dx = np.empty(shape, x.dtype)
+        dw, db = np.zeros(along), np.zeros(along)
         with np.errstate(invalid="ignore", divide="ignore"):
-            g = u if w is None else u * w
-            dx = g - (total(g, axes) / count).astype(x.dtype)
-            dx -= xhat * (total(g * xhat, axes) / count).astype(x.dtype)
-            dx *= rstd
-            dw = None if weight is None else total(u * xhat, summed).astype(x.dtype).reshape(weight.shape)
-            db = None if bias is None else total(u, summed).astype(x.dtype).reshape(bias.shape)
-        return dx.reshape(x.shape), dw, db
+            for block in blocks:
+                of_xhat = u[block] * xhat[block]
+                if weight is not None:
+                    dw += total(of_xhat, summed).reshape(along)
+                if bias is not None:
+                    db += total(u[block], summed).reshape(along)
+                g = u[block]
+                if w is not None:
+                    g = g * w
+                    of_xhat *= w
+                np.subtract(g, (total(g, axes) / count).astype(x.dtype), out=dx[block])
+                slope = (total(of_xhat, axes) / count).astype(x.dtype)
+                dx[block] -= np.multiply(xhat[block], slope, out=of_xhat)
+                dx[block] *= rstd[block]
+        return (
+            dx.reshape(x.shape),
+            None if weight is None else dw.astype(x.dtype).reshape(weight.shape),
+            None if bias is None else db.astype(x.dtype).reshape(bias.shape),
+        )
 
     return y, pullback

@@ -89,23 +89,19 @@ def silu(input: Array) -> tuple[Array, Pullback]:
     check_floats("silu", input=input)
     x = input
 
-    def forward(x: Array, y: Array) -> None:
-        np.negative(x, out=y)
-        np.exp(y, out=y)
-        y += 1
-        np.divide(x, y, out=y)
-
-    def backward(x: Array, u: Array, dx: Array) -> None:
-        s = np.empty_like(x)
+    def forward(x: Array, y: Array, s: Array) -> None:
         _sigmoid(x, s)
+        np.multiply(x, s, out=y)
+
+    def backward(x: Array, s: Array, u: Array, dx: Array) -> None:
         np.subtract(1, s, out=dx)
         dx *= x
         dx += 1
         dx *= s
         dx *= u
 
-    y = elementwise(forward, x)
-    return y, lambda dy: (elementwise(backward, x, cotangent("silu", dy, y)),)
+    y, s = elementwise(forward, x, outputs=2)
+    return y, lambda dy: (elementwise(backward, x, s, cotangent("silu", dy, y)),)
 
 
 def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
@@ -134,21 +130,23 @@ def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     x = input
     forward, backward = _gelu() if approximate == "none" else _gelu_by_tanh()
-    y = elementwise(forward, x)
-    return y, lambda dy: (elementwise(backward, x, cotangent("gelu", dy, y)),)
+    y, half = elementwise(forward, x, outputs=2)
+    return y, lambda dy: (elementwise(backward, x, half, cotangent("gelu", dy, y)),)
 
 
 def _gelu() -> tuple[Any, Any]:
-    def integral(x: Array, density: Array) -> Array:
-        """Φ(x); `density` receives e^(−x²/2)."""
-        tail = normal_tail(x, density)
-        return merge(x < 0, tail, 1 - tail, out=tail)
+    """The exact form: forward(x, y, Φ) and backward(x, Φ, u, dx)."""
 
-    def forward(x: Array, y: Array) -> None:
-        np.multiply(x, integral(x, y), out=y)
+    def forward(x: Array, y: Array, cumulative: Array) -> None:
+        tail = normal_tail(x, y)
+        np.subtract(1, tail, out=y)
+        merge(x < 0, tail, y, out=cumulative)
+        np.multiply(x, cumulative, out=y)
 
-    def backward(x: Array, u: Array, dx: Array) -> None:
-        cumulative = integral(x, dx)
+    def backward(x: Array, cumulative: Array, u: Array, dx: Array) -> None:
+        np.multiply(x, -0.5, out=dx)
+        dx *= x
+        np.exp(dx, out=dx)
         dx *= 1 / math.sqrt(2 * math.pi)
         dx *= x
         dx += cumulative
@@ -158,24 +156,21 @@ def _gelu() -> tuple[Any, Any]:
 
 
 def _gelu_by_tanh() -> tuple[Any, Any]:
+    """The approximation: forward(x, y, tanh v) and backward(x, tanh v, u, dx)."""
     slope, cubic = math.sqrt(2 / math.pi), 0.044715
 
-    def bend(x: Array, square: Array) -> Array:
-        """tanh v; `square` receives x²."""
-        np.multiply(x, x, out=square)
-        v = square * (slope * cubic)
-        v += slope
-        v *= x
-        return np.asarray(np.tanh(v, out=v))
+    def forward(x: Array, y: Array, t: Array) -> None:
+        np.multiply(x, x, out=t)
+        t *= slope * cubic
+        t += slope
+        t *= x
+        np.tanh(t, out=t)
+        np.add(t, 1, out=y)
+        y *= 0.5
+        y *= x
 
-    def forward(x: Array, y: Array) -> None:
-        t = bend(x, y)
-        t += 1
-        np.multiply(x, 0.5, out=y)
-        y *= t
-
-    def backward(x: Array, u: Array, dx: Array) -> None:
-        t = bend(x, dx)
+    def backward(x: Array, t: Array, u: Array, dx: Array) -> None:
+        np.multiply(x, x, out=dx)
         dx *= 3 * slope * cubic
         dx += slope
         dx *= x
@@ -192,4 +187,4 @@ def _sigmoid(x: Array, y: Array) -> None:
     np.negative(x, out=y)
     np.exp(y, out=y)
     y += 1
-    np.reciprocal(y, out=y)
+    np.divide(1, y, out=y)  # np.reciprocal takes four times as long

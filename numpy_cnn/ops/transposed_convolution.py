@@ -1,8 +1,6 @@
 """Transposed convolution: the input gradient of a convolution, as a layer."""
 
-import numpy as np
-
-from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, integer, pair
 from numpy_cnn.ops.fast.correlation import correlate, correlate_weight, framed_outputs, spread
 from numpy_cnn.ops.fast.windows import Axis, batch_first, frame
 
@@ -93,7 +91,8 @@ def _transposed_axes(
     """Check all arguments, and return the windows of the convolution of which this is the input gradient."""
     name = "conv_transpose2d"
     given = f"input {x.shape}, weight {weight.shape}, groups {groups}"
-    if not isinstance(groups, (int, np.integer)) or groups < 1:
+    groups = integer(name, "groups", groups)
+    if groups < 1:
         raise ValueError(f"{name}: groups must be a positive int, got {groups!r}")
     if x.ndim != 4 or weight.ndim != 4 or min(weight.shape) < 1 or min(x.shape[1:]) < 1:
         raise ValueError(f"{name}: expected input (N, O, H, W) and weight (O, C/groups, kh, kw), got {given}")

@@ -1,8 +1,10 @@
 """Max-unpooling: the maxima put back where they came from."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, pair
+from numpy_cnn.arguments import Array, IntPair, Pullback, check_floats, cotangent, integer, pair
 
 __all__ = ["max_unpool2d"]
 
@@ -27,7 +29,7 @@ def max_unpool2d(
         kernel_size: the kernel size of the pooling.
         stride: the stride of the pooling; None for the kernel's size.
         padding: the padding of the pooling.
-        output_size: (…, oh, ow), or None for oh = (H − 1)·s − 2·pad + kh.
+        output_size: (oh, ow) or (N, C, oh, ow), or None for oh = (H − 1)·s − 2·pad + kh.
 
     Returns:
         y (N, C, oh, ow), and the pullback dy → (dx, None).
@@ -46,12 +48,18 @@ def max_unpool2d(
         got = f"{getattr(indices, 'dtype', type(indices).__name__)} of {np.shape(indices)}"
         raise ValueError(f"{name}: indices must be int64 of shape {x.shape}, got {got}")
     kernel = pair(name, "kernel_size", kernel_size, at_least=1)
+    for option, value in (("kernel_size", kernel_size), ("stride", stride), ("padding", padding)):
+        if isinstance(value, (tuple, list)) and len(value) == 1:  # torch's other pools read it as a pair
+            raise ValueError(f"{name}: {option} must be an int or a pair of ints (height, width), got {value!r}")
     strides = pair(name, "stride", kernel if stride is None else stride, at_least=1)
     paddings = pair(name, "padding", padding, at_least=0)
     sizes = [(x.shape[i - 2] - 1) * strides[i] - 2 * paddings[i] + kernel[i] for i in (0, 1)]
     if output_size is not None:
-        wanted = tuple(output_size)[-2:]
-        if len(wanted) < 2 or any(abs(w - s) >= step for w, s, step in zip(wanted, sizes, strides, strict=False)):
+        wanted = tuple(output_size) if isinstance(output_size, Sequence) else ()
+        if len(wanted) not in (2, 4):
+            raise ValueError(f"{name}: output_size must have 2 or 4 entries, got {output_size!r}")
+        wanted = tuple(integer(name, "output_size", size) for size in wanted[-2:])
+        if any(abs(w - s) >= step for w, s, step in zip(wanted, sizes, strides, strict=True)):
             raise ValueError(f"{name}: output_size must be within a stride of {tuple(sizes)}, got {output_size}")
         sizes = list(wanted)
     oh, ow = sizes

@@ -20,23 +20,26 @@ PIECE = 1 << 16  # numbers at a time: 256 kB in float32
 
 
 @np.errstate(all="ignore")  # exp may overflow on the way to a finite result; NaN and ∞ follow the formula
-def elementwise(f: Callable[..., Any], *arrays: Array) -> Array:
-    """A new array in the layout of the first one, which f(*pieces, out) fills piece by piece.
+def elementwise(f: Callable[..., Any], *arrays: Array, outputs: int = 1) -> Any:
+    """New arrays in the layout of the first one, which f(*pieces, *outs) fills piece by piece.
 
     Half precision and non-native byte orders are computed in native float32 or float64. An array without axes is
-    one piece of one number.
+    one piece of one number. Returns one array, or a tuple for several `outputs`.
     """
     first = arrays[0]
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
     flat = [a.transpose(order).reshape(-1) for a in arrays]
-    y = np.empty(first.size, first.dtype)
+    results = tuple(np.empty(first.size, first.dtype) for _ in range(outputs))
     work = np.result_type(first.dtype, np.float32)
     for start in range(0, first.size, PIECE):
         piece = slice(start, start + PIECE)
         if work == first.dtype and first.dtype.isnative:
-            f(*(a[piece] for a in flat), y[piece])
+            f(*(a[piece] for a in flat), *(y[piece] for y in results))
         else:
-            out = np.empty(y[piece].shape, work)
-            f(*(a[piece].astype(work) for a in flat), out)
-            y[piece] = out
-    return y.reshape([first.shape[axis] for axis in order]).transpose(np.argsort(order))
+            outs = [np.empty(y[piece].shape, work) for y in results]
+            f(*(a[piece].astype(work) for a in flat), *outs)
+            for y, out in zip(results, outs, strict=True):
+                y[piece] = out
+    shape, back = [first.shape[axis] for axis in order], np.argsort(order)
+    shaped = tuple(y.reshape(shape).transpose(back) for y in results)
+    return shaped[0] if outputs == 1 else shaped

@@ -1,11 +1,33 @@
 """The windows of pooling, and the taps that are inside the image."""
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from numpy_cnn.arguments import IntPair, pair
 from numpy_cnn.ops.fast.windows import Axis
 
 Index: TypeAlias = tuple[slice, slice, slice]
+
+
+def pool_strides(op: str, stride: IntPair | None, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Read `stride`; None and, as in torch, an empty sequence stand for the kernel's size."""
+    omitted = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    return kernel if omitted else pair(op, "stride", stride, at_least=1)  # type: ignore[arg-type]  # not None
+
+
+def adaptive_size(op: str, shape: tuple[int, ...], output_size: Any) -> tuple[int, int]:
+    """Read `output_size` as (oh, ow), where None in a pair is the side of the input.
+
+    Raises:
+        ValueError: it is neither an int nor a pair, or the input `shape` has no pixels.
+    """
+    if len(shape) not in (3, 4) or min(shape[1:]) < 1:
+        raise ValueError(f"{op}: expected (N, C, H, W) with C, H and W at least 1, got {shape}")
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    if len(sizes) != 2 or not isinstance(output_size, (int, tuple, list)):
+        raise ValueError(f"{op}: output_size must be an int or a pair, got {output_size!r}")
+    height, width = (side if size is None else size for size, side in zip(sizes, shape[-2:], strict=True))
+    return pair(op, "output_size", (height, width), at_least=1)
 
 
 @lru_cache

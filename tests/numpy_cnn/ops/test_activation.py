@@ -118,7 +118,7 @@ def test_every_floating_dtype_and_no_axes_keep_dtype_and_shape(
     [
         ("leaky_relu", {"negative_slope": "0.1"}, "leaky_relu: negative_slope must be a number, got '0.1'"),
         ("elu", {"alpha": None}, "elu: alpha must be a number, got None"),
-        ("softplus", {"beta": True}, "softplus: beta must be a number, got True"),
+        ("softplus", {"beta": None}, "softplus: beta must be a number, got None"),
         ("softplus", {"threshold": [1]}, "softplus: threshold must be a number, got [1]"),
         ("gelu", {"approximate": "erf"}, "gelu: approximate must be 'none' or 'tanh', got 'erf'"),
     ],

@@ -1,0 +1,87 @@
+"""Which inputs an output of an interpolation reads along one axis, and with which weights."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpy_cnn.arguments import Array, integer, real
+
+# How many axes the input of each mode may have.
+MODES = {
+    "nearest": (3, 4, 5),
+    "nearest-exact": (3, 4, 5),
+    "area": (3, 4),
+    "linear": (3,),
+    "bilinear": (4,),
+    "trilinear": (5,),
+    "bicubic": (4,),
+}
+CUBIC = -0.75  # the slope of the kernel at 1, torch's choice
+
+
+class Taps(NamedTuple):
+    """Output p is Σ_k weight[p,k] · x[inputs[p,k]]; if `copies`, the only weight is 1 and is not multiplied."""
+
+    inputs: Array
+    weight: Array
+    copies: bool
+
+
+def output_sizes(
+    shape: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: float | Sequence[float] | None
+) -> tuple[list[int], list[float | None]]:
+    """The output's lengths, and the scale factors if these are given."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"interpolate: give size or scale_factor, got {size!r} and {scale_factor!r}")
+    given: Any = size if scale_factor is None else scale_factor
+    each = list(given) if isinstance(given, (tuple, list)) else [given] * len(shape)
+    if len(each) != len(shape):
+        raise ValueError(f"interpolate: expected 1 number or {len(shape)}, one per axis, got {given!r}")
+    scales: list[float | None] = [None] * len(shape)
+    if scale_factor is None:
+        sizes = [integer("interpolate", "size", n) for n in each]
+    else:
+        factors = [real("interpolate", "scale_factor", factor) for factor in each]
+        sizes = [math.floor(length * factor) for length, factor in zip(shape, factors, strict=True)]
+        scales = [*factors]
+    if min(sizes) < 1:
+        raise ValueError(f"interpolate: the output {tuple(sizes)} of {shape} would have no pixels")
+    return sizes, scales
+
+
+@lru_cache
+def taps(size: int, windows: int, factor: float | None, mode: str, align_corners: bool) -> Taps:
+    """The taps of `windows` outputs over `size` inputs; `factor` replaces the quotient of both if it is given."""
+    p = np.arange(windows)
+    if mode.startswith("nearest"):
+        # In single precision, as in torch: the last bit decides which way the floor goes.
+        scale = np.float32(size) / np.float32(windows) if factor is None else np.float32(1 / factor)
+        at = p.astype(np.float32) * scale if mode == "nearest" else ((p + 0.5) * scale).astype(np.float32)
+        return Taps(np.minimum(np.floor(at).astype(int), size - 1)[:, None], np.ones((windows, 1)), copies=True)
+    if align_corners:
+        t = p * ((size - 1) / (windows - 1) if windows > 1 else 0.0)
+    else:
+        t = (p + 0.5) * (size / windows if factor is None else 1 / factor) - 0.5
+    if mode != "bicubic":
+        t = np.maximum(t, 0)
+    first = np.minimum(np.floor(t).astype(int), size - 1)
+    share = np.clip(t - first, 0, 1)
+    if mode != "bicubic":
+        index, weight = [first, first + 1], [1 - share, share]
+    else:
+        index = [first - 1, first, first + 1, first + 2]
+        weight = [_beyond(1 + share), _within(share), _within(1 - share), _beyond(2 - share)]
+    return Taps(np.clip(np.stack(index, axis=1), 0, size - 1), np.stack(weight, axis=1), copies=False)
+
+
+def _within(a: Array) -> Array:
+    """The cubic kernel at 0 ≤ a ≤ 1."""
+    return ((CUBIC + 2) * a - (CUBIC + 3)) * a * a + 1
+
+
+def _beyond(a: Array) -> Array:
+    """The cubic kernel at 1 ≤ a ≤ 2."""
+    return ((CUBIC * a - 5 * CUBIC) * a + 8 * CUBIC) * a - 4 * CUBIC

@@ -1,0 +1,27 @@
+"""Sums over several axes, accurate and fast.
+
+NumPy adds up neighbouring numbers pairwise: the rounding error grows with log n, not with n. That takes a quarter
+of the time of a sum in double precision, for which every number is converted. So what is contiguous in memory is
+summed in the array's own precision, in one long run, and the partial sums are added in double precision.
+
+Source: N. Higham, The accuracy of floating point summation (1993).
+"""
+
+import math
+
+import numpy as np
+
+from numpy_cnn.arguments import Array
+
+
+def total(x: Array, axes: tuple[int, ...]) -> Array:
+    """Σ x over the axes, which keep the length 1, in double precision."""
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # as in memory
+    outer = x.ndim
+    while outer and order[outer - 1] in axes:
+        outer -= 1
+    memory = x.transpose(order)
+    if outer < x.ndim and memory.flags.c_contiguous:
+        run = memory.reshape(*memory.shape[:outer], math.prod(memory.shape[outer:])).sum(axis=-1, keepdims=True)
+        x = run.reshape(*run.shape[:outer], *(1,) * (x.ndim - outer)).transpose(np.argsort(order))
+    return np.asarray(x.sum(axis=axes, keepdims=True, dtype=np.float64))

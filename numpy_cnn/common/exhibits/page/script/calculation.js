@@ -1,6 +1,6 @@
 // The numbers that one number is made of, as grids, equations and text.
 import { make } from "./dom.js";
-import { cell, full, percent, short, signed } from "./numbers.js";
+import { cell, commonPower, full, percent, short, signed, tenTo } from "./numbers.js";
 import { paint, scaleOf } from "./paint.js";
 import { diverging, readable } from "./theme.js";
 
@@ -76,14 +76,15 @@ function products(group, names) {
 function grid(group, numbers, what) {
   const most = numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0), marked = typeof what === "object" ? what : {};
   const box = make("div", {class: "grid", role: "img", "aria-label": `${typeof what === "string" ? what : group.title}: ${numbers.map(number => short(number)).join(", ")}`});
+  const power = commonPower(most), unit = power ? `, in ${tenTo(power)}` : "";
   box.style.setProperty("--columns", group.columns);
   numbers.forEach((number, i) => {
-    const rgb = diverging(number, most), one = make("span", {"data-i": String(i), class: i === marked.chosen ? "chosen" : i === marked.here ? "asked" : ""}, cell(number));
+    const rgb = diverging(number, most), one = make("span", {"data-i": String(i), class: i === marked.chosen ? "chosen" : i === marked.here ? "asked" : ""}, cell(number / 10 ** power));
     one.style.background = `rgb(${rgb})`;
     one.style.color = readable(rgb);
     box.append(one);
   });
-  return typeof what === "string" ? make("figure", {}, box, make("figcaption", {}, what)) : box;
+  return make("figure", {}, box, make("figcaption", {}, `${typeof what === "string" ? what : group.title}${unit}`));
 }
 
 // Many numbers, as colours.

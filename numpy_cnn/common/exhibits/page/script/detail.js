@@ -45,8 +45,10 @@ function paintDetail() {
   $("about").innerHTML = forward ? kind.text(node)
     : `The ${term("gradient")} of each number here: how the ${term("loss")} would change with it. It comes back from ${users.map(user => `<b>${user.name}</b>`).join(" and ")}${users.length > 1 ? ", and the parts are added" : ""}.`;
   const sources = forward ? [node] : users;
-  $("formulas").replaceChildren(...sources.map(layer => make("div", {class: "formula"},
-    make("p", {class: "math", html: forward ? kindOf(layer.name).formula(layer) : kindOf(layer.name).backFormula(layer)}),
+  const formula = layer => (forward ? kindOf(layer.name).formula(layer) : kindOf(layer.name).backFormula(layer));
+  const different = sources.filter((layer, i) => sources.findIndex(one => formula(one) === formula(layer)) === i);
+  $("formulas").replaceChildren(...different.map(layer => make("div", {class: "formula"},
+    make("p", {class: "math", html: formula(layer)}),
     ...(forward && kind.size ? [make("p", {class: "math", html: `size: ${kind.size(node)}`})] : []),
     make("pre", {tabindex: "0", "aria-label": "code"}, forward ? layer.code.map((line, i) => `${line}   # ${i ? "PyTorch" : "NumPy"}`).join("\n") || "x" : `${kindOf(layer.name).backCode}   # in the pullback`))));
   if (!known()) return;
@@ -57,12 +59,12 @@ function paintDetail() {
   $("channel").value = state.c;
   $("channel-name").textContent = `map ${state.c} of ${channels}`;
   const numbers = array(name, direction), place = {c: state.c, y: state.y, x: state.x};
-  paint($("map"), plane(name, direction, state.c), scaleOf(numbers, name === "input" && forward), {side: Math.min(380, Math.max(h, w) * 40), frames: [{...place, h: 1, w: 1}], write: true});
+  paint($("map"), plane(name, direction, state.c), scaleOf(numbers, name === "input" && forward), {side: Math.min(300, Math.max(h, w) * 40), frames: [{...place, h: 1, w: 1}], write: true});
   $("map").style.aspectRatio = `${w} / ${h}`;
   $("map").style.width = `${w >= h ? 100 : 100 * w / h}%`;
   const explained = explain(name, direction, place);
-  const source = explained.parts.find(part => part.frame)?.frame;
-  paintSource(source, direction);
+  const part = explained.parts.find(one => one.frame);
+  paintSource(part && {c: channelOf(part), ...part.frame}, direction);
   const own = $("map-caption");
   own.textContent = `${forward ? "values" : "gradient"} of ${node === loss ? "the loss layer" : name}, ${isVector(name) ? `${layout(name).count} numbers` : `${h}×${w}`}`;
   const text = `${cases(name)}: ${full(explained.value)}`;
@@ -72,12 +74,19 @@ function paintDetail() {
   $("difference").innerHTML = compareAt(name, direction, flat(name, place), explained.value);
 }
 
+// The channel that contributes most.
+function channelOf({groups, operation}) {
+  if (operation !== "sum") return 0;
+  return groups.reduce((best, group, c) => (Math.abs(group.sum) > Math.abs(groups[best].sum) ? c : best), 0);
+}
+
 function paintSource(frame, direction) {
+  $("parts").classList.toggle("alone", !frame);
   $("source").hidden = !frame;
   $("arrow").hidden = !frame;
   if (!frame) return;
-  const {node: name} = frame, c = Math.min(frame.c ?? 0, layout(name).channels - 1), {h, w} = layout(name);
-  paint($("source-map"), plane(name, direction, c), scaleOf(array(name, direction), name === "input" && direction === "forward"), {side: Math.min(380, Math.max(h, w) * 40), frames: [frame], write: true});
+  const {node: name, c} = frame, {h, w} = layout(name);
+  paint($("source-map"), plane(name, direction, c), scaleOf(array(name, direction), name === "input" && direction === "forward"), {side: Math.min(240, Math.max(h, w) * 40), frames: [frame], write: true});
   $("source-map").style.aspectRatio = `${w} / ${h}`;
   $("source-map").style.width = `${w >= h ? 100 : 100 * w / h}%`;
   $("source-caption").textContent = `${direction === "forward" ? "from" : "back from"} ${name === loss.name ? "the loss" : name}${isVector(name) ? "" : `, map ${c}`}`;
@@ -92,5 +101,5 @@ function compareAt(name, direction, i, value) {
   if (!compared() || !apart) return `Computed by ${first}; ${second} was not compared here.`;
   const most = apart.reduce((a, b) => Math.max(a, Math.abs(b)), 0), equal = apart.filter(number => number === 0).length;
   return `<b>${first}</b> ${full(value)} &nbsp; <b>${second}</b> ${full(value - apart[i])} &nbsp; difference <b>${apart[i] ? short(apart[i]) : "none"}</b>.
-    In this layer at most ${most ? short(most, 2) : "none"}; ${equal} of ${apart.length} numbers agree to the last bit.`;
+    ${most ? `In this layer at most ${short(most, 2)}; ` : ""}${equal} of the layer's ${apart.length} numbers agree to the last bit.`;
 }

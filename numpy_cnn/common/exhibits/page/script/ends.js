@@ -19,7 +19,7 @@ export const softmax = {
     const z = value(scores), top = Math.max(...z), powers = Array.from(z, score => Math.exp(score - top));
     const sum = powers.reduce((a, b) => a + b), right = label();
     return {
-      operation: "softmax", z, powers, sum, i, total: powers[i] / sum, code: `np.exp(z[${i}] - z.max()) / np.exp(z - z.max()).sum()`,
+      operation: "softmax", frame: {node: scores, c: 0, y: 0, x: 0, h: 1, w: z.length}, z, powers, sum, i, total: powers[i] / sum, code: `np.exp(z[${i}] - z.max()) / np.exp(z - z.max()).sum()`,
       note: `L = −log p<sub>${right}</sub> = −log ${short(probabilities()[right], 4)} = <b>${short(lossNow(), 4)}</b>`,
     };
   },

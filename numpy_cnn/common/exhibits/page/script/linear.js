@@ -10,6 +10,8 @@ function planes(name) {
   return {channels, h, w, count, source};
 }
 
+const whole = name => ({node: name, c: 0, y: 0, x: 0, h: layout(name).h, w: layout(name).w});
+
 export const linear = {
   title: "Dense layer",
   text: node => `${term("dense layer", "A dense layer")}: each output has its own ${term("weight")} for each of the ${nodes[node.inputs[0]].shape[0]} inputs.
@@ -23,7 +25,7 @@ export const linear = {
       return {title: channels > 1 ? `map ${c}` : "all inputs", rows: h, columns: w, x: [...input.subarray(from, to)], w: [...weight.subarray(offset + from, offset + to)], first: from};
     });
     return {
-      operation: "sum", groups, bias: parameter(`${node.name}.bias`).data[o], names: ["input", "weights"],
+      operation: "sum", groups, bias: parameter(`${node.name}.bias`).data[o], names: ["input", "weights"], frame: whole(source),
       code: `(x * weight[${o}]).sum() + bias[${o}]`,
     };
   },
@@ -33,7 +35,7 @@ export const linear = {
     const i = place.y * layout(node.inputs[0]).w + place.x, dy = gradient(node.name), {data, shape} = parameter(`${node.name}.weight`);
     const {h, w} = layout(node.name);
     return {
-      operation: "sum", bias: null, names: ["gradient there", "weights"],
+      operation: "sum", bias: null, names: ["gradient there", "weights"], frame: whole(node.name),
       groups: [{title: "all outputs", rows: h, columns: w, x: [...dy], w: Array.from(dy, (_, o) => data[o * shape[1] + i]), first: 0}],
     };
   },

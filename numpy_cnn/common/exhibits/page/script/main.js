@@ -1,5 +1,5 @@
 // The page: data first, then the views, then the first picture.
-import { unpack } from "./arrays.js";
+import { largest, unpack } from "./arrays.js";
 import { ask, busy, save, say, train } from "./client.js";
 import { buildDetail } from "./detail.js";
 import { $, make } from "./dom.js";
@@ -9,7 +9,7 @@ import { percent, short } from "./numbers.js";
 import { buildOverview } from "./overview.js";
 import { buildPaper, ink, showPicture } from "./paper.js";
 import { buildPlayground } from "./playground.js";
-import { look, lookAtLargest, onChange, refresh, state } from "./state.js";
+import { look, lookAtLargest, onChange, refresh, state, watching } from "./state.js";
 import { buildStepping } from "./stepping.js";
 import { term, watchTerms } from "./terms.js";
 import { watchTheme } from "./theme.js";
@@ -23,8 +23,9 @@ function paintAnswer() {
   box.replaceChildren(make("b", {}, String(best)));
   $("sure").textContent = `${percent(shares[best])}${shares[best] < 0.8 ? ", not sure" : ""}`;
   if (!setup.backends[1]) return;
-  const apart = network.records[network.step]["difference.loss"];
-  if (apart) $("agreement").textContent = `${setup.backends.join(" and ")} differ by ${apart.data[0] ? short(Math.abs(apart.data[0]), 2) : "nothing"} in the loss.`;
+  const apart = Object.entries(network.records[network.step]).filter(([name]) => name.startsWith("difference.value."));
+  const most = Math.max(0, ...apart.map(([, array]) => largest(array.data)));
+  $("agreement").textContent = apart.length ? `${setup.backends.join(" and ")} differ by ${most ? `at most ${short(most, 2)}` : "nothing"} in all numbers of all layers.` : "";
 }
 
 for (const element of document.querySelectorAll("[data-explain]")) element.innerHTML = term(element.dataset.explain, element.textContent);
@@ -44,7 +45,7 @@ buildStepping();
 buildTraining();
 buildPlayground();
 buildPaper(ask);
-onChange(paintAnswer);
+onChange(watching(paintAnswer, () => [network.records[network.step]]));
 watchTerms();
 $("save").addEventListener("click", save);
 if (records.length) {

@@ -4,15 +4,15 @@ import { $, make } from "./dom.js";
 import { array, known, layout, loss, network, nodes, probabilities, setup } from "./network.js";
 import { percent } from "./numbers.js";
 import { scaleOf } from "./paint.js";
-import { look, onChange, state } from "./state.js";
-import { colours } from "./theme.js";
+import { look, onChange, state, watching } from "./state.js";
+import { colours, dark } from "./theme.js";
 
 const MAPS = 6, SIDE = 46, GAP = 6;
 const columns = {};
 for (const node of setup.nodes) columns[node.name] = 1 + Math.max(0, ...node.inputs.map(name => columns[name]));
 
-const shape = ({shape: sizes}) => (sizes.length === 3 ? `${sizes[0]} × ${sizes[1]}×${sizes[2]}` : `${sizes[0]} numbers`);
-const shown = name => (nodes[name].shape.length === 1 ? 1 : Math.min(MAPS, nodes[name].shape[0]));
+const shape = ({shape: sizes}) => (sizes.length === 3 ? sizes.join("×") : `${sizes[0]} numbers`);
+const shown = name => (nodes[name].shape.length === 1 ? 1 : Math.min(nodes[name].lane ? MAPS / 2 : MAPS, nodes[name].shape[0]));
 const tiles = {};
 
 export function buildOverview() {
@@ -20,6 +20,7 @@ export function buildOverview() {
   for (const node of setup.nodes) {
     const canvas = make("canvas", {"aria-hidden": "true"}), parts = node.name.split(".");
     const tile = make("button", {type: "button", class: `tile ${node.kind}`, "aria-label": `${node.name}: ${titleOf(node.name)}, ${shape(node)}`},
+      ...(several ? [make("span", {class: "shape"}, parts.length > 1 ? parts[0] : "\u00a0")] : []),
       make("span", {class: "name"}, node === loss ? "loss" : parts.at(-1)), canvas, make("span", {class: "shape"}, node === loss ? `${setup.classes} classes` : shape(node)));
     if (parts.length > 1) tile.title = node.name;
     tile.style.gridColumn = columns[node.name];
@@ -39,7 +40,7 @@ export function buildOverview() {
     graph.append(tile);
   }
   graph.classList.toggle("lanes", several);
-  onChange(paintOverview);
+  onChange(watching(paintOverview, () => [state.node, state.direction, state.c, network.records[network.step], dark()]));
   new ResizeObserver(drawEdges).observe(graph);
 }
 

@@ -12,7 +12,7 @@ export function paint(canvas, {h, w, numbers}, colour, {side = 320, frames = [],
     const number = numbers[y * w + x], rgb = colour(number ?? NaN);
     pen.fillStyle = `rgb(${rgb})`;
     pen.fillRect(x * size, y * size, size, size);
-    if (write && number !== undefined && size >= 30 * ratio) {
+    if (write && number !== undefined && size >= 36 * ratio) {
       pen.fillStyle = readable(rgb);
       pen.font = `${Math.min(13 * ratio, size / 3.2)}px system-ui, sans-serif`;
       pen.textAlign = "center";

@@ -1,10 +1,10 @@
 // A convolution of one's own: kernel, stride and padding by sliders, and the size of what comes out.
 import { $, listen, make } from "./dom.js";
-import { known, nodes, value } from "./network.js";
+import { known, network, nodes, value } from "./network.js";
 import { short } from "./numbers.js";
 import { paint, scaleOf } from "./paint.js";
-import { onChange } from "./state.js";
-import { colours } from "./theme.js";
+import { onChange, watching } from "./state.js";
+import { colours, dark } from "./theme.js";
 
 const play = {kernel: 3, stride: 1, padding: 0, which: "vertical", y: 0, x: 0};
 const KERNELS = {
@@ -37,7 +37,7 @@ export function buildPlayground() {
     play.x += by[1];
     paintPlayground();
   });
-  onChange(paintPlayground);
+  onChange(watching(paintPlayground, () => [network.records[network.step], dark()]));
 }
 const sizes = () => nodes.input.shape.slice(1);
 

@@ -4,6 +4,16 @@ import { array, layout, loss, setup } from "./network.js";
 export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};
 const views = [];
 export const onChange = view => views.push(view);
+// A view that is painted only if something that it watches is another than last time.
+export const watching = (view, watch) => {
+  let last = [];
+  return () => {
+    const now = watch();
+    if (now.every((value, i) => value === last[i])) return;
+    last = now;
+    view();
+  };
+};
 export const refresh = () => views.forEach(view => view());
 
 export function look(change) {

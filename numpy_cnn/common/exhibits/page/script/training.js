@@ -3,7 +3,7 @@ import { ask, train, wish } from "./client.js";
 import { $, make } from "./dom.js";
 import { known, label, loss, lossNow, network, probabilities, setup } from "./network.js";
 import { percent, short } from "./numbers.js";
-import { onChange, refresh } from "./state.js";
+import { onChange, refresh, watching } from "./state.js";
 
 export function buildTraining() {
   const choice = $("label");
@@ -31,7 +31,7 @@ export function buildTraining() {
   $("train-5").addEventListener("click", () => train(5));
   $("rewind").addEventListener("click", () => { network.step = 0; refresh(); });
   $("steps").addEventListener("input", event => { network.step = Number(event.target.value); refresh(); });
-  onChange(paintTraining);
+  onChange(watching(paintTraining, () => [network.records.length, network.records[network.step], network.step]));
 }
 
 function paintTraining() {

@@ -1,1 +1,1 @@
-"""The one door: what commands, pytest, notebooks and scripts call."""
+"""The Python interface: commands, pytest, notebooks and scripts all use it."""

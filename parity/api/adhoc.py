@@ -1,4 +1,4 @@
-"""Any torch function as the oracle: a row for an op that the registry does not have."""
+"""Rows for ops that are not in the registry, with any torch function as the oracle."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +21,10 @@ from parity.rows.row import NEITHER, Row
 from parity.subjects import Declined, Implementation
 from parity.subjects.arguments import parameters_of
 
-# A rank; or the axes, each a size or a name that has one size in all arrays; or both spelt: "n c h w, c".
+# A rank; or axes, each a size or a name with the same size in all arrays; or all arrays as text: "n c h w, c".
 Shapes: TypeAlias = str | Sequence[int | str | Sequence[int | str]]
 
-MOST = 4  # entries along an axis that is drawn
+MOST = 4  # entries along a generated axis
 TRIALS = 25
 NAMES = ("input", "other", "third", "fourth", "fifth")
 
@@ -38,12 +38,12 @@ def row_like(
     strategy: Any = None,
     options: Mapping[str, Any] | None = None,
 ) -> Row:
-    """A row whose oracle is `like`.
+    """Return a row whose oracle is `like`.
 
     Args:
         name: any.
         implementation: in any form that `adapt` recognises.
-        like: of tensors, in the order of the arrays; autograd differentiates it.
+        like: a function of tensors, in the order of the arrays; autograd differentiates it.
         shapes: of the positional arrays, as "n c h w, c" or [("n", 3), 2]. If omitted: as many arrays as `like` or
             the implementation requires, all of one shape with up to three axes.
         strategy: a Hypothesis strategy instead: of cases, of lists of shapes, or of pairs (shapes, options).
@@ -76,7 +76,7 @@ def _accepts(polite: Callable[..., torch.Tensor], case: Case) -> bool:
 
 
 def _polite(like: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """`like`, with a case that it rejects being declined."""
+    """Wrap `like` so that a case it rejects is declined."""
 
     def called(*tensors: Any, **options: Any) -> torch.Tensor:
         try:
@@ -151,7 +151,7 @@ def _given(
 
 
 def _parsed(shapes: Shapes) -> list[list[int | str]]:
-    """Each array's axes as sizes and names."""
+    """Parse the axes of each array: sizes and names."""
     if isinstance(shapes, str):
         return [[int(a) if a.isdecimal() else a for a in array.split()] for array in shapes.split(",")]
     parsed: list[list[int | str]] = []
@@ -166,7 +166,7 @@ def _parsed(shapes: Shapes) -> list[list[int | str]]:
 
 
 def _arrays(implementation: Any, like: Callable[..., Any]) -> int:
-    """How many arrays are required, by the first of the two that has a signature."""
+    """The number of required arrays, from the first of the two that has a signature."""
     written = implementation.written if isinstance(implementation, Implementation) else implementation
     forward = written[0] if isinstance(written, (tuple, list)) else written
     candidates = [like] if inspect.isclass(written) else [like, forward]
@@ -179,7 +179,7 @@ def _arrays(implementation: Any, like: Callable[..., Any]) -> int:
 
 
 def names_of(like: Callable[..., Any], count: int) -> list[str]:
-    """Torch's names of the first `count` arguments, or input, other, … where it has none."""
+    """Torch's names of the first `count` arguments; input, other, … if it has none."""
     parameters = parameters_of(like) or ()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(names) < count:
@@ -188,7 +188,7 @@ def names_of(like: Callable[..., Any], count: int) -> list[str]:
 
 
 def _is_exact(row: Row) -> bool:
-    """Whether torch gives small dyadic numbers, the same in both precisions, on a sample of integer cases."""
+    """Whether torch's results on sample integer cases are small dyadic numbers, equal in both precisions."""
     try:
         cases = sample(row.strategy(lane="exact"), TRIALS)
         return bool(cases) and all(_exact_on(row, case) for case in cases)

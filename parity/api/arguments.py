@@ -1,4 +1,4 @@
-"""The row and the restrictions that a call means."""
+"""Resolve the row and the restrictions of a call."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,10 +14,10 @@ from parity.running.restrictions import words_of
 
 
 def row_named(name: str) -> Row:
-    """The registry's row.
+    """Return the row of this name.
 
     Raises:
-        UnknownRowError: there is none of that name; the message lists those there are.
+        UnknownRowError: there is no such row; the message lists all rows.
     """
     if name not in ROWS:
         raise UnknownRowError(f"there is no row {name!r}; there are {', '.join(ROWS)}")
@@ -52,10 +52,10 @@ def row_for(
 
 
 def supports_for(row: Row, given: Supports | None, defaults: Defaults) -> Supports | None:
-    """The restrictions of a call on top of those of pyproject.toml that mean something for the row.
+    """Merge the restrictions of a call into those of pyproject.toml that apply to the row.
 
     Raises:
-        ArgumentError: pyproject.toml has a word that no row has.
+        ArgumentError: pyproject.toml has a keyword that applies to no row.
     """
     if callable(given):
         return given

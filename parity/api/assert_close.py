@@ -1,4 +1,4 @@
-"""`parity.assert_close`: a result of the user's own, held to the error bound of a torch function."""
+"""`parity.assert_close`: compare one result with a torch function, within a derived error bound."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ def assert_close(
     dy: Any = None,
     gradients: Sequence[Any] | None = None,
 ) -> None:
-    """Assert that a result differs from torch's by no more than rounding explains.
+    """Assert that a result differs from torch's by no more than its error bound.
 
         parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b), kwargs={"stride": 2})
         parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b), dy=dy, gradients=(dx, dw, db))
@@ -84,7 +84,7 @@ def assert_close(
 
 
 def _compared(name: str, got: Array, others: Quantities, truth: Quantities, allowed: Quantities) -> str | None:
-    """What is wrong with one quantity; None where it is within its bound."""
+    """Describe what is wrong with one quantity; None if it is within its bound."""
     if name not in truth or name not in allowed:
         return f"{name}: torch has no such gradient"
     theirs, right, bound = others[name], truth[name], allowed[name]
@@ -131,7 +131,7 @@ def _call(
 def _as_in_a_case(
     row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[str], list[Array | None], dict[str, Any]] | None:
-    """The call with every option given, as in the row's cases; None where it has options that they do not have."""
+    """The call with every option, as in the row's cases; None if it has options that the row lacks."""
     (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
     try:
         call = inspect.signature(row.op).bind(*args, **kwargs)

@@ -21,7 +21,7 @@ ATTRIBUTE = "parity_case"  # of the test function: the plugin finds the case by 
 
 @dataclass(frozen=True, eq=False)
 class ParityCase:
-    """What a test made by `case` checks."""
+    """The check of a test made by `case`."""
 
     name: str
     implementation: Checked
@@ -66,21 +66,21 @@ def case(
         class TestMine:
             test_relu = parity.case("relu", MyRelu, accept=["dtype"])
 
-    Each lane is a test of its own: `test_conv2d[exact]`, `test_conv2d[bound]`, … A failure prints the report's own
-    text: the smallest case, and the command that runs it again. `pytest --parity-examples N --parity-seed N` and
-    `[tool.parity]` in pyproject.toml hold for the arguments that are omitted.
+    Each lane is a separate test: `test_conv2d[exact]`, `test_conv2d[bound]`, … A failure prints the report: the
+    smallest case, and the command that runs it again. `pytest --parity-examples N --parity-seed N` and
+    `[tool.parity]` in pyproject.toml are the defaults of omitted arguments.
 
     Args:
-        name: as for `parity.check`, and so are all the others.
+        name: the row; all arguments are those of `parity.check`.
         implementation: numpy_cnn's own if omitted.
         examples: cases per lane.
         seed: of the cases.
         lanes: of "exact", "bound", "structure", "special".
         dtype: "float32" or "float64".
-        supports: what the implementation does.
+        supports: what the implementation supports.
         accept: findings that are not failures.
-        strict: whether findings that leave finite numbers alone are failures too.
-        timeout: seconds that one call may take.
+        strict: whether `special` and `contract` findings are failures too.
+        timeout: time limit for one call, in seconds.
         like: a torch function as the oracle.
         shapes: with `like`, of the arrays.
         strategy: with `like`, a Hypothesis strategy.

@@ -1,4 +1,4 @@
-"""`parity.check`: the one door. Commands, `watch`, pytest, notebooks and scripts all go through it."""
+"""`parity.check`: the function that commands, `watch`, pytest, notebooks and scripts all use."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -51,9 +51,9 @@ def check(
         parity.check("conv2d", (conv_forward, conv_backward), supports={"groups": 1, "square": True})
         parity.check("gelu", my_gelu, like=torch.nn.functional.gelu)
 
-    Every finding has a verdict: `wrong` (numbers, shapes, a crash, overwritten arguments), `convention` (another
-    well-known choice than torch's, recognised by its numbers and named), `special` (only NaN, ±inf or −0 differ)
-    or `contract` (dtype changed, a memory layout or an empty batch refused). The first two are failures, unless
+    Every finding has a verdict: `wrong` (numbers, shapes, a crash, overwritten arguments), `convention` (a
+    well-known choice other than torch's, recognized by its numbers), `special` (only NaN, ±inf or −0 differ) or
+    `contract` (dtype changed, a memory layout or an empty batch rejected). The first two are failures, unless
     `accept` names them; the others are failures only with `strict`, and notes otherwise.
 
     Args:
@@ -65,21 +65,22 @@ def check(
         seed: the same seed draws the same cases.
         lanes: of "exact", "bound", "structure", "special"; all lanes of the row if omitted.
         dtype: "float32" or "float64"; both if omitted.
-        supports: what the implementation does, so that nothing else is drawn: {"groups": 1, "square": True}, or a
-            predicate over the Case; see `parity.cases.restrict`.
+        supports: generate only such cases: {"groups": 1, "square": True}, or a predicate over the Case; see
+            `parity.cases.restrict`.
         accept: findings that are not failures: conventions, by the names that reports give them; dtype, purity,
             layout and empty; ties and special.
-        strict: whether `special` and `contract` findings are failures; numpy_cnn's own ops are always held to it.
+        strict: whether `special` and `contract` findings are failures; numpy_cnn's own ops are always checked
+            strictly.
         exitfirst: stop after the first lane with a failure.
-        timeout: seconds that one call may take; None for no limit.
-        like: a torch function as the oracle, for an op that is in no row.
+        timeout: time limit for one call, in seconds; None for no limit.
+        like: a torch function as the oracle, for an op without a row.
         shapes: with `like`, of the arrays: "n c h w, c"; see `parity.api.adhoc`.
         strategy: with `like`, a Hypothesis strategy of cases or of shapes instead.
         options: with `like`, keywords for both sides; a value may be a strategy.
         seconds: fuzz each lane for this long instead of running `examples` cases; see `parity.running.fuzz`.
         shard: run only this part of the cases, with a seed of its own; see `parity.api.shard`.
         device: where torch computes: "cpu", "cuda", "mps" or "auto"; see `torch_cnn.device.reproducible`.
-        progress: receives what happens while it happens.
+        progress: receives the events of the run.
         rerun: how a command was called, for the failures' "again" line; found from the implementation if omitted.
 
     Returns:
@@ -87,8 +88,8 @@ def check(
 
     Raises:
         KeyError: the registry has no such row.
-        TypeError: the implementation has no form that can be recognised; the message has what is missing.
-        ValueError: an argument has no meaning for the row; the message has its value and those that are possible.
+        TypeError: the form of the implementation is not recognized; the message names what is missing.
+        ValueError: an argument is invalid for the row; the message has its value and the valid ones.
         UserError: there is no such device, or fewer cases than shards.
     """
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)

@@ -1,4 +1,4 @@
-"""What can be checked. Imports nothing heavy: a test file needs no torch before its tests run."""
+"""The types of implementations. Without heavy imports: collecting a test file does not import torch."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 
 class Own(Enum):
-    """The implementation that is checked where none is given."""
+    """The default implementation."""
 
     NUMPY_CNN = "numpy_cnn's own op"
 
@@ -17,7 +17,7 @@ Checked: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]] | Own
 
 
 def require_implementation(name: str, implementation: object) -> None:
-    """Raise TypeError for None, which is a forgotten import or return more often than a wish."""
+    """Raise TypeError for None, which usually means a missing import or return."""
     if implementation is None:
         raise TypeError(
             f"the implementation of {name!r} is None; give a function, a class or a pair (forward, backward), or "

@@ -1,8 +1,8 @@
-"""How a check runs where the call leaves it open.
+"""Defaults for the arguments of a check.
 
-The order: the call itself; `pytest --parity-examples` and `--parity-seed`; `[tool.parity]` of pyproject.toml;
-Hypothesis' own settings, if they were changed (a profile's max_examples, `--hypothesis-seed`); then 200 cases per
-lane and seed 0.
+In order of precedence: the call; `pytest --parity-examples` and `--parity-seed`; `[tool.parity]` in
+pyproject.toml; Hypothesis' settings, if they were changed (a profile's max_examples, `--hypothesis-seed`); 200
+cases per lane and seed 0.
 """
 
 import tomllib
@@ -17,23 +17,23 @@ from typing import Any
 from parity.cases.errors import ArgumentError
 
 EXAMPLES, SEED = 200, 0
-HYPOTHESIS_EXAMPLES = 100  # what Hypothesis runs by default
+HYPOTHESIS_EXAMPLES = 100  # Hypothesis' own default
 FILE = "pyproject.toml"
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """Values for what a call leaves out; None where nothing was chosen."""
+    """Default values; None if there is none."""
 
     examples: int | None = None
     seed: int | None = None
     strict: bool | None = None
     accept: tuple[str, ...] = ()
     supports: Mapping[str, Any] = field(default_factory=dict)
-    rows: Mapping[str, "Defaults"] = field(default_factory=dict)  # what holds for one row only
+    rows: Mapping[str, "Defaults"] = field(default_factory=dict)  # values for single rows
 
     def of_row(self, name: str) -> "Defaults":
-        """The values for one row: its own first, then those for all rows."""
+        """The values for one row; its own take precedence over those for all rows."""
         own = self.rows.get(name)
         if own is None:
             return self
@@ -46,17 +46,17 @@ class Defaults:
         )
 
     def with_values(self, **chosen: Any) -> "Defaults":
-        """The same, with every value that is not None in place of the own one."""
+        """A copy with every value that is not None replaced."""
         return replace(self, **{name: value for name, value in chosen.items() if value is not None})
 
 
-# Set by the pytest plugin for the length of a session, and by the commands.
+# Set by the pytest plugin for a session, and by the commands.
 SESSION: ContextVar[Defaults] = ContextVar("SESSION", default=Defaults())  # noqa: B039  # immutable
 
 
 @contextmanager
 def using(defaults: Defaults) -> Iterator[None]:
-    """Let the values hold for every check within."""
+    """Use these values in every check within the context."""
     token = SESSION.set(defaults)
     try:
         yield
@@ -98,7 +98,7 @@ def seed_for(given: int | None) -> int:
 
 
 def project_defaults(folder: Path) -> Defaults:
-    """The values of `[tool.parity]` in the nearest pyproject.toml, of this folder or one above it.
+    """Read `[tool.parity]` from the nearest pyproject.toml, in this folder or one above it.
 
         [tool.parity]
         examples = 500

@@ -1,12 +1,12 @@
-"""`parity.check_gradients`: a referee in NumPy alone, for ops that torch does not have.
+"""`parity.check_gradients`: finite differences in NumPy, for ops that torch does not have.
 
 The derivative of ⟨dy, f(x)⟩ in each entry of x, by central differences with three steps h, h/2, h/4, extrapolated
-to h = 0 (C. Ridders, Accurate computation of F′(x) and F′(x)F″(x), 1982). The distance of the extrapolations
-estimates their error; the roundoff of f, divided by the step, is added. Where f allows complex arguments, the
-complex step Im f(x + ih)/h has no difference in it, and is as exact as f (W. Squire and G. Trapp, 1998).
+to h = 0 (C. Ridders, Accurate computation of F′(x) and F′(x)F″(x), 1982). The difference of the extrapolations
+estimates their error; the roundoff of f, divided by the step, is added. If f accepts complex arguments, the
+complex step Im f(x + ih)/h needs no difference and is as accurate as f (W. Squire and G. Trapp, 1998).
 
-It sees a backward that does not belong to the forward. It cannot see a forward that is wrong together with its
-backward: only an oracle can.
+This finds a backward pass that does not match the forward pass. If both are wrong in the same way, only an oracle
+finds it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ STEP = 2.0**-9  # relative to max(1, |x|): h⁶ and u/h are then about equal
 COMPLEX_STEP = 2.0**-100
 COMPLEX_ERROR = 2.0**-42  # 2¹¹ roundoffs of the largest entry, for sums as long as that
 MOST = 2000  # entries of an array that are differentiated
-JUMP = 2.0**-10  # slopes to the right and to the left that differ by less, relatively, are no kink
+JUMP = 2.0**-10  # relative difference between the left and right slopes below which there is no kink
 
 
 def check_gradients(
@@ -57,7 +57,7 @@ def check_gradients(
         a Report, of one row with the lane bound; entries at a kink are skipped, and counted in a note.
 
     Raises:
-        TypeError: it cannot be recognised, or has no gradient to be checked.
+        TypeError: the form is not recognized, or there is no gradient to check.
         ValueError: names are too few.
     """
     implementation = adapt(op)
@@ -150,7 +150,7 @@ def _compare(
 
 
 def _central(along: Any, array: Array, place: int, size: float) -> tuple[float, float]:
-    """The derivative in one entry, and how far it may be off: ∞ at a kink."""
+    """The derivative in one entry and its error bound: ∞ at a kink."""
     x = float(array.flat[place])
     h = STEP * max(1.0, abs(x))
     here = float(along(array))
@@ -164,7 +164,7 @@ def _central(along: Any, array: Array, place: int, size: float) -> tuple[float, 
         at.append((up - down) / (above - below))
         gaps.append(abs((up - here) / (above - x) - (here - down) / (x - below)))
     roundoff = 8 * ROUNDOFF * (size + abs(here)) / h
-    # The slopes to the right and to the left come together as the step shrinks, but not at a kink.
+    # The left and right slopes converge as the step shrinks, except at a kink.
     if gaps[2] > gaps[0] / 2 and gaps[2] > JUMP * (abs(at[2]) + gaps[2]) + 4 * roundoff:
         return at[2], np.inf
     once = (4 * at[1] - at[0]) / 3, (4 * at[2] - at[1]) / 3

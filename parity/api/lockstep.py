@@ -1,19 +1,21 @@
 """Both backends in training, compared step by step: in lockstep from equal weights, and running freely.
 
 In lockstep, every step of numpy_cnn starts from the parameters and the optimizer state that torch_cnn had before
-its own step, so an error shows in the step and in the parameter where it is made and is never carried on.
+the same step, so an error is visible in the step and the parameter where it occurs, and does not propagate.
 
-How far two right steps may be apart follows from the step itself. A float32 step of PyTorch from the same weights
-departs from its float64 step by roundoff of 2⁻²⁴, magnified by whatever the step does to it (a division by √v,
-say), and by 2⁻²⁴ of the weight itself at least, since the sum is rounded. A float32 step of numpy_cnn may depart
-from that float64 step equally far; a float64 step starts with roundoff of 2⁻⁵³, so it may depart 2⁻²⁹ as far.
-PyTorch may be lucky, and takes some float32 sums in double. So a second float64 step of PyTorch starts from
-weights that are each moved by one roundoff, up or down at random, and takes the images in reverse, so that every
-sum over them has another order. How much its update changes is allowed as well.
+The allowed difference follows from the step itself. A float32 step of PyTorch from the same weights differs from
+its float64 step by a roundoff of 2⁻²⁴, amplified by the computation (a division by √v, for example), and by at
+least 2⁻²⁴ of the weight itself, since the sum is rounded. A float32 step of numpy_cnn may differ from the float64
+step by the same amount; a float64 step, whose roundoff is 2⁻⁵³, by 2⁻²⁹ of it.
 
-Running freely, two right runs drift apart all the same: each step magnifies the roundoff of those before. How far
-shows in a second run of PyTorch that starts with each weight of the first layer one unit in the last place (ulp)
-larger. Where the two drifts coincide, parity is as good as it can be.
+PyTorch's error may be small by chance, and PyTorch computes some float32 sums in double precision. So a second
+float64 step of PyTorch starts from weights that are each moved by one roundoff, up or down at random, and
+processes the images in reverse, so that every sum over them has another order. The change of its update is
+allowed as well.
+
+Running freely, two correct runs drift apart: each step amplifies the roundoff of the previous ones. A second run
+of PyTorch, whose first-layer weights are each one unit in the last place (ulp) larger, shows how far. If the two
+drifts are alike, the backends cannot agree any better.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +32,7 @@ from parity.cases.case import Dtype
 from parity.cases.torch_op import one_thread
 from parity.report.training_run import Step
 
-# Another right step takes its sums in another order, so its error may be larger than PyTorch's by a small factor.
+# Another correct step may add in another order, so its error may exceed PyTorch's by a small factor.
 # The worst of 16,000 steps (--arch tiny, edge, simple, hidden; adam, sgd; both precisions) reached 2.5.
 MARGIN = 8
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoff
@@ -47,7 +49,7 @@ def train_in_lockstep(
     seed: int = 0,
     dtype: Dtype = "float64",
 ) -> Iterator[Step]:
-    """Train both backends on the same batches and yield each step as it is done.
+    """Train both backends on the same batches and yield each step.
 
     Args:
         architecture: the network.
@@ -120,7 +122,7 @@ def train_in_lockstep(
 
 
 def _take_over(backend: Backend, other: Backend) -> None:
-    """Give `backend` the parameters and the optimizer state of `other`, in place and in its own precision.
+    """Copy the parameters and the optimizer state of `other` to `backend`, in place and in its precision.
 
     Before the first step neither side has a state.
     """
@@ -133,7 +135,7 @@ def _take_over(backend: Backend, other: Backend) -> None:
 
 
 def _shake(weights: Array, by: float, generator: np.random.Generator) -> Array:
-    """Move each weight by a relative `by`, up or down, in place; the moves."""
+    """Change each weight by a relative `by`, up or down, in place; return the changes."""
     moves: Array = weights * by * generator.choice([-1.0, 1.0], weights.shape)
     weights += moves
     return moves
@@ -144,6 +146,6 @@ def _distance(a: Array, b: Array) -> float:
 
 
 def _roundoff(single: Array, double: Array) -> float:
-    """What rounding to float32 does to an update: measured, and half a unit of the largest weight at least."""
+    """The effect of rounding to float32 on an update, and at least half a unit of the largest weight."""
     smallest = float(np.finfo(np.float32).tiny)
     return max(_distance(single, double), SINGLE * float(np.abs(double).max(initial=0.0)), smallest)

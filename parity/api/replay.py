@@ -1,4 +1,4 @@
-"""Run one case again: what `python -m parity replay` does."""
+"""Run one case again, as `python -m parity replay` does."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -28,10 +28,10 @@ def replay(
     like: Callable[..., Any] | None = None,
     shapes: Shapes | None = None,
 ) -> list[Difference]:
-    """The failures on one case; the arguments are those of `parity.check`.
+    """Return the failures on one case; the arguments are those of `parity.check`.
 
     Raises:
-        Declined: the implementation does not do the case.
+        Declined: the implementation does not support the case.
         RuntimeError, ValueError, …: torch rejects the case.
     """
     row = row_for(name, implementation, like, shapes=shapes)

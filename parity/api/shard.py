@@ -1,4 +1,4 @@
-"""A part of a run: several processes or hosts check different cases, and their reports are merged."""
+"""Shards of a run: several processes or hosts check different cases, and their reports are merged."""
 
 import random
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from numpy_cnn.common.spec.errors import UserError
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `index`, from 1, of `count`."""
+    """Shard `index` (from 1) of `count`."""
 
     index: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """I/N as it is typed.
+        """Parse I/N.
 
         Raises:
             UserError: it is not of this form, or I is not between 1 and N.
@@ -26,7 +26,7 @@ class Shard:
         return cls(int(index), int(count))
 
     def examples(self, total: int) -> int:
-        """The number of cases of this shard, per row and lane; over all shards they add up to `total`.
+        """The number of cases of this shard per row and lane; the sum over all shards is `total`.
 
         Raises:
             UserError: there are fewer cases than shards.
@@ -36,7 +36,7 @@ class Shard:
         return total * self.index // self.count - total * (self.index - 1) // self.count
 
     def seed(self, seed: int) -> int:
-        """The seed of this shard: each has cases of its own; that of 1/1 is the seed of a whole run."""
+        """The seed of this shard, which has its own cases; shard 1/1 uses the seed of the run."""
         return seed if self.count == 1 else random.Random(f"{seed} shard {self}").getrandbits(32)
 
     def __str__(self) -> str:

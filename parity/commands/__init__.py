@@ -1,1 +1,1 @@
-"""The commands of `python -m parity`, one a file; torch is imported when one of them runs."""
+"""The commands of `python -m parity`, one per file; torch is imported only when a command runs."""

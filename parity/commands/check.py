@@ -1,4 +1,4 @@
-"""`check`: the parity suite, or some of its rows, or an implementation of the user's own."""
+"""`check`: run the parity suite, some of its rows, or check a user's implementation."""
 
 import json
 import os
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check(ImplementationFlags):
-    """Compare implementations with torch on generated cases: all rows, or those named."""
+    """Compare implementations with torch on generated cases: all rows, or the named ones."""
 
     ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
     """Rows, such as conv2d; `list` prints their names."""
     impl: Annotated[str | None, named("FILE.py:NAME")] = None
-    """Your own implementation of the one row named; or PACKAGE.MODULE:NAME; a pair is FILE.py:F,BACKWARD."""
+    """Your implementation of the named row; also PACKAGE.MODULE:NAME; a pair is FILE.py:F,BACKWARD."""
     like: Annotated[str | None, named("TORCH.FUNCTION")] = None
-    """The oracle of an op that is not a row, as in torch.nn.functional.gelu; or FILE.py:NAME, of tensors."""
+    """The oracle of an op without a row: torch.nn.functional.gelu, or FILE.py:NAME for a function of tensors."""
     shapes: Annotated[str | None, named("SHAPES")] = None
-    """With --like, the shapes of the arrays, as in: 'n c h w, c'. Guessed if omitted."""
+    """With --like: the shapes of the arrays, such as 'n c h w, c'. Guessed if omitted."""
     examples: Annotated[int | None, named("N", "(default: 200)")] = None
     """Cases per row and lane."""
     seed: Annotated[int | None, named("N", "(default: 0)")] = None
@@ -41,7 +41,7 @@ class Check(ImplementationFlags):
     json: Annotated[Path | None, named("FILE")] = None
     """File for the report as JSON; - for standard output."""
     html: Annotated[Path | None, named("FILE")] = None
-    """File for the report as a page with pictures."""
+    """File for the report as an HTML page with pictures."""
     soak: Annotated[float | None, named("SECONDS")] = None
     """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
     shard: Annotated[str | None, named("I/N")] = None
@@ -49,10 +49,10 @@ class Check(ImplementationFlags):
     device: Annotated[Literal["cpu", "cuda", "mps", "auto"], named("cpu|cuda|mps|auto", "(default: cpu)")] = "cpu"
     """Where torch computes."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
-    """Folder that failures are saved in, for `replay`."""
+    """Folder for saved failures, which `replay` runs again."""
 
     def run(self) -> int:
-        """Print a table and the failures; the exit code."""
+        """Print a table and the failures; return the exit code."""
         if self.soak is not None and not self.soak > 0:
             raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
         if self.impl is not None and len(self.ops) != 1:

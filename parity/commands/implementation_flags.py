@@ -1,4 +1,4 @@
-"""The flags for how an implementation is checked, the same for `check`, `replay` and `watch`."""
+"""Flags that describe an implementation, shared by `check`, `replay` and `watch`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ImplementationFlags:
-    """What is known of the implementation."""
+    """What the implementation supports, and which findings are ignored."""
 
     supports: Annotated[tuple[str, ...], named("NAME=VALUE ...")] = ()
-    """What it does, so that nothing else is drawn, as in: groups=1 stride=1 square=true."""
+    """Generate only cases that it supports, for example: groups=1 stride=1 square=true."""
     accept: Annotated[tuple[str, ...], named("NAME ...")] = ()
-    """Findings that are not failures, by the names that reports give them: conventions, dtype, special, ..."""
+    """Ignore these findings, by their names in reports: conventions, dtype, special, ..."""
     strict: Annotated[bool, named(None)] = False
-    """Fail also where only NaN, infinities or -0 differ, or a contract is broken (dtype, memory layout, ...)."""
+    """Also fail if only NaN, infinities or -0 differ, or a contract is broken (dtype, memory layout, ...)."""
     timeout: Annotated[float | None, named("SECONDS", "(default: 30)")] = None
-    """Seconds that one call of it may take."""
+    """Time limit for one call of it, in seconds."""
 
     def rerun_flags(self, before: "RerunFlags | None" = None) -> "RerunFlags":
-        """What was typed, on top of what was saved `before`.
+        """Merge the flags from the command line into those saved `before`.
 
         Raises:
-            UserError: a flag has no meaning; the message has its value.
+            UserError: a flag has an invalid value; the message contains it.
         """
         from parity.report.rerun import RerunFlags, parsed_supports
 
@@ -43,7 +43,7 @@ class ImplementationFlags:
 
 
 def arguments_of(how: "RerunFlags") -> dict[str, Any]:
-    """The keywords of `parity.check` for the flags.
+    """Return the keyword arguments of `parity.check` for the flags.
 
     Raises:
         UserError: `--shapes` without `--like`, either of them without an implementation, or no such oracle.
@@ -51,7 +51,7 @@ def arguments_of(how: "RerunFlags") -> dict[str, Any]:
     if how.like is None and how.shapes is not None:
         raise UserError(f"--shapes {how.shapes!r} needs --like; a row of the registry has its own shapes")
     if how.like is not None and how.impl is None:
-        raise UserError(f"--like {how.like} needs --impl, to be compared with it")
+        raise UserError(f"--like {how.like} needs --impl: an implementation to compare")
     like: Callable[..., Any] | None = None
     if how.like is not None:
         from parity.commands.loading import oracle_from

@@ -1,4 +1,4 @@
-"""`list`: the rows there are."""
+"""`list`: print the rows."""
 
 import sys
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class List:
-    """Name the rows, the torch function each is compared with, and its lanes."""
+    """List the rows with their torch counterparts and lanes."""
 
     def run(self) -> int:
-        """Print a table; the exit code."""
+        """Print a table; return the exit code."""
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -29,7 +29,10 @@ class List:
         for lane, meaning in LANES.items():
             console.print(f"  {lane:10} {meaning}", markup=False)
         console.print(
-            "\n  python -m parity check conv2d --impl FILE.py:NAME     compare your own with torch", markup=False
+            "\n  python -m parity check conv2d --impl FILE.py:NAME     compare your implementation with torch",
+            markup=False,
         )
-        console.print("  python -m parity new conv2d > my_conv2d.py            a file to begin with", markup=False)
+        console.print(
+            "  python -m parity new conv2d > my_conv2d.py            print a stub to start from", markup=False
+        )
         return 0

@@ -1,4 +1,4 @@
-"""What a flag names: the user's implementation in a file or a module, an oracle in torch."""
+"""Load what a flag names: an implementation in a file or a module, or an oracle in torch."""
 
 import ast
 import importlib
@@ -23,11 +23,11 @@ FORMS = "FILE.py:NAME, PACKAGE.MODULE:NAME, or FILE.py:FORWARD,BACKWARD"
 
 @dataclass(frozen=True)
 class Source:
-    """Where `--impl` finds an implementation: a module, the folder that it is imported from, names in it."""
+    """The source of an implementation: a module, the folder it is imported from, and names in it."""
 
     place: str  # as typed
-    module: str  # dotted where it belongs to a package
-    file: Path | None  # None where only Python's import system knows it
+    module: str  # dotted if it belongs to a package
+    file: Path | None  # None if it is found only by Python's import system
     root: Path  # on sys.path while the implementation is in use
     names: tuple[str, ...]
 
@@ -39,17 +39,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Loaded:
-    """An implementation, and the user's own files that it was made from."""
+    """An implementation and the user's files it was loaded from."""
 
     implementation: Implementation
     files: frozenset[Path]
 
 
 def source_of(place: str) -> Source:
-    """Read FILE.py:NAME or PACKAGE.MODULE:NAME; a pair has two names with a comma.
+    """Parse FILE.py:NAME or PACKAGE.MODULE:NAME; a pair has two names separated by a comma.
 
     Raises:
-        UserError: it has neither form, or there is no such file.
+        UserError: the form is wrong, or there is no such file.
     """
     flag = f"--impl {place}"
     home, _, name = place.rpartition(":")
@@ -80,7 +80,9 @@ def loaded(place: str) -> Iterator[Loaded]:
     source = source_of(place)
     before, writes = {*sys.modules}, sys.dont_write_bytecode
     sys.path.insert(0, str(source.root))
-    sys.dont_write_bytecode = True  # bytecode of the same second and size would be taken for that of the next save
+    sys.dont_write_bytecode = (
+        True  # otherwise Python reuses the bytecode of a file saved in the same second with the same size
+    )
     importlib.invalidate_caches()
     try:
         module = _import(f"--impl {place}", source)
@@ -106,7 +108,7 @@ def _adapted(source: Source, parts: list[Any]) -> Implementation:
 
 
 def oracle_from(place: str) -> Callable[..., Any]:
-    """The function of tensors that `--like` names: torch.nn.functional.gelu, or FILE.py:NAME.
+    """Return the function of tensors that `--like` names: torch.nn.functional.gelu, or FILE.py:NAME.
 
     Raises:
         UserError: there is none of that name, or it cannot be called.
@@ -151,7 +153,7 @@ def _package_of(path: Path) -> tuple[Path, str]:
 
 
 def _import(flag: str, source: Source) -> ModuleType:
-    """The module, run."""
+    """Import or run the module and return it."""
     try:
         with sandboxed(), Attributed("file", TIME_LIMIT):
             if source.file is not None and "." not in source.module:
@@ -165,19 +167,19 @@ def _import(flag: str, source: Source) -> ModuleType:
 
 
 def _run_file(name: str, file: Path) -> ModuleType:
-    """A file on its own; its name must not replace a library's module."""
+    """Run a file outside a package; its name must not shadow a library's module."""
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    if name not in sys.modules:  # dataclasses and pickle look for it there
+    if name not in sys.modules:  # dataclasses and pickle look it up there
         sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 def _where_and_what(source: Source, error: BaseException) -> str:
-    """The user's line that raised, and the error."""
+    """Return the user's line that raised, and the error."""
     own = source.file.resolve() if source.file else None
     if isinstance(error, SyntaxError):
         same = error.filename is not None and own is not None and Path(error.filename).resolve() == own
@@ -193,7 +195,7 @@ def _where_and_what(source: Source, error: BaseException) -> str:
 
 
 def _own_files(before: set[str], source: Source) -> Iterator[Path]:
-    """The files of the user's modules that were imported since."""
+    """Return the files of the user's modules imported in the meantime."""
     if source.file is not None:
         yield source.file.resolve()
     for name in sys.modules.keys() - before:
@@ -202,7 +204,7 @@ def _own_files(before: set[str], source: Source) -> Iterator[Path]:
 
 
 def _own_file(name: str, source: Source) -> Path | None:
-    """The file of a module below the user's folder; None for libraries, also in an environment there."""
+    """The file of a module below the user's folder; None for libraries, even if installed there."""
     file = getattr(sys.modules[name], "__file__", None)
     if not file or "site-packages" in file:
         return None
@@ -221,7 +223,7 @@ def _attribute(flag: str, module: ModuleType, name: str, where: str) -> Any:
 
 
 def _lines(path: Path) -> dict[str, int]:
-    """The names that a file assigns at its top level, and the last line where it does."""
+    """The names assigned at the top level of a file, with the last line that assigns each."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""`merge`: the reports of all shards as one."""
+"""`merge`: combine the reports of all shards."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from parity.commands.placeholders import named
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge the reports of `check --shard I/N --json FILE`, one for each I, into that of the whole run."""
+    """Merge the reports of `check --shard I/N --json FILE`, one for each I, into one report."""
 
     reports: Annotated[tuple[Path, ...], tyro.conf.Positional, named("FILE ...")]
     """The reports of all shards, in any order."""

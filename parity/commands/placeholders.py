@@ -1,4 +1,4 @@
-"""What `--help` shows for a value."""
+"""Placeholders for values in `--help`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import tyro
 
 
 def named(placeholder: str | None, default: str | None = "") -> Any:
-    """A flag's value by this name instead of its type's.
+    """Show this placeholder for a flag's value instead of its type.
 
     Args:
         placeholder: such as FILE.py:NAME.

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class CheckingProgress(Protocol):
-    """Makes the progress of one row."""
+    """Creates the progress display of each row."""
 
     def of(self, row: str) -> Progress:
-        """What the row's run reports to."""
+        """Return the progress display of one row."""
 
 
 @contextmanager
 def checking_progress(names: Sequence[str], examples: int) -> Iterator[CheckingProgress]:
-    """Show a check of these rows with `examples` cases per lane."""
+    """Show the progress of a check of these rows with `examples` cases per lane."""
     if not sys.stderr.isatty():
         yield _AllLines()
         return
@@ -43,12 +43,12 @@ class _AllLines:
 
 
 class _Lines(Progress):
-    """One line per lane, and one for the first difference: to shrink and name it takes longer than to find it."""
+    """One line per lane, and one for the first difference, because shrinking and explaining it takes longer."""
 
     def __init__(self, row: str) -> None:
         self.row = row
         self.announced = False
-        self.out = sys.stderr  # the implementation's own output goes elsewhere meanwhile
+        self.out = sys.stderr  # sys.stderr is redirected while the implementation runs
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         if not self.announced:
@@ -89,29 +89,29 @@ class _Bars(Progress):
 
 
 class FirstVerdict(Progress):
-    """Printed once for each save: whatever follows about the same save is no news."""
+    """Prints one verdict per save and ignores later ones."""
 
     def __init__(self, saved_at: float) -> None:
         self.saved_at, self.printed, self.out = saved_at, False, sys.stdout
 
     def print(self, verdict: str) -> None:
-        """Print the verdict, unless there was one."""
+        """Print the verdict unless one was printed already."""
         if not self.printed:
             self.printed = True
             seconds = time.monotonic() - self.saved_at
             print(f"{time.strftime('%H:%M:%S')} {verdict} ({seconds:.2f} s)", file=self.out, flush=True)
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:  # noqa: ARG002  # one verdict for all
-        """A difference, before it is shrunk."""
+        """Report a difference before it is shrunk."""
         self.print(f"DISAGREES: {quantities(differences)} wrong")
 
 
 def quantities(differences: Sequence[Difference]) -> str:
-    """The quantities that differ, each once."""
+    """Return the distinct quantities that differ."""
     return ", ".join(sorted({difference.quantity for difference in differences}))
 
 
 def verdict_of(lane: Lane, report: RowReport) -> str:
-    """The verdict on one lane in a word or two."""
+    """Return the verdict of one lane as a short phrase."""
     failures = [failure for failure in report.failures if failure.lane == lane]
     return f"DISAGREES: {', '.join(failure.quantity for failure in failures)}" if failures else "agrees"

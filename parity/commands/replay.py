@@ -1,4 +1,4 @@
-"""`replay`: failures run again, each FIXED, STILL FAILING or ERROR."""
+"""`replay`: run failures again; each is FIXED, STILL FAILING or ERROR."""
 
 import json
 from contextlib import ExitStack
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay(ImplementationFlags):
-    """Run failures again: one case as a report prints it, a saved file, or all of those saved.
+    """Run failures again: a case printed in a report, a saved file, or all saved failures.
 
-    A saved failure is run as it was checked; flags that are typed replace what was saved.
+    A saved failure runs with its saved flags; flags on the command line replace them.
     """
 
     case: Annotated[str, tyro.conf.Positional, named("CASE")]
-    """LANE:JSON as a report prints it, a FILE of .parity, or the word all."""
+    """LANE:JSON as printed in a report, a FILE in .parity, or the word all."""
     impl: Annotated[str | None, named("FILE.py:NAME")] = None
-    """Your own implementation; that of the saved failure if omitted."""
+    """Your implementation; that of the saved failure if omitted."""
     like: Annotated[str | None, named("TORCH.FUNCTION")] = None
-    """The oracle of an op that is not a row, as in torch.nn.functional.gelu."""
+    """The oracle of an op without a row, such as torch.nn.functional.gelu."""
     shapes: Annotated[str | None, named("SHAPES")] = None
-    """With --like, the shapes of the arrays."""
+    """With --like: the shapes of the arrays."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
     forget: Annotated[bool, named(None)] = False
-    """Delete the files of those that are fixed."""
+    """Delete the files of fixed failures."""
 
     def run(self) -> int:
-        """Print the result of each case; 0 all fixed, 1 some still fail, 2 none fails but some cannot be run."""
+        """Print the result of each case; return 0 if all are fixed, 1 if one fails, 2 if one cannot run."""
         from parity.report.saved import saved_in
 
         verdicts = []
@@ -87,7 +87,7 @@ class Replay(ImplementationFlags):
         if self.impl is not None:
             from parity.commands.loading import loaded
 
-            with loaded(self.impl):  # a mistake in the name is an error, not a verdict
+            with loaded(self.impl):  # a wrong name is a usage error, not a verdict
                 pass
         return Saved(case.row, chosen, "", case, "")
 
@@ -103,11 +103,11 @@ FIXED, STILL, ERROR = KINDS = ("FIXED", "STILL FAILING", "ERROR")
 
 
 def replayed(saved: "Saved", implementation: Any = None) -> tuple[str, list[str]]:
-    """The verdict on one saved failure, and a line for each difference.
+    """Return the verdict on one saved failure, and a line for each difference.
 
     Args:
         saved: the failure.
-        implementation: where it is loaded already.
+        implementation: the implementation, if it is already loaded.
     """
     from parity.api.replay import replay
     from parity.commands.loading import loaded
@@ -124,7 +124,7 @@ def replayed(saved: "Saved", implementation: Any = None) -> tuple[str, list[str]
             differences = replay(saved.row, lane=saved.lane, case=saved.case, **arguments)
     except UserError as error:
         return ERROR, [str(error)]
-    except Exception as error:  # the case is damaged: torch rejects it, or its numbers do not fit
+    except Exception as error:  # a damaged case: torch rejects it, or its numbers do not match its shapes
         return ERROR, [f"the case cannot be run: {type(error).__name__}: {' '.join(str(error).split())[:200]}"]
     lines = [f"{saved.row}: {difference.quantity}: {diagnosis(difference)}" for difference in differences]
     return (STILL if lines else FIXED), lines

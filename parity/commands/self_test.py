@@ -1,4 +1,4 @@
-"""`self-test`: the harness itself, on implementations with known mistakes and on such that are right."""
+"""`self-test`: test the harness on implementations with known bugs and on correct ones."""
 
 import json
 import statistics
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Check the harness itself: it must find every planted bug, and no fault in right implementations."""
+    """Check the harness itself: it must find every planted bug, and report no correct implementation."""
 
     row: Annotated[tuple[str, ...], named("[ROW ...]", "(default: all)")] = ()
     """Rows, such as conv2d."""
@@ -32,7 +32,7 @@ class SelfTest:
     """File for the outcomes as JSON; - for standard output."""
 
     def run(self) -> int:
-        """Print a table and what went wrong; the exit code."""
+        """Print a table and the outcomes that did not pass; return the exit code."""
         if self.examples < 1:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
         from rich.console import Console
@@ -42,7 +42,7 @@ class SelfTest:
 
         for name in self.row:
             if name not in ROWS:
-                raise UserError(f"--row: parity knows no {name!r}; it knows {', '.join(ROWS)}")
+                raise UserError(f"--row: there is no row {name!r}; there are {', '.join(ROWS)}")
         rows = [name for name in ROWS if name in self.row or not self.row]
         begun, outcomes, seen = time.perf_counter(), [], _Progress(rows)
         with seen:
@@ -78,7 +78,7 @@ class SelfTest:
 
 
 def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
-    """A line a row: its bugs, the lane that finds each first, how they are named; what is right, and flagged."""
+    """Return a table with one line per row: bugs, lanes that find them first, explanations, false alarms."""
     from rich import box
     from rich.table import Table
 
@@ -106,7 +106,7 @@ def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
 
 
 def _describe(outcome: "Outcome") -> str:
-    """One that did not pass, in a line."""
+    """Describe an outcome that did not pass in one line."""
     what = f"{outcome.row}  {outcome.name}: {outcome.says}"
     if outcome.wrong and not outcome.caught:
         return f"NOT FOUND  {what} ({outcome.cases} cases)"
@@ -143,7 +143,7 @@ class _Progress:
             self.bar.stop()
 
     def one(self, outcome: "Outcome") -> None:
-        """One implementation more is through."""
+        """Count one more finished implementation."""
         self.left[outcome.row] -= 1
         if self.bar is not None:
             self.bar.advance(self.bar.task_ids[0])

@@ -1,4 +1,4 @@
-"""Where Hypothesis keeps the notes that it takes: it puts a folder `.hypothesis` wherever a command is typed."""
+"""The storage of Hypothesis, which would create a folder `.hypothesis` in the current folder."""
 
 import os
 import sys
@@ -11,10 +11,10 @@ VARIABLE = "HYPOTHESIS_STORAGE_DIRECTORY"
 
 @contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """Have Hypothesis take its notes in a folder that goes away with the command.
+    """Redirect Hypothesis' storage to a temporary folder.
 
-    Whoever names a folder in HYPOTHESIS_STORAGE_DIRECTORY keeps that one; and where Hypothesis is loaded already,
-    as under pytest, it has a folder, which is not ours to change.
+    A folder in HYPOTHESIS_STORAGE_DIRECTORY is kept. If Hypothesis is already imported, as under pytest, its
+    storage is not changed.
     """
     if VARIABLE in os.environ or "hypothesis" in sys.modules:
         yield

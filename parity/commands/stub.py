@@ -1,4 +1,4 @@
-"""A file to start your own layer from: signature, formula and shapes, with both bodies left to fill."""
+"""Stubs for your own layers: signature, formula and shapes, without the two bodies."""
 
 import inspect
 import random
@@ -15,15 +15,15 @@ FORWARD, PULLBACK = "the forward is not written yet", "the pullback is not writt
 
 
 def has_stub(row: Row) -> bool:
-    """Whether the row is an op of numpy_cnn, and neither an optimizer nor a whole network."""
+    """Whether the row is an op of numpy_cnn, not an optimizer or a network."""
     return row.kind == "op"
 
 
 def stub(name: str) -> str:
-    """Python source of a function with the row's signature and docstring, without its two bodies.
+    """Return Python source of a function with the row's signature and docstring, without the two bodies.
 
     Raises:
-        KeyError: there is no row of an op with this name.
+        KeyError: there is no op row with this name.
     """
     row = ROWS[name]
     if not has_stub(row):
@@ -67,7 +67,7 @@ def {name}({_signature(names, parameters, len(f"def {name}():"))}):
 
 
 def _signature(arrays: list[str], parameters: Mapping[str, inspect.Parameter], beside: int) -> str:
-    """The arrays first, as the harness passes them; on its own lines if `beside` more characters are too many."""
+    """Format the signature, arrays first; on separate lines if it does not fit beside `beside` characters."""
     own, options = (
         [p for name, p in parameters.items() if (name in arrays) == is_array] for is_array in (True, False)
     )
@@ -85,7 +85,7 @@ def _with_default(parameter: inspect.Parameter) -> str:
 
 
 def _docstring(row: Row) -> str:
-    """The op's own, without the extras that a first version does not need."""
+    """The op's docstring without the options that a first version does not need."""
     text = inspect.getdoc(row.op) or ""
     lines = [line for line in text.splitlines() if "needs_input_grad" not in line]
     return '"""' + "\n".join(lines).replace("\\", "\\\\") + '\n"""'

@@ -1,4 +1,4 @@
-"""`train`: both backends in training, step by step."""
+"""`train`: train both backends and compare each step."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,8 @@ HEADER = "   step   loss numpy_cnn   loss torch_cnn   drift     one ulp   update
 class Train:
     """Train numpy_cnn and torch_cnn side by side and compare every step.
 
-    Each update is compared from equal weights, so an error is found in its step and its parameter. The drift of
-    the free runs is printed beside that of two PyTorch runs which start one unit in the last place (ulp) apart.
+    Each update is computed from equal weights, so an error is found in its step and parameter. The drift of two
+    independent runs is printed beside that of two PyTorch runs that start one unit in the last place (ulp) apart.
     """
 
     dataset: DataConfig = field(default_factory=DataConfig)
@@ -29,14 +29,14 @@ class Train:
     batch_size: int = 64
     """Images per step."""
     seed: int = 0
-    """Of the initial parameters and of the batches."""
+    """Seed of the initial parameters and of the batches."""
     dtype: Literal["float32", "float64"] = "float64"
     """Precision of both backends."""
     plot: Path | None = None
-    """File for a picture of both drifts, as PNG."""
+    """PNG file for a plot of both drifts."""
 
     def run(self) -> int:
-        """Print some steps, the worst update of each parameter, and the verdict; the exit code."""
+        """Print some steps, the worst update of each parameter, and the verdict; return the exit code."""
         if min(self.steps, self.batch_size) < 1 or self.seed < 0:
             raise UserError(
                 f"--steps and --batch-size must be at least 1 and --seed not negative, got {self.steps}, "
@@ -85,7 +85,7 @@ def _line(step: "Step") -> str:
 
 
 def _print_verdict(report: "TrainingReport") -> None:
-    print("worst update from equal weights, as a fraction of what is allowed (at most 1 agrees):")
+    print("worst update from equal weights, as a fraction of the allowed error (at most 1 agrees):")
     for name, fraction in report.worst.items():
         print(f"  {name:14} {fraction:.2g}")
     departure = report.departure

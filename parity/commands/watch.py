@@ -1,4 +1,4 @@
-"""`watch`: check again at every save, in a process that has torch loaded already."""
+"""`watch`: check at every save, in a process that has already loaded torch."""
 
 import sys
 import time
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from parity.report.rerun import RerunFlags
 
 AT_ONCE = 0.4  # seconds of cases before the verdict
-MISSED = 500  # milliseconds after which the files' times are compared even if nothing was reported
+MISSED = 500  # milliseconds between checks of the files' times, for saves that the system does not report
 
 
 @dataclass(frozen=True)
 class Watch(ImplementationFlags):
-    """Check your own layer at every save: saved failures first, the verdict within a second."""
+    """Check your own layer at every save: saved failures first, a verdict within a second."""
 
     impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
-    """Your own implementation, also PACKAGE.MODULE:NAME; a pair is FILE.py:FORWARD,BACKWARD."""
+    """Your implementation; also PACKAGE.MODULE:NAME; a pair is FILE.py:FORWARD,BACKWARD."""
     op: Annotated[str | None, named("ROW")] = None
     """The row that it implements; guessed from NAME if omitted."""
     failures: Annotated[Path, named("FOLDER", None)] = Path(".parity")
     """Folder of saved failures."""
     seed: int = 0
-    """Seed of the first round; each save draws other cases."""
+    """Seed of the first round; each save runs other cases."""
     rounds: Annotated[int | None, named("N")] = None
-    """Stop after N rounds, the first one included."""
+    """Stop after N rounds, including the first one."""
 
     def run(self) -> int:
-        """Until Ctrl-C, which exits with 130; with --rounds, 0 or 1 by the last verdict."""
+        """Run until Ctrl-C (exit code 130); with --rounds, return 0 or 1 for the last verdict."""
         from parity.commands.loading import source_of
 
         row, how = self._row(), self.rerun_flags()
@@ -48,7 +48,7 @@ class Watch(ImplementationFlags):
     def rounds_of(
         self, row: str, how: "RerunFlags", followed: "Followed", events: "Callable[[Followed], Iterable[object]]"
     ) -> bool:
-        """One round now, and one at each event for which one of the user's own files changed; the last verdict."""
+        """Run one round now and one for each event that changed a user's file; return the last verdict."""
         good, number = self._round(row, how, followed, self.seed), 1
         if number == self.rounds:
             return good
@@ -101,7 +101,7 @@ class Watch(ImplementationFlags):
         return report.ok and not failing
 
     def _saved(self, row: str, how: "RerunFlags", implementation: object) -> int:
-        """Run the saved failures of this implementation, as it is checked now; how many still fail."""
+        """Run the saved failures of this implementation with the current flags; return how many still fail."""
         from parity.commands.replay import STILL, replayed
         from parity.report.saved import read, saved_in
 
@@ -121,28 +121,28 @@ class Watch(ImplementationFlags):
 
 @dataclass
 class Followed:
-    """The user's own files: what was imported last, or any neighbour where the import failed."""
+    """The watched files: those imported last, or all files of the folder if the import failed."""
 
     source: "Source"
     files: frozenset[Path] = frozenset()
     times: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def folders(self) -> set[Path]:
-        """Where the files are."""
+        """The folders of the files."""
         return {self.source.root.resolve(), *(file.parent for file in self.files)}
 
     def take_times(self) -> float:
-        """Take the files' times before they are read; the moment."""
+        """Record the files' times before they are read; return the current time."""
         self.times = self._now()
         return time.monotonic()
 
     def follow(self, files: frozenset[Path]) -> None:
-        """Follow these files from now on; what was followed before keeps the time at which it was read."""
+        """Watch these files from now on; files watched before keep the time at which they were read."""
         before, self.files = self.times, files
         self.times = {file: before.get(file, taken) for file, taken in self._now().items()}
 
     def changed(self) -> bool:
-        """Whether a file was saved since; one that an editor is replacing is waited for."""
+        """Whether a file was saved in the meantime; wait for a file that an editor is replacing."""
         now = self._now()
         return now != self.times and (self.source.file is None or self.source.file.is_file())
 
@@ -158,7 +158,7 @@ class Followed:
 
 
 def saves(followed: Followed) -> Iterator[object]:
-    """An event at each save in the folders, and every half second, for saves that the system does not report."""
+    """Yield at each save in the folders, and every half second for saves that the system does not report."""
     from watchfiles import watch
 
     return watch(

@@ -1,1 +1,1 @@
-"""A row on its way through its lanes: Hypothesis, fuzzing, sandbox, classification."""
+"""Running a row through its lanes: Hypothesis, fuzzing, sandbox, classification."""

@@ -1,4 +1,4 @@
-"""Which findings are failures: by their verdict, and by the names that the caller accepts."""
+"""Which findings are failures, by their verdict and by the names in `accept`."""
 
 from collections.abc import Collection, Iterable
 
@@ -16,14 +16,16 @@ def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bo
 
 
 def acceptable(names: Iterable[str]) -> frozenset[str]:
-    """The names: those of conventions, and the aspects of other findings that are not wrong.
+    """Return the accepted names: conventions, and aspects of findings that are not wrong.
 
     Raises:
-        ArgumentError: there is none of that name.
+        ArgumentError: there is no such name.
     """
     known = [*CONVENTIONS, *ASPECTS]
     names = [names] if isinstance(names, str) else [*names]
-    names = ["memory" if name == "purity" else name for name in names]  # what of purity is not wrong, in schema 1
+    names = [
+        "memory" if name == "purity" else name for name in names
+    ]  # the part of purity that is not wrong, in schema 1
     for name in names:
         if name not in known:
             raise ArgumentError(f"accept: there is no {name!r}; there are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What kind of difference it is: wrong, a choice at ties only, or a convention; and its name if it has one."""
+"""Classify differences: wrong, only a choice at ties, or a convention; and find the name of the mistake."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ DRAWS = 6
 
 
 def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> Mismatch:
-    """The mismatch with what is known of the kind of each difference."""
+    """Return the mismatch with each difference classified."""
     observation = Observation(row, op, found.lane, supports)
     return Mismatch(found.lane, found.case, [_classified(observation, op, found, d) for d in found.differences])
 
@@ -43,7 +43,7 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
 
 
 def _held_throughout(observation: Observation, quantity: str, explained: Explained) -> bool:
-    """Whether a convention reaches everything that it should: a factor in one gradient only is a mistake.
+    """Whether a convention affects all quantities it should: a factor in a single gradient is a mistake.
 
     Those are all parameters' gradients of a layer; of a loss, the output and the gradients.
     """
@@ -77,7 +77,7 @@ def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
             expected = expect(row, _without_ties(case, draw), "exact")
             _, differences = exact.compare(row, op, expected)
         except (ImplementationError, Declined, AssertionError, RuntimeError, ValueError, IndexError):
-            return False  # it fails there too, or torch or the guard of exactness refuses the numbers
+            return False  # it raises there too, or torch or the exactness guard rejects the numbers
         if any(d.quantity == quantity and d.aspect in ("values", "form") for d in differences):
             return False
         telling |= quantity in expected.theirs and bool(expected.theirs[quantity].any())
@@ -85,7 +85,7 @@ def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
 
 
 def _without_ties(case: Case, draw: int) -> Case:
-    """The same geometry on integers other than 0, no two of them equal, in one array or in two."""
+    """The same geometry on distinct nonzero integers, also across arrays."""
     generator = np.random.default_rng([case.seed, draw])
     shapes = {s.name: s.shape for s in case.arrays if s.kind == "real" and s.shape is not None}
     sizes = [math.prod(shape) for shape in shapes.values()]

@@ -1,4 +1,4 @@
-"""One case in one lane: the implementation and the oracle compared."""
+"""Compare the implementation with the oracle on one case in one lane."""
 
 from types import ModuleType
 
@@ -15,16 +15,16 @@ COMPARISONS: dict[Lane, ModuleType] = {"exact": exact, "bound": bound, "structur
 
 
 def differences_of(row: Row, op: Op, lane: Lane, case: Case) -> tuple[dict[str, float], list[Difference]]:
-    """The errors as fractions of their bounds, and the differences, of one case.
+    """Return the errors as fractions of their bounds, and the differences, for one case.
 
     Raises:
-        Declined: the implementation does not do this case.
+        Declined: the implementation does not support this case.
     """
     return compare(row, op, lane, expect(row, case, lane))
 
 
 def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The same, where the oracle's results are known already."""
+    """The same with the oracle's results already computed."""
     case = expected.case
     empty = lane == "structure" and any(spec.shape is not None and 0 in spec.shape for spec in case.arrays)
     try:

@@ -1,4 +1,4 @@
-"""Which options an implementation declines, learnt from the cases that it declined and those that it did.
+"""Infer which options an implementation declines, from declined and accepted cases.
 
 An implementation that raises NotImplementedError for groups and dilation would decline nine of ten convolutions,
 and a declined case costs as much as a compared one. A few of them are enough to restrict the strategy.
@@ -10,13 +10,13 @@ from typing import Any
 
 from parity.cases.case import Case
 
-LEAST_DECLINED = 20  # cases, and more than half of all, before anything is concluded
-LEAST_ACCEPTED, PATIENCE = 6, 100  # with fewer accepted cases it waits for 100 declined ones
+LEAST_DECLINED = 20  # declined cases, and more than half of all cases, before a conclusion
+LEAST_ACCEPTED, PATIENCE = 6, 100  # with fewer accepted cases, 100 declined ones are required
 LEAST_EXPLAINED = 3  # declined cases with a value, so that a rare one is not excluded by accident
 
 
 class Allowed(frozenset[Any]):
-    """The values of an option that are drawn: those that were accepted, and unknown ones where there are many."""
+    """The values of an option to generate: accepted ones and, for options with many values, unknown ones."""
 
     excluded: frozenset[Any] | None  # None: only the accepted values are drawn
 
@@ -36,13 +36,13 @@ class Allowed(frozenset[Any]):
 
 
 def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str, Allowed]:
-    """The options whose value decides that a case is declined, and the values that are left.
+    """Return the options whose values cause cases to be declined, with the remaining values.
 
     Greedy: first the option that explains most declined cases, then the next for those that are left.
 
     Args:
         declined: cases that the implementation declined.
-        accepted: cases that it did.
+        accepted: cases that it accepted.
     """
     found: dict[str, Allowed] = {}
     left = [*declined]
@@ -62,7 +62,7 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
     for (
         name,
         allowed,
-    ) in found.items():  # not the values that came only with a declined one of another
+    ) in found.items():  # except values that occurred only with a declined value of another option
         if allowed.excluded is not None:
             others = {option: values for option, values in found.items() if option != name}
             alone = [case for case in declined if all(case.options[o] in values for o, values in others.items())]
@@ -71,7 +71,7 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
 
 
 def _allowed(accepted: Sequence[Case], declined: Sequence[Case], name: str) -> Allowed:
-    """One number alone where nothing else was accepted, as such or as a pair; else all but what was declined."""
+    """The single accepted value, as a number or a pair; otherwise everything except the declined values."""
     done = _values(accepted, name)
     counts = Counter(case.options[name] for case in declined if name in case.options)
     numbers = {value if isinstance(value, tuple) else (value, value) for value in done}

@@ -1,4 +1,4 @@
-"""Whether the implementation can be called at all: if not, nothing is known about its numbers."""
+"""Check that the implementation can be called at all."""
 
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +17,10 @@ PARITY = str(Path(__file__).resolve().parents[1])
 def require_entered(
     row: Row, implementation: Implementation, supports: Supports | None, learnt: dict[str, Any]
 ) -> None:
-    """Call it with a few cases.
+    """Call it on a few cases.
 
     Raises:
-        Unrecognised: each call failed before the first line of the implementation, as for a missing argument.
+        Unrecognised: each call failed before the first line of the implementation, for example a missing argument.
     """
     lane: Lane = row.lanes[0]
     last: BaseException | None = None
@@ -38,7 +38,7 @@ def require_entered(
             return
     if last is not None:
         raise Unrecognised(
-            f"it was never entered: {last}; wrap it in a function that takes the arguments of torch's {row.name}, "
+            f"it cannot be called: {last}; wrap it in a function with the arguments of torch's {row.name}, "
             "as in lambda *arrays, **options: …"
         )
 

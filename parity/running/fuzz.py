@@ -1,4 +1,4 @@
-"""Fuzzing with a time budget: a seeded loop without Hypothesis, a thousand cases per second and more.
+"""Fuzzing with a time budget: a seeded loop without Hypothesis, which runs more cases per second.
 
 Hypothesis takes longer to draw a case than both sides take to compute it. Here the same strategies draw from
 Python's own generator and record their choices. When a case fails, Hypothesis starts from these choices and
@@ -28,7 +28,7 @@ def fuzz(search: "LaneSearch", seconds: float, seed: int, shrinking: int = 200) 
     Args:
         search: of one lane; its report counts the cases.
         seconds: the time budget.
-        seed: the same seed draws the same cases, as many as fit into the time.
+        seed: the same seed draws the same cases; the time limits their number.
         shrinking: number of cases that Hypothesis may try.
 
     Returns:
@@ -71,7 +71,7 @@ class SingleExample(ExampleDatabase):
         """The example, in Hypothesis' encoding."""
         try:
             from hypothesis.database import choices_to_bytes
-        except ImportError:  # another version of Hypothesis: it searches for a failure of its own
+        except ImportError:  # with another version of Hypothesis, it searches for a failure itself
             return
         # One choice more than needed: Hypothesis does not shrink an example that has exactly the choices it needs.
         yield choices_to_bytes((*self.choices, 0))

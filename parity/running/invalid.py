@@ -1,4 +1,4 @@
-"""Arguments that torch rejects: an implementation that accepts them computes something that has no meaning."""
+"""Arguments that torch rejects: an implementation that accepts them returns a meaningless result."""
 
 import ctypes
 import inspect
@@ -17,28 +17,29 @@ from parity.lanes.facts import Difference, InvalidAccepted
 from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError
 
-VALID = 6  # cases whose variants are tried; each rule needs one case that has it
-SECONDS = 2.0  # for a call that need not return at all
+VALID = 6  # cases whose variants are tried; each rule needs one case to which it applies
+SECONDS = 2.0  # for a call that may not return
 COMPILERS = {"ctypes", "_ctypes", "cffi", "_cffi_backend", "numba", "cython"}
 UNTRIED = "arguments that torch rejects were not tried: it calls compiled code, which may crash on them"
 
 
 def invalid_accepted(row: Row, op: Op, cases: Iterable[Case], fixed: Collection[str]) -> Mismatch | str | None:
-    """The first case that torch rejects and the implementation does not, with all rules that it breaks so.
+    """Return the first case that torch rejects and the implementation accepts, with all such rules.
 
-    Compiled code is not called so: it may write outside its arrays. The result is then a note.
+    Compiled code is not called with invalid arguments, because it may write outside its arrays; the result is
+    then a note.
 
     Args:
         row: what is compared.
         op: the implementation.
-        cases: valid ones that it does.
-        fixed: options that it has in one value only, so that it need not look at them.
+        cases: valid cases that it supports.
+        fixed: options that it supports with one value only, so it need not check them.
     """
     like, accepted = oracle(row.like), dict[str, Invalid]()
     for case in [case for case in cases if all(0 not in (spec.shape or ()) for spec in case.arrays)][:VALID]:
         try:
             found = [*invalid_cases(case, like, fixed)]
-        except Declined:  # the oracle is a user's own function, whose rules nobody has stated
+        except Declined:  # the oracle is a user's function with unknown rules
             return None
         if found and _is_compiled(op):
             return UNTRIED
@@ -51,7 +52,7 @@ def invalid_accepted(row: Row, op: Op, cases: Iterable[Case], fixed: Collection[
 
 
 def rejected(row: Row, case: Case) -> str | None:
-    """Torch's message where it rejects the case."""
+    """Return torch's message if it rejects the case."""
     try:
         return rejection(case, oracle(row.like))
     except Declined:
@@ -59,13 +60,13 @@ def rejected(row: Row, case: Case) -> str | None:
 
 
 def still_accepted(row: Row, op: Op, case: Case) -> list[Difference]:
-    """The same for one case that torch rejects."""
+    """Check one case that torch rejects."""
     reason = rejected(row, case)
     return [_difference(["these arguments"], reason)] if reason is not None and accepts(op, case) else []
 
 
 def accepts(op: Op, case: Case) -> bool:
-    """Whether a call returns something, or does not end: anything but an exception."""
+    """Whether a call returns a result or does not finish, instead of raising."""
     inputs = inputs_of(case, "structure", integer=True)
     if isinstance(op, Implementation):
         op = replace(op, timeout=min(op.timeout or SECONDS, SECONDS))
@@ -83,7 +84,7 @@ def _difference(rules: list[str], reason: str) -> Difference:
 
 
 def _is_compiled(op: Op) -> bool:
-    """Whether the file in which the implementation is written calls a compiler or a shared library."""
+    """Whether the implementation's file uses a compiler or a shared library."""
     written = op.written if isinstance(op, Implementation) else op
     for part in written if isinstance(written, (tuple, list)) else (written,):
         function = inspect.unwrap(part) if callable(part) else part

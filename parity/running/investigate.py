@@ -1,4 +1,4 @@
-"""After a mismatch: what kind it is, the smallest numbers that show it, and what it depends on."""
+"""Investigate a mismatch: classify it, simplify its numbers, and find what it depends on."""
 
 from dataclasses import replace
 
@@ -21,12 +21,12 @@ from parity.subjects import Declined
 def investigate(
     row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, known: Known, *, slow: bool
 ) -> tuple[Mismatch, dict[str, Evidence]]:
-    """The mismatch classified, on the simplest numbers, and what is known of it."""
+    """Return the classified mismatch on the simplest numbers, and the evidence."""
     if any(difference.aspect == "time" for difference in found.differences):
         return found, {}
     try:
         found = classified(row, op, found, supports)
-        # What was learnt of a difference holds for smaller cases too; the lane itself does not detect ties.
+        # The classification also holds for smaller cases; the lane itself does not detect ties.
         kinds: dict[tuple[str, str], Difference] = {
             (d.quantity, "values" if d.aspect == "ties" else d.aspect): d for d in found.differences
         }
@@ -47,5 +47,5 @@ def investigate(
             return differences_of(row, op, lane, case)[1]
 
         return found, explain(row, op, lane, found.case, found.differences, everything, further=not slow)
-    except (RuntimeError, ValueError, IndexError, Declined):  # torch, or the implementation, takes no such case
+    except (RuntimeError, ValueError, IndexError, Declined):  # torch or the implementation rejects the case
         return found, {}

@@ -1,4 +1,4 @@
-"""What a run has found already, so that it is not found again."""
+"""The findings of a run so far, which are not reported again."""
 
 from parity.cases.case import Lane
 from parity.lanes.facts import Aspect, Difference
@@ -7,13 +7,13 @@ OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", 
 
 
 class Known:
-    """What is known to be wrong already, so that the search is blind to it and to what follows from it."""
+    """Known differences, which the search ignores together with their consequences."""
 
     def __init__(self) -> None:
         self.found: set[tuple[str, Aspect]] = set()
 
     def add(self, difference: Difference) -> None:
-        """Do not report this again."""
+        """Ignore this difference from now on."""
         self.found.add((difference.quantity, difference.aspect))
 
     def has(self, quantity: str, *aspects: Aspect) -> bool:

@@ -1,4 +1,4 @@
-"""One run of Hypothesis for one lane: cases are drawn, compared, and shrunk where they fail."""
+"""One run of Hypothesis for one lane: draw cases, compare them, and shrink failures."""
 
 import math
 import time
@@ -27,16 +27,16 @@ from parity.running.known import OF_NUMBERS, Known
 from parity.running.progress import Progress
 from parity.subjects import Declined
 
-# Every limit is a count, so that the same seed gives the same report on any machine. Seconds only guard against an
-# implementation so slow that the run would not end; a lane that they cut short is reported.
+# Every limit is a count, so that the same seed gives the same report on any machine. A time limit only applies to
+# very slow implementations; a lane that it stops early is reported.
 SECONDS, SECONDS_A_CASE = 60.0, 0.25
-SHRINKING = 500  # cases that Hypothesis may try to make a failing one smaller
-DECLINED = 150  # cases after which a lane that has compared none is given up
+SHRINKING = 500  # cases that Hypothesis may try when shrinking
+DECLINED = 150  # cases after which a lane without any comparison stops
 PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
 
 
 class LaneSearch:
-    """Cases of one lane, until one of them shows a difference that is not known."""
+    """Run cases of one lane until one of them shows an unknown difference."""
 
     def __init__(
         self,
@@ -54,13 +54,15 @@ class LaneSearch:
     ) -> None:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
         self.known, self.report, self.progress = known, report, progress
-        self.settled = settled  # words whose values are known, by the caller or by earlier searches
-        self.counting = counting  # False: another search over cases that were counted before
+        self.settled = settled  # keywords whose values are known, from the caller or from earlier searches
+        self.counting = counting  # False: a repeated search over cases that were already counted
         self.restricted = restricted
         self.accepted: list[Case] = []
         self.declined: list[Case] = []
         self.reason = ""  # why the last case was declined
-        self.learnt: dict[str, Any] = {}  # what the implementation does, by a reason that it declined a case for
+        self.learnt: dict[
+            str, Any
+        ] = {}  # what the implementation supports, according to the reason of a declined case
         self.failing: dict[str, Mismatch] = {}
         self.last: Mismatch | None = None
         self.until = math.inf
@@ -69,12 +71,12 @@ class LaneSearch:
         self.shrinks = 0
 
     def run(self, examples: int, seed: int, given: ExampleDatabase | None = None) -> Mismatch | None:
-        """The smallest mismatch found in `examples` cases; those of the database come first."""
+        """Return the smallest mismatch found in `examples` cases; those of the database come first."""
         check = hypothesis.given(self.strategy)(self.check)
         check = hypothesis.settings(
             max_examples=examples,
             deadline=None,  # the first call of torch takes a second
-            database=given,  # else none: a failure is replayed by its case, not by a blob
+            database=given,  # no blob: a failure is replayed by its case
             derandomize=False,
             report_multiple_bugs=False,
             phases=PHASES,
@@ -100,14 +102,14 @@ class LaneSearch:
         return found
 
     def check(self, case: Case) -> None:
-        """Compare one case, and count it.
+        """Compare one case and count it.
 
         Raises:
-            Mismatch: it shows a difference that is not known.
+            Mismatch: it shows an unknown difference.
             UnsatisfiedAssumption: the implementation declines it, or torch does.
         """
         if self._is_over():
-            # Hypothesis may only get the answers that it got before.
+            # Hypothesis requires the same outcome for the same case.
             if (before := self.failing.get(repr(case))) is not None:
                 raise before
             return
@@ -126,7 +128,7 @@ class LaneSearch:
         if differences:
             if self.last is None:
                 self.progress.found(self.lane, differences)
-                self.until = time.monotonic() + SECONDS  # what follows is shrinking
+                self.until = time.monotonic() + SECONDS  # the following calls shrink the case
             self.last = self.failing[repr(case)] = Mismatch(self.lane, case, differences)
             self.stopped = any(difference.aspect == "time" for difference in differences)
             raise self.last
@@ -145,11 +147,11 @@ class LaneSearch:
         except (RuntimeError, ValueError, IndexError, TypeError):
             if not self.restricted:
                 raise
-            # Options fixed by the caller may not go together with others: Nesterov's method needs a momentum.
+            # Options fixed by the caller may be incompatible with others: Nesterov's method needs a momentum.
             raise UnsatisfiedAssumption from None
 
     def _is_over(self) -> bool:
-        """Whether no further case is run: something was learnt, or too much was spent."""
+        """Whether to stop: a restriction was found, or the budget is used up."""
         if self.last is not None:
             self.shrinks += 1
             self.stopped = self.stopped or self.shrinks > SHRINKING
@@ -158,7 +160,7 @@ class LaneSearch:
         return self.stopped
 
     def _decline(self, case: Case, reason: Declined) -> None:
-        """Count a declined case; stop where the strategy can be restricted to what the implementation does."""
+        """Count a declined case; stop if the strategy can be restricted to supported cases."""
         if self.last is not None:
             return
         self.declined.append(case)

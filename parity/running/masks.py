@@ -1,4 +1,4 @@
-"""Dropout layers that draw their own mask: which of the four readings of a random number and of p is theirs."""
+"""Dropout layers that draw their own mask: determine how they interpret random numbers and p."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ P = 0.75  # not 0.5, at which dropped and kept shares are the same
 
 
 def with_mask(row: Row, made: Implementation, lane: Lane, cases: Sequence[Case]) -> Implementation:
-    """The implementation with the case's mask as its own.
+    """Wrap the implementation so that it uses the case's mask.
 
     Args:
         row: of dropout.
@@ -36,7 +36,7 @@ def with_mask(row: Row, made: Implementation, lane: Lane, cases: Sequence[Case])
 
 
 def _agreement(row: Row, made: Implementation, lane: Lane, case: Case) -> int:
-    """2 where the output is right, 1 where the right numbers are dropped."""
+    """2 if the output is correct, 1 if the correct numbers are dropped."""
     expected = expect(row, case, lane)
     try:
         y, _ = made(*expected.inputs.private().arrays, **expected.inputs.options)
@@ -45,5 +45,5 @@ def _agreement(row: Row, made: Implementation, lane: Lane, case: Case) -> int:
     theirs = expected.theirs["output"]
     if np.shape(y) != theirs.shape:
         return 0
-    # This only tells two meanings of p apart, which differ by a factor; the lanes judge the numbers.
+    # This only distinguishes two meanings of p, which differ by a factor; the lanes compare the numbers.
     return 2 if np.allclose(y, theirs, rtol=1e-4) else int(np.array_equal(y != 0, theirs != 0))

@@ -1,10 +1,9 @@
-"""Find out, by calling it a few times, in which layout an implementation is written and what it does not do.
+"""Determine the layout of an implementation and what it does not support, by calling it on a few cases.
 
-Nothing here is a verdict. Where a call fails for every case of a kind (pairs, an absent bias, a rank, ignored
-targets) and succeeds for the same case without it, the implementation does not have that form: cases of that kind
-are not drawn, and the report notes it. Where calls fail for some cases of a kind, or for all cases whatever they
-are, nothing is left out: the lanes run into the same failure and report it. The number of calls is bounded, not
-their time.
+This module gives no verdicts. If a call fails for every case of a kind (pairs, a missing bias, a rank, ignored
+targets) and succeeds for the same case without it, the implementation does not support that form: such cases are
+not generated, and the report notes it. If calls fail only for some cases of a kind, or for all cases of every
+kind, nothing is excluded, and the lanes report the failure. The number of calls is bounded, not their time.
 """
 
 import itertools
@@ -33,16 +32,16 @@ from parity.subjects.pair import drops_upstream
 from parity.subjects.wrappers import without_upstream
 
 MOST_CALLS = 500
-EACH = 3  # cases that must all fail before a form is left out
-DRAWS = 40  # cases drawn to find small ones of a kind
-# Constants that authors write into the code, by the option that torch has for them.
+EACH = 3  # cases that must all fail before a form is excluded
+DRAWS = 40  # cases drawn in search of small ones of a kind
+# Constants that authors often hard-code, by torch's option.
 CONSTANTS: dict[str, tuple[Any, ...]] = {
     "eps": (1e-5, 1e-8, 1e-7, 1e-6, 1e-3, 1e-4, 1e-10, 1e-12, 1e-9, 1e-2),
     "betas": ((0.9, 0.999), (0.9, 0.99), (0.9, 0.98), (0.9, 0.95), (0.5, 0.999)),
     "alpha": (0.9, 0.99, 0.95, 0.999, 1.0, 0.1),
     "negative_slope": (0.01, 0.1, 0.2, 0.05, 0.3, 1e-3),
 }
-CLOSE = 1e-9  # a relative error in float64: far above rounding, below what another constant would leave
+CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant
 MODERATE = 8  # scores of this standard deviation leave every probability in the range of float32
 
 Kind = Literal[
@@ -51,18 +50,18 @@ Kind = Literal[
 RAISED: frozenset[Kind] = frozenset({"pullback", "refused", "declined", "time"})
 FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pullback"})
 
-# Forms by the word that leaves them out. Any exception is enough for a form that most code lacks; a value of an
-# option that it has a parameter for must be refused by a `raise` or an `assert` of its own.
+# Forms by the keyword that excludes them. Any exception is enough for a form that most code lacks; the value of an
+# option that is a parameter must be rejected by a `raise` or an `assert` of the implementation.
 FORMS: dict[str, Any] = {
     "pairs": False, "square": True, "same": False, "tiling": True, "bias": True, "probabilities": False,
     "ignored": False, "none": False, "weight": None, "training": True,
 }  # fmt: skip
-IN_PULLBACK = frozenset({"bias", "training", "none"})  # forms that a backward may be the first to fail for
+IN_PULLBACK = frozenset({"bias", "training", "none"})  # forms for which only the backward may fail
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one call showed."""
+    """The outcome of one call."""
 
     kind: Kind
     narrows: Mapping[str, Any] = field(default_factory=dict)
@@ -73,12 +72,12 @@ class Outcome:
 
 
 def probe(row: Row, implementation: Implementation, supports: Supports | None) -> Implementation:
-    """The implementation in its own layout, with what it can do as its capabilities.
+    """Return the implementation adapted to its layout, with its capabilities.
 
     Args:
-        row: what it is an implementation of.
-        implementation: as `adapt` recognised it.
-        supports: what the user has narrowed.
+        row: the row that it implements.
+        implementation: the result of `adapt`.
+        supports: the user's restrictions.
 
     Raises:
         Unrecognised: parity cannot find out how to call it.
@@ -117,14 +116,14 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
 
 
 class _Trials:
-    """Calls of one implementation on cases of one row, counted."""
+    """Counted calls of one implementation on cases of one row."""
 
     def __init__(self, row: Row, supports: Supports | None, fixed: Mapping[str, Any]) -> None:
         self.row, self.supports, self.fixed, self.calls = row, supports, dict(fixed), 0
         self.lane: Lane = next(lane for lane in ("bound", *row.lanes) if lane in row.lanes)
 
     def simple(self) -> list[Case]:
-        """Cases with defaults everywhere, their sizes all different; a few that are drawn where there is none."""
+        """Cases with default options and distinct sizes; a few generated ones if there are none."""
         made = [
             case for template in sample(self.row.strategy(lane=self.lane), 1) for case in simple_cases(template)
         ]
@@ -139,7 +138,7 @@ class _Trials:
     def layout(
         self, implementation: Implementation, bases: list[Case]
     ) -> tuple[Implementation, Outcome | None, dict[str, Any]]:
-        """The first layout in which all shapes come out right; else the first whose output does; else as it is."""
+        """The first layout with all shapes correct; else the first with a correct output; else unchanged."""
         fallback: tuple[Implementation, Outcome | None, dict[str, Any]] = (implementation, None, {})
         forward: tuple[Implementation, Outcome, dict[str, Any]] | None = None
         question: Unrecognised | None = None
@@ -147,10 +146,10 @@ class _Trials:
         conversion = implementation.conversion
         for candidate in variants(implementation, bases[0]) if bases else ():
             if forward is not None and (not implementation.lenient or candidate.conversion != conversion):
-                break  # another kind of array cannot mend what this kind gets right forward
+                break  # the forward is correct with this kind of array, so another kind cannot help
             conversion = candidate.conversion
             if conversion == "torch" and is_array_alone and not autograd.uses_torch(implementation.written):
-                continue  # a NumPy function without a pullback, whose operators tensors happen to have too
+                continue  # a NumPy function without a pullback, whose operators also exist for tensors
             for case in bases:
                 try:
                     outcome, known = self._settled(candidate, case)
@@ -171,7 +170,7 @@ class _Trials:
         return forward or fallback
 
     def _settled(self, implementation: Implementation, case: Case) -> tuple[Outcome, dict[str, Any]]:
-        """The outcome on the case, rebuilt for as long as the implementation declines it with a reason."""
+        """The outcome on the case, which is adjusted while the implementation declines it with a reason."""
         known: dict[str, Any] = {}
         outcome = self.attempt(implementation, case)
         while outcome.kind == "declined" and (new := self._new(outcome, known)):
@@ -204,7 +203,7 @@ class _Trials:
         )
 
     def masked(self, implementation: Implementation) -> Implementation:
-        """A dropout layer with the case's mask as its own."""
+        """Wrap a dropout layer so that it uses the case's mask."""
 
         def masks(case: Case) -> bool:
             return all(spec.shape is not None and math.prod(spec.shape) > 1 for spec in case.arrays)
@@ -216,9 +215,9 @@ class _Trials:
     def constants(
         self, implementation: Implementation, bases: list[Case], known: dict[str, Any]
     ) -> tuple[Implementation, dict[str, Any]]:
-        """The values of options that it has as constants: those at which the output comes out right.
+        """The values of hard-coded options: those for which the output is correct.
 
-        In float64 and of moderate size, so that an eps beside a variance shows.
+        In float64 and of moderate size, so that an eps added to a variance is visible.
         """
         for case in bases:
             names = self._unread(implementation, case, known)
@@ -236,7 +235,7 @@ class _Trials:
         return implementation, known
 
     def _unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
-        """The options with a likely constant that it has no parameter for: another value is declined."""
+        """Options with a likely constant and no parameter: another value is declined."""
         found = []
         case = narrowed(case, {**self.fixed, **known})
         for name in CONSTANTS.keys() & case.options.keys() - self.fixed.keys():
@@ -247,7 +246,7 @@ class _Trials:
         return sorted(found)
 
     def ranks(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
-        """The numbers of axes of the input for which it works, where they are not all that the row has."""
+        """The ranks of the input that it supports, if not all of the row's."""
         by_rank: dict[int, list[Outcome]] = {}
         for case in bases:
             rank = len(case.arrays[0].shape or ())
@@ -264,23 +263,23 @@ class _Trials:
 
     @staticmethod
     def _does(implementation: Implementation, outcome: Outcome) -> bool:
-        """Whether the outcome shows that the implementation claims to do cases of this rank.
+        """Whether the outcome shows that the implementation supports this rank.
 
-        A product `x @ w` takes inputs of any rank by itself. A gradient of the weight in the right shape, or an op
-        without one, comes only of code for this rank: what is wrong there is a mistake.
+        A product `x @ w` accepts inputs of any rank. A weight gradient of the correct shape, or an op without one,
+        indicates code for this rank: wrong numbers are then a mistake.
         """
         if outcome.kind == "gradients":
             return not implementation.lenient or "weight" not in outcome.misshapen
         return outcome.kind in ("right", "missing")
 
     def forms(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
-        """The words for what it does not do: each is tried by itself, all others being at their simplest."""
+        """The keywords for unsupported forms; each is tried alone, with all others at their simplest."""
         known = self._declines(implementation, known)
         words = self._words() if not self._all_right(implementation, known) else {}
         words = {word: value for word, value in words.items() if word not in known and word not in self.fixed}
         simplest = self._drawn({**known, **words}, count=EACH)
         if not any(self.attempt(implementation, case).kind in FORWARD_RIGHT for case in simplest):
-            return known  # it fails at the simplest case too: that is a failure, not a form it lacks
+            return known  # the simplest case fails too, so this is a failure, not an unsupported form
         if "pairs" in words:
             del words["pairs"]
             known |= self._windows(implementation, {**known, **words})
@@ -298,7 +297,7 @@ class _Trials:
         return known | self._overflow(implementation, known)
 
     def _windows(self, implementation: Implementation, words: Mapping[str, Any]) -> dict[str, Any]:
-        """Whether it takes only square kernels, or only one number for an option."""
+        """Whether it accepts only square kernels, or only one number per option."""
         free = {w: v for w, v in words.items() if w not in ("stride", "padding", "dilation", "square")}
 
         def lacks(strict: Mapping[str, Any], kind: Callable[[Case], bool]) -> bool:
@@ -310,7 +309,7 @@ class _Trials:
         return {"tuples": False} if lacks({}, has_pair) else {}
 
     def _overflow(self, implementation: Implementation, known: Mapping[str, Any]) -> dict[str, Any]:
-        """Small scores, where a loss is infinite once a probability underflows, as log(softmax(x)) is."""
+        """Restrict scores to small numbers if a probability that underflows makes the loss infinite."""
         loud = [replace(case, magnitude=200, seed=seed) for case in self.simple()[:1] for seed in range(4 * EACH)]
         if (
             self.row.kind != "op"
@@ -323,7 +322,7 @@ class _Trials:
         ours, theirs = np.array([y for y, _ in numbers]), np.array([expected for _, expected in numbers])
         if ours.size == 0 or np.isfinite(ours).all() or not np.isfinite(theirs).all():
             return {}
-        # log(0) is −∞, and 0·log(0) NaN where targets are one-hot; gradients know nothing of that.
+        # log(0) is −∞, and 0·log(0) is NaN for one-hot targets; the gradients are not affected.
         if np.isnan(ours).any() and not all(self._finite_gradient(implementation, case, known) for case in loud):
             return {}
         return {} if np.isneginf(ours).any() else {"magnitude": MODERATE}
@@ -349,7 +348,7 @@ class _Trials:
         return y, expected.theirs["output"]
 
     def _declines(self, implementation: Implementation, known: dict[str, Any]) -> dict[str, Any]:
-        """What it declines of cases as they are drawn, until it declines no more."""
+        """Infer restrictions from generated cases until none is declined."""
         for _ in range(8):
             found = [self.attempt(implementation, case) for case in self._drawn(known, count=2 * EACH)]
             new: dict[str, Any] = {}
@@ -361,13 +360,13 @@ class _Trials:
         return known
 
     def _all_right(self, implementation: Implementation, known: dict[str, Any]) -> bool:
-        """Whether a few dozen cases as they are drawn raise nothing: then nothing is left out."""
+        """Whether a few dozen generated cases run without an exception; then nothing is excluded."""
         return all(
             self.attempt(implementation, case).kind not in RAISED for case in self._drawn(known, count=8 * EACH)
         )
 
     def _words(self) -> dict[str, Any]:
-        """The words that have a meaning for the row, at their simplest."""
+        """The keywords that apply to the row, at their simplest values."""
         case = self.simple()[0]
         options = {
             name: value for name, value in case.options.items() if name != "kernel_size" and self.row.kind == "op"
@@ -380,7 +379,7 @@ class _Trials:
     def _drawn(
         self, words: Mapping[str, Any], kind: Callable[[Case], bool] | None = None, count: int = EACH
     ) -> list[Case]:
-        """A few small cases within the words, all of one kind."""
+        """A few small cases of one kind that satisfy the keywords."""
         strategy = narrow(self.row.strategy(lane=self.lane), self.supports)
         strategy = narrow(strategy, {**words, **self.fixed})
         strategy = narrow(strategy, kind)
@@ -405,7 +404,7 @@ class _Trials:
         try:
             expected = expect(self.row, case, self.lane)
         except (RuntimeError, ValueError, IndexError, Declined):
-            return Outcome("invalid")  # torch takes no such case
+            return Outcome("invalid")  # torch rejects the case
         inputs = expected.inputs.private()
         try:
             y, pullback = implementation(*inputs.arrays, **inputs.options)
@@ -430,7 +429,7 @@ class _Trials:
 
 
 def not_within(word: str, value: Any) -> Callable[[Case], bool]:
-    """Whether a case is one that the word leaves out."""
+    """Whether the keyword excludes the case."""
     return lambda case: not fits(case, {word: value})
 
 
@@ -444,7 +443,7 @@ def has_pair(case: Case) -> bool:
 
 
 def has_long_kernel(case: Case) -> bool:
-    """Whether the kernel is not square, and larger than a pixel either way: nothing broadcasts."""
+    """Whether the kernel is not square and larger than 1 along both axes, so that nothing broadcasts."""
     weight = next((spec.shape[2:] for spec in case.arrays if spec.name == "weight" and spec.shape), None)
     kernel = case.options.get("kernel_size", weight)
     return isinstance(kernel, tuple) and len({*kernel}) > 1 and min(kernel) > 1
@@ -471,7 +470,7 @@ def _judged(implementation: Implementation, expected: Expected, pullback: Any) -
 
 
 def _lacks(word: str, outcome: Outcome) -> bool:
-    """Whether the outcome shows that the implementation does not have the form that the word leaves out."""
+    """Whether the outcome shows that the implementation lacks the form that the keyword excludes."""
     if outcome.kind == "declined":
         return True
     if word not in FORMS:

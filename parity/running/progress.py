@@ -1,4 +1,4 @@
-"""What a run reports while it runs."""
+"""Progress events of a run."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from parity.report import RowReport
 
 
 class Progress:
-    """Receives the events of a run and ignores them; override what is of interest."""
+    """Receives the events of a run and ignores them; override the methods you need."""
 
     def case(self) -> None:
         """A case was compared."""
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
-        """A lane found its first differences; shrinking and naming them comes next."""
+        """A lane found its first differences, which are shrunk and explained next."""
 
     def lane(self, lane: Lane, report: RowReport) -> None:
         """A lane is complete."""

@@ -1,4 +1,4 @@
-"""What limits the cases of a run, checked before any case is run: dtypes, lanes, and the words of `supports`."""
+"""The restrictions of a run, checked before any case runs: dtypes, lanes, and the keywords of `supports`."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ TRIALS = 20
 
 
 def words_of(row: Row) -> frozenset[str]:
-    """The words of `supports` that mean something for the row."""
+    """The keywords of `supports` that apply to the row."""
     (case,) = sample(row.strategy(lane=row.lanes[0]), 1)
     return known_words(case)
 
@@ -43,7 +43,7 @@ def lanes_of(row: Row, wanted: Iterable[str] | None) -> list[Lane]:
 
 
 def check_dtype(dtype: str | None) -> None:
-    """Raise ArgumentError where no lane draws the dtype."""
+    """Raise ArgumentError if no lane draws the dtype."""
     if dtype is not None and dtype not in get_args(Dtype):
         raise ArgumentError(f"dtype must be {' or '.join(get_args(Dtype))}, got {dtype!r}: no lane draws others")
 
@@ -52,7 +52,7 @@ def check_supports(row: Row, supports: Supports | None) -> None:
     """Try the restrictions on a few cases of each lane.
 
     Raises:
-        ArgumentError: a word is unknown, or torch accepts no case that fits; the message has the values.
+        ArgumentError: a keyword is unknown, or torch accepts no matching case; the message has the values.
     """
     if not isinstance(supports, Mapping):
         if supports is not None and not callable(supports):
@@ -70,7 +70,7 @@ def _try(row: Row, supports: Mapping[str, Any]) -> None:
     values = ", ".join(f"{name}={value!r}" for name, value in supports.items())
     reason = "no case of the row fits"
     for lane in row.lanes:
-        # A value may be of any type, and so may what it raises in a strategy or in torch.
+        # A value may have any type, so strategies and torch may raise any exception.
         try:
             cases = few(narrow(row.strategy(lane=lane), supports))
         except Exception as error:
@@ -86,7 +86,7 @@ def _try(row: Row, supports: Mapping[str, Any]) -> None:
 
 
 def few(strategy: st.SearchStrategy[Case]) -> list[Case]:
-    """The first cases of a strategy, without a search."""
+    """The first cases of a strategy."""
     if not draws_plainly(strategy):
         return sample(strategy, TRIALS)
     generator, cases = random.Random(0), []
@@ -106,7 +106,7 @@ def _first_line(error: Exception) -> str:
 def restricted(
     row: Row, lane: Lane, supports: Supports | None, learnt: Mapping[str, Any], dtype: Dtype | None
 ) -> st.SearchStrategy[Case]:
-    """The lane's cases that the caller asks for and that the implementation does."""
+    """The lane's cases that the caller selects and the implementation supports."""
     strategy = narrow(row.strategy(lane=lane), supports)
     own = dict(supports) if isinstance(supports, Mapping) else {}
     strategy = narrow(strategy, {**learnt, **own})
@@ -118,5 +118,5 @@ def restricted(
 def _valid(row: Row, case: Case) -> bool:
     try:
         return row.valid(case)
-    except Declined:  # the oracle of a user's own: the lane counts the case
+    except Declined:  # a user's oracle: the lane counts the case
         return True

@@ -51,27 +51,27 @@ def run_row(
 ) -> RowReport:
     """Compare `op` with the row's oracle on `examples` cases per lane.
 
-    After a failure the search goes on for the other quantities, so that one mistake does not hide the next. A
-    quantity is reported in the first lane that finds it wrong; what follows from that is not reported again.
+    After a failure the search continues for the other quantities, so that one mistake does not hide the next. A
+    quantity is reported in the first lane that finds it wrong; consequences are not reported again.
 
     Args:
-        row: what is compared.
-        op: by the op law, or what `adapt` made of something else.
+        row: the row.
+        op: an op, or a result of `adapt`.
         examples: cases per lane.
         seed: the same seed draws the same cases.
         lanes: some of the row's; all if omitted.
         dtype: only cases of this precision.
-        supports: what cases the implementation does; see `parity.cases.restrict`.
+        supports: the cases that the implementation supports; see `parity.cases.restrict`.
         accept: findings that are not failures, by name; see `acceptable`.
-        strict: whether findings that leave finite numbers alone are failures too.
+        strict: whether `special` and `contract` findings are failures too.
         exitfirst: stop after the first lane with a failure.
         seconds: fuzz each lane for this long, without Hypothesis; see `parity.running.fuzz`.
         rerun: how the check was started, for the failures' "again" line.
-        progress: receives what happens while it happens.
+        progress: receives the events of the run.
 
     Raises:
-        Unrecognised: nothing says how to call the implementation.
-        ArgumentError: an argument has no meaning for the row.
+        Unrecognised: it is unknown how to call the implementation.
+        ArgumentError: an argument is invalid for the row.
     """
     wanted, accepted = lanes_of(row, lanes), acceptable(accept)
     check_dtype(dtype)
@@ -92,7 +92,7 @@ def run_row(
 
 
 class _RowRun:
-    """One row on its way through the lanes: what is known to be wrong, and what the implementation does not do."""
+    """The state of a row's run: known differences, and what the implementation does not support."""
 
     def __init__(
         self,
@@ -109,20 +109,20 @@ class _RowRun:
         self.accepted, self.rerun, self.progress = accepted, rerun, progress
         self.implementation = op if isinstance(op, Implementation) else None
         self.report, self.known = RowReport(row.name, strict=strict), Known()
-        self.learnt: dict[str, Any] = {}  # what it does not do, found out by trying
-        self.reason = ""  # why it declined a case last
+        self.learnt: dict[str, Any] = {}  # unsupported forms, found by probing
+        self.reason = ""  # why it declined the last declined case
         self.lanes: list[Lane] = []  # those that were run
         self.stopped = False
 
     def prepare(self) -> None:
-        """Find out what the implementation does not do."""
+        """Determine what the implementation does not support."""
         if self.implementation is not None:
             self.op = self.implementation = implementation = probe(self.row, self.implementation, self.supports)
             self._learn(implementation.capabilities.narrows)
             require_entered(self.row, self.implementation, self.supports, self.learnt)
 
     def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
-        """Search until the lane shows nothing new."""
+        """Search until the lane finds nothing new."""
         own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would draw the same geometry
         before, counting = deepcopy(self.report), True
         while not self.stopped:
@@ -131,7 +131,7 @@ class _RowRun:
             found = fuzz(search, seconds or 0.0, own) if fuzzing else search.run(examples, own)
             self.reason = search.reason or self.reason
             if self._learn(search.learnt):
-                if counting:  # start the lane again, on cases that the implementation does
+                if counting:  # restart the lane with supported cases only
                     self.report = deepcopy(before)
                 continue
             if found is None:
@@ -140,13 +140,13 @@ class _RowRun:
             self.stopped = any(difference.aspect == "time" for difference in found.differences)
             self._record(lane, found, search)
             if counting and len(self.report.failures) == failures and not self.stopped and not fuzzing:
-                self.report = _counted_again(before, self.report)  # what is no failure leaves no cases uncounted
+                self.report = _counted_again(before, self.report)  # after a note, the remaining cases still run
                 continue
             counting = False
         self.progress.lane(lane, self.report)
 
     def invalid(self) -> None:
-        """Call it with what torch rejects, last of all: nobody knows what it does then."""
+        """Call it with arguments that torch rejects, after everything else, because the effects are unknown."""
         cases = few(restricted(self.row, "structure", self.supports, self.learnt, self.dtype))
         fixed = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
         found = invalid_accepted(self.row, self.op, cases, fixed)
@@ -156,7 +156,7 @@ class _RowRun:
             self._file(found, found.differences[0], None)
 
     def finished(self, printed: list[str]) -> RowReport:
-        """The report, with notes on how it was called, on what was left out and on what it printed."""
+        """Return the report with notes on how it was called, what was excluded and what it printed."""
         report = self.report
         if self.stopped:
             report.notes.append("stopped at the time limit: nothing more was checked")
@@ -195,7 +195,7 @@ class _RowRun:
         return "float64" if rounded and lane in ("exact", "structure") else None
 
     def _learn(self, learnt: Mapping[str, Any]) -> bool:
-        """Add what was found out; whether anything is new."""
+        """Add new restrictions; return whether there are any."""
         before = dict(self.learnt)
         for word, value in learnt.items():
             self.learnt.setdefault(word, value)
@@ -206,13 +206,13 @@ class _RowRun:
         first = found
         found, evidence = investigate(self.row, self.op, lane, found, wanted, self.known, slow=search.slow)
         news = [d for d in found.differences if not self.known.has(d.quantity, d.aspect)]
-        for difference in news or first.differences:  # something is learnt each time, so the search ends
+        for difference in news or first.differences:  # each restart adds a restriction, so the search ends
             self.known.add(difference)
         for difference in news:
             self._file(found, difference, evidence.get(difference.quantity))
 
     def _file(self, found: Mismatch, difference: Difference, evidence: Evidence | None) -> None:
-        """Add a finding to the failures, or to what is reported beside them."""
+        """Add a finding to the failures or the notes."""
         failure = Failure(
             self.row.name,
             found.lane,
@@ -226,11 +226,11 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
-DYADIC = 16  # bits after the point that a constant has in either precision
+DYADIC = 16  # bits after the binary point of a constant in either precision
 
 
 def _counted_again(before: RowReport, found: RowReport) -> RowReport:
-    """The report from before a lane, with what the lane has found."""
+    """The report from before the lane, with the findings of the lane."""
     return replace(deepcopy(before), failures=found.failures, accepted=found.accepted, tolerated=found.tolerated)
 
 
@@ -252,12 +252,12 @@ def run_case(
     accept: Iterable[str] = (),
     strict: bool = False,
 ) -> list[Difference]:
-    """The differences on one case that are failures.
+    """Return the differences on one case that are failures.
 
     Raises:
-        Declined: the implementation does not do it.
+        Declined: the implementation does not support it.
         UserError: the case is not valid.
-        ValueError: there is nothing of a name in `accept`.
+        ValueError: a name in `accept` is unknown.
     """
     accepted = acceptable(accept)
     check_supports(row, supports)

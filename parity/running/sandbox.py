@@ -1,4 +1,4 @@
-"""Contain the side effects of an implementation: output, warnings, and the state of global generators."""
+"""Contain the side effects of an implementation: output, warnings, and the state of global random generators."""
 
 import io
 import random
@@ -14,10 +14,10 @@ from parity.cases.torch_op import one_thread
 
 @contextmanager
 def sandboxed(note: Callable[[str], None] | None = None) -> Iterator[None]:
-    """One thread, no warnings, nothing printed, and the state of NumPy's and Python's generators as before.
+    """Run with one thread, without warnings and output, and restore NumPy's and Python's random generators.
 
-    Overflow and NaN give no warnings either: where they belong is what is being compared. What C code writes to
-    the terminal by itself is not caught.
+    Overflow and NaN cause no warnings either, because the lanes compare them. Output that C code writes directly
+    to the terminal is not captured.
     """
     before, generators = (sys.stdout, sys.stderr), (random.getstate(), np.random.get_state())
     sink = _Sink()

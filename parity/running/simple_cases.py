@@ -1,4 +1,4 @@
-"""The simplest cases of a row: defaults everywhere, no two sizes alike, so that a swapped axis shows."""
+"""The simplest cases of a row: default options, and distinct sizes so that a swapped axis is visible."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,10 +23,10 @@ SETTINGS: dict[str, Any] = {
 
 
 def simple_cases(template: Case) -> list[Case]:
-    """One case per rank of the input, the likeliest rank first; none where the row is none of the known kinds.
+    """Return one case per rank of the input, the likeliest rank first; none for other kinds of rows.
 
     Args:
-        template: any case of the row: the names of its arrays and options are kept.
+        template: any case of the row; its array and option names are used.
     """
     arrays = {spec.name: spec for spec in template.arrays}
     options = {name: PLAIN.get(name, value) for name, value in template.options.items()}

@@ -1,4 +1,4 @@
-"""The running statistics of courses' batch norms: momentum weights the old ones, the variance is not corrected."""
+"""Running statistics as in courses: momentum is the weight of the old ones, the variance is biased."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from parity.subjects import Declined, Implementation, ImplementationError
 from parity.subjects.statistics import without_statistics
 
 NOTE = (
-    "its running statistics are a course's: momentum weights the old ones, and the variance is divided by n, not "
-    "n − 1; checked once, not compared with torch's"
+    "its running statistics follow the convention of courses: momentum is the weight of the old ones, and the "
+    "variance is divided by n, not n − 1; checked once, not compared with torch's"
 )
 
 
 def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Implementation:
-    """The implementation without its running statistics, where they follow both conventions of courses.
+    """Exclude the running statistics from the comparison if they follow both conventions of courses.
 
-    One of them alone is reported as a difference: it is likelier a mistake.
+    Only one of the two is reported as a difference, because it is more likely a mistake.
 
     Args:
         row: of a batch norm.
-        made: in a form of its author's, not in torch's.
+        made: the implementation, not in torch's form.
         lane: of the case.
         case: in training.
     """
@@ -39,7 +39,7 @@ def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Imple
         "running_mean": (1 - weight) * old_mean + weight * x.mean(axes),
         "running_var": (1 - weight) * old_var + weight * x.var(axes),
     }
-    # This only tells two rules apart, far beyond float32 rounding; the lanes judge the numbers.
+    # This only distinguishes two rules, far above float32 rounding; the lanes compare the numbers.
     follows = kept.keys() >= course.keys() and all(
         np.size(kept[name]) == value.size and np.allclose(np.ravel(kept[name]), value, rtol=1e-5)
         for name, value in course.items()

@@ -195,7 +195,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "{lacking}:f"], "lacking.py:1 raised ModuleNotFoundError"),
         (["check", "conv2d", "--impl", "no.such.module:f"], "there is no module no in"),
         (["check", "conv2d", "--impl", "{layers}:absent"], "absent is None in"),
-        (["check", "relu", "--impl", "{layers}:of_four"], "it was never entered: of_four() missing 3 required"),
+        (["check", "relu", "--impl", "{layers}:of_four"], "it cannot be called: of_four() missing 3 required"),
         (["check", "conv2d", "--supports", "stride=none"], "conv2d has no case with stride=None: torch rejects"),
         (["check", "conv2d", "--supports", "padding=odd"], "Invalid padding string: 'odd'"),
         (["check", "conv2d", "--supports", "rank=two"], "conv2d has no case with rank='two'"),

@@ -1,7 +1,7 @@
-"""Rules of operations that compute: each carries the errors of its operands through and adds its own roundings.
+"""Rules of operations that compute: each propagates the errors of its operands and adds its own roundings.
 
-An elementary operation is allowed ROUNDINGS of them, since right implementations fold scalars together, or take
-them apart, in their own way; a sum of n terms has γₙ, in whatever order it is added.
+An elementary operation is allowed ROUNDINGS roundings, because correct implementations may combine or separate
+scalar factors; a sum of n terms has γₙ for any order of summation.
 """
 
 import math
@@ -17,7 +17,7 @@ ROUNDINGS = 2
 
 
 def _rounded(like: WithError, value: Tensor, error: Tensor, n: Any = ROUNDINGS) -> WithError:
-    """With n roundings of the result, and what is lost where it falls below the smallest normal number."""
+    """Add n roundings of the result, and the loss below the smallest normal number."""
     lost = torch.where(value == 0, 0.0, like.tiny)
     return like.like(value, error + gamma(n, like.u) * (value.abs() + error) + lost)
 
@@ -80,7 +80,7 @@ def _abs(x: WithError) -> WithError:
 
 @rule("sgn", "sign")
 def _sign(x: WithError) -> WithError:
-    """The sign is in doubt where the error reaches 0."""
+    """The sign is undetermined if the interval contains 0."""
     return x.like(x.value.sign(), torch.where((x.error > 0) & (x.value.abs() <= x.error), 2.0, 0.0))
 
 
@@ -91,9 +91,9 @@ def _square(x: WithError) -> WithError:
 
 @rule("pow")
 def _pow(x: Any, power: Any) -> WithError:
-    """The slope p·xᵖ⁻¹ is largest at one end of the interval."""
+    """The derivative p·xᵖ⁻¹ is largest at one end of the interval."""
     if not isinstance(x, WithError) or isinstance(power, Tensor):
-        raise NoRule("a power that is no number")
+        raise NoRule("a power that is not a number")
     if power == 2:
         return _square(x)
     if power in (0.5, -0.5):
@@ -104,7 +104,7 @@ def _pow(x: Any, power: Any) -> WithError:
     return _rounded(x, x.value**power, carried, FUNCTION_ERROR + abs(power))
 
 
-# ---- functions of one number, whose slope over the interval is known
+# ---- functions of one number with a known derivative over the interval
 
 
 @rule("sqrt")
@@ -148,7 +148,7 @@ def _log1p(x: WithError) -> WithError:
 
 
 def _flattening(name: str, slope: Callable[[Tensor], Tensor]) -> None:
-    """Functions whose slope falls with |x|, so that it is largest at the end of the interval next to 0."""
+    """Functions whose derivative decreases with |x|: it is largest at the end of the interval nearest 0."""
 
     @rule(name)
     def of(x: WithError) -> WithError:
@@ -168,7 +168,7 @@ _flattening("cos", torch.ones_like)
 
 
 def _summed(like: WithError, terms: float, operation: Callable[[Tensor], Tensor], x: WithError) -> WithError:
-    """An operation that adds up at most `terms` numbers, each times a factor that is not negative."""
+    """An operation that adds at most `terms` numbers, each times a nonnegative factor."""
     carried = operation(x.error) + gamma(terms, like.u) * operation(sizes(x, like))
     return like.like(operation(numbers(x, like)[0]), carried)
 
@@ -202,7 +202,7 @@ def _var_mean(
 ) -> tuple[WithError, WithError]:
     """From deviations, or by Welford's updates, which lose n·u·max|x|/σ; see parity/rows/normalization.py.
 
-    Deviations from a mean that is off by e add e² to the variance, since their sum is 0.
+    An error e in the mean adds e² to the variance, since the sum of the deviations is 0.
     """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -258,7 +258,7 @@ def _convolution(x: Any, w: Any, bias: Any, *geometry: Any) -> WithError:
 
 @rule("convolution_backward")
 def _convolution_backward(dy: Any, x: Any, w: Any, _sizes: Any, *rest: Any) -> Any:
-    """`rest`: the geometry, and which of the three gradients are wanted."""
+    """`rest`: the geometry, and which of the three gradients are needed."""
     *geometry, wanted = rest
     transposed, groups = geometry[3], geometry[5]
     like = first(dy, x, w)
@@ -320,7 +320,7 @@ def _replication_pad2d_backward(dy: WithError, x: Any, padding: list[int]) -> Wi
 
 
 def _interpolating(name: str) -> None:
-    """Linear interpolation: a coordinate is off by a rounding of the size of the image, and a weight as much."""
+    """Linear interpolation: the error of a coordinate, and of a weight, is a rounding of the image's size."""
 
     @rule(name)
     def of(x: WithError, *args: Any) -> WithError:
@@ -353,14 +353,14 @@ def _adaptive_max_pool2d_backward(dy: WithError, x: Any, indices: Tensor) -> Wit
 
 @rule("max_pool2d_with_indices")
 def _max_pool2d(x: WithError, *args: Any) -> tuple[WithError, Tensor]:
-    """The largest of numbers moves by no more than the largest of their errors."""
+    """The maximum changes by at most the largest error of its operands."""
     y, indices = aten.max_pool2d_with_indices(x.value, *args)
     return x.like(y, aten.max_pool2d_with_indices(x.error, *args)[0]), indices
 
 
 @rule("max_pool2d_with_indices_backward")
 def _max_pool2d_backward(dy: Any, x: Any, *geometry_and_indices: Any) -> WithError:
-    """Where rounding may decide who wins, a window's cotangent may go to each of its pixels, or to none."""
+    """If rounding may decide the maximum, a window's cotangent may go to any of its pixels, or to none."""
     like = first(dy, x)
     value, error = parts(x, like)
     *geometry, indices = geometry_and_indices  # kernel, stride, padding, dilation, ceil_mode
@@ -379,14 +379,14 @@ def _max_pool2d_backward(dy: Any, x: Any, *geometry_and_indices: Any) -> WithErr
 
 
 def _in_doubt(x: Tensor, error: Tensor, winners: Tensor, geometry: Any) -> Tensor:
-    """The windows in which another pixel may reach the winner; exact numbers tie in the same way everywhere."""
+    """The windows in which rounding may change the maximum; exact numbers tie in the same way everywhere."""
     kernel, stride, padding, dilation, _ = geometry
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     steps, (rows, columns) = stride or kernel, winners.shape[-2:]
 
     def windows(t: Tensor, outside: float) -> Tensor:
         """(…, oh, ow, kh, kw)"""
-        # In ceil_mode a window reaches over the edge by less than its stride.
+        # In ceil_mode a window exceeds the edge by less than its stride.
         margins = [padding[1], padding[1] + steps[1], padding[0], padding[0] + steps[0]]
         t = aten.constant_pad_nd(t, margins, outside)
         t = t.unfold(-2, spans[0], steps[0]).unfold(-2, spans[1], steps[1])
@@ -397,4 +397,4 @@ def _in_doubt(x: Tensor, error: Tensor, winners: Tensor, geometry: Any) -> Tenso
 
     reach = windows(x + error, -math.inf) >= at_winners(x - error)
     rivals = reach & (windows(error, 0.0) + at_winners(error) > 0)
-    return rivals.sum((-2, -1)) > (at_winners(error) > 0).squeeze((-2, -1))  # a winner reaches itself
+    return rivals.sum((-2, -1)) > (at_winners(error) > 0).squeeze((-2, -1))  # a maximum equals itself

@@ -1,6 +1,6 @@
-"""How far an op may be from the exact result in floating point: derived for each element, never typed by hand.
+"""Derived elementwise bounds on the floating-point error of an op.
 
-A sum of n products, each rounded and added in whatever order, lies within γₙ·Σ|x||w| of the exact one, where
+A sum of n rounded products differs, for any order of summation, by at most γₙ·Σ|x||w| from the exact one, where
 γₙ = n·u/(1−n·u) and u is the unit roundoff (2⁻²⁴ in float32, 2⁻⁵³ in float64). Σ|x||w| is the op itself on the
 absolute values, run in float64: one more call of the oracle is the whole bound.
 
@@ -24,26 +24,27 @@ class BoundInputs(NamedTuple):
     options: dict[str, Any]
     dy: Array
     u: float
-    tiny: float  # smallest normal number: below it results lose digits, or are flushed to zero
+    tiny: float  # smallest normal number: below it results lose digits or are flushed to zero
 
 
 # The error allowed in the output, and in the gradient of each positional array (None if it has none).
 ErrorBounds: TypeAlias = tuple[Array, tuple[Array | None, ...]]
 Bound: TypeAlias = Callable[[BoundInputs], ErrorBounds]
 
-# exp and log are not rounded correctly. 4 units in the last place (8·u) are allowed for each call; over two
-# million arguments the worst seen was 3.4·u in NumPy's float32 exp. Torch's float32 sqrt was off by 1.5·u.
+# exp and log are not correctly rounded. 4 units in the last place (8·u) are allowed for each call; over two
+# million arguments the largest error was 3.4·u in NumPy's float32 exp. The error of torch's float32 sqrt was
+# 1.5·u.
 FUNCTION_ERROR = 8
 SQRT_ERROR = 2
 
 
 def gamma(n: Any, u: float) -> Any:
-    """γₙ = n·u / (1 − n·u); element by element if n is an array."""
+    """γₙ = n·u / (1 − n·u); elementwise if n is an array."""
     return n * u / (1 - n * u)
 
 
 def copies(s: BoundInputs) -> ErrorBounds:
-    """For ops that only copy or select: no error."""
+    """No error: for ops that only copy or select."""
     y, pullback = s.op(*s.arrays, **s.options)
     return np.zeros_like(y), tuple(None if g is None else np.zeros_like(g) for g in pullback(s.dy))
 

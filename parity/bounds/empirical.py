@@ -1,22 +1,21 @@
-"""A bound for an op of which only torch's function is known.
+"""A measured bound for an op without a derived one.
 
-No formula can be derived for it, so what an honest implementation may be off by is measured, in each case, by runs
-of torch in float32 and in float64:
+The allowed error is measured for each case by running torch in float32 and in float64:
 
-- torch's own error in float32, the largest over the entries of a quantity, at these inputs and at four
-  neighbours of theirs (each entry times a factor between ¾ and 1¼), for one run may round luckily. Another order
-  of the same operations rounds as often as torch's did. In float64 there is no more precise referee: the error
-  there is taken to be the same one times the ratio 2⁻²⁹ of the roundoffs.
-- the change of the result when every input and dy is moved by one roundoff, at random. An implementation that
-  computes the exact result of inputs so changed is called backward stable, and nobody can ask for more.
-- one roundoff of the largest entry, for results that happen to come out exactly.
+- torch's own error in float32, the largest over the entries of a quantity, at these inputs and at four neighbours
+  (each entry times a factor between ¾ and 1¼), because the error of one run may be small by chance. Another order
+  of the same operations has as many roundings. In float64 there is no more precise referee: its error is assumed
+  to be the same times the ratio 2⁻²⁹ of the roundoffs.
+- the change of the result when every input and dy moves by one roundoff, at random. An implementation whose result
+  is exact for such inputs is backward stable.
+- one roundoff of the largest entry, for results that happen to be exact.
 
-In float64 what cancels to 0 has no measure: there 2⁻⁴⁰ of the largest entry, or of dy, is allowed at least. A
-mistake is far larger, for it does not shrink with the precision.
+In float64, results that cancel to 0 cannot be measured: at least 2⁻⁴⁰ of the largest entry, or of dy, is allowed.
+A mistake is far larger, because it does not shrink with the precision.
 
-The largest of these, times SLACK, is allowed in every entry: by norm and not entry by entry, for the measured
-error of a single entry is an accident. So this bound is less sharp than a derived one: it sees a relative error of
-1e-4 in an entry as large as the largest, and not one in an entry a hundred times smaller.
+The largest of these, times SLACK, is allowed in every entry: normwise, because the measured error of a single
+entry is random. So this bound is less sharp than a derived one: it detects a relative error of 1e-4 in an entry
+as large as the largest, but not in an entry a hundred times smaller.
 """
 
 from typing import Any
@@ -26,9 +25,9 @@ import numpy as np
 from parity.bounds.derived import BoundInputs, ErrorBounds
 from parity.cases.torch_op import Array
 
-# Over gelu, silu, softplus, layer_norm, logsumexp, matmul, normalize and cumsum written otherwise in NumPy (700
-# cases each) the error in float32 was at most 11 times the largest of the measures, and at most 3 times in all but
-# layer_norm. What passes 64 is a formula that cancels, as tanh by (e²ˣ − 1)/(e²ˣ + 1) does near 0.
+# For other formulas of gelu, silu, softplus, layer_norm, logsumexp, matmul, normalize and cumsum in NumPy (700
+# cases each) the float32 error was at most 11 times the largest of the measures, and at most 3 times except for
+# layer_norm. A factor above 64 indicates cancellation, such as tanh by (e²ˣ − 1)/(e²ˣ + 1) near 0.
 SLACK = 64.0
 PERTURBATIONS, NEIGHBOURS = 3, 4
 SINGLE, IN_DOUBLE = 2.0**-24, 2.0**-40

@@ -1,11 +1,11 @@
 """Running error analysis: a bound for any torch computation, propagated through each of its operations.
 
-A `WithError` is a tensor in double precision together with how far the same computation in another precision may
-be from it, for each element. Torch dispatches every operation to it, those of autograd's backward pass included.
-Most have a rule in parity/bounds/computing.py or selecting.py; the others torch decomposes into those.
+A `WithError` is a tensor in double precision with an elementwise bound on the difference from the same computation
+in another precision. Torch dispatches every operation to it, including those of autograd's backward pass. Most
+operations have a rule in parity/bounds/computing.py or selecting.py; torch decomposes the others into these.
 
-A formula other than torch's may round numbers as large as the largest result, or as 1 (exp(x) + 1), and be as
-right: FREEDOM roundings of that size are allowed in every element.
+A correct formula other than torch's may round numbers as large as the largest result, or as 1 (exp(x) + 1):
+FREEDOM roundings of that size are allowed in every element.
 
 Source: N. Higham, Accuracy and Stability of Numerical Algorithms (2nd ed., 2002), section 3.3.
 """
@@ -25,7 +25,7 @@ FREEDOM = 16
 
 
 def running(s: BoundInputs) -> ErrorBounds:
-    """The bound from torch's graph of the op; a measured one if an operation in it has no rule."""
+    """The bound from torch's graph of the op; a measured one if an operation has no rule."""
     try:
         return analysed(s)
     except NoRule:
@@ -33,14 +33,14 @@ def running(s: BoundInputs) -> ErrorBounds:
 
 
 def analysed(s: BoundInputs, freedom: float = FREEDOM) -> ErrorBounds:
-    """The bound that torch's own graph has.
+    """The bound from torch's graph of the op.
 
     Args:
         s: the inputs.
         freedom: roundings of the largest result that another formula may have; 0 for torch's own.
 
     Raises:
-        NoRule: torch performs an operation that has none.
+        NoRule: torch performs an operation without a rule.
     """
 
     def given(value: Any) -> Any:
@@ -70,7 +70,7 @@ def _allowed(found: Any, roundings: float, size: float) -> Array:
     value, error = (found.value, found.error) if isinstance(found, WithError) else (found, torch.zeros_like(found))
     is_finite = torch.isfinite(value)
     if not torch.isfinite(error[is_finite]).all():
-        raise NoRule("an error has no limit: rounding may decide what a gradient is divided by")
+        raise NoRule("the error is unbounded: rounding may make the divisor of a gradient 0")
     error, finite = torch.where(is_finite, error, 0.0), value[is_finite]
     largest = max(size, float(finite.abs().max())) if finite.numel() else size
     return np.asarray((error + roundings * largest).numpy())

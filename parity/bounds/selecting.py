@@ -1,7 +1,7 @@
 """Rules of operations that move, compare and select numbers.
 
-Two numbers whose comparison rounding may turn around are in doubt, and what the comparison selects may be either
-operand: the comparison's result is off by 1 there.
+If rounding may reverse a comparison, its result is undetermined (an error of 1), and either operand may be
+selected.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from parity.bounds.derived import gamma
 from parity.bounds.with_error import NoRule, Rule, Tensor, WithError, aten, first, parts, rule, sizes
 
-# ---- what moves numbers and computes nothing
+# ---- operations that only move numbers
 
 
 def _moving(operation: Any) -> Rule:
@@ -62,7 +62,7 @@ def _pad(x: WithError, pad: list[int], value: float = 0) -> WithError:
 
 @rule("_to_copy")
 def _to_copy(x: WithError, dtype: Any = None, **_: Any) -> WithError:
-    """Between booleans and numbers; another floating precision would be a rounding of another kind."""
+    """Between booleans and numbers; a conversion to another floating precision would round differently."""
     if x.dtype == torch.float64 and dtype not in (None, torch.float64):
         raise NoRule(f"a conversion to {dtype}")
     return x.like(x.value.to(dtype or x.dtype, copy=True), x.error.clone())
@@ -72,7 +72,7 @@ WithError.rules[torch.ops.prims.convert_element_type] = _to_copy
 
 
 def _putting(operation: Any, source: int, adds: Callable[..., bool]) -> Rule:
-    """Operations that write `source`, an operand, to places of the first one, or add it there."""
+    """Operations that write the operand `source` to positions of the first operand, or add it there."""
 
     def put(*args: Any, **kwargs: Any) -> WithError:
         like = first(args[0], args[source])
@@ -167,7 +167,7 @@ def _minimum(a: Any, b: Any) -> WithError:
 
 @rule("clamp", "hardtanh")
 def _clamp(x: WithError, least: Any = None, most: Any = None) -> WithError:
-    """No number moves by more than its error, and one beyond the limits does not move."""
+    """A number changes by at most its error, and a number beyond the limits does not change."""
     (low, _), (high, _) = (parts(torch.inf if limit is None else limit, x) for limit in (least, most))
     low = -low if least is None else low
     beyond = (x.value + x.error < low) | (x.value - x.error > high)
@@ -190,7 +190,7 @@ def _relu(x: WithError) -> WithError:
 
 
 def _extreme(operation: Any, largest: Any) -> Rule:
-    """A maximum or minimum moves by no more than the largest of the errors."""
+    """A maximum or minimum changes by at most the largest error."""
 
     def extreme(x: WithError, *args: Any, **kwargs: Any) -> Any:
         value = operation(x.value, *args, **kwargs)
@@ -210,7 +210,7 @@ for _name in ["sort", "topk", "cummax", "cummin", "mode", "median", "kthvalue"]:
 
 
 def _of_exact_numbers(operation: Any) -> Rule:
-    """Steps and places, which are known only where rounding decides nothing."""
+    """Step functions and indices, which are known only if rounding cannot change them."""
 
     def stepped(x: WithError, *args: Any, **kwargs: Any) -> Any:
         if bool((x.error > 0).any()):

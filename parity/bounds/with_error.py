@@ -1,4 +1,4 @@
-"""Tensors that carry a bound of their error through every operation that torch dispatches to them."""
+"""Tensors that propagate a bound on their error through every operation that torch dispatches to them."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from torch._decomp import decomposition_table  # torch publishes them nowhere else
+from torch._decomp import decomposition_table  # torch has no public name for them
 from torch.utils._mode_utils import no_dispatch
 
 Tensor = torch.Tensor
@@ -16,15 +16,15 @@ aten = torch.ops.aten
 
 
 class NoRule(Exception):  # noqa: N818  # no error of the user's: another bound is used
-    """Torch performs an operation of which it is not known how errors go through it."""
+    """Torch performs an operation without a rule for error propagation."""
 
 
 class WithError(torch.Tensor):
-    """Values in double precision, and how far the same computation with roundoff `u` may be from each of them.
+    """Values in double precision, and bounds on the error of the same computation with roundoff `u`.
 
     Args:
         value: the numbers.
-        error: of the same shape, not negative.
+        error: of the same shape, nonnegative.
         u: the unit roundoff.
         tiny: the smallest normal number, below which results lose digits or become 0.
     """
@@ -44,17 +44,17 @@ class WithError(torch.Tensor):
         made.value, made.error, made.u, made.tiny = value, error, u, tiny
         return made
 
-    # Nothing is done above the dispatcher.
+    # All work happens in the dispatcher.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as torch's own do
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # torch annotates it as an instance method
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Apply the operation's rule, or the rules of those that torch makes it of.
+        """Apply the operation's rule, or the rules of its decomposition.
 
         Raises:
-            NoRule: there is neither.
+            NoRule: there are neither.
         """
         kwargs = kwargs or {}
         if func._schema.is_mutable:
@@ -84,7 +84,7 @@ def rule(*names: str) -> Callable[[Registered], Registered]:
 
 
 def parts(x: Any, like: WithError) -> tuple[Tensor, Tensor]:
-    """Value and error of an operand: a number that float32 does not hold is rounded before it is used."""
+    """Value and error of an operand: a number that float32 cannot represent is rounded first."""
     if isinstance(x, WithError):
         return x.value, x.error
     if isinstance(x, Tensor):
@@ -100,7 +100,7 @@ def sizes(x: Any, like: WithError) -> Tensor:
 
 
 def numbers(x: Any, like: WithError) -> tuple[Tensor, Tensor]:
-    """The same for arithmetic, in which a boolean is 0 or 1."""
+    """The same for arithmetic, with booleans as 0 or 1."""
     value, error = parts(x, like)
     return (value.double() if value.dtype == torch.bool else value), error
 
@@ -111,11 +111,11 @@ def first(*operands: Any) -> WithError:
 
 
 def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
-    """Write over the first operand what the operation of the same name without an underscore gives."""
+    """Overwrite the first operand with the result of the operation without the underscore."""
     target, name = args[0], func.overloadpacket.__name__
     if not isinstance(target, WithError):
         raise NoRule(f"{func} writes to a constant")
-    if name in ("squeeze_", "unsqueeze_", "transpose_", "t_"):  # these move numbers and write none
+    if name in ("squeeze_", "unsqueeze_", "transpose_", "t_"):  # these move numbers without writing any
         target.value, target.error = (func(part.clone(), *args[1:]) for part in (target.value, target.error))
         with no_dispatch():
             return func(*args)

@@ -1,1 +1,1 @@
-"""Cases: what one is, how it is drawn, restricted and filled with numbers."""
+"""Cases: their definition, and how they are drawn, restricted and filled with numbers."""

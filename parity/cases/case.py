@@ -1,4 +1,4 @@
-"""A case: the few integers that determine the arrays and options of a call."""
+"""A case: a few integers that determine the arrays and options of a call."""
 
 import json
 import math
@@ -31,7 +31,7 @@ class Case:
     arrays: tuple[ArraySpec, ...]
     options: dict[str, Any] = field(default_factory=dict)
     dtype: Dtype = "float32"
-    magnitude: int = 8  # integers lie in ±magnitude; real numbers are normal with this standard deviation
+    magnitude: int = 8  # integers in ±magnitude; real numbers are normal with this standard deviation
     seed: int = 0
     # Explicit numbers: {name of an array, or "dy": nested tuples}. Arrays that are not named are drawn.
     values: dict[str, Any] | None = None

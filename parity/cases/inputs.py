@@ -10,7 +10,7 @@ from parity.cases.torch_op import Array
 # Few values, so that ties are common; zeros of both signs; values at which arithmetic may fail.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
 NOT_FINITE = np.array([np.nan, np.inf, -np.inf])
-FEW, MUCH = 16, 256  # special values of an array with more numbers than that: if half were NaN, so were all sums
+FEW, MUCH = 16, 256  # special values of a large array: if half were NaN, all sums would be NaN
 
 SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]² is lost in float32
 
@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
     dy: Array | None = None  # the cotangent, if the case contains it
 
     def cotangent(self, y: Array, special: bool = False) -> Array:
-        """dy in y's shape and dtype: random, never ones, which would hide half of all mistakes.
+        """Draw dy in y's shape and dtype: random, because a dy of ones hides many mistakes.
 
         Args:
             y: the output.
@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
         return dy.astype(y.dtype)
 
     def private(self) -> "Inputs":
-        """Copies, for an implementation that may write to its arguments."""
+        """Return copies for an implementation that may write to its arguments."""
         return self._replace(
             arrays=tuple(None if array is None else array.copy() for array in self.arrays),
             options={k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.options.items()},
@@ -65,7 +65,7 @@ class Inputs(NamedTuple):
 def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
     """Draw the case's arrays: integers or normal reals; the special lane adds special values.
 
-    Numbers that the case itself gives stand in the place of those drawn.
+    Numbers stored in the case replace the drawn ones.
     """
     generator = np.random.default_rng(case.seed)
     drawn = {
@@ -103,8 +103,8 @@ def _array(
         return np.asarray(target)
     if spec.kind == "weights":
         return generator.integers(1, 5, spec.shape).astype(case.dtype)
-    # The special values stand in the input alone, and meet no zero: 0·∞ is NaN in one library's product of
-    # matrices, and 0 in another's, which leaves a zero factor out.
+    # Only the input has special values, and the other arrays no zeros: 0·∞ is NaN in the matrix product of one
+    # library, and 0 in another that skips zero factors.
     numbers = _numbers(generator, spec.shape, case.magnitude, integer, zeros=first or lane != "special")
     if first and lane == "special":
         # Half of the entries of a small array, so that a tie or a NaN has ordinary neighbours.
@@ -127,7 +127,7 @@ def _numbers(
 
 
 def blank_arrays(case: Case) -> tuple[tuple[Array | None, ...], dict[str, Any]]:
-    """Zeros in the case's shapes and dtypes, and its options: enough to try what is accepted."""
+    """Zeros in the case's shapes and dtypes, and its options: enough to test whether the case is accepted."""
     blank = {
         spec.name: None
         if spec.shape is None

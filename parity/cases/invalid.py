@@ -1,7 +1,7 @@
-"""Cases that torch rejects, each made from a valid one by breaking one rule.
+"""Cases that torch rejects, each made from a valid one by violating one rule.
 
-The rules are those of the options and shapes that the op has. Which changes break a rule is not written down
-twice: torch rejects the case, or it is not an invalid one.
+The rules concern the options and shapes of the op. They are not listed separately: a case is invalid if torch
+rejects it.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +17,7 @@ from parity.cases.torch_op import Op
 REJECTS = RuntimeError, ValueError, IndexError, TypeError  # torch's ways of rejecting arguments
 PROBABILITY, NOT_NEGATIVE = (-0.5, 1.5), (-1.0,)
 
-# Values that an option cannot have; a function computes them from the case, each with the rule that it breaks.
+# Invalid values of options; a function computes them from the case, each with the violated rule.
 Broken: TypeAlias = tuple[Any, ...] | Callable[[Case], dict[str, Any]]
 
 
@@ -30,7 +30,7 @@ class Invalid(NamedTuple):
 
 
 def invalid_cases(case: Case, like: Op, fixed: Collection[str] = ()) -> Iterator[Invalid]:
-    """The variants of a valid case that torch rejects, one change each.
+    """Return the variants of a valid case that torch rejects, one change each.
 
     Args:
         case: the valid case.
@@ -44,7 +44,7 @@ def invalid_cases(case: Case, like: Op, fixed: Collection[str] = ()) -> Iterator
 
 
 def rejection(case: Case, like: Op) -> str | None:
-    """Torch's message where it rejects the case, or None where it computes something."""
+    """Return torch's message if it rejects the case, otherwise None."""
     inputs = inputs_of(case, "structure", integer=True)
     try:
         like(*inputs.arrays, **inputs.options)

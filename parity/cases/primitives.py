@@ -1,9 +1,8 @@
-"""Choices that Hypothesis can make, and Python's own generator as well, which is many times faster.
+"""Strategies for Hypothesis and for Python's own random generator, which is many times faster.
 
-A strategy here is a plain function of `draw`. Hypothesis calls it with its own draw and can shrink what comes out;
-`draw_plainly` calls the same function with random numbers, and writes down the choices it made, so that a failure
-found that way can be handed to Hypothesis. Strategies are made once, not at every draw: making them is what
-costs most in drawing a case.
+A strategy here is a plain function of `draw`. Hypothesis calls it with its own draw and can shrink the result;
+`draw_plainly` calls the same function with random numbers and records the choices, so that Hypothesis can shrink a
+failure found that way. Strategies are created once, because creating them is the most expensive part of drawing.
 """
 
 import random
@@ -15,12 +14,12 @@ from hypothesis import strategies as st
 
 
 class Nothing(Exception):  # noqa: N818  # it is no error
-    """Of many values drawn, not one was to be kept."""
+    """Hardly any of the drawn values was accepted."""
 
 
 T = TypeVar("T")
 Choice = int | bool
-# Draws a value, and appends the choices that Hypothesis would make.
+# Draws a value and appends the choices that Hypothesis would make.
 Plain = Callable[[random.Random, list[Choice]], Any]
 
 MOST_TRIES = 200
@@ -33,7 +32,7 @@ def integers(least: int, most: int) -> st.SearchStrategy[int]:
     """An integer in [least, most], which shrinks towards 0 or the end next to it."""
 
     def plain(generator: random.Random, choices: list[Choice]) -> int:
-        # Small numbers more often: small cases are quick, and find what large ones find.
+        # Small numbers are more frequent: small cases are fast and find the same mistakes.
         share = generator.random()
         choices.append(least + int(share * share * (most - least + 1)))
         return choices[-1]
@@ -61,7 +60,7 @@ def _boolean(generator: random.Random, choices: list[Choice]) -> bool:
 
 
 def composite(draws: Callable[..., T]) -> Callable[..., st.SearchStrategy[T]]:
-    """As Hypothesis' own: a function of `draw` and more arguments becomes one of the arguments alone."""
+    """Like Hypothesis' `composite`: turn a function of `draw` and arguments into a function of the arguments."""
     made = st.composite(draws)
 
     @cache
@@ -77,7 +76,7 @@ def composite(draws: Callable[..., T]) -> Callable[..., st.SearchStrategy[T]]:
 def narrowed(
     strategy: st.SearchStrategy[T], keeps: Callable[[T], bool], change: Callable[[T], T] | None = None
 ) -> st.SearchStrategy[T]:
-    """What the strategy draws, changed, and left out where `keeps` says no; plainly if the strategy draws so."""
+    """Map the values of a strategy and keep those accepted by `keeps`; supports plain drawing."""
     made = strategy if change is None else strategy.map(change)
     made = made.filter(keeps)
     if strategy not in _PLAIN:
@@ -97,15 +96,15 @@ def narrowed(
 
 
 def draws_plainly(strategy: st.SearchStrategy[Any]) -> bool:
-    """Whether `draw_plainly` takes the strategy: it was made here."""
+    """Whether `draw_plainly` supports the strategy."""
     return strategy in _PLAIN
 
 
 def draw_plainly(strategy: st.SearchStrategy[T], generator: random.Random) -> tuple[T, list[Choice]]:
-    """A value without Hypothesis, and the choices that make Hypothesis draw the same.
+    """Draw a value without Hypothesis; return it with the choices that make Hypothesis draw the same.
 
     Raises:
-        Nothing: the strategy was narrowed, and hardly anything fits.
+        Nothing: the strategy was restricted, and hardly any value fits.
         TypeError: the strategy, or one within it, was not made by this module.
     """
     choices: list[Choice] = []

@@ -1,11 +1,11 @@
-"""Restrict a row's cases to what an implementation supports: rebuilt to fit, so that none is thrown away.
+"""Restrict a row's cases to those an implementation supports; cases are rebuilt to fit instead of discarded.
 
     parity.check("conv2d", my_conv2d, supports={"groups": 1, "stride": 1, "padding": 0, "square": True})
 
     square: True        image, kernel, stride, padding and dilation are square
     pairs: False|True   one number for each option and a square kernel; or a pair for each, even of equal numbers
     tuples: False       one number for stride, padding and dilation; the kernel may be any
-    tiling: True        windows end at the edge of the padded image: no remainder is left out
+    tiling: True        windows end at the edge of the padded image, without a remainder
     odd: True           odd kernels
     same: False         padding is a number, never "same" or "valid"
     batch: 1            this number of samples
@@ -14,12 +14,12 @@
     bias: True|False    always, or never
     ignored: False      no target is ignored
     probabilities: False  targets are class indices
-    none: False         no gradient that an optimizer is given is None
+    none: False         no gradient passed to an optimizer is None
     dtype: "float64"    this precision
     magnitude: 8        numbers no larger than this, as integers, or with a standard deviation no larger
     an option           has this value; of a set, one of them
 
-A mapping may hold a predicate over the Case under "where", which filters; `supports` may also be the predicate.
+A mapping may contain a predicate over the Case under "where"; `supports` may also be a predicate.
 """
 
 import math
@@ -42,7 +42,7 @@ _WORDS = frozenset(
 
 
 def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.SearchStrategy[Case]:
-    """The strategy with every case rebuilt to fit, and those that cannot be left out.
+    """Rebuild every case of the strategy to fit, and discard those that cannot be rebuilt.
 
     Raises:
         TypeError: `supports` is neither a mapping nor a predicate.
@@ -62,7 +62,7 @@ def narrow(strategy: st.SearchStrategy[Case], supports: Supports | None) -> st.S
 
 
 def known_words(case: Case) -> frozenset[str]:
-    """The words that a dict may hold for cases of this row."""
+    """The keywords of `supports` for cases of this row."""
     names = frozenset(spec.name for spec in case.arrays)
     words = _WORDS | frozenset(case.options) | frozenset(spec.name for spec in case.arrays if spec.keyword)
     if "padding" in case.options:
@@ -75,7 +75,7 @@ def known_words(case: Case) -> frozenset[str]:
 
 
 def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
-    """The case nearest to this one that fits, where it can be built."""
+    """Return the nearest case that fits, if it can be built."""
     arrays = {spec.name: spec for spec in case.arrays}
     options = dict(case.options)
     for name, value in wanted.items():
@@ -114,7 +114,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         outputs = None if weight is None or weight.shape is None else (weight.shape[0],)
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
     shape = arrays[first].shape
-    # The axes that matter come first, in a loss of classes and in a normalization of channels: (N, C, …).
+    # The relevant axes come first in a loss over classes and in a normalization of channels: (N, C, …).
     targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
     classes = "running_mean" in arrays or targets_classes
     if shape is not None:
@@ -144,7 +144,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
 def _targets(
     arrays: dict[str, ArraySpec], options: dict[str, Any], wanted: Mapping[str, Any]
 ) -> dict[str, ArraySpec]:
-    """Targets marked by the option that is left, or none marked at all."""
+    """Mark targets as ignored according to the option, or mark none."""
     target = arrays.get("target")
     if target is None:
         return arrays
@@ -159,12 +159,12 @@ def _targets(
 
 
 def _drop_mask(mask: ArraySpec, shape: tuple[int, ...], row: str, training: bool) -> ArraySpec:
-    """A mask in training alone: of the input's shape, or one number per channel."""
+    """Keep a mask only in training: of the input's shape, or one number per channel."""
     return replace(mask, shape=(shape[:2] if row == "dropout2d" else shape) if training else None)
 
 
 def _is_probabilities(arrays: Mapping[str, ArraySpec]) -> bool:
-    """Whether the targets are probabilities of classes, where indices would do."""
+    """Whether the targets are class probabilities that indices can replace."""
     return "weight" in arrays and "target" in arrays and arrays["target"].kind == "weights"
 
 
@@ -180,7 +180,7 @@ def _all_gradients(arrays: dict[str, ArraySpec]) -> dict[str, ArraySpec]:
 
 
 def _to_numbers(options: dict[str, Any]) -> None:
-    """One number for each option but the kernel, also where a stride follows from a kernel that is not square."""
+    """Use one number per option except the kernel, also for a stride derived from a non-square kernel."""
     kernel = options.get("kernel_size")
     if options.get("stride", 1) is None and isinstance(kernel, tuple):
         options["stride"] = kernel
@@ -215,7 +215,7 @@ def _kernel(options: Mapping[str, Any], weight: ArraySpec | None) -> Any:
 
 
 def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
-    """Whether the case is as wanted, and one that torch takes."""
+    """Whether the case satisfies the restrictions and torch accepts it."""
     shape = case.arrays[0].shape
     if shape is None:
         return False
@@ -258,7 +258,7 @@ def _tiles(case: Case, shape: tuple[int, ...]) -> bool:
 
 
 def _has_pairs(case: Case) -> bool | None:
-    """Whether an option is a pair, or the kernel is not square; None where there is no window."""
+    """Whether an option is a pair or the kernel is not square; None for ops without a window."""
     if not any(name in case.options for name in ("kernel_size", "stride")):
         return None
     kernel = _kernel(case.options, _weight(case))
@@ -277,7 +277,7 @@ def _input(
     weight: ArraySpec | None,
     classes: bool,
 ) -> tuple[int, ...]:
-    """The input's shape as wanted, with room for a window."""
+    """The required shape of the input, large enough for a window."""
     if "rank" in wanted:
         shape = _of_rank(shape, _one_of(wanted["rank"], len(shape)), classes)
     if "input" in wanted:
@@ -302,7 +302,7 @@ def _input(
 def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...]:
     """`rank` axes: the last, where features are; for classes the first, (N, C, …).
 
-    An axis that is added has the size 2: a mistake in a factor 1/N does not show where N is 1.
+    An added axis has the size 2: with N = 1 a mistake in a factor 1/N is invisible.
     """
     if not classes:
         return shape[len(shape) - rank :] if len(shape) >= rank else (*(2,) * (rank - len(shape)), *shape)
@@ -312,7 +312,7 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
 
 
 def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
-    """A power of two of samples, all of weight 1: an unintended mean is then exact, too."""
+    """Use a power of two as the number of samples, all with weight 1, so that an unintended mean is exact too."""
     target, x = arrays["target"], arrays[first]
     assert target.shape is not None
     assert x.shape is not None
@@ -375,7 +375,7 @@ def _count(shape: tuple[int, ...]) -> int:
 
 
 def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
-    """Whether channels match, a window fits into the padded image, and the padding is one that a pool allows."""
+    """Whether the channels match, a window fits into the padded image, and a pool allows the padding."""
     specs = {spec.name: spec.shape for spec in case.arrays}
     weight = specs.get("weight")
     kernel: Any = case.options.get("kernel_size")
@@ -399,7 +399,7 @@ def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
 
 
 def _clamp_axes(options: dict[str, Any], rank: int) -> None:
-    """Keep dim, start_dim and end_dim within this number of axes, and in order."""
+    """Clamp dim, start_dim and end_dim to this number of axes, in order."""
     rank = max(rank, 1)
     for name in ("dim", "start_dim", "end_dim"):
         if isinstance(options.get(name), int):
@@ -409,7 +409,7 @@ def _clamp_axes(options: dict[str, Any], rank: int) -> None:
 
 
 def _allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
-    """A pool's padding: at most half of the kernel, and none where a window could step over the whole image."""
+    """A pool's padding: at most half of the kernel, and 0 if a window could skip the whole image."""
     if len(shape) != 4:
         return options["padding"]
     dilation, kernel, padding = options.get("dilation", 1), options["kernel_size"], options["padding"]
@@ -443,14 +443,14 @@ def _first(value: Any) -> Any:
 
 
 def _one_of(wanted: Any, value: Any) -> Any:
-    """The value that is wanted: the value itself if a set allows it, or the least of the set."""
+    """The required value: the value itself if the set contains it, otherwise the smallest of the set."""
     if isinstance(wanted, (set, frozenset)):
         return value if value in wanted else min(wanted, key=str)
     return wanted
 
 
 def as_typed(words: Mapping[str, Any]) -> list[str]:
-    """The words as `--supports` takes them: groups=1, pairs=false, rank=2|4."""
+    """Format the restrictions for `--supports`: groups=1, pairs=false, rank=2|4."""
     return [f"{name}={_typed(value)}" for name, value in words.items()]
 
 
@@ -463,5 +463,5 @@ def _typed(value: Any) -> str:
 
 
 def _from_input(options: Mapping[str, Any]) -> bool:
-    """Whether a normalization takes its statistics from the input, as torch's option of either name says."""
+    """Whether a normalization computes its statistics from the input, by torch's option of either name."""
     return bool(options.get("training", options.get("use_input_stats", False)))

@@ -1,4 +1,4 @@
-"""A few cases of a strategy, for uses that need no search."""
+"""A few cases of a strategy, without a search."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def sample(strategy: st.SearchStrategy[T], count: int, seed: int = 0) -> list[T]:
-    """`count` examples, the same ones in every call; fewer if the strategy has no more."""
+    """Return `count` examples, the same in every call; fewer if the strategy has fewer."""
     drawn: list[T] = []
 
     @hypothesis.seed(seed)

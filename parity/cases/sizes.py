@@ -1,8 +1,7 @@
 """Sizes, dtypes and seeds that many strategies draw.
 
-Every integer shrinks to its simplest value, so a failure shrinks to few channels, a small kernel, stride 1. What
-is drawn, and from how wide a range, hardly ever depends on what was drawn before: then Hypothesis can lower one
-number and leave the others as they are.
+Every integer shrinks to its simplest value, so a failure shrinks to few channels, a small kernel and stride 1. The
+draws and their ranges rarely depend on earlier draws, so Hypothesis can reduce one number without changing others.
 """
 
 from functools import cache
@@ -35,9 +34,9 @@ def batch(lane: Lane) -> st.SearchStrategy[int]:
 
 
 def images(draw: st.DrawFn, lane: Lane, size: int) -> int:
-    """A few images of `size` numbers; seldom many, since a loop over them may be unrolled, or cut into blocks.
+    """A few images of `size` numbers; sometimes many, since a loop over them may be unrolled or split into blocks.
 
-    No more than leave sums exact: `parity.lanes.exact.guard`.
+    At most as many as keep sums exact: see `parity.lanes.exact.guard`.
     """
     return at_most(draw(batch(lane)), draw(TIMES), size)
 
@@ -61,7 +60,7 @@ def pair(draw: st.DrawFn, a: int, b: int) -> int | tuple[int, int]:
 def shape(
     draw: st.DrawFn, lane: Lane, least: int, most: int, largest: int = 4, tails: bool = True
 ) -> tuple[int, ...]:
-    """From `least` to `most` axes; seldom a long last one, and in the structure lane an empty one."""
+    """From `least` to `most` axes; sometimes a long last one, and in the structure lane an empty one."""
     sizes = [draw(extent(largest)) for _ in range(draw(integers(least, most)))]
     if sizes and tails and draw(RARELY):
         sizes[-1] = draw(sampled(TAILS))

@@ -1,4 +1,4 @@
-"""State that an op keeps beside its results: what a batch norm's running statistics are after a call."""
+"""State that an op updates in addition to its results: the running statistics of a batch norm."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from contextvars import ContextVar
 import numpy as np
 import numpy.typing as npt
 
-# Arguments that torch overwrites in training, and gives no gradient for.
+# Arguments that torch overwrites in training and that have no gradient.
 BUFFERS = frozenset({"running_mean", "running_var"})
 
 _KEPT: ContextVar[dict[str, npt.NDArray[np.generic]] | None] = ContextVar("_KEPT", default=None)
@@ -15,7 +15,7 @@ _KEPT: ContextVar[dict[str, npt.NDArray[np.generic]] | None] = ContextVar("_KEPT
 
 @contextmanager
 def collected() -> Iterator[dict[str, npt.NDArray[np.generic]]]:
-    """{name: array} of the buffers that the ops called in this context keep; filled by `keep`."""
+    """Collect {name: array} of the buffers of the ops called in this context, as reported by `keep`."""
     kept: dict[str, npt.NDArray[np.generic]] = {}
     token = _KEPT.set(kept)
     try:
@@ -25,7 +25,7 @@ def collected() -> Iterator[dict[str, npt.NDArray[np.generic]]]:
 
 
 def keep(name: str, value: object) -> None:
-    """Report what a buffer is after the call in progress: a copy, which a later call cannot change."""
+    """Report the value of a buffer after the current call, as a copy."""
     kept = _KEPT.get()
     if kept is not None:
         kept[name] = np.array(value)

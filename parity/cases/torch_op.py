@@ -1,4 +1,4 @@
-"""A torch function in the form of the op law: y, pullback = op(*arrays, **options), arrays being NumPy's."""
+"""A torch function as an op: y, pullback = op(*arrays, **options) with NumPy arrays."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ _device = torch.device("cpu")  # where the oracle computes; a global, because ca
 
 
 def oracle(like: Callable[..., torch.Tensor]) -> Op:
-    """Give `like` (conv2d of torch.nn.functional, say) the form of an op: autograd is its pullback.
+    """Wrap `like` (for example torch.nn.functional.conv2d) as an op with autograd as its pullback.
 
-    Arrays are copied on the way in, since torch refuses negative strides and read-only memory, and on the way
-    out, so that the caller owns what it gets.
+    Arguments are copied because torch rejects negative strides and read-only memory; results are copied so that
+    the caller owns them.
     """
     skipped = buffers(like)
 
@@ -56,7 +56,7 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
 
 @lru_cache(maxsize=256)
 def buffers(like: Callable[..., torch.Tensor]) -> dict[int, str]:
-    """The places and names of the running statistics among the arguments."""
+    """The positions and names of the running statistics among the arguments."""
     try:
         names = [*inspect.signature(like).parameters]
     except (TypeError, ValueError):  # a function written in C, such as conv2d, has no signature
@@ -97,8 +97,8 @@ def one_thread() -> Iterator[None]:
 def own_kernels() -> Iterator[None]:
     """Restrict torch to its own kernels: oneDNN compiles one for each new geometry, which takes a millisecond.
 
-    NNPACK, which would step in from 16 images on, transforms them, and its sums of integers are not exact.
-    For lanes in which every right kernel gives the same bits; elsewhere the oracle is torch as everyone has it.
+    NNPACK, which torch would use from 16 images on, transforms them, and its sums of integers are not exact.
+    For lanes in which every correct kernel gives the same bits; elsewhere the oracle is unmodified torch.
     """
     with torch.backends.mkldnn.flags(enabled=False), torch.backends.nnpack.flags(enabled=False):
         yield

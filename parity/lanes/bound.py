@@ -23,7 +23,7 @@ from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The implementation's worst error in each quantity as a fraction of its bound, and the differences."""
+    """Return the implementation's worst error in each quantity as a fraction of its bound, and the differences."""
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
     form = same_form(ours, required(op, ours, theirs))

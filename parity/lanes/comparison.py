@@ -1,4 +1,4 @@
-"""Two results compared, quantity by quantity."""
+"""Compare two results, quantity by quantity."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
     found: Quantities = {"output": y if pullback is None else np.array(y)}  # before the pullback may write to it
     for name, array in given.items():
         after = kept.get(name)
-        if after is not None:  # in the layer's own shape and precision
+        if after is not None:  # in the layer's shape and precision
             after = after.reshape(array.shape) if after.size == array.size else after
             found[name] = after.astype(array.dtype) if after.dtype.kind in "fiu" else after
         elif not np.array_equal(array, before[name], equal_nan=True):
@@ -55,10 +55,10 @@ def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
 
 
 def required(op: Op, ours: Quantities, theirs: Quantities) -> Quantities:
-    """Of the oracle's quantities those that the implementation must return.
+    """Return the quantities of the oracle that the implementation must return.
 
     A layer without a backward must return only the output; a loss in the style of courses need not return the
-    gradient of its targets. Running statistics are compared where the implementation keeps them.
+    gradient of its targets. Running statistics are compared if the implementation has them.
     """
     theirs = {name: value for name, value in theirs.items() if name not in BUFFERS or name in ours}
     if getattr(op, "forward_only", False):
@@ -69,7 +69,7 @@ def required(op: Op, ours: Quantities, theirs: Quantities) -> Quantities:
 
 
 def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
-    """What is missing, has another shape (its values cannot be compared then), or another dtype."""
+    """Return the quantities that are missing or have another shape (then not comparable) or dtype."""
     differences = []
     for name, expected in theirs.items():
         got = ours.get(name)
@@ -88,7 +88,7 @@ def same_form(ours: Quantities, theirs: Quantities) -> list[Difference]:
 
 
 def comparable(theirs: Quantities, form: list[Difference]) -> Quantities:
-    """The quantities whose values can be compared, given the differences that `same_form` found."""
+    """Return the quantities whose values can be compared, given the differences found by `same_form`."""
     out = {difference.quantity for difference in form if difference.aspect == "form"}
     return {} if "output" in out else {name: value for name, value in theirs.items() if name not in out}
 
@@ -96,13 +96,13 @@ def comparable(theirs: Quantities, form: list[Difference]) -> Quantities:
 def same_values(
     ours: Quantities, theirs: Quantities, signed_zeros: bool = False, sides: dict[str, Side] | None = None
 ) -> list[Difference]:
-    """Quantities whose values differ at all; NaN equals NaN, and −0 equals 0 unless `signed_zeros`.
+    """Return the quantities whose values differ; NaN equals NaN, and −0 equals 0 unless `signed_zeros`.
 
     Args:
         ours: the implementation's.
         theirs: the oracle's.
         signed_zeros: whether the sign of a zero counts.
-        sides: which side is wrong, for the quantities for which that is decided.
+        sides: which side is wrong, for the quantities where this is decided.
     """
     differences = []
     for name, expected in theirs.items():
@@ -123,7 +123,7 @@ def _rounded(got: Array, expected: Array) -> Array:
 
 
 def summarize_mismatch(got: Array, expected: Array, wrong: Array) -> ValuesDiffer:
-    """How many entries are wrong, and the one that is farthest off with both values."""
+    """Return the number of wrong entries, and both values of the worst one."""
     with np.errstate(invalid="ignore"):
         error = np.where(wrong, np.abs(got.astype(np.float64) - expected), -1.0)
     worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)

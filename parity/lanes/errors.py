@@ -5,7 +5,7 @@ from parity.subjects.errors import CallRaised, CallTimedOut, ImplementationError
 
 
 def error_fact(error: ImplementationError) -> Error:
-    """What happened, as data."""
+    """Convert an exception to a fact."""
     if isinstance(error, CallRaised):
         return Raised(error.stage, error.exception, error.text, error.where)
     if isinstance(error, CallTimedOut):

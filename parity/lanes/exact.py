@@ -1,4 +1,4 @@
-"""Bit for bit on small integers."""
+"""The exact lane: bitwise equality on small integers."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The distance of each quantity (0 where nothing differs), and the differences."""
+    """Return the largest difference of each quantity (0 if equal), and the differences."""
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     guard(row, inputs)
     ours = quantities(op, inputs.private(), dy.copy())
@@ -22,7 +22,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 
 
 def guard(row: Row, inputs: Inputs) -> None:
-    """Refuse a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
+    """Reject a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
 
     Each sum has at most as many terms as the largest array has elements, and each term has two factors. The
     strategies of rows that multiply more often keep their own sums exact, and run in float64.

@@ -1,6 +1,6 @@
-"""What a comparison found, as data: which promise was broken, by which array, with the numbers.
+"""The findings of a comparison as data: the broken contract, the array and the numbers.
 
-Nothing here is a sentence. `parity.report.sentences` renders each fact, and everything else decides by its type.
+`parity.report.sentences` renders each fact as text; all other code uses only its type and fields.
 """
 
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
 
 Stage = Literal["forward", "pullback"]
-# What of a quantity disagrees. `ties`: only where values tie or stand at a kink; `special`: only at NaN, ±inf, −0;
-# `normwise`: by no more than a fast algorithm, though by more than the bound of each entry.
+# The aspect of a quantity that disagrees. `ties`: only where values tie or are at a kink; `special`: only at NaN,
+# ±inf, −0; `normwise`: the normwise bound of fast algorithms holds, the elementwise bound does not.
 Aspect = Literal[
     "values",
     "form",
@@ -31,7 +31,7 @@ Side = Literal["implementation", "oracle", "both", "undecided"]
 class Verdict(StrEnum):
     """How serious a difference is, worst first.
 
-    `wrong` always fails, `convention` unless accepted, `special` and `contract` only where strict.
+    `wrong` always fails, `convention` unless accepted, `special` and `contract` only if strict.
     """
 
     WRONG = "wrong"
@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 
     @property
     def severity(self) -> int:
-        """0 for the worst; sort by it."""
+        """Sort key: 0 for the worst."""
         return [*Verdict].index(self)
 
 
@@ -58,7 +58,7 @@ class Layout(StrEnum):
 class _Fact:
     aspect: ClassVar[Aspect] = "form"
     verdict: ClassVar[Verdict] = Verdict.WRONG
-    name: ClassVar[str | None] = None  # where the fact explains itself: the same kind of name as an explanation's
+    name: ClassVar[str | None] = None  # for facts that need no explanation: a name like that of an explanation
 
 
 # ---- numbers
@@ -66,7 +66,7 @@ class _Fact:
 
 @dataclass(frozen=True)
 class ValuesDiffer(_Fact):
-    """Entries differ; the one that is farthest off is given."""
+    """Entries differ; the fields have the worst one."""
 
     wrong: int
     total: int
@@ -78,7 +78,7 @@ class ValuesDiffer(_Fact):
 
 @dataclass(frozen=True)
 class OutsideBound(_Fact):
-    """Errors larger than their derived bounds: how much larger, for the implementation and for the oracle."""
+    """Errors exceed their bounds; the fields have the fractions of both sides."""
 
     values: ValuesDiffer
     fraction: float
@@ -88,7 +88,7 @@ class OutsideBound(_Fact):
 
 @dataclass(frozen=True)
 class NotTheDerivative(_Fact):
-    """A gradient farther from the differentiated forward than the differentiation can be off."""
+    """A gradient differs from the finite differences of the forward by more than their error."""
 
     values: ValuesDiffer
     fraction: float
@@ -122,7 +122,7 @@ class WrongShape(_Fact):
 
 @dataclass(frozen=True)
 class NotNumbers(_Fact):
-    """An array of objects, texts or complex numbers."""
+    """An array of objects, strings or complex numbers."""
 
     got: str
     expected: str
@@ -141,17 +141,17 @@ class DtypeChanged(_Fact):
 
 @dataclass(frozen=True)
 class BadResult(_Fact):
-    """What was returned is no result; `problem` comes from `parity.subjects`, which knows the form."""
+    """The return value is not a valid result; `problem` is the message of `parity.subjects`."""
 
     problem: str
 
 
-# ---- calls that give no result
+# ---- calls without a result
 
 
 @dataclass(frozen=True)
 class Raised(_Fact):
-    """The implementation raised on a case that it claims to do."""
+    """The implementation raised on a supported case."""
 
     stage: str  # forward or pullback
     exception: str
@@ -162,7 +162,7 @@ class Raised(_Fact):
 
 @dataclass(frozen=True)
 class TimedOut(_Fact):
-    """A call did not end within its time limit."""
+    """A call did not finish within its time limit."""
 
     stage: str
     seconds: float
@@ -184,7 +184,7 @@ class EmptyRefused(_Fact):
 
 @dataclass(frozen=True)
 class InvalidAccepted(_Fact):
-    """It returned a result where torch rejects the arguments."""
+    """It returned a result although torch rejects the arguments."""
 
     rules: tuple[str, ...]  # what was changed in a valid case: stride=0, …
     reason: str  # torch's message for the first
@@ -194,7 +194,7 @@ class InvalidAccepted(_Fact):
 
 @dataclass(frozen=True)
 class LayoutRefused(_Fact):
-    """It raised on arrays in a memory layout, and did not on the same numbers in C order."""
+    """It raised on arrays in another memory layout, but not on the same numbers in C order."""
 
     layout: Layout
     error: Error
@@ -204,7 +204,7 @@ class LayoutRefused(_Fact):
 
 @dataclass(frozen=True)
 class LayoutChangesResult(_Fact):
-    """The same numbers in another memory layout give another result."""
+    """The same numbers in another memory layout give a different result."""
 
     layout: Layout
     fact: "Fact"
@@ -216,7 +216,7 @@ class LayoutChangesResult(_Fact):
 
 @dataclass(frozen=True)
 class ArgumentOverwritten(_Fact):
-    """The implementation wrote to an array that it was given."""
+    """The implementation wrote to one of its arguments."""
 
     array: str  # torch's name of the argument; "dy" for the upstream gradient
     by: Stage
@@ -224,7 +224,7 @@ class ArgumentOverwritten(_Fact):
 
     @property
     def explanation(self) -> str:
-        """Its name among the explanations."""
+        """The name of the explanation."""
         return "mutates-upstream" if self.array == "dy" else "mutates-input"
 
 
@@ -237,7 +237,7 @@ class OutputOverwritten(_Fact):
 
 @dataclass(frozen=True)
 class GradientAccumulates(_Fact):
-    """Each call of the pullback adds to what the calls before returned."""
+    """Each call of the pullback adds to the gradient of the previous calls."""
 
     calls: int  # after `calls` calls the gradient is `calls` times too large
     aspect = "purity"
@@ -246,7 +246,7 @@ class GradientAccumulates(_Fact):
 
 @dataclass(frozen=True)
 class StaleSecondCall(_Fact):
-    """A second call of the pullback returns another gradient."""
+    """A second call of the pullback returns a different gradient."""
 
     aspect = "purity"
     name = "stale"
@@ -262,18 +262,18 @@ class SecondCallRaised(_Fact):
 
 @dataclass(frozen=True)
 class NonDeterministic(_Fact):
-    """The same arguments gave this difference once, and another result when called again."""
+    """The same arguments gave this difference once, and a different result when called again."""
 
     first: "Fact"
     aspect = "values"
 
 
-# ---- memory shared between calls: numbers agree as long as nobody writes or calls in between
+# ---- memory shared between calls: the numbers agree unless memory is overwritten in between
 
 
 @dataclass(frozen=True)
 class MemoryShared(_Fact):
-    """A result shares memory with an argument or with another result: whoever writes to one changes the other."""
+    """A result shares memory with an argument or another result: writing to one changes the other."""
 
     other: str  # input, weight, dy, output, grad_input, …
     aspect = "memory"
@@ -283,7 +283,7 @@ class MemoryShared(_Fact):
 
 @dataclass(frozen=True)
 class CacheShared(_Fact):
-    """Writing to a gradient that was returned changes what the next call returns."""
+    """Writing to a returned gradient changes the result of the next call."""
 
     aspect = "memory"
     verdict = Verdict.CONTRACT
@@ -292,7 +292,7 @@ class CacheShared(_Fact):
 
 @dataclass(frozen=True)
 class OutputShared(_Fact):
-    """The next call overwrites the output of the one before."""
+    """The next call overwrites the output of the previous one."""
 
     fact: "Fact"
     aspect = "memory"
@@ -342,30 +342,30 @@ Fact: TypeAlias = (
 
 @dataclass(frozen=True)
 class Explained:
-    """A mistake or a convention that reproduces what was returned, and on how much."""
+    """A mistake or a convention that reproduces the results, with the number of cases."""
 
     name: str  # kernel-flipped, batch-mean, …; of a pair, both with a + between them
     sentence: str  # from the data of parity.naming: "the kernel is flipped along both axes"
-    convention: bool  # another well-known choice than torch's
+    convention: bool  # a well-known choice other than torch's
     failing: int  # cases on which torch differs
     passing: int  # cases on which it does not
-    exactly: bool  # to the bit, on all of them
-    always: bool = True  # False: it reproduces the failing cases, and the others are right in another way
+    exactly: bool  # bitwise, on all of them
+    always: bool = True  # False: it reproduces only the failing cases
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One quantity that does not agree, and what is known of how."""
+    """One quantity that disagrees, with everything known about it."""
 
     quantity: str  # output, grad_input, grad_weight, …
     fact: Fact
-    wrong_side: Side = "implementation"  # undecided where no referee is closer to the exact result than both
+    wrong_side: Side = "implementation"  # undecided if no referee is more accurate than both
     only: Literal["ties", "special", "normwise"] | None = None  # the only way in which the values differ
     explained: Explained | None = None
 
     @property
     def aspect(self) -> Aspect:
-        """What of the quantity disagrees."""
+        """The aspect of the quantity that disagrees."""
         return self.only or self.fact.aspect
 
     @property
@@ -381,20 +381,20 @@ class Difference:
 
     @property
     def accept_as(self) -> str | None:
-        """Its name for `accept`; None for what is wrong, which can only be fixed."""
+        """Its name for `accept`; None for `wrong`, which cannot be ignored."""
         if self.verdict is Verdict.WRONG:
             return None
         return self.explanation if self.verdict is Verdict.CONVENTION and self.only is None else self.aspect
 
     @property
     def explanation(self) -> str | None:
-        """The name of what is wrong, where it has one."""
+        """The name of the mistake, if known."""
         if self.explained is not None:
             return self.explained.name
         return self.fact.explanation if isinstance(self.fact, ArgumentOverwritten) else self.fact.name
 
 
 def layout_of(difference: Difference) -> Layout | None:
-    """The memory layout in which it was found, where that is what matters."""
+    """The memory layout of the finding, if it matters."""
     fact = difference.fact
     return fact.layout if isinstance(fact, (LayoutRefused, LayoutChangesResult)) else None

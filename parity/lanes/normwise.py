@@ -1,7 +1,8 @@
-"""How far a fast algorithm may be from the exact convolution: measured by norms, not entry by entry.
+"""Normwise error bounds for convolutions by fast algorithms.
 
-FFT and Winograd transform whole images. Every entry is then rounded as the largest ones are, so that small entries
-are off by more than their own bound γ·Σ|x||w| although the algorithm is right. Both satisfy a bound of the form
+FFT and Winograd transform whole images. The rounding error of every entry is then as large as that of the largest
+ones, so small entries exceed their elementwise bound γ·Σ|x||w| although the algorithm is correct. Both algorithms
+satisfy a bound of the form
 
     |y − ŷ|[n,o] ≤ c · Σ_c ‖x[n,c]‖₂ · ‖w[o,c]‖₂
 
@@ -13,8 +14,8 @@ f = t·η/(1 − t·η), where t = log₂ of the number of points and η = u + �
     c = 18·γ₍₁₁₊C₎                       by Winograd's F(2×2,3×3): 9 products reach an output, the rows of B⊗B have
                                         the 2-norm 2 and those of G⊗G at most 1; 11 roundings and C sums
 
-The larger of the two is allowed. It decides between wrong and right as a fast algorithm is; nothing passes by it
-unnoticed: the report has a note, and `--strict` fails it.
+The larger of the two is allowed. It distinguishes wrong results from those of fast algorithms, which are notes and
+fail with `--strict`.
 
 Sources: N. Higham, Accuracy and Stability of Numerical Algorithms (2nd ed., 2002), sections 23.2 and 24.1;
 A. Lavin and S. Gray, Fast algorithms for convolutional neural networks (2016).
@@ -31,7 +32,7 @@ from parity.rows.row import Row
 
 
 def allowances(row: Row, inputs: Inputs, dy: Array, u: float) -> dict[str, Array]:
-    """The error allowed in the output and in the gradients of input and weight; empty for what is no convolution.
+    """Return the error allowed in the output and in the gradients of input and weight; empty for other ops.
 
     Args:
         row: the op.
@@ -61,7 +62,7 @@ def allowances(row: Row, inputs: Inputs, dy: Array, u: float) -> dict[str, Array
 
 
 def _norms(array: Array) -> Array:
-    """‖array[n,c]‖₂, as an image of one pixel."""
+    """‖array[n,c]‖₂ as a one-pixel image."""
     axes = tuple(range(2, array.ndim))
     return np.asarray(np.sqrt((array**2).sum(axis=axes, keepdims=True)))
 

@@ -1,4 +1,4 @@
-"""What the oracle expects of a case, computed once and passed on to the lane, to trust and to the report."""
+"""The oracle's results for a case, computed once and used by the lane, by `trust` and by the report."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -35,7 +35,7 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
     like = oracle(row.like)
     with collected() as kept:
         y, pullback = like(*inputs.arrays, **inputs.options)
-    # Where products are summed, 0·∞ depends on whether a library leaves zeros out; a selection has no products.
+    # In sums of products, 0·∞ depends on whether a library skips zeros; a selection has no products.
     dy = inputs.cotangent(y, special=lane == "special" and (row.selects or row.elementwise))
     theirs: Quantities = {"output": y}
     if row.state_bound is not None and lane != "special":  # finite statistics, each with a bound
@@ -69,7 +69,7 @@ def decide(row: Row, expected: Expected, ours: Quantities, differences: list[Dif
 
 
 def _graded(row: Row, expected: Expected, ours: Quantities, difference: Difference) -> Difference:
-    """The difference, or that it is one of a fast algorithm only: the nearest integers are right."""
+    """The difference, marked as normwise if rounding to the nearest integers gives the correct result."""
     name = difference.quantity
     got, truth = ours[name], expected.theirs[name]
     u = float(np.finfo(truth.dtype).eps) / 2

@@ -1,4 +1,4 @@
-"""Ties, zeros of both signs, NaN and ±inf: must be where torch has them, and nowhere else."""
+"""Ties, signed zeros, NaN and ±inf: they must occur in the same places as in torch's results."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ from parity.rows.row import Row
 
 
 def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], list[Difference]]:
-    """The quantities compared, and the differences; which side is wrong is never decided here.
+    """Return the compared quantities and the differences; this lane never decides which side is wrong.
 
-    Ops that only copy and select agree to the bit, the sign of zero included. Where something is computed, the
-    integers around the special values keep it exact; a row without an exact lane is compared by which entries
-    are NaN, +inf, −inf or finite.
+    Ops that only copy and select must agree bit for bit, including the sign of zero. For ops that compute, the
+    integers around the special values keep the results exact; for a row without an exact lane, only the positions
+    of NaN, +inf, −inf and finite entries are compared.
     """
     inputs, dy, theirs = expected.inputs, expected.dy, expected.theirs
     ours = quantities(op, inputs.private(), dy.copy())
@@ -28,9 +28,9 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     if "exact" not in row.lanes:
         ours, theirs = _kinds(ours), _kinds(theirs)
     found = same_values(ours, theirs)
-    if _has_special(inputs, dy):  # else it is a difference of finite numbers, like any other
+    if _has_special(inputs, dy):  # otherwise it is an ordinary difference of finite numbers
         found = [replace(difference, only="special") for difference in found]
-    # The sign of a zero matters only in the output of ops that select: a gradient may be a sum of zeros.
+    # The sign of a zero matters only in the output of selecting ops: a gradient may be a sum of zeros.
     if row.selects and "output" in theirs and not any(d.quantity == "output" for d in found):
         signed = same_values(ours, {"output": theirs["output"]}, signed_zeros=True)
         found += [replace(difference, only="special") for difference in signed]
@@ -44,5 +44,5 @@ def _has_special(inputs: Inputs, dy: Array) -> bool:
 
 
 def _kinds(found: Quantities) -> Quantities:
-    """NaN and ±inf as they are, 0 for every finite number."""
+    """Replace every finite number by 0, and keep NaN and ±inf."""
     return {name: np.where(np.isfinite(array), 0.0, array) for name, array in found.items()}

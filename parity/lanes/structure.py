@@ -1,4 +1,4 @@
-"""What must hold for any numbers: purity, memory layouts, dtypes, empty batches."""
+"""Properties for any numbers: purity, memory layouts, dtypes, empty batches."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ from parity.lanes.reference import Expected, decide
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
-SCRIBBLE = 77  # written to what was returned, to see whether anyone else reads it
+SCRIBBLE = 77  # written to returned arrays, to detect shared memory
 
 
 def _transposed(array: Array) -> Array:
@@ -42,7 +42,7 @@ def _transposed(array: Array) -> Array:
 
 
 def _reversed(array: Array) -> Array:
-    return np.asarray(np.flip(np.flip(array).copy()))  # np.flip makes a scalar of an array without axes
+    return np.asarray(np.flip(np.flip(array).copy()))  # np.flip returns a scalar for an array without axes
 
 
 def _strided(array: Array) -> Array:
@@ -87,7 +87,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
         return bound.judge(row, inputs, dy, found, full, theirs.keys(), limits)[1]
 
     def apart(found: Quantities) -> list[Difference]:
-        """What another call gives, where a fast algorithm is reported already."""
+        """The result of another call, if a fast algorithm is already reported."""
         return [difference for difference in compared(found) if difference.only != "normwise"]
 
     differences = compared(ours)
@@ -100,7 +100,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 
 
 def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
-    """Call once, overwrite all that was returned, call the pullback again: no other array may change."""
+    """Call once, overwrite all returned arrays, call the pullback again: no other array may change."""
     own = inputs.private()
     dy_given = dy.copy()
     y, pullback = op(*own.arrays, **own.options)
@@ -128,7 +128,7 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
         if differences:
             return differences
         for returned in (*first, *second):
-            # Whoever receives a gradient may change it; the pullback must not keep using that memory.
+            # The caller may modify a returned gradient; the pullback must not reuse its memory.
             if isinstance(returned, np.ndarray) and returned.flags.writeable:
                 returned[...] = SCRIBBLE
         third = pullback(dy.copy())
@@ -142,7 +142,7 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
 
 
 def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
-    """Each result in memory of its own, apart from the arguments and from the other results."""
+    """Each result must have its own memory, separate from the arguments and the other results."""
     own = inputs.private()
     y, pullback = op(*own.arrays, **own.options)
     arrays = [*zip(own.names, own.arrays, strict=True), ("dy", dy)]
@@ -165,18 +165,18 @@ def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
 def _sharing(
     op: Op, inputs: Inputs, dy: Array, case: Case, compared: Callable[[Quantities], list[Difference]]
 ) -> list[Difference]:
-    """Call it on other numbers before the pullback, as happens to a layer that a network uses twice."""
+    """Call it on other numbers before the pullback, like a layer that a network uses twice."""
     others = inputs_of(replace(case, seed=case.seed ^ 1, values=None), "structure", integer=True)
 
     def between(*arrays: Array | None, **options: Any) -> Any:
         called = op(*arrays, **options)
-        with collected():  # its state is not that of the call that is compared
+        with collected():  # its state belongs to the other call
             op(*others.arrays, **others.options)
         return called
 
     try:
         found = quantities(between, inputs.private(), dy.copy())
-    except (ImplementationError, Declined):  # on the other numbers alone: the lanes draw such cases themselves
+    except (ImplementationError, Declined):  # only on the other numbers: the lanes generate such cases themselves
         return []
     return [
         Difference(d.quantity, OutputShared(d.fact) if d.quantity == "output" else SharedState(d.fact))
@@ -189,7 +189,7 @@ def _same(once: Array | None, again: Array | None) -> bool:
 
 
 def _other_gradient(once: Array, again: Array, more: Array) -> Fact:
-    """Decided from three calls: a cache that is scaled by 2 in place also doubles the second gradient."""
+    """Distinguish by three calls: a cache scaled by 2 in place also doubles the second gradient."""
     if (
         once.shape == again.shape == more.shape
         and np.array_equal(2 * once, again)
@@ -207,7 +207,7 @@ def _layouts(
     seed: int,
     compared: Callable[[Quantities], list[Difference]],
 ) -> list[Difference]:
-    """The same numbers in another memory layout, the cotangent's too."""
+    """Compare the same numbers in another memory layout, including the cotangent."""
     name = [*LAYOUTS][seed % len(LAYOUTS)]
     lay = LAYOUTS[name]
     arrays = tuple(

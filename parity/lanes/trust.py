@@ -3,12 +3,12 @@
 A case is MISTRUSTED where the oracle's output or one of its gradients
 
 - is zero throughout, or has no entry: a zero gradient may also mean that the input does not matter;
-- has fewer than half as many entries other than zero as the same geometry has on normal random numbers. Zeros of
-  the geometry (pixels that a stride steps over, classes that are not the target) are thus held against nobody;
+- has fewer than half as many nonzero entries as the same geometry has on normal random numbers. Zeros due to the
+  geometry (pixels skipped by a stride, classes that are not the target) therefore do not count;
 - for a row without gradients: stays the same when all arrays but the first are changed.
 
-Cases are weighed in the lanes that are about numbers, exact and bound. A lane of a row fails where fewer than an
-eighth of twenty or more cases can be trusted.
+Only the lanes that compare numbers, exact and bound, count such cases. A lane fails if it ran twenty or more cases
+and fewer than an eighth of them can be trusted.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ import numpy as np
 from parity.cases.case import Lane
 from parity.cases.inputs import inputs_of
 
-if TYPE_CHECKING:  # the report needs the rule above, and not torch
+if TYPE_CHECKING:  # the report needs the rule above, without torch
     from parity.lanes.reference import Expected
 
 WEIGHED: tuple[Lane, ...] = ("exact", "bound")
@@ -42,12 +42,12 @@ def trustworthy(expected: "Expected") -> bool:
 
 
 def too_few(trusted: int, cases: int) -> bool:
-    """Whether a lane with `trusted` trusted cases out of `cases` has proven too little."""
+    """Whether `trusted` of `cases` cases are too few."""
     return cases >= LEAST_CASES and trusted < LEAST_SHARE * cases
 
 
 def _on_normal_numbers(expected: "Expected") -> dict[str, int]:
-    """How many entries of each quantity are not zero where the numbers are no small integers."""
+    """Count the nonzero entries of each quantity for normal random numbers."""
     inputs = inputs_of(replace(expected.case, values=None), "bound", integer=False)
     y, pullback = expected.like(*inputs.arrays, **inputs.options)
     found = {"output": int(np.count_nonzero(y))}

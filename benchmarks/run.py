@@ -143,7 +143,7 @@ def main(arguments: list[str]) -> int:
         f"{__doc__}\nworkloads:\n{told}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="which; all if left out")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="the workloads to run; all if omitted")
     parser.add_argument("--threads", type=int, default=1, help="for every contender alike (1)")
     parser.add_argument("--rounds", type=int, help="turns of each contender on each case (9; 2 with --quick)")
     parser.add_argument("--seconds", type=float, help="of a turn, at least two calls (0.2; 0.01 with --quick)")

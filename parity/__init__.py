@@ -4,7 +4,7 @@ report = parity.check("conv2d", my_conv2d)          # generated cases; report.ok
 report = parity.check("gelu", my_gelu, like=torch.nn.functional.gelu)      # any torch function as the oracle
 report = parity.check_gradients(my_op, x, w)        # without torch: finite differences in float64
 test_conv2d = parity.case("conv2d", my_conv2d)      # a pytest test
-parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b))    # one result, held to its error bound
+parity.assert_close(y, like=torch.nn.functional.conv2d, args=(x, w, b))    # one result, within its error bound
 """
 
 from importlib import import_module
@@ -30,7 +30,7 @@ _HOMES = {
 }
 
 
-# Imported on first use: `python -m parity --help` does not wait for torch.
+# Imported on first use, so that `python -m parity --help` does not load torch.
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"parity.{_HOMES[name]}"), name)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before NumPy is loaded, whose threads would fight PyTorch's for the cores; the cases are small.
+# Set before NumPy is imported: its threads would compete with PyTorch's, and the cases are small.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common.cli import flags
@@ -13,7 +13,7 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 all agree, 1 a failure, 2 a mistake of the user or no case ran, 130 Ctrl-C."""
+    """Run one command; return 0 (all agree), 1 (a failure), 2 (usage error or no case ran) or 130 (Ctrl-C)."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     return flags.run("parity", lambda: _run(typed))
 

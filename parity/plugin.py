@@ -1,6 +1,6 @@
-"""The pytest plugin: one test per lane for each `parity.case`, and the flags and defaults that hold for them.
+"""The pytest plugin: one test per lane for each `parity.case`, with flags and defaults.
 
-Every run of pytest where parity is installed imports it, so it imports neither torch nor Hypothesis.
+Every run of pytest in an environment with parity imports it, so it imports neither torch nor Hypothesis.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Restore the defaults of whoever runs pytest in this process."""
+    """Restore the previous defaults of this process."""
     if (token := config.stash.get(TOKEN, None)) is not None:
         SESSION.reset(token)
 
@@ -69,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     try:
         lanes = case.lanes()
-    except (ArgumentError, UnknownRowError, TypeError):  # the one test that remains reports it
+    except (ArgumentError, UnknownRowError, TypeError):  # reported by the single test that remains
         return
     metafunc.fixturenames.append(LANE)
     metafunc.parametrize(LANE, lanes, indirect=True)
@@ -96,7 +96,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def _failure_of(report: Report, lane: object) -> str | None:
-    """The text of a failing lane: first a line for pytest's summary, then the report's own."""
+    """The text of a failing lane: a line for pytest's summary, then the report."""
     (row,) = report.rows
     failures = [failure for failure in report.failures if lane in (None, failure.lane)]
     if failures:

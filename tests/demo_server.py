@@ -57,7 +57,7 @@ def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Itera
     told = ""
     try:
         first = process.stdout.readline()
-        match = re.fullmatch(r"draw a digit at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends\)\n", first)
+        match = re.fullmatch(r"draw a digit at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C to stop\)\n", first)
         assert match, first + process.stderr.read()
         yield Served(int(match[1]), process.pid)
         process.send_signal(signal.SIGINT)

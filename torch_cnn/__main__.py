@@ -58,7 +58,7 @@ def select_device(name: str) -> None:
         UserError: there is no such device, or torch is not installed.
     """
     if name == "cpu":
-        return  # where everything is anyway: commands that compute nothing need no torch
+        return  # the default: commands that compute nothing need no torch
     backend()  # first reports that torch is missing
     from torch_cnn.device import select
 
@@ -74,7 +74,7 @@ def group() -> AbstractContextManager[Group]:
 
 
 def load_pth(path: Path) -> dict[str, Array]:
-    """The tensors of a file of torch.save; nothing in it is executed."""
+    """Read the tensors of a torch.save file without executing anything in it."""
     backend()  # first reports that torch is missing
     from torch_cnn.weights import load
 

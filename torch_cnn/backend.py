@@ -70,7 +70,7 @@ class Backend:
         for name, layer in self.model.named_children():
             y = layer(y)
             yield f"the output of {name}", host(y)
-            if y.requires_grad:  # not behind a fixed kernel
+            if y.requires_grad:  # no gradient before a fixed kernel
                 y.retain_grad()
                 outputs[name] = y
         loss = self._loss(y, labels)

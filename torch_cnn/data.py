@@ -1,4 +1,4 @@
-"""MNIST by torchvision's data set and transforms: the same arrays that numpy_cnn reads itself."""
+"""MNIST with torchvision's data set and transforms: the same arrays as numpy_cnn's own reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch_cnn.torchvision_import import torchvision_module
 def load(data_dir: Path) -> Dataset:
     """MNIST as inputs, ``(N, 1, 28, 28)``, from a folder that ``mnist.read_folder`` accepts.
 
-    Raises UserError if a file is missing, damaged, or does not go with the others.
+    Raises UserError if a file is missing, damaged, or does not match the others.
     """
     train, test = mnist.read_folder(data_dir)  # torchvision's own errors do not name the file or what is wrong
     try:

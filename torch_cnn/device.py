@@ -1,4 +1,4 @@
-"""Where PyTorch computes. Arrays come from NumPy and return to it, so files never depend on the device."""
+"""The device of PyTorch. Arrays are converted from and to NumPy, so files do not depend on the device."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ _selected = torch.device("cpu")
 
 
 def find(name: str) -> torch.device:
-    """The device that `--device` names; auto is the first of cuda, mps and cpu that is there.
+    """Return the device named by `--device`; auto is the first available of cuda, mps and cpu.
 
     Under torchrun, each process of a host takes the GPU of its local rank.
 
@@ -34,7 +34,7 @@ def find(name: str) -> torch.device:
     index, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if index >= count:
         raise UserError(
-            f"--device cuda: process {index + 1} of this host needs a GPU of its own and there are {count}; "
+            f"--device cuda: process {index + 1} of this host needs its own GPU, but there are only {count}; "
             f"use --nproc-per-node {count}, or --device cpu"
         )
     return torch.device("cuda", index)

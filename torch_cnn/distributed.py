@@ -1,4 +1,4 @@
-"""The processes that torchrun started, as a group: `torchrun --nproc-per-node N -m torch_cnn train …`."""
+"""The processes started by torchrun, as a group: `torchrun --nproc-per-node N -m torch_cnn train …`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ class TorchGroup:
         total = devices.copied(values, self._device)
         try:
             dist.all_reduce(total)
-        except RuntimeError as error:  # torch has no narrower class for a connection that was closed
+        except RuntimeError as error:  # torch has no more specific exception for a closed connection
             raise ProcessLost(str(error).partition(". ")[0]) from error
         return devices.host(total)
 
 
 @contextmanager
 def group() -> Iterator[Group]:
-    """The processes of torchrun; this one alone without it.
+    """The processes of torchrun; only this process without torchrun.
 
     Raises:
         UserError: this PyTorch has no torch.distributed, or the processes cannot be connected.

@@ -13,7 +13,7 @@ Layer = tuple[str, nn.Module]
 
 
 class Residual(nn.Module):
-    """Two branches from one input, whose outputs are added; a shortcut without layers is the input itself.
+    """Two branches with one input; their outputs are added. A shortcut without layers is the identity.
 
     y = f(x) + s(x)
     """

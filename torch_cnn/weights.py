@@ -1,4 +1,4 @@
-"""Weights that torch.save wrote, without running anything that a file may contain."""
+"""Read weights written by torch.save without executing code from the file."""
 
 import pickle
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts
 
 
 def load(path: Path) -> dict[str, Array]:
-    """The tensors of a state_dict under their names.
+    """Return the tensors of a state_dict by name.
 
     Raises:
-        UserError: the file is damaged, or has anything but tensors and plain values.
+        UserError: the file is damaged, or contains anything other than tensors and plain values.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: not loaded, because it has more than tensors and plain values; "
+            f"{path}: not loaded, because it contains more than tensors and plain values; "
             "save model.state_dict() instead of the model"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:

@@ -1,1 +1,1 @@
-"""What happens to a failure once it is found: made smaller, explained, written as a script, saved, run again."""
+"""Processing of a failure: shrinking, evidence, and a stand-alone script."""

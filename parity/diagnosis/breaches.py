@@ -1,4 +1,4 @@
-"""Scripts for breaches of purity: what an array holds before a call, and what after it."""
+"""Scripts for broken contracts: the contents of an array before and after a call."""
 
 from parity.diagnosis.call_forms import CallForm
 from parity.lanes.facts import (
@@ -19,7 +19,7 @@ def breach_lines(fact: Fact, form: CallForm, gradient: str, arrays: dict[str, st
     """Lines that set `before` and `after`, which should be equal; None for a fact of another kind.
 
     Args:
-        fact: what was found.
+        fact: the finding.
         form: how the implementation is called.
         gradient: the expression of the gradient in question.
         arrays: the script's names of the arguments, by torch's.

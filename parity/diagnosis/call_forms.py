@@ -1,4 +1,4 @@
-"""A user's implementation as a script uses it: where to import it from, and how to call it."""
+"""How a script imports and calls a user's implementation."""
 
 import inspect
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ class ImportableCallable:
 
 @dataclass(frozen=True)
 class CallForm:
-    """One form to call it: the lines that set y, and the expression that gives the gradients."""
+    """One way to call it: the lines that set y, and the expression for the gradients."""
 
     forward: tuple[str, ...]
     backward: str
-    alone: bool = False  # one gradient may come by itself, and not in a tuple
+    alone: bool = False  # a single gradient may be returned without a tuple
 
     def gradients(self, place: int) -> list[str]:
-        """Expressions for the gradient of the array at that place."""
+        """Expressions for the gradient of the array at that position."""
         return [f"{self.backward}[{place}]", *([self.backward] if self.alone and place == 0 else [])]
 
 
 def importable(op: Op, used: frozenset[str]) -> ImportableCallable | None:
-    """What the script imports; None where it is not at the top level of a file.
+    """Return what the script imports; None if it is not at the top level of a file.
 
     Args:
         op: the implementation, adapted or not.
@@ -57,7 +57,7 @@ def importable(op: Op, used: frozenset[str]) -> ImportableCallable | None:
 
 
 def call_forms(written: ImportableCallable, arrays: list[str], options: dict[str, Any]) -> list[CallForm]:
-    """How an op, a pair or a class may be called with the arrays, by their names, and the options that it has."""
+    """The ways to call an op, a pair or a class with the named arrays and the supported options."""
     name, *rest = written.names
     given = f"{', '.join(arrays)}{keywords(taken(written.parts[0], options))}"
     if rest:
@@ -87,7 +87,7 @@ def taken(function: Any, options: dict[str, Any]) -> dict[str, Any]:
 def _source(implementation: Any) -> tuple[Path, str] | None:
     """The file and the name under which a script can import it."""
     name = getattr(implementation, "__qualname__", "")
-    # A class from a file that was run by its path knows no file itself: its methods do.
+    # A class from a file that was run by its path has no file itself, but its methods do.
     members = vars(implementation).values() if inspect.isclass(implementation) else ()
     methods = [member for member in members if inspect.isfunction(member)]
     try:

@@ -1,4 +1,4 @@
-"""What a failure depends on: random cases are run, and a property is sought that only failing ones have."""
+"""The conditions of a failure: run random cases and find properties that only failing ones have."""
 
 import random
 from collections.abc import Callable
@@ -40,10 +40,10 @@ def sample(
     """Run random cases.
 
     Args:
-        strategy: draws cases; where only Hypothesis can do so, none is run.
+        strategy: draws cases; if only Hypothesis can draw them, none is run.
         fails: what differs on a case, quantities and how; None for one that does not count (declined, rejected).
         facets: properties of a case.
-        cases: how many are drawn.
+        cases: the number of cases.
     """
     found = Sample()
     if not draws_plainly(strategy):
@@ -63,9 +63,9 @@ def sample(
 
 
 def dependence(found: Sample, kind: FailureKind) -> Dependence:
-    """What the failures of a quantity have in common that no other case has.
+    """Find what only the failing cases of a quantity have in common.
 
-    A case on which the implementation raised shows nothing of the other quantities, and is left out.
+    Cases on which the implementation raised have no quantities and are excluded.
     """
     table = [
         (facets, kind in failing)

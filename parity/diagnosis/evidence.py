@@ -1,4 +1,4 @@
-"""What is known of one failure besides the difference itself: plain data, for the report to render."""
+"""Evidence about one failure besides the difference itself, as plain data for the report."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -15,13 +15,13 @@ Precision: TypeAlias = Literal["double", "extended", "exact"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A wrong quantity entry by entry: arrays of one shape, and the entry that is farthest off."""
+    """A wrong quantity entry by entry: arrays of one shape, and the worst entry."""
 
     yours: Array
     torchs: Array
     wrong: Array  # bool
     worst: tuple[int, ...]
-    allowed: float  # error allowed at the worst entry; 0 where the result is exact
+    allowed: float  # error allowed at the worst entry; 0 if the result is exact
     referee: float  # the right value at the worst entry
     precision: Precision = "double"  # in which it was computed
 
@@ -33,7 +33,7 @@ class Comparison:
 
     @property
     def errors(self) -> tuple[float, float]:
-        """How far yours and torch's are from the right value at the worst entry."""
+        """The errors of yours and torch's at the worst entry."""
         with np.errstate(invalid="ignore"):
             yours, torchs = float(self.yours[self.worst]), float(self.torchs[self.worst])
             return abs(yours - self.referee), abs(torchs - self.referee)
@@ -52,12 +52,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Dependence:
-    """What was learned of one quantity from random cases."""
+    """The conditions of one quantity's failures, from random cases."""
 
     cases: int = 0
     failing: int = 0
-    needed: tuple[Condition, ...] = ()  # each within the cases that meet those before it
-    alike: tuple[Facet, ...] = ()  # with and without which it fails
+    needed: tuple[Condition, ...] = ()  # each among the cases that satisfy the previous ones
+    alike: tuple[Facet, ...] = ()  # properties that do not affect the failure
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,16 @@ class Variations:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The smallest case drawn out, and what the failure depends on."""
+    """The smallest case with its numbers, and the conditions of the failure."""
 
     differs: tuple[str, ...]  # quantities of this case
     agrees: tuple[str, ...]
-    arrays: dict[str, Array]  # what the op was given, and dy
-    comparison: Comparison | None  # None where there are no two arrays of one shape to compare
+    arrays: dict[str, Array]  # the arguments of the op, and dy
+    comparison: Comparison | None  # None if there are no two arrays of one shape to compare
     dependence: Dependence = Dependence()
     varied: Variations = Variations()
-    script: str | None = None  # runs by itself, with NumPy and torch
-    wider: Comparison | None = None  # the same quantity on a larger case, where a pattern shows
+    script: str | None = None  # stand-alone, with NumPy and torch
+    wider: Comparison | None = None  # the same quantity on a larger case, which may show a pattern
     wider_case: Case | None = None
     layer: str | None = None  # of a network: the first one that is wrong
 

@@ -1,4 +1,4 @@
-"""Everything that can be known of a failure by running the case again, and others like it."""
+"""Collect the evidence of a failure by running its case and similar ones again."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from parity.lanes.reference import Expected, expect
 from parity.lanes.structure import LAYOUTS
 from parity.rows.row import Row
 
-LEAST_TO_SEE, MOST_TO_SEE = 9, 400  # entries of a tensor on which a pattern is looked for
+LEAST_TO_SEE, MOST_TO_SEE = 9, 400  # largest number of entries of a map
 
 
 def explain(
@@ -33,19 +33,19 @@ def explain(
     run: Callable[[Case], list[Difference]],
     further: bool = True,
 ) -> dict[str, Evidence]:
-    """The evidence for each quantity that differs on a case.
+    """Return the evidence for each quantity that differs on a case.
 
     Args:
         row: what is compared.
         op: the implementation, as an op.
         lane: the lane that found it.
         case: the smallest case.
-        differences: what differs on it.
+        differences: the differences on it.
         run: what differs on any case of the lane, known or not.
-        further: whether to run other cases for what the failure depends on.
+        further: whether to run other cases to find the conditions of the failure.
 
     Raises:
-        RuntimeError, ValueError: torch takes no such case.
+        RuntimeError, ValueError: torch rejects the case.
     """
     expected = expect(row, case, lane)
     ours = _ours(op, expected, layout=_by_layout(differences))
@@ -91,7 +91,7 @@ def _by_layout(differences: list[Difference]) -> Layout | None:
 
 
 def _ours(op: Op, expected: Expected, layout: Layout | None) -> Quantities:
-    """What the implementation gives; of what it cannot give there is no entry."""
+    """The results of the implementation, without those that it cannot compute."""
     inputs, dy = expected.inputs.private(), expected.dy.copy()
     if layout is not None:
         lay = LAYOUTS[layout]
@@ -99,7 +99,7 @@ def _ours(op: Op, expected: Expected, layout: Layout | None) -> Quantities:
         inputs, dy = inputs._replace(arrays=arrays), lay(expected.dy)
     try:
         return {name: np.asarray(array) for name, array in quantities(op, inputs, dy).items()}
-    except Exception:  # the diagnosis tells of it
+    except Exception:  # the diagnosis reports it
         pass
     try:
         return {"output": np.asarray(op(*expected.inputs.private().arrays, **expected.inputs.options)[0])}
@@ -160,7 +160,7 @@ def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]]) -> Sa
     def fails(case: Case) -> set[FailureKind] | None:
         try:
             return {_kind(difference) for difference in run(case)}
-        except Exception:  # declined, or the user's code raised in a way that no lane expects: no finding
+        except Exception:  # declined, or the user's code raised an unexpected exception: no finding
             return None
 
     def of(case: Case) -> dict[Facet, bool]:
@@ -180,14 +180,14 @@ def _varied(row: Row, case: Case, difference: Difference, run: Callable[[Case], 
 
 
 def _kind(difference: Difference) -> FailureKind:
-    """Ties and special values are values; what was not computed is as good as raised."""
+    """Treat ties and special values as values, and missing results as raised."""
     if difference.aspect in ("values", "ties", "special", "layout"):
         return difference.quantity, "values"
     return difference.quantity, "raised" if difference.aspect == "time" else difference.aspect
 
 
 def _largest(row: Row, lane: Lane, sampled: Sample, difference: Difference) -> Case | None:
-    """The failing case with the most entries to see a pattern on."""
+    """The failing case with the most entries, to show a pattern."""
     quantity = difference.quantity
     most, largest = 0, None
     for case, failing in zip(sampled.cases, sampled.failing, strict=True):

@@ -1,4 +1,4 @@
-"""Simple properties of a case, that distinguish failing cases from the others."""
+"""Simple properties of cases, which can distinguish failing cases from the others."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from parity.cases.inputs import Inputs
 
 
 class Kind(StrEnum):
-    """What a facet states of its subject."""
+    """The kind of property of a facet."""
 
     ABOVE = "above"  # a size or an option is larger than a value
     AXIS = "axis"  # an axis of an array, by its place, is longer than 1
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Facet:
-    """One property: `minor` ones are reported where a failure needs them, and otherwise not."""
+    """One property; `minor` ones are reported only if the failure requires them."""
 
     kind: Kind
     subject: str = ""
@@ -37,7 +37,7 @@ class Facet:
     minor: bool = False
 
 
-# What an axis longer than 1 is called.
+# Names of axes longer than 1.
 _AXES: dict[tuple[str, int], tuple[Facet | None, ...]] = {
     ("input", 4): (Facet(Kind.ABOVE, "N", 1), Facet(Kind.HAS, "several input channels"), None, None),
     ("weight", 4): (
@@ -52,7 +52,7 @@ _SIMPLEST = {"padding": 0, "start_dim": 0, "dim": 0, "momentum": 0, "weight_deca
 
 
 def facets(case: Case, inputs: Inputs) -> dict[Facet, bool]:
-    """Each property of the case, and whether it holds; one that is left out does not."""
+    """Each property of the case, and whether it holds; missing ones do not."""
     found: dict[Facet, bool] = {}
     for spec in case.arrays:
         if spec.shape is None:
@@ -105,7 +105,7 @@ def _of_options(options: dict[str, Any]) -> Iterator[tuple[Facet, bool]]:
 
 
 def _of_windows(case: Case) -> Iterator[tuple[Facet, bool]]:
-    """For convolution and pooling: how the windows lie on the image."""
+    """For convolution and pooling: the position of the windows on the image."""
     shapes = {spec.name: spec.shape for spec in case.arrays}
     x, w = shapes.get("input"), shapes.get("weight")
     kernel = _pair(case.options["kernel_size"]) if "kernel_size" in case.options else w[2:] if w else None

@@ -1,4 +1,4 @@
-"""Arrays and options as the Python that makes them."""
+"""Arrays and options as Python source."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ WIDTH = 110
 
 
 def literal(array: Array | None) -> str:
-    """NumPy code for an array; whole numbers without a point."""
+    """Return NumPy code for an array; integers without a point."""
     if array is None:
         return "None"
     if array.size and (array == array.ravel()[0]).all() and array.size > 3:
@@ -23,12 +23,12 @@ def literal(array: Array | None) -> str:
 
 
 def keyword(name: str, value: Any) -> str:
-    """An option as it is given; an array by its name."""
+    """Format an option as a keyword argument; an array by its name."""
     return f"{name}={name}" if isinstance(value, np.ndarray) else f"{name}={value!r}"
 
 
 def keywords(options: dict[str, Any]) -> str:
-    """All of them, with a comma before each."""
+    """Format all options, with a comma before each."""
     return "".join(f", {keyword(name, value)}" for name, value in options.items())
 
 

@@ -1,4 +1,4 @@
-"""A failure as a script that runs by itself: NumPy, torch and the user's file, twenty lines at most."""
+"""A failure as a stand-alone script with NumPy, torch and the user's file, at most twenty lines."""
 
 import inspect
 from typing import Any
@@ -22,7 +22,7 @@ MOST_LINES = 20
 MOST_NUMBERS = 64  # a script with more would not be readable
 SHORT = {"input": "x", "weight": "w", "bias": "b"}
 USED = frozenset({"x", "w", "b", "y", "dy", "p", "t", "h", "np", "torch", "F", "sys", "yours", "theirs", "before"})
-# How a script lays an array out as the structure lane does.
+# How a script creates the memory layouts of the structure lane.
 LAID = {
     Layout.FORTRAN: "{} = (np.asfortranarray(a) for a in ({}))",
     Layout.REVERSED: "{} = (np.flip(np.flip(a).copy()) for a in ({}))",
@@ -32,10 +32,10 @@ LAID = {
 
 
 def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Quantities) -> str | None:
-    """The script that shows one difference of a case; None where it would not be short.
+    """Return a script that shows one difference of a case; None if it would be too long.
 
-    A function of the op law, a pair of functions or a class at the top level of a file is imported and called; for
-    others the script contains what they returned, where that shows anything.
+    An op, a pair of functions or a class at the top level of a file is imported and called; for other forms the
+    script contains the returned values, if these show the difference.
     """
     inputs = expected.inputs
     drawn = [a for a in (*inputs.arrays, *inputs.options.values()) if isinstance(a, np.ndarray)]
@@ -75,10 +75,10 @@ def _of_values(
     literals = _literals(arrays | _arrays_of(options), expected)
     layout = layout_of(difference)
     comma = ", ".join([*(name for name, array in arrays.items() if array is not None), "dy"])
-    # torch rejects negative strides: its half comes before the arrays are laid out.
+    # torch rejects negative strides, so its half comes before the change of layout.
     before = [*literals, *torchs, LAID[layout].format(comma, comma)] if layout else literals
     place = expected.inputs.names.index(of) if quantity != "output" else None
-    kept = quantity in BUFFERS  # no result of a call, and stored where the author likes
+    kept = quantity in BUFFERS  # not a result of a call, and stored in an unknown place
     candidates = [] if written is None or kept else _yours(call_forms(written, [*arrays], options), place)
     refused = isinstance(difference.fact, LayoutRefused)  # it returned something for other layouts only
     got = None if refused else ours.get(quantity)
@@ -163,7 +163,7 @@ def _whole(
     got: Array | None,
     difference: Difference,
 ) -> list[str] | None:
-    """The script with the first of the candidates that does what the implementation did."""
+    """Return the script with the first candidate that reproduces the implementation's result."""
     show = f'print("{difference.quantity}, yours:", yours, "torch\'s:", theirs, sep="\\n")'
     if difference.aspect == "dtype":
         show = 'print("yours:", yours.dtype, "torch\'s:", theirs.dtype)'
@@ -173,11 +173,11 @@ def _whole(
             return ["import sys", *heads, *written.imports, *before, *lines, *torchs, show]
     if got is None:
         return None
-    return [*heads, *before, f"yours = {literal(got)}  # as your implementation gave it", *torchs, show]
+    return [*heads, *before, f"yours = {literal(got)}  # the result of your implementation", *torchs, show]
 
 
 def _yours(called: list[CallForm], place: int | None) -> list[list[str]]:
-    """Lines that set `yours`, for each form to call it; a place is the gradient's, None means the output."""
+    """Lines that set `yours`, for each way to call it; `place` is the index of the gradient, None the output."""
     if place is None:
         return [[*form.forward, "yours = y"] for form in called]
     picked = [[*form.forward, f"yours = {gradient}"] for form in called for gradient in form.gradients(place)]
@@ -185,7 +185,7 @@ def _yours(called: list[CallForm], place: int | None) -> list[list[str]]:
 
 
 def _gives(written: ImportableCallable, lines: list[str], got: Array | None) -> bool:
-    """Whether the lines set `yours` to what was given; where nothing was, whether they raise or give no array."""
+    """Whether the lines set `yours` to the given result; without one, whether they raise or give no array."""
     scope: dict[str, Any] = {"np": np, "torch": torch} | written.scope
     try:
         exec("\n".join(lines), scope)

@@ -1,7 +1,7 @@
-"""Make the numbers of a failing case small: as many zeros and ones as still fail in the same way.
+"""Simplify the numbers of a failing case to as many zeros and ones as still fail in the same way.
 
-Hypothesis has shrunk the geometry; the numbers come from a seed, which cannot be shrunk. So they are written into
-the case and set to 0 block by block, then one by one, as delta debugging does (A. Zeller and R. Hildebrandt,
+Hypothesis has shrunk the geometry, but the numbers come from a seed, which cannot be shrunk. So they are stored in
+the case and set to 0 block by block, then one by one, as in delta debugging (A. Zeller and R. Hildebrandt,
 Simplifying and isolating failure-inducing input, 2002); the remaining ones are set to 1.
 """
 
@@ -18,7 +18,7 @@ from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected
 
 ATTEMPTS = 250  # cases run, counted and not timed, so that the same seed gives the same report
-MOST = 2000  # numbers; more are left as they are
+MOST = 2000  # numbers; larger cases are not simplified
 
 
 def with_small_numbers(
@@ -27,13 +27,13 @@ def with_small_numbers(
     differences: Callable[[Case], list[Difference]],
     attempts: int = ATTEMPTS,
 ) -> Mismatch:
-    """The same mismatch on the simplest numbers found.
+    """Return the same mismatch on the simplest numbers found.
 
     Args:
-        found: the differences of a case; numbers are kept if each is still there, and of the same kind.
+        found: the differences of a case; numbers are accepted if each difference remains, of the same kind.
         expected: the arrays of that case.
         differences: runs a case.
-        attempts: cases to run at most.
+        attempts: the largest number of cases to run.
     """
     given = found.case.values or {}  # fixed by `supports`: an upstream of 1 for a loss that takes none
     numbers = {name: array for name, array in _numbers(found.case, expected).items() if name not in given}
@@ -45,13 +45,13 @@ def with_small_numbers(
         case = replace(found.case, values=given | {name: _nested(array) for name, array in values.items()})
         try:
             again = differences(case)
-        except Exception:  # torch or the lane rejects these numbers, so they are not tried further
+        except Exception:  # torch or the lane rejects these numbers
             return None
         same = [d for d in again if (d.quantity, d.wrong_side, d.verdict, d.aspect) in kinds]
         return Mismatch(found.lane, case, same) if len(same) == len(kinds) else None
 
     best = attempt(numbers)
-    if best is None:  # it depends on something that is not in the numbers
+    if best is None:  # it depends on something besides the numbers
         return found
     floors = {spec.name: 1 if spec.kind == "weights" else 0 for spec in found.case.arrays}
     signs = {spec.name: -1 if spec.kind == "log" else 1 for spec in found.case.arrays}
@@ -86,7 +86,7 @@ def _numbers(case: Case, expected: Expected) -> dict[str, Array]:
 def _steps(
     numbers: dict[str, Array], floors: dict[str, int], signs: dict[str, int]
 ) -> Iterator[tuple[str, slice, int]]:
-    """Which numbers to set to what: large blocks before small ones, 0 before 1 before other small integers."""
+    """The order of changes: large blocks before small ones, 0 before 1 before other small integers."""
     for name, array in numbers.items():
         floor, sign = floors.get(name, 0), signs.get(name, 1)
         block = array.size

@@ -1,4 +1,4 @@
-"""The oracle's half of a script: lines that set `theirs` with torch alone."""
+"""The oracle's half of a script: lines that set `theirs` with torch."""
 
 import inspect
 from collections.abc import Collection, Mapping
@@ -22,12 +22,12 @@ def of_function(
     quantity: str,
     of: str,
 ) -> list[str] | None:
-    """A function of torch's and its gradient by autograd; None where the row's oracle has no name.
+    """Lines for a torch function and its gradient by autograd; None if the row's oracle has no name.
 
     Args:
-        row: whose oracle it is.
-        arrays: by the names that the script has for them.
-        leaves: those of them that have a gradient.
+        row: the row of the oracle.
+        arrays: by their names in the script.
+        leaves: the arrays that have a gradient.
         options: keywords.
         quantity: the one that differs.
         of: the array, by its name in the script, whose gradient that is.
@@ -36,7 +36,7 @@ def of_function(
     if name is None:
         return None
     lines = [f"t_{leaf} = torch.tensor({leaf}, requires_grad=True)" for leaf in leaves]
-    state = quantity in BUFFERS  # torch overwrites the tensor that it is given
+    state = quantity in BUFFERS  # torch overwrites this tensor
     lines += [f"t_{of} = torch.tensor({of})"] if state else []
     given = [
         *(
@@ -80,7 +80,7 @@ def of_network(architecture: Architecture, quantity: str, place: int) -> list[st
 
 
 def _changed(layer: Layer) -> dict[str, Any]:
-    """The options that differ from the defaults of the op, which are torch's."""
+    """The options that differ from the op's (and torch's) defaults."""
     defaults = {p.name: p.default for p in inspect.signature(layer.row.op).parameters.values()}
     return {name: value for name, value in layer.options.items() if value != defaults.get(name)}
 

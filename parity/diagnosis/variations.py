@@ -1,4 +1,4 @@
-"""The smallest case changed in one place at a time: which changes leave the failure, and which remove it."""
+"""Change the smallest case in one place at a time: which changes keep the failure, and which remove it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,9 +14,9 @@ def vary(case: Case, valid: Callable[[Case], bool], fails: Callable[[Case], bool
     """Run the case with one change at a time.
 
     Args:
-        case: one that fails; its numbers are drawn again where shapes change.
-        valid: whether torch accepts a case, and answers within bounds; no other case is run.
-        fails: whether a case fails in the same way; None where it cannot be run.
+        case: a failing case; its numbers are drawn again if shapes change.
+        valid: whether torch accepts a case and answers within bounds; other cases are not run.
+        fails: whether a case fails in the same way; None if it cannot be run.
     """
     still: list[Change] = []
     no_more: list[Change] = []
@@ -38,7 +38,7 @@ def _changes(case: Case) -> Iterator[tuple[Change, Case]]:
         for other in _others(name, value):
             changed = replace(case, options=case.options | {name: other})
             if name == "padding" and other == 0 and first.shape and len(first.shape) == 4:
-                # The image grows by its padding, or no window would fit.
+                # The image grows by its padding, otherwise no window would fit.
                 rows, columns = value if isinstance(value, tuple) else (value, value)
                 shape = (*first.shape[:2], first.shape[2] + 2 * rows, first.shape[3] + 2 * columns)
                 changed = replace(changed, arrays=(replace(first, shape=shape), *case.arrays[1:]))

@@ -114,7 +114,7 @@ def test_each_process_of_a_host_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert device.find("cuda") == torch.device("cuda", 1)
     monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(UserError, match="process 3 of this host needs a GPU of its own and there are 2"):
+    with pytest.raises(UserError, match="process 3 of this host needs its own GPU, but there are only 2"):
         device.find("cuda")
 
 

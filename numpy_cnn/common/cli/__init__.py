@@ -1,1 +1,1 @@
-"""The command line that both programs share: one file per command."""
+"""The command line shared by both programs: one file per command."""

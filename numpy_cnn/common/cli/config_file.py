@@ -13,12 +13,12 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
 
 NAME = "run.toml"
-LARGEST_FILE = 1_000_000  # bytes; a file of all settings has less than a thousand
+LARGEST_FILE = 1_000_000  # bytes; a file with all settings has less than a thousand
 GROUPS: dict[str, type] = {
     name: get_type_hints(TrainConfig)[name] for name in ("dataset", "network", "optimization")
 }
 
-# Flags of `train` that choose files, actions or the place, not what is trained.
+# Flags of `train` that select files, actions or the device, but do not affect the result.
 _NOT_SETTINGS = ("out", "resume", "json", "dry_run", "config", "download", "device")
 T = TypeVar("T", bound=TrainConfig)
 
@@ -35,20 +35,20 @@ def named_file(arguments: Sequence[str]) -> Path | None:
 
 
 def read(path: Path, kind: type[T]) -> T:
-    """The settings in the file, those of `kind`'s defaults where the file has none.
+    """Read the settings from a file; missing ones have the defaults of `kind`.
 
     Args:
         path: a TOML file with the names of flags as keys: `batch-size = 64`, `image-size = [8, 8]`.
         kind: TrainConfig, or a subclass whose further fields the file may have too.
 
     Raises:
-        UserError: the file cannot be read, is not TOML, has an unknown key, or a value that its flag refuses.
+        UserError: the file cannot be read, is not TOML, or has an unknown key or an invalid value.
     """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise UserError(f"--config {path}: larger than {LARGEST_FILE} bytes, which no file of settings is")
+            raise UserError(f"--config {path}: larger than {LARGEST_FILE} bytes, so it is not a settings file")
         values = {key.replace("-", "_"): value for key, value in tomllib.loads(content.decode()).items()}
     except OSError as error:
         raise UserError(f"--config {path}: cannot be read ({error.strerror or error})") from error
@@ -64,7 +64,7 @@ def read(path: Path, kind: type[T]) -> T:
 
 
 def to_toml(config: TrainConfig, head: str) -> bytes:
-    """The file that `read` turns into the same settings, below `head` as a comment; unset ones are omitted."""
+    """Write the settings as TOML below `head` as a comment; unset ones are omitted. `read` is the inverse."""
     lines = [f"# {line}" for line in head.splitlines()]
     for name in GROUPS:
         group = getattr(config, name)
@@ -81,7 +81,7 @@ def _lines(values: Mapping[str, Any]) -> list[str]:
 
 
 def _literal(value: Any) -> str:
-    """The value in TOML, whose text, numbers and lists are written as JSON's."""
+    """Format a value for TOML, whose strings, numbers and lists have JSON's syntax."""
     if isinstance(value, Path):
         value = str(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -66,6 +66,6 @@ class Demo(DeviceFlag):
             name = f"{shown}, {trained} on {checkpoint.config.dataset.data}"
             app = application(checkpoint, workers, name, note, port)
             with contextlib.suppress(KeyboardInterrupt):
-                print(f"draw a digit at http://127.0.0.1:{port}/ (Ctrl-C ends)", flush=True)
+                print(f"draw a digit at http://127.0.0.1:{port}/ (Ctrl-C to stop)", flush=True)
                 serve(app, listening)
         return 0

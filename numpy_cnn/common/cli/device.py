@@ -9,4 +9,4 @@ class DeviceFlag:
     """The flag that all commands have; `main` selects the device before a command runs."""
 
     device: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
-    """Where torch_cnn computes; auto: on a GPU if there is one. numpy_cnn computes on the CPU."""
+    """Device of torch_cnn; auto: a GPU if there is one. numpy_cnn always uses the CPU."""

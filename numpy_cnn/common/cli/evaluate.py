@@ -1,4 +1,4 @@
-"""`evaluate`: measure a checkpoint on the test images."""
+"""`evaluate`: evaluate a checkpoint on the test images."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate(DeviceFlag):
-    """Measure a checkpoint of either backend on the test images."""
+    """Evaluate a checkpoint of either backend on the test images."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """A best.safetensors or last.safetensors, or the folder of a run."""
     data: Literal["digits", "mnist"] | None = None
-    """The images; those that it was trained on if omitted."""
+    """The data set; the one used in training if omitted."""
     data_dir: Path | None = None
     """Folder of MNIST's files; the one used in training if omitted."""
     confusion: Path | None = None
-    """PNG for the confusion matrix; the accuracy of each class is printed, too."""
+    """PNG for the confusion matrix; also print the accuracy of each class."""
     json: Path | None = None
-    """File for the result as JSON; - for standard output, and nothing else is then printed there."""
+    """File for the result as JSON; - for standard output, without other output."""
 
     def run(self, program: "Program") -> int:
         """Print the accuracy and the loss; return the exit code."""

@@ -24,7 +24,7 @@ class Export(DeviceFlag):
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CKPT")]
     """A checkpoint of either backend, or the folder of a run."""
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """*.safetensors: a torch state_dict, which `evaluate` and `predict` read as well. *.npz: NumPy arrays."""
+    """*.safetensors: a torch state_dict, which `evaluate` and `predict` also read. *.npz: NumPy arrays."""
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
         """Write the file and print its name; return the exit code."""

@@ -1,4 +1,4 @@
-"""`import`: a checkpoint from plain weights of other programs."""
+"""`import`: convert weights from other programs to a checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportWeights(DeviceFlag):
-    """Make a checkpoint of weights that another program wrote, under torch's names for them."""
+    """Convert weights from another program, under torch's names, to a checkpoint."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """*.safetensors (a torch state_dict), *.npz (NumPy arrays), or, with torch_cnn, *.pth or *.pt (torch.save)."""
@@ -30,10 +30,10 @@ class ImportWeights(DeviceFlag):
     """The checkpoint to write, *.safetensors, for `evaluate`, `predict` and the other commands."""
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     data: Literal["digits", "mnist"] = "mnist"
-    """The images that it was trained on, whose size and scale of pixels it expects."""
+    """The training data of the network, which determines the size and scaling of its inputs."""
 
     def run(self, program: "Program") -> int:
-        """Write the checkpoint and print its name; the exit code."""
+        """Write the checkpoint and print its name; return the exit code."""
         if self.checkpoint.suffix != ".safetensors":
             raise UserError(f"{self.checkpoint}: the name of a checkpoint ends in .safetensors")
         if not self.file.is_file():
@@ -76,7 +76,7 @@ class ImportWeights(DeviceFlag):
 
 
 def _with_sizes_of(parameters: Mapping[str, Array], network: ArchitectureConfig) -> ArchitectureConfig:
-    """The sizes that follow from the shapes of a SimpleCNN, where no flag sets them; other networks have none."""
+    """Infer sizes from the shapes of a SimpleCNN if no flag sets them; other networks have fixed sizes."""
     shapes = {name: array.shape for name, array in parameters.items()}
     if network.arch not in ("simple", "hidden") or {*shapes} & {"conv2.weight", "fc3.weight"}:
         return network

@@ -37,7 +37,7 @@ def _run(program: Program, arguments: list[str]) -> int:
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
-        "Train a SimpleCNN and use it. Without a command it trains; train --help lists the flags.",
+        "Train and use a SimpleCNN. The default command is train; train --help lists its flags.",
         {
             "train": Train,
             "evaluate": Evaluate,

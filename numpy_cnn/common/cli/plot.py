@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plot(DeviceFlag):
-    """Draw the pictures of a run again: curves, filters, predictions; with several runs, compare their curves."""
+    """Draw the pictures of a run again: curves, filters, predictions; or compare the curves of several runs."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")]
     """Folders of runs."""
     data_dir: Path | None = None
     """Folder of MNIST's files. Default: the one used in training."""
     compare: Path | None = None
-    """PNG for the curves of all these runs in one figure; nothing else is drawn."""
+    """PNG for the curves of all runs in one figure; no other pictures are drawn."""
 
     def run(self, program: "Program") -> int:
         """Write the pictures and print their names; return the exit code."""

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict(DeviceFlag):
-    """Read the digit on a PNG, JPEG or other picture of your own."""
+    """Classify the digits in your own pictures (PNG, JPEG, …)."""
 
     paths: Annotated[
         tuple[Path, ...],
         tyro.conf.Positional,
         tyro.conf.arg(name="", metavar="[CKPT] IMAGE...", help_behavior_hint=""),
     ] = ()
-    """A checkpoint (*.safetensors, or the folder of a run; default: the network in the package, trained on
-    MNIST), then pictures of one digit each, dark on light or light on dark."""
+    """A checkpoint (*.safetensors, or the folder of a run; default: the included network, trained on MNIST),
+    then pictures with one digit each, dark on light or light on dark."""
     show_input: Path | None = None
-    """PNG to write the network's inputs to: each picture cropped, centred and scaled."""
+    """PNG for the network's inputs: each picture cropped, centred and scaled."""
 
     def run(self, program: "Program") -> int:
         """Print the digit and the probabilities of each picture; return 2 if one cannot be read, else 0."""
@@ -65,7 +65,7 @@ class Predict(DeviceFlag):
 
 
 def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
-    """The checkpoint, which comes first or is that of the package, and the pictures."""
+    """The checkpoint (the first argument or the included one) and the pictures."""
     named = bool(paths) and (paths[0].suffix == ".safetensors" or paths[0].is_dir())
     return (paths[0], paths[1:]) if named else (PRETRAINED, paths)
 

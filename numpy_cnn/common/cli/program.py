@@ -1,4 +1,4 @@
-"""What the two programs, `python -m numpy_cnn` and `python -m torch_cnn`, give to the commands they share."""
+"""The parts of `python -m numpy_cnn` and `python -m torch_cnn` that the shared commands use."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from numpy_cnn.common.training.group import Group
 
 @dataclass(frozen=True)
 class Program:
-    """What differs between the two programs. The backend is loaded when needed: --help needs no torch."""
+    """The differences between the two programs. The backend is loaded on demand: --help needs no torch."""
 
     name: str
     backend: Callable[[], type[Backend]]
@@ -22,6 +22,6 @@ class Program:
     dense: Callable[[], MakeDense]
     tracer: Callable[[], Tracer]
     load_pth: Callable[[Path], dict[str, Array]]
-    select_device: Callable[[str], None]  # a UserError for one that is not there
-    group: Callable[[], AbstractContextManager[Group]]  # the processes that the launcher started
-    other: str  # the program that has the same commands, and the other backend
+    select_device: Callable[[str], None]  # raises UserError if it does not exist
+    group: Callable[[], AbstractContextManager[Group]]  # the processes started by the launcher
+    other: str  # the name of the other program

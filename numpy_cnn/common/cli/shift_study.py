@@ -1,4 +1,4 @@
-"""`shift-study`: measure how a dense network and a CNN cope with shifted digits."""
+"""`shift-study`: measure the accuracy of a dense network and a CNN on shifted digits."""
 
 import sys
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ NAMES = {2: "SimpleCNN"}  # {side of the pooling window: name}
 
 @dataclass(frozen=True)
 class ShiftStudy(DeviceFlag):
-    """Train a dense network and SimpleCNN on MNIST, and measure both on digits moved by 0 to 4 pixels."""
+    """Train a dense network and SimpleCNN on MNIST, and evaluate both on digits shifted by 0 to 4 pixels."""
 
     data: Literal["mnist"] = "mnist"
-    """The images. Those of digits, 8x8, are too small to shift by 4 pixels."""
+    """The data set. The 8x8 images of digits are too small for shifts by 4 pixels."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST; `train --help` lists the formats."""
+    """Folder with MNIST; `train --help` lists the formats."""
     out: Path = Path("shift-study")
     """Folder for shift_study.png and shift_study.json."""
     pools: tuple[int, ...] = (2,)
@@ -49,7 +49,7 @@ class ShiftStudy(DeviceFlag):
     epochs: int = 5
     """Passes over the training images."""
     batch_size: int = 64
-    """Images in one step."""
+    """Images per step."""
     seed: int = 0
     """Determines the initial parameters and the order of the images."""
     limit: int | None = None
@@ -92,7 +92,7 @@ class ShiftStudy(DeviceFlag):
         draw(
             results,
             walk,
-            f"Accuracy on {len(dataset.test):,} moved test images of MNIST ({program.name})",
+            f"Accuracy on {len(dataset.test):,} shifted test images of MNIST ({program.name})",
             picture,
         )
         write_json(self._report(program, dataset, architectures, results, seconds, kept), numbers)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary(DeviceFlag):
-    """Print a network layer by layer: shapes and numbers of parameters."""
+    """Print the layers of a network with shapes and numbers of parameters."""
 
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     data: Literal["digits", "mnist"] = "digits"
-    """The images: those of digits are 8x8, those of mnist 28x28."""
+    """The data set: images of digits have 8x8 pixels, those of mnist 28x28."""
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
         """Print the table; return the exit code."""

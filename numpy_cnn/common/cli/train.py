@@ -37,24 +37,24 @@ from numpy_cnn.common.training.run_folder import ReadOnlyRun, RunFolder
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
 
-MOST_THREADS = 256  # far more than are useful, and few enough for any system
+MOST_THREADS = 256  # more than useful, but few enough for any system
 
 
 @dataclass(frozen=True)
 class Train(TrainConfig, DeviceFlag):
-    """Train a SimpleCNN and keep its checkpoints, history and pictures in a folder."""
+    """Train a SimpleCNN and write its checkpoints, history and pictures to a folder."""
 
     out: Path | None = None
     """Folder for the run; runs/<program>-<data>-<arch>-<number> if omitted."""
     resume: Path | None = None
-    """Folder of a run to continue, up to --epochs; its other flags are stored with it."""
+    """Folder of a run to continue up to --epochs; its other flags are stored there."""
     config: Path | None = None
-    """TOML file with settings under the names of these flags; flags that are typed as well win. A run's folder
-    has one, run.toml, that reproduces the run."""
+    """TOML file with settings named like these flags; flags on the command line take precedence. A run's folder
+    contains run.toml, which reproduces the run."""
     json: Path | None = None
-    """File for the result as JSON; - for standard output, and nothing else is then printed there."""
+    """File for the result as JSON; - for standard output, without other output."""
     threads: int = 1
-    """Number of threads. Results are reproducible for the same number; another number rounds differently."""
+    """Number of threads. Results are reproducible only for the same number of threads."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
@@ -253,7 +253,7 @@ class Train(TrainConfig, DeviceFlag):
         if group.rank == 0:
             self._write_settings(program, run, start)  # only now: a network that does not fit leaves no file
         if start and start.progress.epoch < self.epochs and plan.out_of_patience(start.progress):
-            log(f"{run.path} has run out of its patience already; a larger --patience trains more")
+            log(f"{run.path} was already stopped by --patience; pass a larger --patience to train more")
         if start and start.progress.epoch >= self.epochs:
             log(f"{run.path} already has {start.progress.epoch} epochs; pass a larger --epochs to train more")
         with (
@@ -266,7 +266,7 @@ class Train(TrainConfig, DeviceFlag):
             except Interrupted as interrupted:
                 return interrupted.signal
             except ProcessLost as lost:
-                if group.rank == 0:  # here, where the launcher's SIGTERM cannot cut the message off
+                if group.rank == 0:  # here, where the launcher's SIGTERM cannot interrupt the message
                     log(
                         f"\n{program.name}: another process of the run has ended ({lost}); saved {run.last}\n"
                         f"{_resume_by(program, run)}"
@@ -276,9 +276,9 @@ class Train(TrainConfig, DeviceFlag):
 
 
 def _on_top_of(begun: Train, parse: Callable[[Train], Train]) -> Train:
-    """The flags that are typed, on top of other settings.
+    """Apply the flags on the command line to other settings.
 
-    A switch has no opposite: typed again it must not toggle, left out it stays as it was.
+    A switch cannot be turned off: if repeated it must not toggle, and if omitted it keeps its value.
     """
     groups = {group: getattr(begun, group) for group in config_file.GROUPS}
     on = {

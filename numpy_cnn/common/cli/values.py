@@ -1,4 +1,4 @@
-"""How the values of flags are parsed and printed: in plain words, without Python's type names."""
+"""Parsing and printing the values of flags, without Python's type names."""
 
 from __future__ import annotations
 

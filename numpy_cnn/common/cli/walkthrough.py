@@ -72,7 +72,7 @@ class Walkthrough(DeviceFlag):
             print(f"\n===== {names[0]} and {names[1]} =====")
             print("\n".join(comparing.side_by_side(comparing.arrays_of(traces), theirs, names)))
         if self.label is None and self.kernel == "learned":
-            print(f"\nNo --label: the network's own answer, {lesson.label}, is used as the label.")
+            print(f"\nNo --label: the network's prediction, {lesson.label}, is used as the label.")
         print("", *files, sep="\n")
         return 0
 

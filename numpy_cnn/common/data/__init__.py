@@ -24,8 +24,8 @@ def load(
 ) -> Dataset:
     """The data set of that name.
 
-    ``mnist`` is read by ``mnist_loader`` from ``data_dir`` (``data`` where None), after a download where
-    asked for and needed; torch_cnn passes its own loader. ``digits`` needs neither.
+    ``mnist`` is read by ``mnist_loader`` from ``data_dir`` (``data`` if None), after a download if requested and
+    needed; torch_cnn passes its own loader. ``digits`` needs neither.
 
     Raises UserError if the name is unknown, or the files are missing or damaged.
     """

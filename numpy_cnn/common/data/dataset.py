@@ -1,4 +1,4 @@
-"""What a data set is here, and the operations on its training split."""
+"""Data sets and operations on their training split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy_cnn.common.spec.errors import UserError
 
 @dataclass(frozen=True)
 class PixelScale:
-    """How raw pixels become inputs: ``(x / maximum − mean) / std``, in float32.
+    """The scaling of raw pixels to inputs: ``(x / maximum − mean) / std``, in float32.
 
     ``maximum`` is the largest raw value; ``mean`` and ``std`` are those of the training images after the
     division by ``maximum``.
@@ -42,7 +42,7 @@ class PixelScale:
 
 @dataclass(frozen=True)
 class Split:
-    """Images, float32 ``(N, C, H, W)``, as the network takes them, and their labels, int64 ``(N,)``."""
+    """Input images, float32 ``(N, C, H, W)``, and their labels, int64 ``(N,)``."""
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -51,13 +51,13 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, chosen: slice | NDArray[np.generic]) -> Split:
-        """The examples that a slice, an index array or a mask chooses."""
+        """The examples selected by a slice, an index array or a mask."""
         return Split(self.images[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test split, and the scale that made inputs of their raw pixels."""
+    """A training and a test split, and the scaling of their raw pixels."""
 
     name: str
     train: Split
@@ -66,7 +66,7 @@ class Dataset:
 
 
 def limit(dataset: Dataset, n: int | None) -> Dataset:
-    """The data set with only the first ``n`` training examples (all of them where ``n`` is None).
+    """The data set with only the first ``n`` training examples (all of them if ``n`` is None).
 
     Raises UserError if ``n`` is below 1 or above the number of training examples.
     """

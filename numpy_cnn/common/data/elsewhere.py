@@ -1,4 +1,4 @@
-"""MNIST as other programs store it: CSV, Keras' npz, and folders of pictures by class."""
+"""MNIST in the formats of other programs: CSV, Keras' npz, and folders of pictures by class."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _read_classes(folder: Path) -> Raw:
     images, labels = [], []
     for path in (file for each in _classes(folder) for file in sorted(each.iterdir())):
         if path.suffix.lower() not in _PICTURES:
-            raise UserError(f"{path}: not a picture; the folders 0 to 9 should hold nothing else")
+            raise UserError(f"{path}: not a picture; the folders 0 to 9 must contain only pictures")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's, about odd metadata

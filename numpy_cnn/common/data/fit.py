@@ -1,4 +1,4 @@
-"""Making a data set fit a network: fewer classes, smaller images."""
+"""Adapt a data set to a network: fewer classes, smaller images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy_cnn.common.spec.errors import UserError
 def fit(dataset: Dataset, image_size: tuple[int, int], classes: int) -> tuple[Dataset, str | None]:
     """Keep the labels below ``classes`` and average the images down to ``image_size`` (height, width).
 
-    Returns the data set and one line that reports what was done, or None. A network with
-    more outputs than there are labels is left as it is: the further outputs learn to stay low.
+    Returns the data set and one line that describes the changes, or None. A network with more outputs than labels
+    is not changed: its additional outputs learn low scores.
 
     Raises UserError if ``classes`` is below 1, or the images are not a whole multiple of ``image_size``.
     """
@@ -59,7 +59,7 @@ def average_pixels(images: NDArray[np.float32], image_size: tuple[int, int]) -> 
 
 def _below(split: Split, classes: int) -> Split:
     kept = split.labels < classes
-    return split if kept.all() else split[kept]  # a choice is a copy, of all images where all are kept
+    return split if kept.all() else split[kept]  # indexing copies all images, so skip it if all are kept
 
 
 def _check_multiple(name: str, have: tuple[int, int], want: tuple[int, int]) -> None:

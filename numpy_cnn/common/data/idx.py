@@ -9,8 +9,8 @@ bytes   meaning
 4-      d sizes of 4 bytes each, then as many values as their product, row by row
 ======  ==========================================================================
 
-The file may be gzipped, which its content shows, not its name. The header is read first, and then no more than it
-promises: a small file cannot expand to more memory than `LARGEST`.
+The file may be gzipped, which is detected from its content, not its name. The header is read first, then only as
+many bytes as it declares: a small file cannot expand to more memory than `LARGEST`.
 
 Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits.
 """
@@ -58,7 +58,7 @@ def unpack(path: Path, dimensions: int) -> bytes:
 
 
 def is_gzipped(path: Path) -> bool:
-    """Whether the content is; the name may be wrong. Raises OSError if the file cannot be read."""
+    """Whether the content is gzipped; the name may be wrong. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP_MAGIC
 

@@ -33,7 +33,7 @@ class Files:
 
 
 def standard_files(folder: Path) -> Files:
-    """The four files in ``folder`` under the names that torchvision gives them."""
+    """The four files in ``folder`` under torchvision's names."""
     return Files(
         train_images=folder / "train-images-idx3-ubyte",
         train_labels=folder / "train-labels-idx1-ubyte",
@@ -45,7 +45,7 @@ def standard_files(folder: Path) -> Files:
 def load(data_dir: Path) -> Dataset:
     """MNIST as inputs, ``(N, 1, 28, 28)``; the raw pixels are scaled by ``PIXEL``.
 
-    Raises UserError if a file is missing, damaged, or does not go with the others.
+    Raises UserError if a file is missing, damaged, or does not match the others.
     """
     train, test = read_folder(data_dir)
     return Dataset("mnist", _split(train), _split(test), PIXEL)
@@ -117,7 +117,7 @@ def read(files: Files) -> tuple[Raw, Raw]:
     test = _read_pair(files.test_images, files.test_labels)
     if train.images.shape[1:] != test.images.shape[1:]:
         raise UserError(
-            f"{files.train_images} holds {_size(train)} images and {files.test_images} holds "
+            f"{files.train_images} contains {_size(train)} images and {files.test_images} contains "
             f"{_size(test)} ones: the files come from different data sets"
         )
     return train, test
@@ -126,7 +126,7 @@ def read(files: Files) -> tuple[Raw, Raw]:
 def download(data_dir: Path) -> None:
     """Fetch the four files into ``data_dir/MNIST/raw`` with torchvision, unless they are there already.
 
-    torchvision runs in a process of its own, so that this package stays free of torch.
+    torchvision runs in a separate process, because this package does not import torch.
 
     Raises UserError if torchvision is missing or the download fails.
     """
@@ -140,7 +140,7 @@ def download(data_dir: Path) -> None:
             "--download fetches MNIST with torchvision, which is not installed: "
             "pip install torchvision, or put the files into the folder yourself"
         )
-    # The child's result is its standard output: one line that says what went wrong. A progress bar would
+    # The child's result is its standard output: one line with the error. A progress bar would
     # only fill a log, so its standard error is shown only on a terminal.
     child = subprocess.run(
         [sys.executable, "-m", "torch_cnn.data", str(data_dir)],
@@ -185,7 +185,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> Raw:
     images, labels = idx.read_images(images_path), idx.read_labels(labels_path)
     if len(images) != len(labels):
         raise UserError(
-            f"{images_path} holds {len(images)} images and {labels_path} holds {len(labels)} labels: "
+            f"{images_path} contains {len(images)} images and {labels_path} contains {len(labels)} labels: "
             "they come from different splits or data sets"
         )
     if labels.max() > 9:

@@ -1,4 +1,4 @@
-"""The network that this package brings along: trained on MNIST, for those who have not trained one yet."""
+"""The network included in this package, trained on MNIST."""
 
 from pathlib import Path
 

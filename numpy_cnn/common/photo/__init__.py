@@ -1,1 +1,1 @@
-"""A user's picture turned into an input of the network."""
+"""Conversion of a user's picture to an input of the network."""

@@ -1,4 +1,4 @@
-"""A user's own picture of a digit, made into the input that the data set would have made of it."""
+"""Conversion of a user's picture of a digit to an input like those of the data set."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from numpy_cnn.common.photo.parts import crop, digit_of
 from numpy_cnn.common.photo.pixels import read_pixels
 from numpy_cnn.common.photo.strokes import thickened
 
-_WORKING_SIDE = 512  # pixels; a larger picture is averaged down to this before anything is measured
+_WORKING_SIDE = 512  # pixels; larger pictures are downscaled to this size first
 
 
 @dataclass(frozen=True)
 class Reading:
-    """An input ``(1, 1, H, W)`` for the network, and what makes it doubtful, each in a few words."""
+    """An input ``(1, 1, H, W)`` for the network, and short reasons why it may be unreliable."""
 
     inputs: NDArray[np.float32]
     notes: tuple[str, ...]
 
 
 def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> Reading:
-    """The input for a PNG, JPEG or other picture of one digit, dark on light or light on dark.
+    """Return the input for a PNG, JPEG or other picture of one digit, dark on light or light on dark.
 
-    The ink is separated from the paper and cropped (``ink.ink_of``), specks are dropped, and strokes too thin to
-    survive the reduction are thickened. Then it goes the way of the data set whose ``pixel`` scale is given:
+    The ink is separated from the paper and cropped (``ink.ink_of``), specks are removed, and strokes too thin to
+    survive downscaling are thickened. Then it is processed like the data set with this ``pixel`` scale:
 
-    - MNIST (``maximum`` 255): scaled into 20x20 with the aspect kept, and moved by whole pixels so that
+    - MNIST (``maximum`` 255): scaled to fit 20x20 with the same aspect ratio, and shifted by whole pixels so that
       the centre of mass is at the centre of the 28x28 field;
     - UCI digits (``maximum`` 16): made upright, stretched to 20 wide and 32 high in a 32x32 bitmap, strokes
       grown or thinned until 30 % of it is ink, and the inked points of each 4x4 block counted.
@@ -59,7 +59,7 @@ def read_digit(path: Path, image_size: tuple[int, int], pixel: PixelScale) -> Re
 
 
 def _resize(ink: Grey, height: int, width: int) -> Grey:
-    """Each new pixel the mean of the area that it covers."""
+    """Resize: each new pixel is the mean of the area it covers."""
     from PIL import Image
 
     resized = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
@@ -84,8 +84,8 @@ def _draw_as_mnist(ink: Grey, field: tuple[int, int]) -> Grey:
 def _draw_as_uci(ink: Grey) -> Grey:
     """Share of inked points in each 4x4 block of a 32x32 bitmap.
 
-    The data set's own images show what was done to them: nearly all ink is in 20 of 32 columns and in all
-    rows, ones included, and 30 % of the points are inked for every digit.
+    This follows the images of the data set: nearly all ink is in 20 of 32 columns and in all rows, even for ones,
+    and 30 % of the points are inked for every digit.
     """
     ink = _upright(ink)
     # A bare vertical line, stretched like the others, would be a full box with no strokes left to thin.
@@ -104,7 +104,7 @@ def _draw_as_uci(ink: Grey) -> Grey:
 
 
 def _upright(ink: Grey) -> Grey:
-    """The ink sheared by moments until its mass leans neither left nor right."""
+    """Shear the ink, by its moments, until it is upright."""
     from PIL import Image
 
     height, width = ink.shape

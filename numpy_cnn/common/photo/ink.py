@@ -1,4 +1,4 @@
-"""Ink separated from paper: from colours to how much of each point a stroke covers."""
+"""Separation of ink from paper: from colours to the coverage of each point by strokes."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from numpy_cnn.common.spec.errors import UserError
 
 Grey = NDArray[np.float64]
 
-_LEAST_CONTRAST = 20.0  # grey levels of 255 between ink and paper; less is the noise of a camera
+_LEAST_CONTRAST = 20.0  # grey levels of 255 between ink and paper; less is camera noise
 _FAINT = 40.0
 _WIDEST_STROKE = 0.36  # of the shorter side of the picture
 _LONG_STROKE = 0.2  # of the longer side: a one that fills the picture is nearly as wide as it
-_MOST = 0.7  # of a picture: more than a digit covers, however tightly it is cropped
-_ALONG_AN_EDGE = 0.3  # of a side of the picture: what touches more of it is a frame, a table or a shadow
-_CLEARER = 1.6  # times the contrast by which one of the two layers, dark and light, is taken at once
-_OWN_COLOUR = 2.0  # how many times the contrast in grey the one in colour must be to be used instead
+_MOST = 0.7  # of a picture: more than any digit covers, even if tightly cropped
+_ALONG_AN_EDGE = 0.3  # of a side of the picture: a part that touches more is a frame, a table or a shadow
+_CLEARER = 1.6  # ratio of contrasts above which the stronger of the dark and light layers is selected directly
+_OWN_COLOUR = 2.0  # ratio of colour contrast to grey contrast above which colour is used
 
 
 @dataclass(frozen=True)
 class Ink:
-    """Ink ``(H, W)``, 0 on the paper to 1 inside a stroke, and what makes its reading doubtful."""
+    """Ink ``(H, W)``, 0 on the paper to 1 inside a stroke, and reasons why it may be unreliable."""
 
     ink: Grey
     doubts: tuple[str, ...]
 
 
 def ink_of(pixels: Pixels, path: Path) -> Ink:
-    """The ink on a picture ``(H, W, 4)``, without frames and what surrounds the page.
+    """Return the ink on a picture ``(H, W, 4)``, without frames and the surroundings of the page.
 
     The paper's grey is estimated at each point by a morphological closing with a square wider than any stroke: it
     follows shading, the edge of a shadow and the edge of a page, and removes the strokes. What is darker than this
@@ -67,7 +67,7 @@ def ink_of(pixels: Pixels, path: Path) -> Ink:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What is darker (or lighter) than its surroundings, ``(H, W)``, and by how many grey levels."""
+    """The parts darker (or lighter) than their surroundings, ``(H, W)``, and their contrast in grey levels."""
 
     ink: Grey
     contrast: float
@@ -79,13 +79,13 @@ def _stand_out(grey: Grey, light: bool) -> _Layer:
     smooth = _blurred(grey) if min(grey.shape) > 64 else grey
     paper = closing(smooth, _odd(max(_WIDEST_STROKE * min(grey.shape), _LONG_STROKE * max(grey.shape))))
     depth = (paper - grey).clip(0, None)
-    if not light:  # light falls as a factor on paper and ink alike
+    if not light:  # illumination is a common factor of paper and ink
         depth *= float(np.quantile(paper, 0.9)) / paper.clip(1, None)
     depth = depth.clip(0, 255)
     threshold, contrast = _otsu(depth)
     if contrast < _LEAST_CONTRAST:
         return _Layer(np.zeros_like(grey), contrast)
-    # Half an ink at the threshold, none at half of it: noise vanishes and edges stay where they were.
+    # Coverage ½ at the threshold, 0 at half of it: noise vanishes and edges do not move.
     ink: Grey = (depth / threshold - 0.5).clip(0, 1)
     kept = _without_surroundings(ink)
     if not kept.any():
@@ -102,12 +102,12 @@ def _other_way_round(first: _Layer, second: _Layer, mostly_light: bool) -> bool:
         return second.contrast > first.contrast
     if _is_page_of(first, second):
         return True
-    # On paper in the shade the gaps between strokes may stand out as well as the strokes, which reach farther.
+    # On shaded paper the gaps between strokes may have as much contrast as the strokes, which extend farther.
     return not mostly_light and _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
 
 
 def _is_page_of(page: _Layer, writing: _Layer) -> bool:
-    """Whether `page` is a filled rectangle with the writing well inside."""
+    """Whether `page` is a filled rectangle that contains the writing."""
     largest = parts_of(page.ink)[0]
     if min(largest.height, largest.width) < 0.3 * min(page.ink.shape) or not _is_rectangle(largest.mask):
         return False
@@ -170,8 +170,8 @@ def _boxes_in(part: Part, parts: list[Part]) -> bool:
 
 
 def _grey_of(pixels: Pixels) -> Grey:
-    """Grey levels 0 to 255 of the picture laid on white, or on black where white hides the ink; of coloured ink on
-    paper of the same grey, the direction in which the colours differ most."""
+    """Grey levels 0 to 255 of the picture composited on white, or on black if white hides the ink; for coloured
+    ink on paper of the same grey, the projection on the direction of the largest colour difference."""
     opaque = pixels[..., 3:] / 255
     on_white = pixels[..., :3] * opaque + 255 * (1 - opaque)
     if opaque.min() < 0.5 and _contrast(_luma(on_white)) < _LEAST_CONTRAST:
@@ -188,7 +188,7 @@ def _luma(colours: Pixels) -> Grey:
 
 
 def _main_colour(colours: Pixels) -> Grey:
-    """The colours along their first principal component, scaled as grey levels are."""
+    """The colours projected on their first principal component, scaled like grey levels."""
     flat = colours.reshape(-1, 3)
     centred = flat - flat.mean(axis=0)
     direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
@@ -199,7 +199,7 @@ def _main_colour(colours: Pixels) -> Grey:
 
 
 def _contrast(grey: Grey) -> float:
-    """Grey levels between the strokes and what is around them, of either kind."""
+    """Contrast in grey levels between the strokes and their surroundings, of either polarity."""
     return max(_stand_out(grey, light).contrast for light in (False, True))
 
 
@@ -210,7 +210,7 @@ def closing(grey: Grey, size: int) -> Grey:
 
 
 def _dilated(grey: Grey, size: int) -> Grey:
-    """The largest value in the square around each point; the picture ends at its edge."""
+    """The largest value in the square around each point, without padding."""
     for axis in (0, 1):
         half = size // 2
         padding = [(0, 0), (0, 0)]
@@ -227,7 +227,7 @@ def _dilated(grey: Grey, size: int) -> Grey:
 
 
 def _blurred(grey: Grey) -> Grey:
-    """The mean of 3x3 points, which keeps noise out of the maxima."""
+    """The mean of 3x3 points, which reduces noise in the maxima."""
     padded = np.pad(grey, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     return np.asarray((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9)
@@ -248,7 +248,7 @@ def _otsu(grey: Grey) -> tuple[float, float]:
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = ((counts * levels).sum() - sum_below) / above - sum_below / below
     between = np.where((below > 0) & (above > 0), below * above * np.nan_to_num(distance) ** 2, 0)
-    # With nothing between two levels every threshold there is equally good: take the middle one.
+    # All thresholds between two occupied levels are equally good: use the middle one.
     best = np.flatnonzero(between == between.max())
     middle = best[len(best) // 2]
     return float(best.mean() + 0.5), float(distance[middle]) if between.max() > 0 else 0.0
@@ -263,7 +263,7 @@ def _touches_edge(ink: NDArray[Any]) -> bool:
 
 
 def _area(ink: Grey) -> float:
-    """Of the rectangle that holds the ink, but for the outermost fiftieth on each side: a halo is not counted."""
+    """The area of the ink's bounding box without the outermost fiftieth on each side (a halo)."""
     sides = []
     for axis in (0, 1):
         amounts = np.cumsum(ink.sum(axis=axis))

@@ -1,4 +1,4 @@
-"""Connected parts of the ink: specks dropped, several digits noticed."""
+"""Connected parts of the ink: remove specks, detect several digits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Grey = NDArray[np.float64]
 
 _CELLS = 96  # along the longer side: parts that touch on this grid, at a corner too, are connected
 SPECK = 0.05  # of the ink of the largest part
-_MANY = 8  # parts, specks included, that together hold more than half as much ink as the largest
+_MANY = 8  # parts, including specks, that together have more than half as much ink as the largest
 _WIDEST = 1.45  # width by height of a single digit
-_BLOB = 0.72  # share of its rectangle that a digit's ink may cover
+_BLOB = 0.72  # fraction of its bounding box that a digit's ink may cover
 
 
 @dataclass(frozen=True)
 class Part:
-    """A connected part of the ink: where it is ``(H, W)``, how much it is, and the grid's cell."""
+    """A connected part of the ink: its mask ``(H, W)``, its amount of ink, and the grid's cell."""
 
     mask: NDArray[np.bool_]
     amount: float
@@ -66,7 +66,7 @@ def parts_of(ink: Grey) -> list[Part]:
 
 
 def box_of(ink: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The first row that holds ink and the one after the last, and the columns likewise."""
+    """The bounding box of the ink: first row, row after the last, and the same for columns."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return (0, 0), (0, 0)
@@ -80,7 +80,7 @@ def crop(ink: Grey) -> Grey:
 
 
 def digit_of(ink: Grey) -> tuple[Grey, tuple[str, ...]]:
-    """The ink without the parts that are tiny beside the largest one, cropped, and what makes it doubtful."""
+    """Return the cropped ink without tiny parts, and reasons why it may be unreliable."""
     picture, ((top, bottom), (left, right)) = ink.shape, box_of(ink)
     ink = ink[top:bottom, left:right]
     parts = parts_of(ink)
@@ -112,7 +112,7 @@ def digit_of(ink: Grey) -> tuple[Grey, tuple[str, ...]]:
 
 
 def _side_by_side(parts: list[Part]) -> int:
-    """How many groups of tall parts there are with a gap between them, side by side or one above the other."""
+    """Count the groups of tall parts separated by gaps, side by side or one above the other."""
     top, bottom = min(part.top for part in parts), max(part.bottom for part in parts)
     left, right = min(part.left for part in parts), max(part.right for part in parts)
     tall = [(part.left, part.right) for part in parts if part.height > 0.5 * (bottom - top)]

@@ -1,5 +1,4 @@
-"""A picture file as an array of at most a given size, in bounded memory: reduced strip by strip before anything
-else is done to it."""
+"""Read a picture file as an array of limited size in bounded memory: it is downscaled strip by strip."""
 
 from __future__ import annotations
 
@@ -23,8 +22,12 @@ Pixels = NDArray[np.float64]
 MOST_BYTES = 200_000_000  # of a decoded picture
 _STRIP_BYTES = 4_000_000
 _BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
-_CANVASES = {"WEBP": 3, "AVIF": 3, "GIF": 2}  # copies of the whole picture that the decoder keeps besides
-_WIDE_SCALES = {"I;16": (4095, 65535), "I": (255, 65535), "F": (1, 255, 65535)}  # white, in files that store none
+_CANVASES = {"WEBP": 3, "AVIF": 3, "GIF": 2}  # additional copies of the picture in the decoder
+_WIDE_SCALES = {
+    "I;16": (4095, 65535),
+    "I": (255, 65535),
+    "F": (1, 255, 65535),
+}  # white, for files without an alpha channel
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 

@@ -1,4 +1,4 @@
-"""Strokes too thin to survive the reduction to 20 pixels, thickened."""
+"""Thicken strokes that are too thin to survive downscaling to 20 pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AIM = 2.0 / 20
 
 
 def thickened(ink: Grey) -> Grey:
-    """The ink with strokes of about a tenth of its longer side where they were thinner than a twentieth.
+    """Thicken strokes thinner than a twentieth of the longer side to about a tenth.
 
     A long stroke of width w and length l has the area w·l and a perimeter of 2·l, so w = 2·area / perimeter; the
     perimeter is the sum of the ink's slopes.

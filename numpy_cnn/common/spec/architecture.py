@@ -55,12 +55,12 @@ class Architecture:
 
     @property
     def conv_bias(self) -> bool:
-        """Whether the convolution has a bias: batch norm would take it off again with the mean."""
+        """Whether the convolution has a bias: batch norm would cancel it by subtracting the mean."""
         return not self.fixed_edges and not self.batch_norm
 
     @property
     def couples_images(self) -> bool:
-        """Whether the score of an image depends on the others in its batch, in training: batch norm's does."""
+        """Whether the score of an image depends on the other images of its batch in training (batch norm)."""
         return any(is_buffer(name) for name in self.parameter_shapes())
 
     def layers(self) -> tuple[sized.Layer, ...]:
@@ -95,7 +95,7 @@ class Architecture:
         return sized.parameter_shapes(self.layers(), (self.in_channels, *self.image_size))
 
     def check(self, parameters: ParameterMap) -> ParameterMap:
-        """Return the parameters if they are this architecture's.
+        """Return the parameters if they match this architecture.
 
         Raises:
             UserError: a name is missing or unknown, or a shape differs; the message has the first of them.
@@ -160,7 +160,7 @@ PRESETS: dict[Preset, Architecture] = {
 
 
 def preset(name: Preset, **changes: Any) -> Architecture:
-    """The architecture of that name, with the changes that are not None; `hidden=0` leaves that layer out."""
+    """The architecture of that name with all changes that are not None; `hidden=0` omits that layer."""
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes.get("hidden") == 0:
         changes["hidden"] = None

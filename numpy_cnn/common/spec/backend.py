@@ -13,7 +13,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 
 class Backend(Protocol):
-    """A network and its optimizer; all arrays that are passed and returned are NumPy's."""
+    """A network and its optimizer; all arguments and results are NumPy arrays."""
 
     threads: int | None
 
@@ -36,7 +36,7 @@ class Backend(Protocol):
     def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
         """The sum of the images' losses, the scores, and that sum's gradients. No step is taken.
 
-        Sums, unlike means, add up over processes that hold different numbers of images, none included.
+        Unlike means, sums can be added over processes with different numbers of images, including none.
         """
 
     def update(self, gradients: dict[str, Array], lr: float) -> None:

@@ -15,32 +15,32 @@ LARGEST = 1e30  # for step sizes and the like: not far above, float32 overflows
 
 @dataclass(frozen=True)
 class ArchitectureConfig:
-    """Which network. A size that is omitted is that of the preset named by --arch."""
+    """The network. Omitted sizes are those of the preset named by --arch."""
 
     arch: Preset = "hidden"
-    """simple: conv, ReLU, pool, dense. hidden: a dense layer of 128 more. tiny: 4x4 pixels, two classes,
-    squared error. edge: one fixed edge kernel, two classes. lenet5, vgg (with batch norm), resnet (skip
-    connections): deeper networks with layers of their own."""
+    """simple: conv, ReLU, pool, dense. hidden: with an additional dense layer of 128. tiny: 4x4 pixels, two
+    classes, squared error. edge: one fixed edge kernel, two classes. lenet5, vgg (with batch norm), resnet (skip
+    connections): deeper networks with fixed layers."""
     image_size: tuple[int, int] | None = None
-    """Height and width in pixels that images are averaged down to; the data's own if omitted."""
+    """Height and width in pixels to which images are downscaled; those of the data if omitted."""
     channels: int | None = None
-    """Channels of the images; those of digits and mnist have 1."""
+    """Channels of the images; digits and mnist have 1."""
     filters: int | None = None
     """Filters of the convolution."""
     kernel_size: int | None = None
     """Height and width of a filter."""
     stride: int | None = None
-    """Pixels that a filter moves by."""
+    """Stride of the filters in pixels."""
     padding: int | None = None
     """Zeros added on each side of the image."""
     activation: Activation | None = None
-    """What follows the convolution and the dense layer before the last; relu if omitted."""
+    """Activation after the convolution and after the dense layer before the last; relu if omitted."""
     hidden: int | None = None
     """Width of the dense layer before the last; 0 for none."""
     batch_norm: bool = False
     """Batch normalization between the convolution and the activation."""
     classes: int | None = None
-    """Number of outputs; images of digits beyond them are omitted."""
+    """Number of outputs; images with larger labels are omitted."""
 
     def architecture(self, data_size: tuple[int, int]) -> Architecture:
         """The sizes, for images of `data_size`.
@@ -82,43 +82,43 @@ class OptimizerConfig:
     optimizer: Literal["adam", "sgd", "adamw", "rmsprop", "adagrad"] = "adam"
     """Adam, stochastic gradient descent, Adam with decoupled weight decay, RMSprop, or Adagrad."""
     lr: float | None = None
-    """Step size; 0.002 for adam and adamw, 0.1 for sgd, 0.001 for rmsprop and 0.01 for adagrad if left out."""
+    """Step size; if omitted, 0.002 for adam and adamw, 0.1 for sgd, 0.001 for rmsprop and 0.01 for adagrad."""
     schedule: Literal["cosine", "constant", "step", "onecycle"] = "cosine"
-    """cosine: the step size falls to 0 over --epochs, along half a cosine. constant: it stays. step: it is
-    multiplied by --gamma every --step-size epochs. onecycle: it rises to --lr in 30 % of the steps, then falls."""
+    """cosine: the step size decays to 0 over --epochs along a half cosine. constant: no change. step: multiplied
+    by --gamma every --step-size epochs. onecycle: it rises to --lr in 30 % of the steps, then decays."""
     step_size: int | None = None
-    """Epochs between two falls of --schedule step."""
+    """Epochs between two reductions by --schedule step."""
     gamma: float | None = None
-    """Factor of --schedule step; 0.1 if left out."""
+    """Factor of --schedule step; 0.1 if omitted."""
     warmup_steps: int = 0
-    """First steps, in which the step size rises in a straight line from a third of the schedule's."""
+    """Number of initial steps in which the step size rises linearly from a third of the schedule's."""
     clip_norm: float | None = None
-    """Largest norm of all gradients together; they are scaled down to it."""
+    """Scale all gradients down if their total norm exceeds this."""
     clip_value: float | None = None
-    """Largest absolute value in a gradient."""
+    """Clip gradients to this absolute value."""
     momentum: float = 0.0
     """Momentum of sgd and rmsprop."""
     dampening: float = 0.0
     """Dampening of sgd's momentum."""
     nesterov: bool = False
-    """Nesterov's form of sgd's momentum."""
+    """Use Nesterov momentum for sgd."""
     weight_decay: float | None = None
-    """Weight of the squared norm of the parameters, halved, in the loss; 0 if left out. For adamw the share by
-    which the parameters shrink, 0.01 if left out."""
+    """Factor of half the squared norm of the parameters in the loss; 0 if omitted. For adamw, the decoupled
+    decay rate; 0.01 if omitted."""
     betas: tuple[float, float] | None = None
-    """Memory of adam's and adamw's means of the gradient and of its square; 0.9 0.999 if left out."""
+    """Decay rates of adam's and adamw's means of the gradient and of its square; 0.9 0.999 if omitted."""
     eps: float | None = None
-    """Added to what all but sgd divide by; 1e-8, and 1e-10 for adagrad, if left out."""
+    """Added to the denominator by all except sgd; if omitted, 1e-8, and 1e-10 for adagrad."""
     amsgrad: bool = False
     """Divide by the largest mean square so far (adam, adamw)."""
     alpha: float | None = None
-    """Memory of rmsprop's mean square; 0.99 if left out."""
+    """Decay rate of rmsprop's mean square; 0.99 if omitted."""
     centered: bool = False
     """Divide by the standard deviation of the gradient (rmsprop)."""
     lr_decay: float | None = None
-    """How fast adagrad's step size falls; 0 if left out."""
+    """Decay rate of adagrad's step size; 0 if omitted."""
     initial_accumulator_value: float | None = None
-    """Adagrad's sum of squares before the first step; 0 if left out."""
+    """Adagrad's sum of squares before the first step; 0 if omitted."""
 
     def __post_init__(self) -> None:
         for option in fields(OptimizerConfig):
@@ -177,7 +177,7 @@ class DataConfig:
     """Which images."""
 
     data: Literal["digits", "mnist"] = "digits"
-    """digits: 1,797 images of 8x8, part of this package. mnist: 70,000 of 28x28, from --data-dir."""
+    """digits: 1,797 images of 8x8 pixels, included in this package. mnist: 70,000 of 28x28, from --data-dir."""
     data_dir: Path = Path("data")
     """Folder of MNIST's four files (or of MNIST/raw with them)."""
     download: bool = False
@@ -194,15 +194,15 @@ class TrainConfig:
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 32
-    """Images in one step."""
+    """Images per step."""
     seed: int = 0
     """Determines the initial parameters, the order of the images and the validation split."""
     validation: float = 0.1
     """Fraction of the training images held out to choose the best epoch; 0 for none."""
     patience: int | None = None
-    """Stop after this many epochs in a row without a better one on the validation split; never if omitted."""
+    """Stop after this many epochs without an improvement on the validation split; never if omitted."""
     limit: int | None = None
-    """Train on this many images only, the first ones; on all of them if omitted."""
+    """Train only on the first LIMIT images; on all of them if omitted."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):

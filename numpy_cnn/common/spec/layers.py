@@ -110,7 +110,7 @@ class Elementwise:
 
 @dataclass(frozen=True)
 class Flatten:
-    """All numbers of a sample in one row."""
+    """Flatten all axes of a sample into one."""
 
     name: str
 
@@ -137,7 +137,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Residual:
-    """Two branches from one input, whose outputs are added; a shortcut without layers is the input itself."""
+    """Two branches with one input; their outputs are added. A shortcut without layers is the identity."""
 
     name: str
     residual: tuple[Layer, ...]
@@ -167,7 +167,7 @@ def stages(layers: Sequence[Layer], shape: Shape, prefix: str = "") -> Iterator[
     """(name, shape of the output) of each layer; the layers inside a residual block come before the block itself.
 
     Raises:
-        UserError: a layer does not fit what it receives.
+        UserError: a layer does not fit its input.
     """
     for layer in layers:
         if isinstance(layer, Residual):
@@ -196,6 +196,6 @@ def _slide(name: str, size: int, kernel: int, stride: int, padding: int) -> int:
     if size + 2 * padding < kernel:
         raise UserError(
             f"architecture: {name} needs at least {kernel} pixels, but has {size + 2 * padding} "
-            f"(size {size}, padding {padding} on both sides); take larger images or a smaller window"
+            f"(size {size}, padding {padding} on both sides); use larger images or a smaller window"
         )
     return (size + 2 * padding - kernel) // stride + 1

@@ -40,7 +40,7 @@ def lenet5(image_size: tuple[int, int], classes: int) -> tuple[Layer, ...]:
 
 
 def lenet_padding(image_size: tuple[int, int]) -> tuple[int, int]:
-    """What conv1 pads images with on each side, so that they have 32x32 pixels."""
+    """The padding of conv1 that extends images to 32x32 pixels."""
     height, width = (max(0, LENET_SIDE - side) // 2 for side in image_size)
     return height, width
 
@@ -90,7 +90,7 @@ def _conv_bn_relu(number: int, filters: int) -> tuple[Layer, ...]:
 
 
 def _block(name: str, filters: int, stride: int) -> Residual:
-    """Two convolutions beside the input; where these have another shape, beside a 1x1 convolution of the input."""
+    """Two convolutions with an identity shortcut, or a 1x1 convolution as the shortcut if the shapes differ."""
     residual = (
         Conv2d("conv1", filters, kernel_size=3, stride=stride, padding=1, bias=False),
         BatchNorm2d("bn1"),

@@ -1,4 +1,4 @@
-"""The standard streams, whatever the caller made of them: closed, full, or of a narrow encoding."""
+"""Robust use of the standard streams, which may be closed, full, or have a limited encoding."""
 
 import codecs
 import contextlib
@@ -18,13 +18,15 @@ _PLAIN = str.maketrans(
 
 
 def prepare() -> None:
-    """Make printing safe; to be called before anything is printed and before any file is opened."""
+    """Make printing safe; call this before printing or opening any file."""
     codecs.register_error("plain", _plain)
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which otherwise a checkpoint would get
+            os.open(
+                os.devnull, os.O_RDWR
+            )  # takes the lowest free descriptor, which a checkpoint would get otherwise
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed before Python started
@@ -34,7 +36,7 @@ def prepare() -> None:
 
 
 def log(message: str) -> None:
-    """Print to standard error; where nobody can read it, the work goes on."""
+    """Print to standard error; ignore write errors."""
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:
@@ -42,7 +44,7 @@ def log(message: str) -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Drop what the stream could not write and all that follows; Python would try again when it exits."""
+    """Discard pending and further output of the stream; Python would try to write it again at exit."""
     with contextlib.suppress(OSError, ValueError):  # not a file: there is nothing to try again
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

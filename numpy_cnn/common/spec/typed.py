@@ -1,4 +1,4 @@
-"""Dataclasses from JSON of unknown origin: every field has the type of its annotation, or there is an error."""
+"""Dataclasses from untrusted JSON: every field must have its annotated type."""
 
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 def build(kind: type[T], values: object, name: str = "") -> T:
-    """An instance of the dataclass `kind` from a JSON object.
+    """Build an instance of the dataclass `kind` from a JSON object.
 
     Args:
         kind: a dataclass whose fields are int, float, bool, str, Path, Literal, `X | None`, tuples of a fixed
             length (a list in JSON), or dataclasses of the same sort. A field with a default may be missing.
-        values: what `json.loads` returned.
+        values: the result of `json.loads`.
         name: of the object in error messages.
 
     Raises:

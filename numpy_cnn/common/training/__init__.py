@@ -1,1 +1,1 @@
-"""The training loop and what it writes: run folder, checkpoints, progress, plots."""
+"""The training loop and its outputs: run folder, checkpoints, progress, plots."""

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files that either backend writes and either reads.
+"""Checkpoints: safetensors files, written and read by both backends.
 
 Tensors: every parameter under torch's name for it, and the optimizer's state as `optimizer.<parameter>.<state>`.
 Metadata: `cnn_parity`, one JSON object with the schema, the backend, the architecture, the pixels, the run's
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, to the batch: the sums over the current epoch so far, and the best epoch."""
+    """The progress of a run in epochs and batches, with the sums over the current epoch, and the best epoch."""
 
     epoch: int = 0  # complete epochs
     batch: int = 0  # complete batches of the next one
@@ -178,7 +178,7 @@ def _metadata(path: Path, text: str | None) -> dict[str, Any]:
 
 
 def _checkpoint(tensors: dict[str, Array], metadata: dict[str, Any]) -> Checkpoint:
-    """Nothing in the file is trusted: a correct checksum does not mean that the contents are."""
+    """Validate all contents of the file: a correct checksum does not imply correct contents."""
     if metadata.pop("sha256") != _digest(tensors, metadata):
         raise UserError("damaged: the checksum of the content is not the one that was saved with it")
     _field(Architecture, metadata, "architecture")

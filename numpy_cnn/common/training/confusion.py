@@ -1,4 +1,4 @@
-"""Which digits a network takes for which others."""
+"""The confusion matrix of a network."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,17 @@ import numpy.typing as npt
 
 from numpy_cnn.common.training.plots import new_figure, save
 
-_NUMBERED = 20  # classes; of more, the counts are not printed into the cells
+_NUMBERED = 20  # with more classes, the counts are not printed in the cells
 
 
 def confusion_matrix(labels: npt.NDArray[Any], answers: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
-    """Counts (classes, classes): row i, column j has the number of images of class i that were read as j."""
+    """Counts (classes, classes): row i, column j is the number of images of class i classified as j."""
     counts = np.bincount(labels * classes + answers, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
 
 def class_accuracy(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The share of each class that was read correctly; NaN for a class without images."""
+    """The accuracy of each class; NaN for a class without images."""
     images = matrix.sum(axis=1)
     shares = np.full(len(images), np.nan)
     np.divide(matrix.diagonal(), images, out=shares, where=images > 0)
@@ -37,9 +37,9 @@ def draw_confusion(matrix: npt.NDArray[np.int64], path: Path) -> None:
         width=max(4.2, 0.5 * min(classes, _NUMBERED) + 1.8), height=max(3.4, 0.46 * min(classes, 20))
     )
     axes = figure.add_subplot()
-    # The square root makes single mistakes visible beside a diagonal near 1.
+    # The square root makes single mistakes visible next to a diagonal near 1.
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="read as", title=f"{matrix.trace()} of {matrix.sum()} right")
+    axes.set(xlabel="read as", title=f"{matrix.trace()} of {matrix.sum()} correct")
     if classes <= _NUMBERED:
         accuracy = ["-" if np.isnan(share) else f"{share:.1%}" for share in class_accuracy(matrix)]
         axes.set_xticks(range(classes))

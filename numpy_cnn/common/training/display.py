@@ -22,7 +22,7 @@ class Display(Protocol):
         """An epoch is complete."""
 
     def warn(self, message: str) -> None:
-        """Something is wrong, but training continues."""
+        """Print a warning; training continues."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def training_display(epochs: int, batches: int) -> Iterator[Display]:
 
 
 class Silent:
-    """The display of a process whose training another one shows."""
+    """The display of a process whose progress is shown by another process."""
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
         pass

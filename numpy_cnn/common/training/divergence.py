@@ -1,4 +1,4 @@
-"""Why training diverged: the epoch is repeated from its beginning, and every quantity of every step is checked."""
+"""Find out why training diverged: repeat the epoch and check every quantity of every step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy_cnn.common.training.history import Row
 from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import RunFolder
 
-EXPLODED = 10  # times the loss of guessing, which no working training reaches
+EXPLODED = 10  # times the loss of random guessing; a converging run stays below
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files of other programs that are passed where a checkpoint is expected, recognized by their content."""
+"""Recognize files of other programs that are passed instead of a checkpoint, by their content."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _NAMES = 65_536  # bytes at each end of an archive
 
 
 def describe(path: Path) -> str | None:
-    """What the file is, or None if its content is not recognized. Nothing in it is unpickled or executed.
+    """Describe the type of the file; None if it is not recognized. Nothing in it is unpickled or executed.
 
     Raises:
         OSError: it cannot be read.
@@ -58,7 +58,7 @@ def describe(path: Path) -> str | None:
 
 
 def _zip(path: Path) -> str:
-    """What an archive is, judged by the names of its members in its first and last bytes."""
+    """Describe an archive by the names of its members in its first and last bytes."""
     with path.open("rb") as file:
         names = file.read(_NAMES)
         file.seek(max(0, path.stat().st_size - _NAMES))

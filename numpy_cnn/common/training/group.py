@@ -1,4 +1,4 @@
-"""Several processes that train one network, each on its share of every batch."""
+"""Several processes that train one network, each on its part of every batch."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -11,10 +11,10 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def started_by(launcher: Literal["mpirun", "torchrun"]) -> bool:
-    """Whether this process is one of several that `launcher` started.
+    """Whether `launcher` started this process as one of several.
 
     Raises:
-        UserError: the other launcher did, so each process would train a network of its own.
+        UserError: another launcher did, so each process would train its own network.
     """
     of_mpi = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")  # of Open MPI, MPICH and Slurm
     several = {
@@ -23,12 +23,14 @@ def started_by(launcher: Literal["mpirun", "torchrun"]) -> bool:
     }
     other = next(name for name in several if name != launcher)
     if several[other] and not several[launcher]:
-        raise UserError(f"{other} started this process; this backend trains in several processes by {launcher}")
+        raise UserError(
+            f"{other} started this process; to train this backend in several processes, use {launcher}"
+        )
     return several[launcher]
 
 
 class ProcessLost(Exception):  # noqa: N818  # an event that the run survives as a checkpoint
-    """Another process of the group has ended, so nothing more can be exchanged with it."""
+    """Another process of the group has ended, so no further exchange is possible."""
 
 
 class Group(Protocol):
@@ -38,7 +40,7 @@ class Group(Protocol):
     size: int
 
     def all_reduce(self, values: Array) -> Array:
-        """The sum over all processes of arrays of the same shape: the same bits in every process.
+        """Return the sum of the arrays of all processes, identical in every process.
 
         Raises:
             ProcessLost: a process has ended.
@@ -55,26 +57,26 @@ class Alone:
 
 
 def alone() -> AbstractContextManager[Group]:
-    """The group of a program that was started by itself."""
+    """The group of a program started without a launcher."""
     return nullcontext(Alone())
 
 
 class Step(NamedTuple):
-    """What one step of a group gave, equal in every process."""
+    """The result of one step, equal in every process."""
 
     loss: float  # the mean over the whole batch
     correct: int
-    requested: bool  # whether a process was asked to end
+    requested: bool  # whether a process received a request to stop
 
 
 def shard(images: int, group: Group) -> slice:
-    """This process's part of a batch: contiguous, and at most one image larger than any other."""
+    """This process's part of a batch: contiguous; the sizes of the parts differ by at most one."""
     start, stop = (images * rank // group.size for rank in (group.rank, group.rank + 1))
     return slice(start, stop)
 
 
 def train_step(backend: Backend, group: Group, images: Array, labels: Array, lr: float, requested: bool) -> Step:
-    """Take a step on the batch, of which each process computes its shard.
+    """Take a step on the batch; each process computes its shard.
 
     The gradient of the batch's mean loss is Σ over processes of (Σ over images of ∂lossᵢ/∂θ) / N. Sums are
     exchanged, not means, so shards of different sizes, and empty ones, need no weights. One vector holds all.
@@ -85,7 +87,7 @@ def train_step(backend: Backend, group: Group, images: Array, labels: Array, lr:
         images: the whole batch, (N, C, H, W).
         labels: (N,).
         lr: the step size.
-        requested: whether this process was asked to end.
+        requested: whether this process received a request to stop.
 
     Raises:
         ProcessLost: a process has ended; no step was taken.

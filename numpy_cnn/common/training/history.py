@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds", "lr")
-OLDER = COLUMNS[:-1]  # before `lr`, the step size of the epoch's last step, was recorded
+OLDER = COLUMNS[:-1]  # columns before `lr` (the step size of the epoch's last step) was added
 
 Row = dict[str, float]
 

@@ -15,8 +15,8 @@ NAME = ".lock"
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock.
 
-    The lock belongs to an open file, and the operating system releases it however the process ends. So a lock file
-    left behind by a killed process, or by another machine, never blocks a run. The file contains the owner's
+    The lock belongs to an open file, and the operating system releases it when the process ends for any reason.
+    So a lock file left by a killed process or another machine never blocks a run. The file contains the owner's
     process and host for the message below.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one training loop, for both backends."""
+"""The training loop for both backends."""
 
 import signal
 import time
@@ -55,22 +55,22 @@ def train(
         history: one row per complete epoch.
 
     Raises:
-        Interrupted: the process was asked to end. `last` holds the complete batches; a resumed run ends in the
-            same bits as one that was never interrupted.
-        ProcessLost: another process of the group has ended. `last` holds the complete batches.
-        UserError: the loss or a parameter is no longer finite. `last` is that of the epoch before.
+        Interrupted: the process received a request to stop. `last` contains the complete batches; a resumed run
+            gives the same result, bit for bit, as one that was never interrupted.
+        ProcessLost: another process of the group has ended. `last` contains the complete batches.
+        UserError: the loss or a parameter is no longer finite. `last` is that of the previous epoch.
     """
     progress, warned, requested = progress or Progress(), False, False
     if group.size > 1 and not run.last.exists():
         run.save(_checkpoint(backend, plan, progress, history))  # a killed process may leave no time to save
     while not plan.ended(progress):
         began, spent = time.perf_counter(), progress.seconds
-        # Copies, from which the epoch can be repeated to find out why it diverged.
+        # Copies, to repeat the epoch if it diverges.
         start = Start(progress, _copies(backend.parameters()), _copies(backend.optimizer_state()))
         for number, batch in enumerate(plan.order(progress.epoch)):
             if number < progress.batch:
                 continue
-            # A single process stops at once; a group together, after a step in which all learn of the request.
+            # A single process stops immediately; a group stops after the step that shares the request.
             asked = bool(interrupt.requested)
             if requested or (group.size == 1 and asked):
                 if not _finite(backend):

@@ -1,4 +1,4 @@
-"""The processes that mpirun started, as a group: `mpirun -n N python -m numpy_cnn train …`."""
+"""The processes started by mpirun, as a group: `mpirun -n N python -m numpy_cnn train …`."""
 
 import sys
 import time
@@ -25,21 +25,21 @@ class MPIGroup:
 
     def all_reduce(self, values: Array) -> Array:
         total = np.empty_like(values)
-        # Not the blocking call: while MPI waits in C, Python handles no signal.
+        # Not the blocking call: while MPI waits in C, Python does not handle signals.
         request = self._world.Iallreduce(np.ascontiguousarray(values), total)
         while not request.Test():
             time.sleep(0)
         return total
 
     def abort(self) -> None:
-        """End all processes: the others would wait for this one for ever."""
+        """End all processes: otherwise the others would wait for this one forever."""
         sys.stdout.flush()
         self._world.Abort(2)
 
 
 @contextmanager
 def group() -> Iterator[Group]:
-    """The processes of mpirun; this one alone without it.
+    """The processes of mpirun; only this process without mpirun.
 
     Raises:
         UserError: mpi4py is not installed, or no MPI library is found.

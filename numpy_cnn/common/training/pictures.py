@@ -23,10 +23,10 @@ def draw_pictures(
 
     Args:
         run: the folder.
-        best: the checkpoint whose filters and answers are drawn.
+        best: the checkpoint whose filters and predictions are drawn.
         history: one row per epoch.
         test: the test images.
-        answers: the network's answer to each of them.
+        answers: the network's prediction for each of them.
 
     Returns:
         The files written.

@@ -14,7 +14,7 @@ from numpy_cnn.common.training.checkpoint import Progress
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All that a run needs besides the backend; nothing here changes while it runs."""
+    """The immutable data and settings of a run, without the backend."""
 
     backend_name: str
     architecture: Architecture
@@ -35,11 +35,11 @@ class TrainingPlan:
         return self.config.optimization.lr_at(done, self.config.epochs * self.batches, self.batches)
 
     def ended(self, progress: Progress) -> bool:
-        """Whether all epochs are done, or `patience` of them have passed without a better one."""
+        """Whether all epochs are done, or the last `patience` epochs brought no improvement."""
         return progress.epoch >= self.config.epochs or self.out_of_patience(progress)
 
     def out_of_patience(self, progress: Progress) -> bool:
-        """Whether the last `patience` epochs were no better on the validation split than the best before them."""
+        """Whether the last `patience` epochs brought no improvement on the validation split."""
         patience = self.config.patience
         return patience is not None and progress.epoch - progress.best_epoch >= patience
 

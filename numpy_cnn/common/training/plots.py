@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, float]
 
-# Blue, orange, green, red, purple of Okabe and Ito's palette, distinct for colour-blind readers too.
+# Blue, orange, green, red, purple of Okabe and Ito's colour-blind-safe palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 RIGHT, WRONG = "#00704A", "#C0261C"
 _MOST_FILTERS = 32
@@ -74,7 +74,7 @@ def compare_curves(histories: Mapping[str, Sequence[Row]], path: Path, title: st
 def learned_filters(before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]], path: Path) -> None:
     """The kernels ``(O, C, kh, kw)`` of a convolution before (above) and after training, on one colour scale.
 
-    Input channels are averaged into one picture per filter; of more than 32 filters the first 32 are drawn.
+    Input channels are averaged into one picture per filter; at most the first 32 filters are drawn.
     """
     pictures = [kernels[:_MOST_FILTERS].mean(axis=1) for kernels in (before, after)]
     shown = len(pictures[0])
@@ -104,7 +104,7 @@ def sample_predictions(
     predictions: NDArray[np.integer[Any]],
     path: Path,
 ) -> None:
-    """Images ``(N, C, H, W)`` with the network's predictions: green and ✓ if right, red and ✗ if wrong.
+    """Images ``(N, C, H, W)`` with the network's predictions: green and ✓ if correct, red and ✗ if wrong.
 
     ``labels`` and ``predictions`` have shape ``(N,)``; the mean over the channels is shown.
     """
@@ -123,7 +123,7 @@ def sample_predictions(
             f"✓ {prediction}" if right else f"✗ {prediction}, not {label}", color=colour, fontsize=10, pad=4
         )
     count = int((np.asarray(labels) == predictions).sum())
-    figure.suptitle(f"Predictions of the network: {count} of {len(images)} right", fontsize=11)
+    figure.suptitle(f"Predictions of the network: {count} of {len(images)} correct", fontsize=11)
     save(figure, path)
 
 

@@ -1,8 +1,8 @@
 """The folder of a training run: history.csv, best.safetensors, last.safetensors and the pictures.
 
-`last.safetensors` is the run: it contains the network, the optimizer's state, the progress and the history, and is
-replaced atomically. The other files are derived from it and written after it; `restore` writes those that are
-missing after a crash.
+`last.safetensors` contains the network, the optimizer's state, the progress and the history, and is replaced
+atomically. The other files are derived from it and written afterwards; `restore` writes those that are missing
+after a crash.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ class RunFolder:
             self._write_history(checkpoint.history)
 
     def restore(self, last: Checkpoint, epochs: int) -> tuple[Row, ...]:
-        """Write what is missing if the process ended between the writes of `save`; return the history.
+        """Write files that are missing because the process ended during `save`; return the history.
 
         Args:
             last: the checkpoint in `last.safetensors`.

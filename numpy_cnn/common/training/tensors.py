@@ -24,7 +24,7 @@ def check_parameters(architecture: Architecture, parameters: Arrays) -> None:
     for name, array in parameters.items():
         _check_finite(name, array)
         if name.endswith("running_var") and (array < 0).any():
-            raise UserError(f"damaged: {name} holds a negative variance, {array.min()}")
+            raise UserError(f"damaged: {name} contains a negative variance, {array.min()}")
 
 
 def check_optimizer_state(
@@ -57,7 +57,7 @@ def check_optimizer_state(
         # A mean of squares may have overflowed, which only makes the steps of its parameter 0.
         _check_finite(f"optimizer state: {name}", np.minimum(array, 0) if squares else array)
         if (squares or name.endswith(".step")) and (array < 0).any():
-            raise UserError(f"damaged: optimizer state: {name} holds a negative value, {array.min()}")
+            raise UserError(f"damaged: optimizer state: {name} contains a negative value, {array.min()}")
         if name.endswith(".step") and array != np.floor(array):
             raise UserError(f"damaged: optimizer state: {name} is {array}, not a whole number of steps")
 
@@ -77,5 +77,5 @@ def _kinds(optimizer: OptimizerConfig) -> tuple[str, ...]:
 def _check_finite(name: str, array: npt.NDArray[Any]) -> None:
     if not np.isfinite(array).all():
         raise UserError(
-            f"damaged: {name} holds {array.flat[int(np.argmin(np.isfinite(array)))]}, not only finite numbers"
+            f"damaged: {name} contains {array.flat[int(np.argmin(np.isfinite(array)))]}, not only finite numbers"
         )

@@ -14,14 +14,14 @@ from numpy_cnn.common.spec.errors import UserError
 LARGEST = 2**30  # bytes; the largest network here has a few million parameters
 _FLOATS = {"F16", "F32", "F64"}
 _PREFIXES = ("module.", "_orig_mod.")  # of torch's DataParallel and of torch.compile
-_COUNTERS = "num_batches_tracked"  # batch norm counts batches in torch, and nothing here uses the count
+_COUNTERS = "num_batches_tracked"  # torch's batch norm counts batches; the count is unused here
 
 
 def load_safetensors(path: Path) -> dict[str, Array]:
     """The tensors of a safetensors file.
 
     Raises:
-        UserError: it is damaged, too large, or has tensors that NumPy does not have.
+        UserError: it is damaged, too large, or has tensors of a type that NumPy lacks.
     """
     _check_size(path, path.stat().st_size)
     try:

@@ -67,7 +67,7 @@ def test_a_class_made_at_a_prompt_has_a_script_with_its_result() -> None:
     assert failure.quantity == "grad_input"
     assert failure.evidence is not None
     assert failure.evidence.script is not None
-    assert "as your implementation gave it" in failure.evidence.script
+    assert "the result of your implementation" in failure.evidence.script
     assert "import Layer" not in failure.evidence.script
     done: dict[str, Any] = {}
     exec(failure.evidence.script, done)

@@ -131,7 +131,7 @@ def test_an_implementation_within_a_function_is_recorded() -> None:
     report = parity.check("relu", lambda x: (x, lambda dy: (dy,)), examples=20, lanes=["exact"])
     script = report.failures[0].evidence.script  # type: ignore[union-attr]
     assert script is not None
-    assert "as your implementation gave it" in script
+    assert "the result of your implementation" in script
 
 
 def test_as_json(failure: Failure) -> None:

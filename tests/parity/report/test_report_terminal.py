@@ -48,7 +48,7 @@ def test_the_explanation_the_formula_and_the_numbers_have_lines_of_their_own() -
 
 def test_in_double_precision_extended_precision_decides_who_is_wrong() -> None:
     lines = "\n".join(lines_of(doubled, "softmax", "bound", "float64"))
-    assert "who is wrong: yours; the right value there is -0.25, computed in extended precision" in lines
+    assert "who is wrong: yours; the correct value is -0.25, computed in extended precision" in lines
 
 
 def test_a_line_that_raised_is_the_place() -> None:

@@ -227,7 +227,7 @@ def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
     lanes = ["exact", "bound", "structure"]
     found = by_quantity("relu", lambda x: (np.maximum(x, 0), lambda dy: (np.where(x >= 0, dy, 0),)), lanes=lanes)
     assert [*found] == ["grad_input ties"], found
-    assert "this geometry agrees on distinct values" in found["grad_input ties"].diagnosis
+    assert "this geometry agrees on distinct nonzero values" in found["grad_input ties"].diagnosis
 
     supports = {"padding": 0, "dilation": 1, "ceil_mode": False}
     found = by_quantity("max_pool2d", pool_that_shares, supports=supports, lanes=lanes)

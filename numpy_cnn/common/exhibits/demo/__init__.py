@@ -1,1 +1,1 @@
-"""The draw-a-digit page: one local server, and each backend in a process of its own behind it."""
+"""The draw-a-digit page: a local server with each backend in a separate process."""

@@ -1,4 +1,4 @@
-"""A connection with deadlines, so that no client can occupy the server by sending or reading slowly."""
+"""A connection with deadlines, so that a slow client cannot block the server."""
 
 import asyncio
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""The server answers only requests of the page that it served itself, on this machine.
+"""Accept only requests from the server's own page on this machine.
 
 A page of another site, open in the same browser, can send requests to 127.0.0.1, or have its own name resolve to
 it (DNS rebinding). The first is recognized by its Origin, the second by its Host.
@@ -22,7 +22,7 @@ LARGEST_HEAD = 16_384  # bytes of the address and all headers
 
 
 class Guard:
-    """Middleware that refuses foreign requests (403) and large heads (431), and adds headers for the browser."""
+    """Middleware that rejects foreign requests (403) and large heads (431), and adds security headers."""
 
     def __init__(self, app: ASGIApp, port: int, policy: str) -> None:
         self.app = app

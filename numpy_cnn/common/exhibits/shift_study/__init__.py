@@ -1,1 +1,1 @@
-"""Why a dense layer fails on a shifted digit: an experiment."""
+"""An experiment on dense layers and convolutions with shifted digits."""

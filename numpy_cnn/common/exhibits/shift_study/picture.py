@@ -11,7 +11,7 @@ from numpy_cnn.common.training.plots import COLOURS, RIGHT, WRONG, hide_frame, n
 
 @dataclass(frozen=True)
 class Walk:
-    """One test image under growing shifts to the right, and each network's answers."""
+    """One test image shifted to the right step by step, and each network's predictions."""
 
     images: Array  # (shifts, H, W), 0 to 1
     label: int
@@ -33,7 +33,7 @@ def draw(results: Mapping[str, Accuracies], walk: Walk, title: str, path: Path) 
 
     strip = top.subplots(1, len(walk.images), squeeze=False)[0]
     top.suptitle(
-        f"A {walk.label} of the test images, moved to the right, and what each network reads", fontsize=11
+        f"A {walk.label} of the test images, shifted to the right, and the prediction of each network", fontsize=11
     )
     for shift, axes in enumerate(strip):
         axes.set_anchor("N")

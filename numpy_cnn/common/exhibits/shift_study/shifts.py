@@ -1,4 +1,4 @@
-"""Pictures shifted by whole pixels, and how many of them a network still classifies correctly."""
+"""Pictures shifted by whole pixels, and a network's accuracy on them."""
 
 from typing import TypeAlias
 
@@ -53,7 +53,7 @@ def answers(learner: Learner, images: Array, rows: int, columns: int, paper: flo
 
 
 def ink_kept(pixels: Array, most: int) -> Array:
-    """The fraction of the ink that is still in the pictures after shifts of 0 to `most` pixels, (most+1,).
+    """The fraction of the ink that remains in the pictures after shifts of 0 to `most` pixels, (most+1,).
 
     It is the mean over the four directions; pixels (N, 1, H, W), 0 to 1.
     """

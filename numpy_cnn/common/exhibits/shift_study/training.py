@@ -14,7 +14,7 @@ from numpy_cnn.common.training.display import training_display
 def train(
     learner: Learner, images: Split, optimization: OptimizerConfig, epochs: int, batch_size: int, seed: int
 ) -> float:
-    """Train for `epochs` epochs and report progress; return the seconds that it took.
+    """Train for `epochs` epochs and report progress; return the duration in seconds.
 
     Raises:
         UserError: the loss is no longer finite.

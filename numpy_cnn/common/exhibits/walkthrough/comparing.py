@@ -1,4 +1,4 @@
-"""Comparison with the other backend: the same walkthrough by the other program, number by number."""
+"""Comparison with the same walkthrough by the other backend, number by number."""
 
 import subprocess
 import sys
@@ -35,10 +35,10 @@ def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
 
 
 def arrays_by(program: str, flags: Sequence[str]) -> dict[str, Array]:
-    """The arrays of `python -m PROGRAM walkthrough FLAGS`, run in a process of its own.
+    """Return the arrays of `python -m PROGRAM walkthrough FLAGS`, run in a separate process.
 
-    A separate process, because the threads of two libraries in one process compete for the cores, and because the
-    reference never shares a process with the code that it is compared with.
+    The thread pools of two libraries in one process would compete for the cores, and the reference must not share
+    a process with the code it is compared with.
 
     Raises:
         UserError: the other program fails; the message is its last line.
@@ -55,7 +55,7 @@ def arrays_by(program: str, flags: Sequence[str]) -> dict[str, Array]:
 
 
 def side_by_side(own: Mapping[str, Array], other: Mapping[str, Array], names: tuple[str, str]) -> Iterator[str]:
-    """A table with one line per stage: where the two differ most, both numbers there, and the difference."""
+    """A table with one line per stage: the position of the largest difference, and both numbers."""
     width = max(map(len, own)) + 2
     yield f"{'':{width}}{'shape':>17}  {'at':<16}{names[0]:>20}{names[1]:>20}  largest difference"
     largest = 0.0

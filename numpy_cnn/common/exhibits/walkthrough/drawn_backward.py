@@ -12,7 +12,7 @@ from numpy_cnn.common.exhibits.walkthrough.trace import Trace
 def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float) -> float:
     """Draw the gradients under their stages, from right to left."""
     assert lesson.label is not None
-    sheet.heading(y, "4   Backward: who is to blame for the loss?")
+    sheet.heading(y, "4   Backward: the gradient of the loss")
     sheet.text(
         0.5, y + 0.5,
         "The gradient of a number tells how the loss changes when that number grows a little: red, the loss would "
@@ -23,13 +23,13 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     y += 1.45
     height = 0.3 * max(3, lesson.architecture.classes)
     sheet.bars(POOL - 0.1, y, SIDE + 0.1, trace.gradients[trace.scores][0], "① at the logits", lesson.label)
-    sheet.text(8.0, y + 0.05, "Probabilities minus the right answer.\nA class that got too much is pushed down,\n"
-               "the right one is pulled up.", 9.5, SOFT)  # fmt: skip
+    sheet.text(8.0, y + 0.05, "Probabilities minus the one-hot label.\nA class with too high a score is lowered,\n"
+               "the true class is raised.", 9.5, SOFT)  # fmt: skip
     flat = trace.gradients["flatten"][0]
     random = (
-        "" if lesson.kernel == "learned" else " These weights are still random, and so the blame looks like noise."
+        "" if lesson.kernel == "learned" else " These weights are still random, so the gradient looks like noise."
     )
-    blamed = f"Each number is blamed by the weights through which it spoke.{random}"
+    blamed = f"Each number receives its gradient through its weights.{random}"
     y = sheet.strip(flat, y + height + 0.45, "② at the flattened numbers", blamed)
 
     y += 0.1
@@ -42,7 +42,7 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     mark(axes, *focus.pool, 1, 1)
     sheet.arrow(POOL - 0.12, middle, RELU + SIDE - POOL + 0.24)
     axes = sheet.picture(RELU, y, SIDE, relu, f"④ routed by pooling   {shape(relu)}",
-                         "Only the largest of each window\ngets it. Grey: nothing came here.",
+                         "Only the maximum of each window\nreceives it. Grey: no gradient.",
                          largest=largest, empty=routes == 0)  # fmt: skip
     mark(axes, focus.row, focus.column, 1, 1)
     sheet.arrow(RELU - 0.12, middle, MAP + SIDE - RELU + 0.24)
@@ -55,15 +55,15 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     of_kernel = trace.parameters["conv1.weight"][focus.filter, 0]
     sheet.numbers(KERNEL, middle - SMALL / 2, SMALL / size, of_kernel, "⑥ of the kernel", digits=3)
     held = (
-        "It is fixed, so\nit stays."
+        "It is fixed and\nnot updated."
         if lesson.architecture.fixed_edges
-        else "Its step of learning\nis against this."
+        else "The update goes in\nthe opposite direction."
     )
     sheet.text(KERNEL, middle + SMALL / 2 + 0.08, f"⑤ times the pixels\nunder it. {held}", 9.5, SOFT)
     sheet.arrow(KERNEL - 0.12, middle, INPUT + SIDE - KERNEL + 0.24)
     pixels = trace.gradients["input"][0, 0]
     axes = sheet.picture(INPUT, y, SIDE, pixels, f"⑦ at the pixels   {shape(pixels)}",
-                         f"{int((pixels != 0).sum())} of {pixels.size} pixels got some.\nGrey: none.",
+                         f"{int((pixels != 0).sum())} of {pixels.size} pixels have one.\nGrey: none.",
                          empty=pixels == 0)  # fmt: skip
     mark(axes, focus.top, focus.left, size, size)
     return y + SIDE + 0.95
@@ -71,19 +71,19 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
 
 def from_near(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float) -> None:
     """Draw the framed place enlarged: its window, its gradient, and the nine pixels that receive it."""
-    sheet.text(0.5, y, "The framed place from near, also from right to left:", 12, weight="bold")
+    sheet.text(0.5, y, "The framed position enlarged, also from right to left:", 12, weight="bold")
     y += 0.7
     size, side = 1.5 / len(focus.kernel), 1.5 / len(focus.window)
     inside = tuple(int(i) for i in np.unravel_index(int(focus.window.argmax()), focus.window.shape))
     sheet.numbers(12.35, y, side, focus.routed, "its window", marked=(inside[0], inside[1]), digits=4)
-    sheet.text(12.35, y + 1.58, "All to the largest.", 9.5, SOFT)
+    sheet.text(12.35, y + 1.58, "All to the maximum.", 9.5, SOFT)
     sheet.arrow(12.15, y + 0.75, -1.0)
     sheet.text(9.15, y + 0.02, "what comes back", 11, weight="bold")
     sheet.text(9.15, y + 0.5, number(focus.gradient, 4), 18, weight="bold")
     alive = (
-        "ReLU was open here,\nso it passes unchanged."
+        "ReLU was active here,\nso it passes unchanged."
         if focus.answer > 0
-        else "ReLU was shut here,\nso nothing passes."
+        else "ReLU was inactive here,\nso nothing passes."
     )
     sheet.text(9.15, y + 0.95, alive, 9.5, SOFT)
     sheet.text(8.75, y + 0.75, "×", 20, ha="center", va="center")
@@ -94,5 +94,5 @@ def from_near(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     pixels = np.pad(trace.gradients["input"][0, 0], lesson.architecture.padding)
     top, left = focus.top + lesson.architecture.padding, focus.left + lesson.architecture.padding
     patch = pixels[top : top + len(focus.kernel), left : left + len(focus.kernel)]
-    sheet.numbers(1.7, y, size, patch, "what these pixels got in all", digits=3)
-    sheet.text(1.7, y + 1.58, "Neighbouring places of the kernel add their shares.", 9.5, SOFT)
+    sheet.numbers(1.7, y, size, patch, "total of these pixels", digits=3)
+    sheet.text(1.7, y + 1.58, "Neighbouring kernel positions add their contributions.", 9.5, SOFT)

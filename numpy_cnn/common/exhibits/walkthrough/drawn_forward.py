@@ -32,18 +32,18 @@ def features(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float)
     sheet.arrow(INPUT + SIDE + 0.12, middle, KERNEL - INPUT - SIDE - 0.24)
     sheet.numbers(KERNEL, middle - SMALL / 2, SMALL / size, focus.kernel, f"Kernel{which}   {size}×{size}")
     sheet.text(
-        KERNEL, middle + SMALL / 2 + 0.08, "It slides over the\npicture. At each place:\nmultiply, then add.",
+        KERNEL, middle + SMALL / 2 + 0.08, "It slides over the\npicture. At each position:\nmultiply, then add.",
         9.5, SOFT,
     )  # fmt: skip
     sheet.arrow(KERNEL + SMALL + 0.12, middle, MAP - KERNEL - SMALL - 0.24)
     axes = sheet.picture(
-        MAP, y, SIDE, conv, f"Feature map{which}   {shape(conv)}", "One sum for each place of the kernel.",
+        MAP, y, SIDE, conv, f"Feature map{which}   {shape(conv)}", "One sum per kernel position.",
         largest=loudest_of_all,
     )  # fmt: skip
     mark(axes, focus.row, focus.column, 1, 1)
     sheet.arrow(MAP + SIDE + 0.12, middle, RELU - MAP - SIDE - 0.24)
     axes = sheet.picture(
-        RELU, y, SIDE, relu, f"After ReLU   {shape(relu)}", "Below zero becomes zero;\nthe rest stays.",
+        RELU, y, SIDE, relu, f"After ReLU   {shape(relu)}", "Negative values become\nzero.",
         largest=loudest_of_all,
     )  # fmt: skip
     mark(axes, focus.row, focus.column, 1, 1)
@@ -51,7 +51,7 @@ def features(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float)
     window = f"{lesson.architecture.pool}×{lesson.architecture.pool}"
     axes = sheet.picture(
         POOL, y, SIDE, pool, f"After pooling   {shape(pool)}",
-        f"Of each {window} window\nonly the largest goes on.", largest=loudest_of_all,
+        f"Of each {window} window\nonly the maximum is kept.", largest=loudest_of_all,
     )  # fmt: skip
     mark(axes, *focus.pool, 1, 1)
     return y + SIDE + 0.95
@@ -61,7 +61,7 @@ def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
     """Draw the framed place enlarged: patch × kernel = products, their sum, ReLU, and its pooling window."""
     products = focus.patch * focus.kernel
     size = 1.5 / len(focus.kernel)
-    sheet.text(0.5, y, "The framed place from near:", 12, weight="bold")
+    sheet.text(0.5, y, "The framed position enlarged:", 12, weight="bold")
     y += 0.7
     grey = focus.patch.min() >= 0 and focus.patch.max() <= 1
     sheet.numbers(0.5, y, size, focus.patch, "inputs there", shown="gray" if grey else "RdBu_r")
@@ -79,7 +79,7 @@ def from_near(sheet: Sheet, focus: Focus, y: float) -> float:
     sheet.text(6.1, y + 0.72, f"= {number(focus.answer, 3)}", 18, weight="bold")
     kept = "Above zero, so ReLU keeps it." if focus.answer > 0 else "Not above zero: ReLU gives 0."
     sheet.text(6.1, y + 1.16, kept, 9.5, SOFT)
-    sheet.arrow(10.4, y + 0.75, 1.75, "pooling chooses from")
+    sheet.arrow(10.4, y + 0.75, 1.75, "pooling window")
     side = 1.5 / len(focus.window)
     inside = tuple(int(i) for i in np.unravel_index(int(focus.window.argmax()), focus.window.shape))
     sheet.numbers(12.35, y, side, focus.window, "its window", marked=(inside[0], inside[1]))
@@ -104,12 +104,14 @@ def decision(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> float:
     sheet.heading(y, "2   Forward: from features to a decision")
     flat, scores = trace.values["flatten"][0], trace.values[trace.scores][0]
     y = sheet.strip(flat, y + 0.85, f"Flattened   {len(flat)} numbers",
-               "The pooled rows one after another: all that the dense layer gets to see.")  # fmt: skip
+               "The pooled rows one after another: the input of the dense layer.")  # fmt: skip
     height = 0.3 * max(3, len(scores))
     units = trace.values["relu2"].shape[1] if "relu2" in trace.values else 0
     how = f"Through {units} hidden units, then for each class:\n" if units else "For each class: "
     sheet.bars(1.3, y, 3.0, scores, "Logits", lesson.label)
-    sheet.text(0.5, y + height + 0.08, f"{how}weights × numbers, added up.\nThe larger, the likelier.", 9.5, SOFT)
+    sheet.text(
+        0.5, y + height + 0.08, f"{how}weights × numbers, added.\nA higher score is more likely.", 9.5, SOFT
+    )
     sheet.arrow(4.6, y + height / 2, 0.8, "softmax")
     sheet.bars(6.3, y, 3.0, trace.probabilities[0], "Probabilities", lesson.label)
     sheet.text(5.6, y + height + 0.08, "The same order, but above 0,\nand together 1.", 9.5, SOFT)
@@ -121,8 +123,8 @@ def decision(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> float:
     sheet.text(
         10.6,
         y + 0.55,
-        f"How badly the right class, {lesson.label}, was guessed:\n0 would be perfect. "
-        f"The network says {trace.answer}: {verdict}.",
+        f"Loss for the true class, {lesson.label}:\n0 would be perfect. "
+        f"The network predicts {trace.answer}: {verdict}.",
         9.5,
         SOFT,
     )

@@ -1,4 +1,4 @@
-"""The place that is enlarged: the one with the largest response of a kernel."""
+"""The enlarged position: the one with the largest response of a kernel."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The fixed kernels, each with what it looks for."""
+"""The fixed kernels, each with the feature it detects."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The input of a walkthrough: the network, its parameters, the picture and the right answer."""
+"""The input of a walkthrough: the network, its parameters, the picture and the true class."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ class Lesson:
         kernel: one of `kernels.KERNELS`, or `learned`.
         pixels: (H, W), 0 for black to 1 for white: what is drawn.
         inputs: (1, 1, H, W): the network's input, which is `pixels` except for a learned network's scale.
-        label: the right class; None to use the network's own answer.
+        label: the true class; None to use the network's prediction.
     """
 
     kernel: str

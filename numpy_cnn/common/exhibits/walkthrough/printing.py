@@ -36,7 +36,7 @@ def lines_of(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
     yield from _answer(last, lesson.label)
 
     yield "\n===== Backward, before the first step ====="
-    yield f"Gradient at the logits (probabilities - right answer): {_plain(first.gradients[first.scores][0])}"
+    yield f"Gradient at the logits (probabilities - one-hot label): {_plain(first.gradients[first.scores][0])}"
     back = first.gradients["flatten"][0]
     yield f"Gradient at the flattened vector: shape {back.shape}"
     yield f"Flattened gradient sample (first 10 values): {_plain(back[:10])}"
@@ -46,11 +46,11 @@ def lines_of(lesson: Lesson, traces: Sequence[Trace]) -> Iterator[str]:
         yield f"\nGradient after {after} ({size}): sample 5x5 values:\n{_sample(gradient)}"
     routed, places = int(first.routes.sum()), first.routes.size
     live = int(((first.routes > 0) & (first.values["conv1"] > 0)).sum())
-    yield f"\nPooling routed the gradient to {routed} of {places} places; ReLU let it through at {live} of them"
+    yield f"\nPooling routed the gradient to {routed} of {places} positions; ReLU passed it at {live} of them"
     reached = int((first.gradients["input"] != 0).sum())
-    yield f"Gradient at the input: {reached} of {lesson.inputs.size} pixels got some: sample 5x5 values:"
+    yield f"Gradient at the input: {reached} of {lesson.inputs.size} pixels are nonzero: sample 5x5 values:"
     yield str(_sample(first.gradients["input"]))
-    held = "" if "conv1.weight" in lesson.architecture.trained else " (which stays as it is)"
+    held = "" if "conv1.weight" in lesson.architecture.trained else " (which is fixed)"
     yield f"\nGradient of the kernel{_first_of(kernels)}{held}:\n{_plain(first.parameters['conv1.weight'][0, 0])}"
 
 

@@ -423,7 +423,7 @@ def damaged(folder: Path, damage: str) -> str:
         files.train_images.unlink()
         return "expected train-images-idx3-ubyte (plain or .gz) in"
     files.train_labels.write_bytes(idx_bytes(arrays["train_labels"][:-1]))
-    return "holds 50 images and"
+    return "contains 50 images and"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "truncated gzip", "magic", "missing", "length"])

@@ -66,7 +66,7 @@ def test_a_training_script_s_file_is_searched_for_the_state_dict(trained: dict[s
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(1, 1), tmp_path / "w.pth")
     message = error_of("torch_cnn", "import", tmp_path / "w.pth", tmp_path / "net.safetensors")
-    assert "not loaded, because it has more than tensors" in message
+    assert "not loaded, because it contains more than tensors" in message
     np.savez(tmp_path / "w.npz", a=np.array([{}]))
     message = error_of("numpy_cnn", "import", tmp_path / "w.npz", tmp_path / "net.safetensors")
     assert "not a readable .npz file of numbers (Object arrays cannot be loaded" in message

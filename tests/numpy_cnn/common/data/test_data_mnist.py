@@ -45,7 +45,7 @@ def test_images_and_labels_of_different_length(tmp_path):
     arrays = small_mnist()
     write_mnist(tmp_path, arrays | {"train_labels": arrays["train_labels"][:-1]})
 
-    with pytest.raises(UserError, match=r"train-images.* holds 50 images and .*train-labels.* holds 49 labels"):
+    with pytest.raises(UserError, match=r"train-images.* contains 50 images and .*train-labels.* contains 49 labels"):
         load("mnist", tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_a_label_that_is_no_digit(tmp_path):
 def test_training_and_test_images_of_different_size(tmp_path):
     write_mnist(tmp_path, small_mnist() | {"test_images": np.zeros((20, 14, 14), np.uint8)})
 
-    with pytest.raises(UserError, match=r"holds 28x28 images and .* holds 14x14 ones"):
+    with pytest.raises(UserError, match=r"contains 28x28 images and .* contains 14x14 ones"):
         load("mnist", tmp_path)
 
 

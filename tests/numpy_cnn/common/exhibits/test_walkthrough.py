@@ -246,7 +246,7 @@ def test_a_learned_network_is_walked_through_whole(
     assert "After the Hidden Layer: shape (128,)" in out
     predicted = succeed(program, "predict", checkpoint, tmp_path / "digit.png").out
     assert predicted.splitlines()[0].endswith(f": {digit}")
-    assert f"the network's own answer, {digit}, is used as the label" in out
+    assert f"the network's prediction, {digit}, is used as the label" in out
     share = float(re.search(rf" {digit}: +([\d.]+)%", predicted)[1])
     start = lesson.learned(tmp_path / "digit.png", checkpoint, None)
     probabilities = traced(program, start)[0].probabilities

@@ -390,6 +390,6 @@ def test_an_answer_that_changes_with_the_place_is_doubted():
     assert doubts(sure, ()) == []
     assert doubts(sure, ("faint",)) == ["faint"]
     assert doubts(np.eye(10)[[7, 7, 1, 7, 7]], ()) == [
-        "it may also be 1, which the network reads one pixel to the side"
+        "it may also be 1, which the network predicts after a shift by one pixel"
     ]
     assert doubts(0.5 * sure + 0.05, ()) != []

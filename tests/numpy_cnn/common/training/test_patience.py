@@ -24,7 +24,7 @@ def test_training_stops_when_the_validation_stops_improving(program: str, tmp_pa
     assert len(history(tmp_path / "run")) == 3
     assert "stopped early: 2 epochs without a better validation" in result.err
     again = succeed(program, "--resume", tmp_path / "run")
-    assert "has run out of its patience already; a larger --patience trains more" in again.err
+    assert "was already stopped by --patience; pass a larger --patience to train more" in again.err
     assert len(history(tmp_path / "run")) == 3
     succeed(program, "--resume", tmp_path / "run", "--patience", 4)
     assert len(history(tmp_path / "run")) == 5

@@ -115,7 +115,7 @@ def test_sample_predictions_tell_right_from_wrong_with_and_without_colour(tmp_pa
     assert len(titles) == 10
     assert titles["✗ 7, not 9"] == plots.WRONG.lower()
     assert {titles[f"✓ {digit}"] for digit in range(9)} == {plots.RIGHT.lower()}
-    assert "9 of 10 right" in drawn[0].get_suptitle()
+    assert "9 of 10 correct" in drawn[0].get_suptitle()
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):

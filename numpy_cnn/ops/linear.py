@@ -17,7 +17,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
     Args:
         input: x, (…, in), any number of leading axes.
         weight: (out, in), or (in,) for one output without an axis.
-        bias: (out,), or () for the same number in every output, or None.
+        bias: (out,), or () for the same number in every output, or None; None for a weight (in,).
 
     Returns:
         y (…, out), and the pullback dy → (dx, dw, db).
@@ -34,10 +34,12 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         raise ValueError(
             f"linear: expected x (…, in) and weight (out, in) or (in,), got {x.shape} and {weight.shape}"
         )
-    if bias is not None and bias.shape != weight.shape[:-1] and bias.shape != ():
-        raise ValueError(f"linear: bias must have the shape {weight.shape[:-1]} or (), got {bias.shape}")
     if weight.ndim == 1:
-        return _one_output(x, weight, bias)
+        if bias is not None:  # torch accepts one for some inputs and not for others
+            raise ValueError(f"linear: a weight (in,) takes no bias, got one of shape {bias.shape}")
+        return _one_output(x, weight)
+    if bias is not None and bias.shape not in (weight.shape[:1], ()):
+        raise ValueError(f"linear: bias must have the shape {weight.shape[:1]} or (), got {bias.shape}")
     # The leading axes form one long batch. reshape(-1, …) would fail on 0 rows.
     batch = math.prod(x.shape[:-1])
     rows = x.reshape(batch, x.shape[-1])
@@ -64,8 +66,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
     return y, pullback
 
 
-def _one_output(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Pullback]:
-    y, row_pullback = linear(x, weight[None], bias)
+def _one_output(x: Array, weight: Array) -> tuple[Array, Pullback]:
+    y, row_pullback = linear(x, weight[None])
 
     def pullback(dy: Array, **needs: tuple[bool, bool, bool]) -> tuple[Array | None, ...]:
         dx, dw, db = row_pullback(cotangent("linear", dy, y[..., 0])[..., None], **needs)

@@ -54,7 +54,7 @@ def pad(
         size = x.shape[axis]
         if mode == "circular":  # torch crops first, and wraps around what is left
             first, kept = max(-left, 0), size + min(left, 0) + min(right, 0)
-            sources[axis] = first + np.arange(-max(left, 0), kept + max(right, 0)) % kept
+            sources[axis] = first + np.arange(-max(left, 0), kept + max(right, 0)) % max(kept, 1)
         else:
             sources[axis] = SOURCES[mode](np.arange(-left, size + right), size)
     y = x
@@ -118,7 +118,7 @@ def _pairs(x: Array, widths: tuple[int, ...], mode: str, value: float | None) ->
         if mode in SOURCES and min(x.shape[x.ndim - 1 - axes :]) < 1:
             raise ValueError(f"pad: mode {mode!r} needs channels and pixels, got {x.shape}")
         kept = size + min(left, 0) + min(right, 0)
-        if kept < (0 if mode == "constant" else 1):
+        if kept < 0:
             raise ValueError(f"pad: {(left, right)} leaves {kept} of the {size} along axis {axis} of {x.shape}")
         most = {"reflect": size - 1, "circular": kept}.get(mode)
         if most is not None and max(left, right) > most:

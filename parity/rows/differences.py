@@ -1,0 +1,77 @@
+"""Calls on which numpy_cnn differs from torch on purpose, each with the reason.
+
+Every call is an expression over the ops, `ones(*shape)` and `labels(*classes)`; a test evaluates it on both sides.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One call that only one of the two accepts.
+
+    Args:
+        call: the expression.
+        accepted_by: who accepts it.
+        reason: why it stays so.
+    """
+
+    call: str
+    accepted_by: Literal["torch", "numpy_cnn"]
+    reason: str
+
+
+DIFFERENCES = (
+    Difference("relu(labels(1, 2))", "torch", "integers, bools and complex numbers have no gradient here"),
+    Difference(
+        "mse_loss(ones(2), ones(2).astype('float64'))",
+        "torch",
+        "all arrays share one dtype, and so does the result",
+    ),
+    Difference("conv2d(ones(1, 0, 3, 3), ones(2, 0, 1, 1))", "torch", "a convolution without input channels"),
+    Difference(
+        "conv_transpose2d(ones(0, 1, 3, 3), ones(1, 1, 2, 2), output_padding=2)",
+        "torch",
+        "an empty batch is checked like any other; torch checks it only in part",
+    ),
+    Difference(
+        "batch_norm(ones(0, 2, 3), None, None, training=False)",
+        "torch",
+        "an empty batch is checked like any other; torch checks it only in part",
+    ),
+    Difference(
+        "max_pool2d(ones(1, 1, 1, 1), 2, padding=1, dilation=2)",
+        "torch",
+        "a window that covers no pixel: torch's backward writes outside the image (pytorch#114216)",
+    ),
+    Difference("adaptive_avg_pool2d(ones(1, 1, 2, 2), (0, 1))", "torch", "an output without pixels"),
+    Difference("adaptive_avg_pool2d(ones(1, 1, 2, 0), 1)", "torch", "an image without pixels"),
+    Difference(
+        "pad(ones(1, 1, 1), (1, -2), mode='circular')",
+        "torch",
+        "cropping more than there is: torch reads memory that nobody wrote",
+    ),
+    Difference(
+        "interpolate(ones(1, 1, 2, 2), size=(3, 3), mode='bilinear', antialias=True)",
+        "torch",
+        "antialias is not supported",
+    ),
+    Difference("interpolate(ones(1, 1, 2, 2, 2), size=3, mode='area')", "torch", "area supports 3 and 4 axes"),
+    Difference(
+        "linear(ones(2, 3), ones(4, 3), ones(1, 4))", "torch", "a bias is one number per output, or one for all"
+    ),
+    Difference(
+        "cross_entropy(ones(1, 2), labels(1), label_smoothing=-0.1)",
+        "torch",
+        "torch ignores a negative label_smoothing without a word",
+    ),
+    Difference(
+        "instance_norm(ones(2, 3), ones(3), ones(3), use_input_stats=False, eps=-1.0)",
+        "torch",
+        "eps below 0 is rejected as in batch_norm",
+    ),
+    Difference(
+        "instance_norm(ones(0, 4, 3), weight=ones(4))", "numpy_cnn", "torch fails inside with an IndexError"
+    ),
+)

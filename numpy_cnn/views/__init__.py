@@ -1,1 +1,1 @@
-"""What the exhibits need from the NumPy backend: traces, inspections, and a network without a convolution."""
+"""Views of the NumPy backend for the exhibits: traces, and a network without a convolution."""

@@ -16,7 +16,7 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initial import initial_parameters
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 from torch_cnn import backend, device
-from torch_cnn.views import dense, inspection, trace
+from torch_cnn.views import dense, trace
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -31,7 +31,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         assert values.device.type == "meta" or values.dim() == 0, "only a number of steps stays on the CPU"
         return np.zeros(values.shape, np.float32)
 
-    for module in (backend, dense, inspection, trace):
+    for module in (backend, dense, trace):
         monkeypatch.setattr(module, "host", host)
 
 
@@ -69,7 +69,6 @@ def test_the_views_move_everything() -> None:
     images, labels = pictures(network)
     parameters = initial_parameters(network, 0)
     assert trace.trace(network, parameters, images[:1], labels[:1]).values
-    assert "saliency" in inspection.Inspector(network, parameters).look(images[:1], 3)
     flat = {"fc1.weight": np.zeros((5, 784), np.float32), "fc1.bias": np.zeros(5, np.float32)}
     flat |= {"fc2.weight": np.zeros((10, 5), np.float32), "fc2.bias": np.zeros(10, np.float32)}
     learner = dense.Dense(flat, OptimizerConfig())

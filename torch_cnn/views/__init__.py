@@ -1,1 +1,1 @@
-"""What the exhibits need from the PyTorch backend: traces, inspections, and a network without a convolution."""
+"""Views of the PyTorch backend for the exhibits: traces, and a network without a convolution."""

@@ -1,4 +1,4 @@
-"""`train`: train both backends and compare each step."""
+"""`train`: both backends in training, step by step."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +10,16 @@ from numpy_cnn.common.spec.errors import UserError
 if TYPE_CHECKING:
     from parity.report.training_run import Step, TrainingReport
 
-HEADER = "   step   loss numpy_cnn   loss torch_cnn   drift     one ulp   update error / allowed"
+HEADER = "   step   loss numpy_cnn   loss torch_cnn   drift     one ulp   worst error / allowed"
 
 
 @dataclass(frozen=True)
 class Train:
     """Train numpy_cnn and torch_cnn side by side and compare every step.
 
-    Each update is computed from equal weights, so an error is found in its step and parameter. The drift of two
-    independent runs is printed beside that of two PyTorch runs that start one unit in the last place (ulp) apart.
+    In each step, gradients are compared from equal weights, and updates from equal gradients, so an error is found
+    in its step and its parameter. The drift of the free runs is printed beside that of two PyTorch runs that start
+    one unit in the last place (ulp) apart.
     """
 
     dataset: DataConfig = field(default_factory=DataConfig)
@@ -29,14 +30,14 @@ class Train:
     batch_size: int = 64
     """Images per step."""
     seed: int = 0
-    """Seed of the initial parameters and of the batches."""
+    """Of the initial parameters and of the batches."""
     dtype: Literal["float32", "float64"] = "float64"
     """Precision of both backends."""
     plot: Path | None = None
-    """PNG file for a plot of both drifts."""
+    """File for a picture of both drifts, as PNG."""
 
     def run(self) -> int:
-        """Print some steps, the worst update of each parameter, and the verdict; return the exit code."""
+        """Print some steps, the worst errors of each parameter, and the verdict; the exit code."""
         if min(self.steps, self.batch_size) < 1 or self.seed < 0:
             raise UserError(
                 f"--steps and --batch-size must be at least 1 and --seed not negative, got {self.steps}, "
@@ -77,22 +78,26 @@ class Train:
 
 
 def _line(step: "Step") -> str:
-    worst = max(step.fractions, key=lambda name: step.fractions[name])
+    what, fraction = step.worst
     return (
         f"{step.number:7}   {step.numpy_loss:.10f}     {step.torch_loss:.10f}     {step.drift:.1e}   "
-        f"{step.ulp_drift:.1e}   {step.fractions[worst]:.2g} {worst}"
+        f"{step.ulp_drift:.1e}   {fraction:.2g} in {what}"
     )
 
 
 def _print_verdict(report: "TrainingReport") -> None:
-    print("worst update from equal weights, as a fraction of the allowed error (at most 1 agrees):")
-    for name, fraction in report.worst.items():
-        print(f"  {name:14} {fraction:.2g}")
+    worst = report.worst
+    width = max(map(len, worst))
+    print("worst errors from equal weights, as fractions of what is allowed (at most 1 agrees):")
+    print(f"  {'':{width}}   gradient   update")
+    for name, (gradient, update) in worst.items():
+        print(f"  {name:{width}}   {gradient:<8.2g}   {update:.2g}")
     departure = report.departure
     if departure is None:
         print(f"the backends agree in each of {len(report.steps)} steps")
-    else:
-        print(
-            f"the backends DISAGREE: from equal weights, step {departure.step} updates {departure.parameter} with "
-            f"{departure.fraction:.2g} times the error allowed"
-        )
+        return
+    what = "the gradient" if departure.part == "gradient" else "from equal gradients, the update"
+    print(
+        f"the backends DISAGREE: in step {departure.step}, {what} of {departure.parameter} has "
+        f"{departure.fraction:.2g} times the error allowed"
+    )

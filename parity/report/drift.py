@@ -7,7 +7,7 @@ from parity.report.training_run import TrainingReport
 
 
 def draw_drift(report: TrainingReport, title: str, path: Path) -> None:
-    """Write a PNG with both drifts and the worst update of each step, over the steps.
+    """Write a PNG with both drifts and the worst error of each step, over the steps.
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
@@ -26,10 +26,10 @@ def draw_drift(report: TrainingReport, title: str, path: Path) -> None:
     above.set_ylabel("largest difference of a parameter")
     above.set_title(title, fontsize=11)
     above.legend(frameon=False)
-    below.plot(numbers, [max(step.fractions.values()) for step in report.steps], "C0.", markersize=2)
+    below.plot(numbers, [step.worst[1] for step in report.steps], "C0.", markersize=2)
     below.axhline(1, color="C3", lw=1)
     below.set_yscale("log")
-    below.set_ylabel("update from equal weights:\nerror / allowed")
+    below.set_ylabel("step from equal weights:\nerror / allowed")
     below.set_xlabel("step")
     for axes in (above, below):
         axes.grid(alpha=0.3)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from parity.cases.case import Dtype
+
+Part: TypeAlias = Literal["gradient", "update"]
 
 
 @dataclass(frozen=True)
@@ -13,16 +16,29 @@ class Step:
     number: int  # counted from 1
     numpy_loss: float  # of the free runs, before the step
     torch_loss: float
-    fractions: Mapping[str, float]  # error of the lockstep update over what is allowed, by parameter
+    gradients: Mapping[str, float]  # error over what is allowed from equal weights; running statistics, too
+    updates: Mapping[str, float]  # the same of the weights that the optimizer makes of equal gradients
     drift: float  # largest |numpy_cnn − torch_cnn| over all parameters of the free runs
     ulp_drift: float  # the same for two runs of PyTorch that start one ulp apart
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The gradient or the update with the largest error over what is allowed."""
+        return max(self.errors.items(), key=lambda item: item[1])
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The errors of all gradients, then of all updates, by what is computed."""
+        gradients = {f"the gradient of {name}": fraction for name, fraction in self.gradients.items()}
+        return gradients | {f"the update of {name}": fraction for name, fraction in self.updates.items()}
 
 
 @dataclass(frozen=True)
 class Departure:
-    """The step and the parameter of the first update that exceeds its bound."""
+    """The step and the first part of it that exceeds what is allowed."""
 
     step: int
+    part: Part
     parameter: str
     fraction: float
 
@@ -35,24 +51,35 @@ class TrainingReport:
     steps: tuple[Step, ...]
 
     @property
-    def worst(self) -> dict[str, float]:
-        """The largest fraction of each parameter over all steps."""
-        return {name: max(step.fractions[name] for step in self.steps) for name in self.steps[0].fractions}
+    def worst(self) -> dict[str, tuple[float, float]]:
+        """The largest errors of each parameter's gradient and update over all steps."""
+        return {
+            name: (
+                max(step.gradients[name] for step in self.steps),
+                max(step.updates.get(name, 0.0) for step in self.steps),
+            )
+            for name in self.steps[0].gradients
+        }
 
     @property
     def departure(self) -> Departure | None:
-        """The first update that exceeds its bound; None if there is none.
+        """The first part of a step that exceeds what is allowed; None if there is none.
 
-        Of several parameters in one step it is the last one, the nearest to the loss: a wrong gradient there also
-        reaches the layers before it, never the layers behind.
+        Of several gradients it is the last one, the nearest to the loss: a wrong gradient there also reaches the
+        layers before it, never the layers behind.
         """
         for step in self.steps:
-            outside = [name for name, fraction in step.fractions.items() if not fraction <= 1]
-            if outside:
-                return Departure(step.number, outside[-1], step.fractions[outside[-1]])
+            parts: tuple[tuple[Part, Mapping[str, float]], ...] = (
+                ("gradient", step.gradients),
+                ("update", step.updates),
+            )
+            for part, fractions in parts:
+                outside = [name for name, fraction in fractions.items() if not fraction <= 1]
+                if outside:
+                    return Departure(step.number, part, outside[-1], fractions[outside[-1]])
         return None
 
     @property
     def ok(self) -> bool:
-        """Whether every update agrees."""
+        """Whether every gradient and every update agrees."""
         return self.departure is None

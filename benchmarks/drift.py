@@ -1,10 +1,10 @@
-"""Lockstep and drift of every network, optimizer and precision: a table for docs/training.md, and one picture.
+"""Lockstep and drift of every network, optimizer and precision: a table for docs/how-parity-works.md, and one picture.
 
     python benchmarks/drift.py --steps 1000 --deep-steps 200 --picture docs/images/drift.png
 
 Each combination is a run of `train_in_lockstep` on the embedded digits, 16 images per step. The table has the
-worst error of a gradient and of an update as fractions of what is allowed, and the drift of the free runs after the
-last step beside that of two runs of PyTorch one ulp apart. The picture shows both drifts over the steps.
+worst errors of a gradient and of an update as fractions of what is allowed, and the drift of the free runs after
+the last step beside that of two runs of PyTorch one ulp apart. The picture shows both drifts over the steps.
 """
 
 import argparse

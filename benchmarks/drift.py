@@ -1,4 +1,4 @@
-"""Lockstep and drift of every network, optimizer and precision: a table for docs/how-parity-works.md, and one picture.
+"""Lockstep and drift of every network, optimizer and precision, for docs/how-parity-works.md.
 
     python benchmarks/drift.py --steps 1000 --deep-steps 200 --picture docs/images/drift.png
 

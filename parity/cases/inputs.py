@@ -112,9 +112,20 @@ def _array(
         numbers = np.where(generator.random(spec.shape) < share, generator.choice(SPECIAL, spec.shape), numbers)
     if spec.kind == "log":
         numbers = -np.abs(numbers)
+    if spec.kind == "near" and not integer:
+        numbers = _near(numbers, generator, np.finfo(case.dtype).nmant)
     if spec.kind == "shifted":
         numbers = numbers + SHIFT * case.magnitude
     return np.asarray(numbers.astype(case.dtype))
+
+
+def _near(numbers: Array, generator: np.random.Generator, digits: int) -> Array:
+    """Few different numbers, each times 1 ± 2⁻ᵏ: they differ first in any of their binary digits but the first."""
+    if numbers.size == 0:
+        return numbers
+    chosen = generator.choice(numbers.ravel()[:FEW], numbers.shape)
+    shift = generator.choice([-1.0, 1.0], numbers.shape) * 2.0 ** -generator.integers(1, digits + 1, numbers.shape)
+    return np.asarray(chosen * (1 + shift * (generator.random(numbers.shape) < 0.5)))
 
 
 def _numbers(

@@ -22,7 +22,6 @@
 A mapping may contain a predicate over the Case under "where"; `supports` may also be a predicate.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -31,10 +30,39 @@ from hypothesis import strategies as st
 
 from parity.cases import primitives as drawing
 from parity.cases.case import ArraySpec, Case
+from parity.cases.restrict_targets import (
+    all_gradients,
+    by_own_statistics,
+    drop_mask,
+    dyadic_samples,
+    is_probabilities,
+    targets,
+    values_per_channel,
+    with_statistics,
+)
+from parity.cases.restrict_windows import (
+    WINDOW,
+    allowed_padding,
+    channels,
+    first_number,
+    has_pairs,
+    is_square,
+    kernel_of,
+    least,
+    odd,
+    output_padding,
+    pair,
+    squared,
+    tiled,
+    tiles,
+    to_numbers,
+    unchanged,
+    weight_of,
+    windows_fit,
+)
 
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
-_WINDOW = ("kernel_size", "stride", "padding", "dilation")
 _WORDS = frozenset(
     {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude"}
     | {"kernel_size", "square", "pairs", "tuples", "tiling", "odd"}
@@ -83,17 +111,19 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             options[name] = _one_of(value, options[name])
         elif name in arrays and arrays[name].keyword and value is None:
             arrays[name] = replace(arrays[name], shape=None)
-    arrays = _targets(arrays, options, wanted)
+    arrays = targets(arrays, options, wanted)
     if wanted.get("none") is False:
-        arrays = _all_gradients(arrays)
+        arrays = all_gradients(arrays)
     if wanted.get("same") is False and isinstance(options.get("padding"), str):
         options["padding"] = 0
     if wanted.get("tuples") is False:
-        _to_numbers(options)
-    one = _first if wanted.get("square") or wanted.get("pairs") is False else _same
-    for name in _WINDOW:
+        to_numbers(options)
+    one = first_number if wanted.get("square") or wanted.get("pairs") is False else unchanged
+    for name in WINDOW:
         if name in options:
             options[name] = one(options[name])
+    if "output_padding" in options:
+        options["output_padding"] = output_padding(one(options["output_padding"]), options)
     first = case.arrays[0].name
     weight, bias = arrays.get("weight"), arrays.get("bias")
     if weight is not None and weight.shape is not None and len(weight.shape) == 4:
@@ -101,18 +131,20 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         if "kernel_size" in wanted:
             kernel = _one_of(wanted["kernel_size"], kernel)
         if wanted.get("odd"):
-            kernel = _odd(kernel)
-        weight = replace(weight, shape=(*weight.shape[:2], *_pair(kernel)))
+            kernel = odd(kernel)
+        weight = replace(weight, shape=(*weight.shape[:2], *pair(kernel)))
         arrays["weight"] = weight
         if "input" in wanted and "groups" not in wanted:
             options["groups"] = 1
         if options.get("padding") == "same" and "stride" not in wanted:
             options["stride"] = 1
     elif wanted.get("odd") and "kernel_size" in options:
-        options["kernel_size"] = _odd(options["kernel_size"])
+        options["kernel_size"] = odd(options["kernel_size"])
     if bias is not None and "bias" in wanted and not bias.keyword:
-        outputs = None if weight is None or weight.shape is None else (weight.shape[0],)
+        outputs = None if weight is None or weight.shape is None else (channels(weight.shape, options)[1],)
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
+    elif bias is not None and bias.shape is not None and "output_padding" in options and weight is not None:
+        arrays["bias"] = replace(bias, shape=(channels(weight.shape or (), options)[1],))
     shape = arrays[first].shape
     # The relevant axes come first in a loss over classes and in a normalization of channels: (N, C, …).
     targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
@@ -121,97 +153,24 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
-            arrays = _normalized(arrays, first, options, wanted)
+            arrays = with_statistics(arrays, first, options, wanted)
         if "target" in arrays and options.get("reduction") == "mean" != case.options["reduction"]:
-            arrays = _dyadic(arrays, first)
+            arrays = dyadic_samples(arrays, first)
         if "mask" in arrays and "training" in options:
-            arrays["mask"] = _drop_mask(arrays["mask"], arrays[first].shape or (), case.row, options["training"])
+            arrays["mask"] = drop_mask(arrays["mask"], arrays[first].shape or (), case.row, options["training"])
         _clamp_axes(options, len(arrays[first].shape or ()))
         if "kernel_size" in options and "padding" in options and "padding" not in wanted:
-            options["padding"] = _allowed_padding(options, arrays[first].shape or ())
+            options["padding"] = allowed_padding(options, arrays[first].shape or ())
         if wanted.get("tiling") and "input" not in wanted:
-            arrays[first] = replace(arrays[first], shape=_tiled(arrays[first].shape or (), options, weight))
+            arrays[first] = replace(arrays[first], shape=tiled(arrays[first].shape or (), options, weight))
     if wanted.get("pairs") is True:
-        options |= {n: _pair(options[n]) for n in _WINDOW if isinstance(options.get(n), int)}
+        options |= {n: pair(options[n]) for n in WINDOW if isinstance(options.get(n), int)}
     values = {"dy": 1.0} if wanted.get("upstream") == 1 else case.values
     dtype = _one_of(wanted.get("dtype", case.dtype), case.dtype)
     magnitude = min(wanted.get("magnitude", case.magnitude), case.magnitude)
     return replace(
         case, arrays=tuple(arrays.values()), options=options, values=values, dtype=dtype, magnitude=magnitude
     )
-
-
-def _targets(
-    arrays: dict[str, ArraySpec], options: dict[str, Any], wanted: Mapping[str, Any]
-) -> dict[str, ArraySpec]:
-    """Mark targets as ignored according to the option, or mark none."""
-    target = arrays.get("target")
-    if target is None:
-        return arrays
-    if wanted.get("probabilities") is False and _is_probabilities(arrays):
-        return arrays | {"target": _as_classes(target)}
-    if target.ignored is None:
-        return arrays
-    if wanted.get("ignored") is False:
-        options.pop("ignore_index", None)
-        return arrays | {"target": replace(target, ignored=None)}
-    return arrays | {"target": replace(target, ignored=options.get("ignore_index", target.ignored))}
-
-
-def _drop_mask(mask: ArraySpec, shape: tuple[int, ...], row: str, training: bool) -> ArraySpec:
-    """Keep a mask only in training: of the input's shape, or one number per channel."""
-    return replace(mask, shape=(shape[:2] if row == "dropout2d" else shape) if training else None)
-
-
-def _is_probabilities(arrays: Mapping[str, ArraySpec]) -> bool:
-    """Whether the targets are class probabilities that indices can replace."""
-    return "weight" in arrays and "target" in arrays and arrays["target"].kind == "weights"
-
-
-def _as_classes(target: ArraySpec) -> ArraySpec:
-    shape = target.shape or ()
-    around = (*shape[:1], *shape[2:]) if len(shape) > 1 else ()
-    return ArraySpec("target", around, "classes", shape[min(1, len(shape) - 1)] if shape else 1)
-
-
-def _all_gradients(arrays: dict[str, ArraySpec]) -> dict[str, ArraySpec]:
-    shape = next(iter(arrays.values())).shape
-    return {name: replace(spec, shape=shape) for name, spec in arrays.items()}
-
-
-def _to_numbers(options: dict[str, Any]) -> None:
-    """Use one number per option except the kernel, also for a stride derived from a non-square kernel."""
-    kernel = options.get("kernel_size")
-    if options.get("stride", 1) is None and isinstance(kernel, tuple):
-        options["stride"] = kernel
-    options |= {name: _first(options[name]) for name in _WINDOW[1:] if name in options}
-
-
-def _odd(kernel: Any) -> Any:
-    return tuple(k | 1 for k in kernel) if isinstance(kernel, tuple) else kernel | 1
-
-
-def _tiled(shape: tuple[int, ...], options: Mapping[str, Any], weight: ArraySpec | None) -> tuple[int, ...]:
-    """The image without the remainder that no window covers."""
-    if len(shape) != 4 or isinstance(options.get("padding"), str):
-        return shape
-    over = _remainders(shape, options, _kernel(options, weight))
-    return (*shape[:2], *(size - more for size, more in zip(shape[2:], over, strict=True)))
-
-
-def _remainders(shape: tuple[int, ...], options: Mapping[str, Any], kernel: Any) -> tuple[int, int]:
-    """The rows and columns that no window covers."""
-    stride = options.get("stride", 1)
-    stride = kernel if stride is None else stride
-    spans = [_at(options.get("dilation", 1), i) * (_at(kernel, i) - 1) + 1 for i in (0, 1)]
-    padded = [shape[2 + i] + 2 * _at(options.get("padding", 0), i) for i in (0, 1)]
-    height, width = (max(0, padded[i] - spans[i]) % _at(stride, i) for i in (0, 1))
-    return height, width
-
-
-def _kernel(options: Mapping[str, Any], weight: ArraySpec | None) -> Any:
-    of_weight = weight is not None and weight.shape is not None and len(weight.shape) == 4
-    return weight.shape[2:] if of_weight and weight is not None and weight.shape else options.get("kernel_size", 1)
 
 
 def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
@@ -228,46 +187,23 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "dtype": lambda v: case.dtype == _one_of(v, case.dtype),
         "same": lambda v: isinstance(case.options.get("padding"), str) <= v,
         "ignored": lambda v: any(spec.ignored is not None for spec in case.arrays) <= v,
-        "probabilities": lambda v: _is_probabilities({spec.name: spec for spec in case.arrays}) <= v,
+        "probabilities": lambda v: is_probabilities({spec.name: spec for spec in case.arrays}) <= v,
         "none": lambda v: any(spec.shape is None for spec in case.arrays) <= v,
-        "odd": lambda v: not v or all(k % 2 for k in _pair(_kernel(case.options, _weight(case)))),
-        "tiling": lambda v: not v or _tiles(case, shape),
-        "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in _WINDOW[1:]) <= v,
+        "odd": lambda v: not v or all(k % 2 for k in pair(kernel_of(case.options, weight_of(case)))),
+        "tiling": lambda v: not v or tiles(case, shape),
+        "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in WINDOW[1:]) <= v,
         "magnitude": lambda v: case.magnitude <= v,
-        "pairs": lambda v: _has_pairs(case) in (None, v),
-        "square": lambda v: not v or _is_square(case, shape),
+        "pairs": lambda v: has_pairs(case) in (None, v),
+        "square": lambda v: not v or is_square(case, shape),
     }
     for name, value in wanted.items():
         if name in checks and not checks[name](value):
             return False
         if name in case.options and case.options[name] != _one_of(value, case.options[name]):
             return False
-    if _from_input(case.options) and "running_mean" in specs and _count(shape) == 1:
+    if by_own_statistics(case.options) and "running_mean" in specs and values_per_channel(shape) == 1:
         return False  # no variance
-    return _windows_fit(case, shape)
-
-
-def _weight(case: Case) -> ArraySpec | None:
-    return next((spec for spec in case.arrays if spec.name == "weight"), None)
-
-
-def _tiles(case: Case, shape: tuple[int, ...]) -> bool:
-    if len(shape) != 4 or isinstance(case.options.get("padding"), str):
-        return True
-    return _remainders(shape, case.options, _kernel(case.options, _weight(case))) == (0, 0)
-
-
-def _has_pairs(case: Case) -> bool | None:
-    """Whether an option is a pair or the kernel is not square; None for ops without a window."""
-    if not any(name in case.options for name in ("kernel_size", "stride")):
-        return None
-    kernel = _kernel(case.options, _weight(case))
-    options = [case.options[name] for name in _WINDOW if name in case.options]
-    return any(isinstance(value, tuple) for value in options) or len({*_pair(kernel)}) > 1
-
-
-def _is_square(case: Case, shape: tuple[int, ...]) -> bool:
-    return len(shape) != 4 or (shape[2] == shape[3] and len({*_pair(_kernel(case.options, _weight(case)))}) == 1)
+    return windows_fit(case, shape)
 
 
 def _input(
@@ -287,13 +223,12 @@ def _input(
     if len(shape) != 4:
         return shape
     if weight is not None and weight.shape is not None and len(weight.shape) == 4 and "input" not in wanted:
-        shape = (shape[0], weight.shape[1] * options.get("groups", 1), *shape[2:])
+        shape = (shape[0], channels(weight.shape, options)[0], *shape[2:])
     if wanted.get("square"):
-        shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
+        shape = squared(shape)
     kernel = weight.shape[2:] if weight is not None and weight.shape is not None else options.get("kernel_size")
     if kernel and "input" not in wanted:
-        least = [_least(options, kernel, axis) for axis in (0, 1)]
-        shape = (*shape[:2], *(max(size, n) for size, n in zip(shape[2:], least, strict=True)))
+        shape = (*shape[:2], *(max(size, least(options, kernel, i)) for i, size in enumerate(shape[2:])))
         if wanted.get("square"):
             shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
     return shape
@@ -309,23 +244,6 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
     if len(shape) == 1 and rank > 1:
         shape = (2, *shape)
     return (*shape[:rank], *(2,) * (rank - len(shape)))
-
-
-def _dyadic(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArraySpec]:
-    """Use a power of two as the number of samples, all with weight 1, so that an unintended mean is exact too."""
-    target, x = arrays["target"], arrays[first]
-    assert target.shape is not None
-    assert x.shape is not None
-
-    def least(size: int) -> int:
-        return 1 << size.bit_length() - 1 if size else 0
-
-    around = tuple(map(least, target.shape))
-    if target.kind != "classes":
-        return arrays | {first: replace(x, shape=around), "target": replace(target, shape=around)}
-    shape = (*around[:1], target.classes, *around[1:])
-    found = {first: replace(x, shape=shape), "target": replace(target, shape=around, ignored=None)}
-    return arrays | found | ({"weight": replace(arrays["weight"], shape=None)} if "weight" in arrays else {})
 
 
 def _following(
@@ -351,53 +269,6 @@ def _following(
     return arrays
 
 
-def _normalized(
-    arrays: dict[str, ArraySpec], first: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> dict[str, ArraySpec]:
-    """One number per channel; in training at least two values per channel; otherwise statistics always."""
-    shape = arrays[first].shape
-    assert shape is not None
-    from_input = options.get("training", options.get("use_input_stats"))  # instance_norm's name for it
-    if from_input and _count(shape) == 1 and "batch" not in wanted:
-        shape = (2, *shape[1:])
-    there = {name for name, spec in arrays.items() if spec.shape is not None}
-    there |= set() if from_input else {"running_mean", "running_var"}
-    there = (there | {"bias"} if wanted["bias"] else there - {"bias"}) if "bias" in wanted else there
-    return {
-        name: replace(spec, shape=shape if name == first else shape[1:2] if name in there else None)
-        for name, spec in arrays.items()
-    }
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    """The number of values per channel."""
-    return math.prod(shape) // shape[1] if shape[1] else 0
-
-
-def _windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
-    """Whether the channels match, a window fits into the padded image, and a pool allows the padding."""
-    specs = {spec.name: spec.shape for spec in case.arrays}
-    weight = specs.get("weight")
-    kernel: Any = case.options.get("kernel_size")
-    if weight is not None and len(weight) == 4 and len(shape) == 4:
-        groups = case.options.get("groups", 1)
-        if shape[1] != weight[1] * groups or weight[0] % groups:
-            return False
-        kernel = weight[2:]
-    elif weight is not None and len(weight) == 2 and case.row == "linear":
-        return bool(shape) and shape[-1] == weight[1]
-    if kernel is None or len(shape) != 4:
-        return True
-    if case.options.get("padding") == "same":
-        return bool(_pair(case.options.get("stride", 1)) == (1, 1))
-    if any(shape[2 + axis] < _least(case.options, kernel, axis) for axis in (0, 1)):
-        return False
-    if "kernel_size" in case.options and "padding" in case.options:
-        padding = _pair(case.options["padding"])
-        return bool(_pair(_allowed_padding(case.options, shape)) == padding)
-    return True
-
-
 def _clamp_axes(options: dict[str, Any], rank: int) -> None:
     """Clamp dim, start_dim and end_dim to this number of axes, in order."""
     rank = max(rank, 1)
@@ -406,40 +277,6 @@ def _clamp_axes(options: dict[str, Any], rank: int) -> None:
             options[name] = min(max(options[name], -rank), rank - 1)
     if "start_dim" in options and options["start_dim"] % rank > options["end_dim"] % rank:
         options["end_dim"] = -1
-
-
-def _allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
-    """A pool's padding: at most half of the kernel, and 0 if a window could skip the whole image."""
-    if len(shape) != 4:
-        return options["padding"]
-    dilation, kernel, padding = options.get("dilation", 1), options["kernel_size"], options["padding"]
-    sides = [min(_at(padding, i), _at(kernel, i) // 2) if _at(dilation, i) <= shape[2 + i] else 0 for i in (0, 1)]
-    return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
-
-
-def _least(options: Mapping[str, Any], kernel: Any, axis: int) -> int:
-    """The smallest image that a window fits into."""
-    if options.get("padding") == "same":
-        return 1
-    padding = 0 if isinstance(options.get("padding"), str) else _at(options.get("padding", 0), axis)
-    return max(1, _at(options.get("dilation", 1), axis) * (_at(kernel, axis) - 1) + 1 - 2 * padding)
-
-
-def _pair(value: Any) -> Any:
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def _at(value: Any, axis: int) -> int:
-    return int(_pair(value)[axis])
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _first(value: Any) -> Any:
-    """One number for both axes: the larger kernel, the first of anything else."""
-    return value[0] if isinstance(value, tuple) else value
 
 
 def _one_of(wanted: Any, value: Any) -> Any:
@@ -460,8 +297,3 @@ def _typed(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(_typed, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _from_input(options: Mapping[str, Any]) -> bool:
-    """Whether a normalization computes its statistics from the input, by torch's option of either name."""
-    return bool(options.get("training", options.get("use_input_stats", False)))

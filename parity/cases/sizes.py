@@ -4,6 +4,7 @@ Every integer shrinks to its simplest value, so a failure shrinks to few channel
 draws and their ranges rarely depend on earlier draws, so Hypothesis can reduce one number without changing others.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 from hypothesis import strategies as st
@@ -19,6 +20,9 @@ MANY, MOST_NUMBERS = 16, 50_000
 TIMES = sampled([1] * 7 + [MANY])
 # Sizes at which vector loops leave a remainder or a 7 or 8 bit index overflows. They are cheap along one axis.
 TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127, 128, 129, 255, 257)
+HUGE = 32_769  # a 15 bit index overflows: cheap where every other axis is short
+LONG = sampled((*TAILS, HUGE, HUGE))
+DYADIC = sampled((4, 8, 16, 32, 64, 256, 512))  # of them, those by which a division is exact
 
 
 @cache
@@ -63,10 +67,15 @@ def shape(
     """From `least` to `most` axes; sometimes a long last one, and in the structure lane an empty one."""
     sizes = [draw(extent(largest)) for _ in range(draw(integers(least, most)))]
     if sizes and tails and draw(RARELY):
-        sizes[-1] = draw(sampled(TAILS))
+        sizes = tail(sizes, draw(LONG))
     if sizes and lane == "structure" and draw(RARELY):
         sizes[draw(integers(0, most)) % len(sizes)] = 0
     return tuple(sizes)
+
+
+def tail(sizes: Sequence[int], last: int) -> list[int]:
+    """The sizes with another last one; all others 1 where it is huge."""
+    return [*((1 for _ in sizes[:-1]) if last == HUGE else sizes[:-1]), last]
 
 
 def dyadic(lane: Lane) -> st.SearchStrategy[int]:

@@ -9,7 +9,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import MANY, RARELY, TAILS, TIMES, at_most, batch, extent, numbers, pair
+from parity.cases.sizes import HUGE, LONG, MANY, RARELY, TAILS, TIMES, at_most, batch, extent, numbers, pair
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
@@ -35,7 +35,7 @@ def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
     kernel, stride, dilation = draw(KERNELS), draw(STRIDES), draw(sampled((1, 2, 3)))
     more, padding = draw(integers(0, 8)), draw(integers(0, 3))
     if long:
-        return Window(max(draw(sampled(TAILS)), dilation * (kernel - 1) + 1), kernel, stride, padding, dilation)
+        return Window(max(draw(LONG), dilation * (kernel - 1) + 1), kernel, stride, padding, dilation)
     if draw(RARELY):  # a single pixel, with so much padding that each tap may meet it
         return Window(1, min(kernel, padding + 1), stride, padding, 1)
     padded = dilation * (kernel - 1) + 1 + more
@@ -57,8 +57,11 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     long = draw(RARELY) and not fast  # a row of pixels, of one channel to keep it cheap
     rows, columns = draw(conv_windows()), draw(conv_windows(long))
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
+    few, times = draw(batch(lane)), draw(TIMES)
     if long:
         groups = channels = 1
+    if columns.size >= HUGE:
+        rows, kernels, few, times = Window(1, 1, 1, 0, 1), 1, min(few, 1), 1
     if fast:
         rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
     mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
@@ -69,7 +72,7 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     elif mode == "valid":  # the padding becomes part of the image
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
-    few, times, pixels = draw(batch(lane)), draw(TIMES), groups * rows.size * columns.size
+    pixels = groups * rows.size * columns.size
     if fast == "rows":  # which are faster with many images of many channels
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
     elif times > 1:  # then mostly many more channels too, or kernels: other paths are fast with them
@@ -95,8 +98,11 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
 def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
     """Sequences with strides, padding, dilation and groups."""
     fast = draw(FAST) if lane == "special" else ""
-    window = draw(conv_windows())
+    long = draw(RARELY) and not fast
+    window = draw(conv_windows(long))
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
+    if long:
+        groups = channels = 1
     if fast:
         window = fast_window(fast, window.size)
     mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "same", "valid"]))
@@ -119,10 +125,10 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 @composite
-def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
+def _transposed_windows(draw: st.DrawFn, long: bool = False) -> tuple[Window, int]:
     """An axis of the small image (`size`), and the output padding; the output has at least one pixel."""
     size, kernel, stride, dilation = (
-        draw(extent(5)),
+        draw(sampled(TAILS) if long else extent(5)),
         draw(KERNELS),
         draw(sampled((1, 2, 3))),
         draw(sampled((1, 2, 3))),
@@ -136,12 +142,15 @@ def _transposed_windows(draw: st.DrawFn) -> tuple[Window, int]:
 def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Strides below and above the kernel, output padding, dilation, groups, no bias."""
     fast = draw(FAST) if lane == "special" else ""
-    (rows, more_rows), (columns, more_columns) = draw(_transposed_windows()), draw(_transposed_windows())
+    long = draw(RARELY) and not fast  # a row of pixels, of one channel to keep it cheap
+    (rows, more_rows), (columns, more_columns) = draw(_transposed_windows()), draw(_transposed_windows(long))
     if fast:
         rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
         more_rows = more_columns = 0
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     few, times = draw(batch(lane)), draw(TIMES)
+    if long:
+        groups = channels = times = 1
     if fast == "rows":
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
     elif times > 1:  # then mostly more channels too: other paths are fast with them

@@ -14,7 +14,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import SQRT_ERROR, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import RARELY, extent, numbers
+from parity.cases.sizes import HUGE, LONG, RARELY, batch, extent, numbers, tail
 from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
@@ -27,6 +27,8 @@ def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
     training = draw(booleans)
     samples, channels = 0 if lane == "structure" and draw(RARELY) else draw(extent(8)), draw(extent(3))
     around = [draw(extent(3)) for _ in range(draw(integers(0, 3)))]
+    if draw(RARELY):  # along one axis: samples, channels, or the last one
+        samples, channels, around = _with_tail(samples, channels, around, draw(sampled((0, 1, 2))), draw(LONG))
     if training and samples * math.prod(around) == 1:
         samples = 2  # one number has no variance, and torch rejects it
     has_statistics = draw(booleans) or not training
@@ -40,6 +42,17 @@ def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
     )
     options = {"training": training, "momentum": draw(sampled([0.1, 0.5])), "eps": draw(sampled(EPSILONS))}
     return Case("batch_norm", arrays, options, *numbers(draw))
+
+
+def _with_tail(samples: int, channels: int, around: list[int], axis: int, size: int) -> tuple[int, int, list[int]]:
+    """One axis of this size, samples, channels or the last one; the others short where it is huge."""
+    if size == HUGE:
+        samples, channels, around = min(samples, 1), 1, [1 for _ in around]
+    if axis == 2 and around:
+        return samples, channels, [*around[:-1], size]
+    if axis == 1:
+        return samples, size, [max(2, around[0]), *around[1:]] if around else around
+    return size if samples else 0, channels, around
 
 
 def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,8 +72,11 @@ def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
 @composite
 def layer_norm(draw: st.DrawFn, lane: Lane) -> Case:
     """Up to three leading axes, one to three that are normalized, with and without weight and bias."""
-    leading = [draw(integers(0 if lane == "structure" else 1, 3)) for _ in range(draw(integers(0, 3)))]
-    each = tuple(draw(integers(1, 5)) for _ in range(draw(integers(1, 3))))
+    leading = [draw(batch(lane)) for _ in range(draw(integers(0, 3)))]
+    each = tuple(draw(extent(5)) for _ in range(draw(integers(1, 3))))
+    if draw(RARELY):
+        each = tuple(tail(each, draw(LONG)))
+        leading = [min(n, 1) for n in leading] if each[-1] == HUGE else leading
     arrays = (
         ArraySpec("input", (*leading, *each), draw(sampled(["real", "shifted"]))),
         ArraySpec("weight", each if draw(booleans) else None),
@@ -73,9 +89,11 @@ def layer_norm(draw: st.DrawFn, lane: Lane) -> Case:
 @composite
 def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
     """Rows, sequences and images, in one group, several, or one per channel."""
-    groups, of_group = draw(integers(1, 3)), draw(integers(1, 3))
-    samples = draw(integers(0 if lane == "structure" else 1, 3))
-    around = [draw(integers(1, 4)) for _ in range(draw(integers(0, 2)))]
+    groups, of_group, samples = draw(extent(3)), draw(extent(3)), draw(batch(lane))
+    around = [draw(extent(4)) for _ in range(draw(integers(0, 2)))]
+    if draw(RARELY):
+        samples, of_group, around = _with_tail(samples, of_group, around, draw(sampled((0, 1, 2))), draw(LONG))
+        groups = 1 if HUGE in (samples, of_group, *around) else groups
     if samples * of_group * math.prod(around) == 1:
         samples = 2  # one number has no variance, and torch rejects it
     channels = groups * of_group
@@ -91,8 +109,10 @@ def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
 @composite
 def instance_norm(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
     """Sequences and images, by the input's statistics and by given ones."""
-    samples, channels = draw(integers(1, 3)), draw(integers(1, 3))  # torch rejects an empty batch
-    around = (draw(integers(2, 5)), *(draw(integers(1, 4)) for _ in range(draw(integers(0, 1)))))
+    samples, channels = draw(extent(3)), draw(extent(3))  # torch rejects an empty batch
+    around = [draw(integers(2, 5)), *(draw(extent(4)) for _ in range(draw(integers(0, 1))))]
+    if draw(RARELY):
+        samples, channels, around = _with_tail(samples, channels, around, draw(sampled((0, 1, 2))), draw(LONG))
     own = draw(booleans)
     each = (channels,)
     arrays = (

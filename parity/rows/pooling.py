@@ -9,20 +9,29 @@ from hypothesis import strategies as st
 
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, copies, gamma
-from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.case import ArraySpec, Case, Kind, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import RARELY, TAILS, extent, images, numbers, pair
+from parity.cases.sizes import HUGE, LONG, RARELY, TAILS, batch, extent, images, numbers, pair
 from parity.rows.convolution import STRIDES, Window
 from parity.rows.row import INEXACT, Row
+
+MANY_TAPS = (129, 257)
+NEAR: tuple[Kind, ...] = ("real", "near")
+
+
+@composite
+def kernels(draw: st.DrawFn) -> int:
+    """One side of a window; seldom one of which a square has more pixels than a 7 or 8 bit index can count."""
+    return draw(sampled((12, 17)) if draw(RARELY) and draw(RARELY) else extent(7))
 
 
 @composite
 def pool_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window:
     """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
-    kernel, stride, dilation = draw(extent(7)), draw(STRIDES), draw(sampled((1, 2, 3)))
+    kernel, stride, dilation = draw(kernels()), draw(STRIDES), draw(sampled((1, 2, 3)))
     span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
     if long:
-        return Window(max(draw(sampled(TAILS)), span), kernel, stride, 0, dilation)
+        return draw(long_window(kernel, stride, dilation))
     # In ceil_mode even the only window may lack pixels, fewer than the stride.
     padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))
     padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
@@ -32,11 +41,21 @@ def pool_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window
 
 
 @composite
+def long_window(draw: st.DrawFn, kernel: int, stride: int, dilation: int) -> Window:
+    """A long axis; seldom a window of more pixels than a 7 or 8 bit index can count."""
+    kernel = draw(sampled((kernel, kernel, *MANY_TAPS)))
+    dilation = 1 if kernel in MANY_TAPS else dilation
+    return Window(max(draw(LONG), dilation * (kernel - 1) + 1), kernel, stride, 0, dilation)
+
+
+@composite
 def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
     ceil_mode = draw(booleans)
-    long = draw(RARELY) and draw(booleans)
+    long = draw(RARELY)
     rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode, long))
+    if columns.size >= HUGE:
+        rows = Window(1, 1, 1, 0, 1)
     kernel = pair(draw, rows.kernel, columns.kernel)
     options: dict[str, Any] = {
         "kernel_size": kernel,
@@ -49,7 +68,7 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
         options["stride"] = None
     channels = 1 if long else draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
-    image = ArraySpec("input", (samples, channels, rows.size, columns.size))
+    image = ArraySpec("input", (samples, channels, rows.size, columns.size), maxima(draw, lane))
     return Case("max_pool2d", (image,), options, *numbers(draw))
 
 
@@ -57,7 +76,10 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
 def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart, touching and overlapping; padding counted or not, ceil_mode, a divisor of one's own."""
     ceil_mode = draw(booleans)
-    rows, columns = draw(avg_windows(ceil_mode)), draw(avg_windows(ceil_mode))
+    long = draw(RARELY)
+    rows, columns = draw(avg_windows(ceil_mode)), draw(avg_windows(ceil_mode, long))
+    if columns.size >= HUGE:
+        rows = Window(1, 1, 1, 0, 1)
     options: dict[str, Any] = {
         "kernel_size": pair(draw, rows.kernel, columns.kernel),
         "stride": pair(draw, rows.stride, columns.stride),
@@ -68,16 +90,18 @@ def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     }
     if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
-    channels = draw(extent(3))
+    channels = 1 if long else draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
     image = ArraySpec("input", (samples, channels, rows.size, columns.size))
     return Case("avg_pool2d", (image,), options, *numbers(draw))
 
 
 @composite
-def avg_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
+def avg_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window:
     """As for max-pooling, without dilation."""
-    kernel, stride = draw(extent(5)), draw(STRIDES)
+    kernel, stride = draw(kernels()), draw(STRIDES)
+    if long:
+        return draw(long_window(kernel, stride, 1))
     more = draw(integers(-3, 8))
     padded = max(kernel + more, 1, kernel - (stride - 1 if ceil_mode else 0))
     padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
@@ -87,8 +111,9 @@ def avg_windows(draw: st.DrawFn, ceil_mode: bool) -> Window:
 @composite
 def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Fewer windows than pixels, as many, and more; one size for both, or None for the input's."""
-    height, width = draw(integers(1, 9)), draw(integers(1, 9))
-    size = draw(integers(1, 9)), draw(integers(1, 9))
+    height, width = draw(extent(9)), draw(LONG if draw(RARELY) else extent(9))
+    size = draw(extent(9)), draw(sampled(TAILS) if draw(RARELY) else extent(9))
+    height = 1 if width == HUGE else height
     output_size = draw(sampled([size, size, size[0], (None, size[1]), (size[0], None)]))
     channels = draw(extent(3))
     image = ArraySpec("input", (images(draw, lane, channels * height * width), channels, height, width))
@@ -99,19 +124,24 @@ def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
 def adaptive_max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """As for the means; ties, because the numbers are few."""
     case: Case = draw(adaptive_avg_pool2d(lane))
-    return replace(case, row="adaptive_max_pool2d")
+    return replace(case, row="adaptive_max_pool2d", arrays=(replace(case.arrays[0], kind=maxima(draw, lane)),))
+
+
+def maxima(draw: st.DrawFn, lane: Lane) -> Kind:
+    """Real numbers of which many nearly tie, or others; integers tie by themselves."""
+    return draw(sampled(NEAR)) if lane == "bound" else "real"
 
 
 @composite
 def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart and overlapping, padding; indices anywhere in the output, some of them equal."""
-    height, width = draw(integers(1, 4)), draw(integers(1, 4))
+    height, width = draw(extent(4)), draw(sampled(TAILS) if draw(RARELY) else extent(4))
     kernel, stride = draw(integers(2, 4)), draw(integers(1, 4))
     padding = draw(integers(0, kernel // 2)) if min(height, width) > 1 else 0
     sizes = [(side - 1) * stride - 2 * padding + kernel for side in (height, width)]
     if min(sizes) < 1:
         padding, sizes = 0, [size + 2 * padding for size in sizes]
-    shape = (draw(integers(0 if lane == "structure" else 1, 3)), draw(integers(1, 3)), height, width)
+    shape = (draw(batch(lane)), draw(extent(3)), height, width)
     arrays = ArraySpec("input", shape), ArraySpec("indices", shape, "classes", sizes[0] * sizes[1])
     options = {"kernel_size": kernel, "stride": stride, "padding": padding}
     return Case("max_unpool2d", arrays, options, *numbers(draw))

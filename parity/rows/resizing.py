@@ -12,7 +12,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import batch, numbers, shape
+from parity.cases.sizes import RARELY, TAILS, batch, extent, numbers, shape, tail
 from parity.rows.row import NEITHER, Row
 
 
@@ -21,8 +21,9 @@ def pad(draw: st.DrawFn, lane: Lane) -> Case:
     """Every mode along one to three axes; constants of any width, negative ones too."""
     mode = draw(sampled(["constant", "reflect", "replicate", "circular"]))
     axes = draw(integers(1, 3))
-    leading = [draw(batch(lane)), draw(integers(1, 3))]
-    inside = [draw(integers(1, 5)) for _ in range(axes)]
+    leading = [draw(batch(lane)), draw(extent(3))]
+    inside = [draw(extent(5)) for _ in range(axes)]
+    inside = tail(inside, draw(sampled(TAILS))) if draw(RARELY) else inside
     widths: list[int] = []
     for size in reversed(inside):
         most = {"reflect": size - 1, "circular": size}.get(mode, 3)
@@ -49,7 +50,8 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
     """Larger and smaller, by size and by factor, both ways to place the corners."""
     mode = draw(sampled(["nearest", "bilinear", "linear"]))
     axes = {"linear": 1, "bilinear": 2}.get(mode) or draw(integers(1, 2))
-    inside = tuple(draw(integers(1, 7)) for _ in range(axes))
+    inside = [draw(extent(7)) for _ in range(axes)]
+    inside = tail(inside, draw(sampled(TAILS))) if draw(RARELY) else inside
     options: dict[str, Any] = {"mode": mode}
     if draw(booleans):
         options["size"] = tuple(draw(integers(1, 9)) for _ in range(axes))
@@ -57,7 +59,7 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
         options["scale_factor"] = tuple(draw(sampled([1.0, 2.0, 1.5, 3.0])) for _ in range(axes))
     if mode != "nearest":
         options["align_corners"] = draw(sampled([None, False, True]))
-    image = ArraySpec("input", (draw(batch(lane)), draw(integers(1, 3)), *inside))
+    image = ArraySpec("input", (draw(batch(lane)), draw(extent(3)), *inside))
     return Case("interpolate", (image,), options, *numbers(draw))
 
 
@@ -83,7 +85,7 @@ def interpolate_bound(s: BoundInputs) -> ErrorBounds:
 @composite
 def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Any mask, in training and out of it."""
-    axes = tuple(draw(integers(1, 3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
+    axes = tuple(draw(extent(3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
     mask = axes[:2] if row == "dropout2d" else axes
     training = draw(booleans)
     given = mask if training or draw(booleans) else None  # also where it must not be used

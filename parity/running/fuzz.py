@@ -7,16 +7,15 @@ shrinks them.
 
 import random
 import time
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from hypothesis.database import ExampleDatabase
 from hypothesis.errors import UnsatisfiedAssumption
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.cases.primitives import Choice, Nothing, draw_plainly, draws_plainly
+from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.torch_op import own_kernels
 from parity.lanes.comparison import Mismatch
+from parity.running.single_example import SingleExample
 
 if TYPE_CHECKING:
     from parity.running.lane import LaneSearch
@@ -58,26 +57,3 @@ def fuzz(search: "LaneSearch", seconds: float, seed: int, shrinking: int = 200) 
         else:
             return None
     return search.run(shrinking, seed, SingleExample(choices)) or found
-
-
-class SingleExample(ExampleDatabase):
-    """A database that holds one example, for any test."""
-
-    def __init__(self, choices: Sequence[Choice]) -> None:
-        super().__init__()
-        self.choices = choices
-
-    def fetch(self, key: bytes) -> Iterable[bytes]:  # noqa: ARG002  # there is only one
-        """The example, in Hypothesis' encoding."""
-        try:
-            from hypothesis.database import choices_to_bytes
-        except ImportError:  # with another version of Hypothesis, it searches for a failure itself
-            return
-        # One choice more than needed: Hypothesis does not shrink an example that has exactly the choices it needs.
-        yield choices_to_bytes((*self.choices, 0))
-
-    def save(self, key: bytes, value: bytes) -> None:
-        """Ignore it: failures are replayed from parity's own JSON."""
-
-    def delete(self, key: bytes, value: bytes) -> None:
-        """Ignore it."""

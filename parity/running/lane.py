@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Collection
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import hypothesis
@@ -25,6 +25,8 @@ from parity.running.compare import compare
 from parity.running.declines import LEAST_DECLINED, restrictions
 from parity.running.known import OF_NUMBERS, Known
 from parity.running.progress import Progress
+from parity.running.rare import rare_cases
+from parity.running.single_example import SingleExample
 from parity.subjects import Declined
 
 # Every limit is a count, so that the same seed gives the same report on any machine. A time limit only applies to
@@ -71,7 +73,32 @@ class LaneSearch:
         self.shrinks = 0
 
     def run(self, examples: int, seed: int, given: ExampleDatabase | None = None) -> Mismatch | None:
-        """Return the smallest mismatch found in `examples` cases; those of the database come first."""
+        """The smallest mismatch found in `examples` cases; those of the database come first.
+
+        The last ones are of rare kinds, if there is no database.
+        """
+        rare = rare_cases(self.strategy, self.lane, seed, examples) if given is None else []
+        declined, found = 0, self._search(examples - len(rare), seed, given)
+        for case, choices in rare if found is None else ():
+            try:
+                with self._kernels():
+                    self.check(case)
+            except UnsatisfiedAssumption:
+                declined += 1
+            except Mismatch as mismatch:
+                return self._search(SHRINKING, seed, SingleExample(choices)) or mismatch
+        if declined and not self.stopped:  # others in their place
+            found = self._search(declined, seed + 1, None)
+        if self.slow and found is None and self.counting:
+            ran = f"only {len(self.accepted)} of {examples} cases of the {self.lane} lane"
+            self.report.notes.append(f"slow: {ran} ran in {_allowed(examples):.0f} s")
+        return found
+
+    def _kernels(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.lane == "bound" else own_kernels()
+
+    def _search(self, examples: int, seed: int, given: ExampleDatabase | None) -> Mismatch | None:
+        """The smallest mismatch that Hypothesis finds."""
         check = hypothesis.given(self.strategy)(self.check)
         check = hypothesis.settings(
             max_examples=examples,
@@ -83,11 +110,10 @@ class LaneSearch:
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )(check)
-        allowed = SECONDS + SECONDS_A_CASE * examples
-        self.until = time.monotonic() + allowed
+        self.until = time.monotonic() + _allowed(examples)
         found = None
         try:
-            with nullcontext() if self.lane == "bound" else own_kernels():
+            with self._kernels():
                 # With a seed Hypothesis reads no database.
                 (hypothesis.seed(seed)(check) if given is None else check)()
         except Mismatch as mismatch:
@@ -96,9 +122,6 @@ class LaneSearch:
             found = _flaky(self.last)
         except Unsatisfiable:  # the lane has no such case: nothing ran, and the report shows it
             pass
-        if self.slow and found is None and self.counting:
-            ran = f"only {len(self.accepted)} of {examples} cases of the {self.lane} lane"
-            self.report.notes.append(f"slow: {ran} ran in {allowed:.0f} s")
         return found
 
     def check(self, case: Case) -> None:
@@ -181,6 +204,10 @@ class LaneSearch:
             self.lane == "exact" and difference.aspect == "values" and self.known.has(difference.quantity, "ties")
         )
         return ties and verdicts.only_ties(self.row, self.op, case, difference.quantity)
+
+
+def _allowed(examples: int) -> float:
+    return SECONDS + SECONDS_A_CASE * examples
 
 
 def _flaky(last: Mismatch | None) -> Mismatch | None:

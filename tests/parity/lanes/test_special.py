@@ -22,6 +22,7 @@ from numpy_cnn.ops.fast import (
     matmul,
     normal_tail,
     patches,
+    pool_windows,
     rows,
     windows,
 )
@@ -32,7 +33,7 @@ from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
 CASES = 60  # per row: as many as a short check has
-MODULES = bits, conv_1x1, correlation, elementwise, matmul, normal_tail, patches, rows, windows
+MODULES = bits, conv_1x1, correlation, elementwise, matmul, normal_tail, patches, pool_windows, rows, windows
 # The first needs weights that are not finite, which the lane does not draw: see test_conv2d_non_finite.py. The
 # second serves the optimizers, which have no special lane.
 NOT_REACHED = {inspect.unwrap(patches.scatter), matmul.aligned}

@@ -12,7 +12,7 @@ from parity.__main__ import main
 from parity.cases.case import Case
 from parity.cases.primitives import booleans, composite, draw_plainly, draws_plainly, integers, narrowed, sampled
 from parity.rows.registry import ROWS
-from parity.running.fuzz import SingleExample
+from parity.running.single_example import SingleExample
 from parity.running.row import run_row
 from parity.subjects import adapt
 

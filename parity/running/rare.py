@@ -1,0 +1,71 @@
+"""Cases that random draws leave to chance, drawn on purpose: long axes, large windows, empty arrays.
+
+A mistake in an index of 8 or 16 bits shows only where something is that long. Hypothesis draws similar cases one
+after another, and in 200 of them there may be none of a rare kind.
+"""
+
+import math
+import random
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from parity.cases.case import Case, Lane
+from parity.cases.primitives import Choice, Nothing, draw_plainly, draws_plainly
+from parity.cases.restrict_windows import kernel_of, pair, weight_of
+
+DRAWS = 400  # among which most rows have some of each kind
+SHARE = 1 / 20  # of a lane's cases, at most
+
+
+def rare_cases(
+    strategy: st.SearchStrategy[Case], lane: Lane, seed: int, examples: int
+) -> list[tuple[Case, list[Choice]]]:
+    """A few cases, each of another rare kind, with the choices that make Hypothesis draw them.
+
+    Args:
+        strategy: of the cases; where only Hypothesis can draw them, there are none.
+        lane: the structure and special lanes, which call an implementation many times, have no huge case.
+        seed: the same seed draws the same cases.
+        examples: of which no more than a twentieth is rare.
+    """
+    most = int(SHARE * examples)
+    if not draws_plainly(strategy) or not most:
+        return []
+    kinds = [*_KINDS] if lane in ("exact", "bound") else [kind for kind in _KINDS if kind != "huge"]
+    generator, found = random.Random(seed), dict[str, tuple[Case, list[Choice]]]()
+    for _ in range(DRAWS):
+        try:
+            case, choices = draw_plainly(strategy, generator)
+        except Nothing:
+            break
+        for kind in kinds:
+            if kind not in found and _KINDS[kind](_largest(case), case):
+                found[kind] = case, choices
+        if len(found) == len(kinds):
+            break
+    unlike = {repr(case): (case, choices) for case, choices in found.values()}
+    return [*unlike.values()][:most]
+
+
+_KINDS: dict[str, Callable[[int, Case], bool]] = {
+    "huge": lambda size, _: size > 2**15,
+    "long": lambda size, _: 2**8 < size < 2**15,
+    "many taps": lambda _, case: _taps(case) > 2**7,
+    "byte": lambda size, _: 2**7 < size < 2**8,
+    "remainder": lambda size, _: 2**5 < size < 2**6 and size % 4 > 0,
+    "vector": lambda size, _: 2**3 < size < 2**5 and size % 8 > 0,
+    "empty": lambda _, case: any(0 in (spec.shape or ()) for spec in case.arrays),
+}
+
+
+def _largest(case: Case) -> int:
+    return max((size for spec in case.arrays for size in spec.shape or ()), default=1)
+
+
+def _taps(case: Case) -> int:
+    """Of a window, in all its channels."""
+    weight = weight_of(case)
+    if weight is not None and weight.shape is not None and len(weight.shape) == 4:
+        return math.prod(weight.shape[1:])
+    return math.prod(pair(kernel_of(case.options, None)))

@@ -54,15 +54,15 @@ class Served:
 def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Iterator[Served]:
     """`python -m PROGRAM demo CHECKPOINT` on a free port, ended by Ctrl-C, which it must take well."""
     process = start("-m", program, "demo", checkpoint, "--port", 0, cwd=folder)
-    told = ""
+    reported = ""
     try:
         first = process.stdout.readline()
         match = re.fullmatch(r"draw a digit at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C to stop\)\n", first)
         assert match, first + process.stderr.read()
         yield Served(int(match[1]), process.pid)
         process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=20)
-        assert (process.returncode, out, told) == (0, "", "")
+        out, reported = process.communicate(timeout=20)
+        assert (process.returncode, out, reported) == (0, "", "")
     finally:
         process.kill()
         process.communicate()

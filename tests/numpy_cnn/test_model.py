@@ -134,7 +134,7 @@ def test_the_edge_kernel_is_fixed_and_everything_else_is_trained(
 
 @pytest.mark.parametrize("backend", [NumpyBackend, TorchBackend])
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-def test_a_step_is_as_large_as_it_is_told(backend: type, kind: str) -> None:
+def test_a_step_is_as_large_as_the_step_size(backend: type, kind: str) -> None:
     """Whatever the optimizer was made with: the schedule decides anew for each step."""
     images, labels = np.ones((3, 1, 4, 4), np.float32), np.array([0, 1, 1])
 

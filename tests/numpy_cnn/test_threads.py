@@ -141,7 +141,7 @@ def test_ctrl_c_is_met_as_without_threads(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, reported = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; saved" in told
-    assert "Traceback" not in told
+    assert "interrupted; saved" in reported
+    assert "Traceback" not in reported

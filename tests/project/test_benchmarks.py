@@ -112,7 +112,7 @@ def test_who_breaks_down_drops_out(run: ModuleType, capsys: pytest.CaptureFixtur
     assert "nobody broke down" in capsys.readouterr().err
 
 
-def test_an_unknown_workload_is_told() -> None:
+def test_an_unknown_workload_is_reported() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "steps"]
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 2

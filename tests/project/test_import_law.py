@@ -52,7 +52,7 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def test_the_reader_of_imports_sees_every_kind() -> None:
+def test_the_reader_of_imports_finds_every_kind() -> None:
     code = """
 import a.b, c as d
 from e import f
@@ -145,16 +145,18 @@ def test_training_by_hand_needs_numpy_and_the_standard_library_alone(tmp_path: P
 def test_the_oracle_does_not_load_what_it_judges(tmp_path: Path) -> None:
     modules = ", ".join(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES["torch_cnn"])
     assert "torch_cnn.backend" in modules
-    told = f"import sys, {modules}; print(sorted(name for name in sys.modules if name.startswith('numpy_cnn')))"
-    loaded = ast.literal_eval(spawn("-c", told, cwd=tmp_path).out)
+    reported = (
+        f"import sys, {modules}; print(sorted(name for name in sys.modules if name.startswith('numpy_cnn')))"
+    )
+    loaded = ast.literal_eval(spawn("-c", reported, cwd=tmp_path).out)
     assert [name for name in loaded if name != "numpy_cnn" and not within(name, "numpy_cnn.common")] == []
 
 
 @pytest.mark.parametrize("package", ["numpy_cnn", "torch_cnn"])
-def test_a_package_loads_what_it_needs_when_it_is_asked(tmp_path: Path, package: str) -> None:
-    told = (
+def test_a_package_loads_what_it_needs_on_demand(tmp_path: Path, package: str) -> None:
+    reported = (
         f"import sys, {package}; print('torch' in sys.modules, 'numpy' in sys.modules);"
         f"print({package}.SimpleCNN.__module__)"
     )
-    result = spawn("-c", told, cwd=tmp_path)
+    result = spawn("-c", reported, cwd=tmp_path)
     assert result.out == f"False False\n{package}.model\n", result.err

@@ -109,7 +109,7 @@ def room_of(module: str) -> str:
 IMPORTS = {module: [*imports(path.read_text(encoding="utf-8"), FILES)] for module, path in FILES.items()}
 
 
-def test_the_reader_sees_every_kind_of_import() -> None:
+def test_the_reader_finds_every_kind_of_import() -> None:
     code = """
 import a.b
 from a import b, name

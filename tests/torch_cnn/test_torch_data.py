@@ -71,7 +71,7 @@ def test_a_download_without_a_network_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_the_download_process_says_on_its_output_what_went_wrong(tmp_path, monkeypatch, capsys):
+def test_the_download_process_prints_what_went_wrong(tmp_path, monkeypatch, capsys):
     def failing(_folder):
         raise UserError("no network")
 

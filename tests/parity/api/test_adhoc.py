@@ -130,7 +130,7 @@ def test_differences_leave_kinks_out_and_say_so() -> None:
     assert "1 of 3 entries are at a kink" in report.rows[0].notes[0]
 
 
-def test_differences_tell_shapes_and_crashes() -> None:
+def test_differences_report_shapes_and_crashes() -> None:
     x = np.ones((2, 3))
     report = parity.check_gradients(lambda x: (x * 2, lambda dy: (dy.sum(0),)), x)
     assert "has the shape (3,), expected (2, 3)" in str(report)

@@ -55,14 +55,14 @@ def test_flags_that_mean_nothing(pytester: pytest.Pytester, flags: list[str]) ->
     done.stderr.fnmatch_lines([f"*got {flags[1]}*"])
 
 
-def test_a_failure_is_told_in_the_tests_output(pytester: pytest.Pytester) -> None:
+def test_a_failure_is_reported_in_the_tests_output(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import parity\ntest_relu = parity.case('relu', lambda x: (x, lambda dy: (dy,)))")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider", "--parity-examples", "10")
     done.assert_outcomes(failed=1, passed=3)
     done.stdout.fnmatch_lines(["*relu: wrong: output in the exact lane*", "*python -m parity replay*"])
 
 
-def test_a_profile_of_hypothesis_says_how_many() -> None:
+def test_a_profile_of_hypothesis_sets_the_number_of_cases() -> None:
     before = hypothesis.settings.default
     hypothesis.settings.register_profile("thorough", max_examples=31)
     hypothesis.settings.load_profile("thorough")

@@ -34,7 +34,7 @@ def test_filled_in_it_passes(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_it_is_python_and_says_that_it_is_not_written(name: str) -> None:
+def test_it_is_python_and_raises_until_it_is_written(name: str) -> None:
     text = stub(name)
     compile(text, name, "exec")
     assert max(map(len, text.splitlines())) <= 115
@@ -43,7 +43,7 @@ def test_it_is_python_and_says_that_it_is_not_written(name: str) -> None:
     assert "needs_input_grad" not in text
 
 
-def test_as_it_stands_it_fails_and_says_why(
+def test_an_empty_stub_fails_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

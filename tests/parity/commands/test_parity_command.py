@@ -96,11 +96,11 @@ def test_json_to_a_file_and_to_standard_output(tmp_path: Path, capsys: pytest.Ca
     assert main(["check", "mse_loss", "--examples", "5", "--json", str(file)]) == 0
     assert main(["check", "mse_loss", "--examples", "5", "--json", "-"]) == 0
     out = capsys.readouterr().out
-    told = json.loads(file.read_text())
-    assert json.loads(out[out.index("{\n") :]) == told
-    assert told["schema"] == 2
-    assert told["ok"] is True
-    assert told["rows"][0]["lanes"]["exact"] == {"cases": 5, "ok": True}
+    reported = json.loads(file.read_text())
+    assert json.loads(out[out.index("{\n") :]) == reported
+    assert reported["schema"] == 2
+    assert reported["ok"] is True
+    assert reported["rows"][0]["lanes"]["exact"] == {"cases": 5, "ok": True}
 
 
 def test_defaults_of_the_project(

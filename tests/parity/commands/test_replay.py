@@ -64,10 +64,10 @@ def test_a_failure_saved_twice_is_one_file(file: Path) -> None:
 def test_the_numbers_are_small_and_nothing_of_hypothesis_is_in_the_file(file: Path) -> None:
     text = saved_in()[0].read_text()
     assert "hypothesis" not in text
-    told = json.loads(text)
-    assert told["schema"] == 1
-    assert told["impl"] == "layer.py:layer"
-    assert {abs(n) for n in _flat(told["case"]["values"])} <= {0, 1}
+    reported = json.loads(text)
+    assert reported["schema"] == 1
+    assert reported["impl"] == "layer.py:layer"
+    assert {abs(n) for n in _flat(reported["case"]["values"])} <= {0, 1}
 
 
 def _flat(value: object) -> list[float]:
@@ -99,11 +99,11 @@ def test_a_damaged_file_is_an_error_of_one_line(
 
 def test_what_cannot_be_run_is_an_error_and_the_others_run(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (good,) = saved_in()
-    told = json.loads(good.read_text())
-    (good.parent / "gone.json").write_text(json.dumps(told | {"impl": "gone.py:layer"}))
-    (good.parent / "row.json").write_text(json.dumps(told | {"row": "conv9d"}))
-    broken = told["case"] | {"values": {"input": [1, 2, 3, 4, 5, 6, 7]}}
-    (good.parent / "values.json").write_text(json.dumps(told | {"case": broken}))
+    reported = json.loads(good.read_text())
+    (good.parent / "gone.json").write_text(json.dumps(reported | {"impl": "gone.py:layer"}))
+    (good.parent / "row.json").write_text(json.dumps(reported | {"row": "conv9d"}))
+    broken = reported["case"] | {"values": {"input": [1, 2, 3, 4, 5, 6, 7]}}
+    (good.parent / "values.json").write_text(json.dumps(reported | {"case": broken}))
     capsys.readouterr()
     assert main(["replay", "all"]) == 1
     out = capsys.readouterr().out
@@ -160,9 +160,9 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     assert main(["replay", "all"]) == 0
     lenient = [flag for flag in flags if flag != "--strict"]  # the layer accepts what torch rejects
     assert main(["watch", "layer.py:layer", "--op", "linear", "--rounds", "1", *lenient]) == 0
-    told = json.loads(saved.read_text())
-    del told["accept"]
-    saved.write_text(json.dumps(told))
+    reported = json.loads(saved.read_text())
+    del reported["accept"]
+    saved.write_text(json.dumps(reported))
     assert main(["replay", "all"]) == 1  # the dtype is accepted no more
     assert main(["replay", "all", "--accept", "dtype"]) == 0
 
@@ -223,7 +223,7 @@ def test_mistakes_in_the_oracle(
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_python_says_how_to_replay_what_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_python_prints_a_replay_command_that_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "their_gelu.py").write_text(GELU)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -183,7 +183,7 @@ def test_the_script_shows_the_failure_by_itself(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "their_layers.py").write_text(LAYERS)
-    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "40", "--strict"]) == 1
+    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "40", "--strict", "-x"]) == 1
     diagnoses = {read(file).diagnosis for file in saved_in()}
     text = next(part for part in _failures(capsys.readouterr().out) if message in " ".join(part.split()))
     assert any(message in diagnosis for diagnosis in diagnoses)

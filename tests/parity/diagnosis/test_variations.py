@@ -52,7 +52,7 @@ def test_no_variation_has_a_window_that_meets_no_pixel() -> None:
     assert not row.valid(replace(case, options=options | {"dilation": 2}))
 
 
-def test_a_mistake_that_raises_says_nothing_of_what_was_not_computed() -> None:
+def test_a_mistake_that_raises_proves_nothing_about_what_was_not_computed() -> None:
     def refuses_large(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
         if x.size > 100:
             raise TypeError("too large")

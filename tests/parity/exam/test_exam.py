@@ -92,11 +92,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     )  # one process loads torch, not one per core
     file = tmp_path / "outcomes.json"
     code = main(["self-test", "--row", "flatten", "--examples", "20", "--json", str(file)])
-    told = json.loads(file.read_text())
-    assert code == (0 if told["ok"] else 1)
+    reported = json.loads(file.read_text())
+    assert code == (0 if reported["ok"] else 1)
     bugs, right = ([one for one in all_ones if one.row == "flatten"] for all_ones in (PLANTED, CORRECT))
-    assert [o["name"] for o in told["outcomes"] if o["wrong"]] == sorted(bug.name for bug in bugs)
-    assert all((o["lane"] is not None) == o["wrong"] for o in told["outcomes"])
+    assert [o["name"] for o in reported["outcomes"] if o["wrong"]] == sorted(bug.name for bug in bugs)
+    assert all((o["lane"] is not None) == o["wrong"] for o in reported["outcomes"])
     captured = capsys.readouterr()
     assert (
         f"{len(bugs)} of {len(bugs)} bugs found; 0 of {len(right)} right implementations flagged" in captured.out
@@ -104,7 +104,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     assert "flatten: complete" in captured.err
 
 
-def test_the_command_tells_what_did_not_pass(
+def test_the_command_reports_what_did_not_pass(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(rows: Any, examples: int, seed: int) -> Any:

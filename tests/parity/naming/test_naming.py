@@ -54,8 +54,8 @@ def test_a_flipped_kernel_is_named_with_the_formula_it_contradicts() -> None:
     assert failure.diagnosis.startswith("the kernel is flipped along both axes")
     assert "to the bit" in failure.diagnosis
     assert failure.formula == ROWS["conv2d"].formulas["grad_input"]
-    (told,) = report.to_json()["rows"][0]["failures"]
-    assert (told["explanation"], told["formula"]) == ("kernel-flipped", failure.formula)
+    (reported,) = report.to_json()["rows"][0]["failures"]
+    assert (reported["explanation"], reported["formula"]) == ("kernel-flipped", failure.formula)
 
 
 def test_two_mistakes_at_once_are_named_as_a_pair() -> None:
@@ -64,7 +64,7 @@ def test_two_mistakes_at_once_are_named_as_a_pair() -> None:
     assert {*found.name.split("+")} == {"kernel-flipped", "negated"}
 
 
-def test_a_mistake_in_some_cases_alone_is_told_as_such() -> None:
+def test_a_mistake_in_some_cases_only_is_reported_as_such() -> None:
     def in_deep_groups(x: Any, w: Any, b: Any, o: Any, dy: Any) -> Any:
         return flipped(x, w, b, o, dy) if o["groups"] > 1 else None
 
@@ -193,7 +193,7 @@ def test_the_same_implementation_gets_the_same_name() -> None:
     assert str(first) == str(second)
 
 
-def test_torch_is_never_asked_for_windows_that_meet_no_pixel() -> None:
+def test_torch_never_receives_windows_that_meet_no_pixel() -> None:
     """Its backward would write outside its buffer: an edited option can make such windows."""
     inputs = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 2, "ceil_mode": False}
     probe = Probe(

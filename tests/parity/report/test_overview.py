@@ -159,7 +159,7 @@ def test_the_page_s_tables_have_their_titles() -> None:
     assert cells == [terminal.number(value) for value in c.yours.ravel().tolist()]
 
 
-def test_few_cases_tell_nothing() -> None:
+def test_few_cases_prove_nothing() -> None:
     assert sentences.dependence(Dependence(4, 4)) == [
         "in 4 of 4 random cases, which are too few to find a condition"
     ]

@@ -96,35 +96,44 @@ def test_the_whole_is_printed(failure: Failure) -> None:
         assert part in text, f"{part!r} is not in\n{text}"
 
 
-@pytest.mark.parametrize(
-    ("row", "names", "quantity"),
-    [("conv2d", ["flipped"], "grad_weight"), ("linear", ["Linear"], "grad_input"),
-     ("linear", ["forward", "backward"], "grad_weight")],
-)  # fmt: skip
-def test_the_script_shows_the_failure_by_itself(
-    row: str, names: list[str], quantity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+FAILING = [
+    ("conv2d", ["flipped"], "grad_weight"), ("linear", ["Linear"], "grad_input"),
+    ("linear", ["forward", "backward"], "grad_weight"),
+]  # fmt: skip
+
+
+def test_the_scripts_show_the_failures_in_a_process_without_parity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "their_layers.py"
     file.write_text(LAYERS)
     monkeypatch.syspath_prepend(str(tmp_path))
     sys.modules.pop("their_layers", None)
     module = __import__("their_layers")
-    found = [getattr(module, name) for name in names]
-    report = parity.check(row, found[0] if len(found) == 1 else tuple(found), examples=40, lanes=["exact"])
-    failure = next(f for f in report.failures if f.quantity == quantity)
-    assert failure.evidence is not None
-    script = failure.evidence.script
-    assert script is not None
-    assert len(script.splitlines()) <= 20
-    assert "parity" not in script
-    assert f"from their_layers import {', '.join(names)}" in script
+    scripts = []
+    for row, names, quantity in FAILING:
+        found = [getattr(module, name) for name in names]
+        report = parity.check(row, found[0] if len(found) == 1 else tuple(found), examples=40, lanes=["exact"])
+        failure = next(f for f in report.failures if f.quantity == quantity)
+        assert failure.evidence is not None
+        script = failure.evidence.script
+        assert script is not None
+        assert len(script.splitlines()) <= 20
+        assert "parity" not in script
+        assert f"from their_layers import {', '.join(names)}" in script
+        scripts.append(script)
+    code = "\n".join(f"exec({script!r}, {{}})\nprint('-----')" for script in scripts)
     environment = {"PYTHONPATH": str(ROOT)}  # where the layers themselves find numpy_cnn
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    yours, _, torchs = done.stdout.partition("torch's:")
-    assert yours.partition("yours:")[2].strip() != torchs.strip()
+    *printed, rest = done.stdout.split("-----\n")
+    assert len(printed) == len(FAILING)
+    assert rest == ""
+    for out in printed:
+        yours, _, torchs = out.partition("torch's:")
+        assert yours.partition("yours:")[2].strip() != torchs.strip()
 
 
 def test_an_implementation_within_a_function_is_recorded() -> None:

@@ -64,7 +64,7 @@ def test_it_is_well_formed_and_fetches_nothing(report: Report) -> None:
     assert text.startswith("<!DOCTYPE html>")
 
 
-def test_it_tells_what_was_covered_and_what_failed(report: Report) -> None:
+def test_it_reports_what_was_covered_and_what_failed(report: Report) -> None:
     text = report.to_html()
     assert "1 of 2 rows agree" in text
     for part in ("kernel_size", "ceil_mode", "mistrusted", "grad_input, exact lane", "where the tensors differ"):

@@ -75,7 +75,7 @@ from numpy_cnn.common.spec.architecture import preset
 from parity.rows.layers import layers_of
 import parity, sys
 assert layers_of(preset("hidden", activation="softplus"))[1].row.name == "softplus"
-report = parity.check("SimpleCNN", examples=30, seed=1, lanes=["bound"])
+report = parity.check("SimpleCNN", examples=8, seed=1, lanes=["bound"])
 print(report)
 sys.exit(not report.ok)
 """

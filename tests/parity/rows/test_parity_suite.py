@@ -46,9 +46,7 @@ def test_arguments_have_torchs_names(name: str) -> None:
 def test_every_optimizer_has_a_row() -> None:
     from numpy_cnn import optim
 
-    optimizers = {
-        name for name, value in vars(optim).items() if hasattr(value, "step") and isinstance(value, type)
-    }
+    optimizers = {name for name, value in vars(optim).items() if hasattr(value, "step")} - {"Optimizer"}
     assert optimizers == {name for name, row in ROWS.items() if row.kind == "optimizer"}
 
 

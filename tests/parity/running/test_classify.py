@@ -361,7 +361,7 @@ def test_an_endless_loop_ends_at_the_limit_and_is_named() -> None:
     assert any("stopped at the time limit" in note for note in report.rows[0].notes)
 
 
-def test_a_slow_implementation_gets_fewer_cases_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_implementation_gets_fewer_cases_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parity.running.lane.SECONDS", 0.1)
     monkeypatch.setattr("parity.running.lane.SECONDS_A_CASE", 0.0)
 
@@ -377,7 +377,7 @@ def test_a_slow_implementation_gets_fewer_cases_and_is_told(monkeypatch: pytest.
     assert any("slow: " in note for note in report.rows[0].notes)
 
 
-def test_another_result_each_time_is_told() -> None:
+def test_a_different_result_each_time_is_reported() -> None:
     generator = np.random.default_rng()
     report = parity.check("relu", lambda x: (x + generator.random(), None), examples=20, lanes=["exact"])
     assert not report.ok

@@ -48,7 +48,7 @@ def test_a_layer_that_does_part_of_a_row_runs_all_cases_and_declines_few() -> No
     assert any("groups=1" in note and "dilation=1" in note for note in row.notes)
 
 
-def test_what_the_caller_says_is_not_learnt_again() -> None:
+def test_what_the_caller_declares_is_not_learnt_again() -> None:
     conv = conv_without(groups=False)
     report = parity.check("conv2d", conv, examples=40, lanes=["exact"], supports={"groups": 2})
     assert report.rows[0].verdict == "not checked"

@@ -329,7 +329,7 @@ def test_a_layer_without_a_backward_proves_nothing_of_gradients() -> None:
     assert "no backward" in report.rows[0].notes[0]
 
 
-def test_what_cannot_be_recognised_is_asked_for() -> None:
+def test_what_cannot_be_recognised_is_requested() -> None:
     class Odd:
         def __init__(self, mystery: int) -> None:
             pass

@@ -1,4 +1,4 @@
-"""Batch normalizations as people write them: found, told statistics and mode, narrowed to the ranks they take."""
+"""Batch normalizations as people write them: recognised, given statistics and mode, narrowed to their ranks."""
 
 from typing import Any
 

@@ -90,8 +90,8 @@ def test_json_has_the_fields_that_others_hold_on_to(here: Path, program: str) ->
     assert report["seconds"] == sum(row["seconds"] for row in report["history"])
     right = round(report["test_accuracy"] * 359)
     assert report["test_accuracy"] == right / 359
-    told = f"test accuracy {right / 359:.2%} ({right} of 359), loss {report['test_loss']:.4f}"
-    assert result.out.splitlines()[-1].startswith(told)
+    reported = f"test accuracy {right / 359:.2%} ({right} of 359), loss {report['test_loss']:.4f}"
+    assert result.out.splitlines()[-1].startswith(reported)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -146,7 +146,7 @@ def test_a_folder_with_other_files_is_fine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "reported"),
     [
         (("--lr", "0.5"), "--lr 0.5 contradicts RUN, which was started with 0.002; omit --lr"),
         (("--arch", "simple"), "--arch simple contradicts RUN, which was started with hidden; omit --arch"),
@@ -162,11 +162,11 @@ def test_a_folder_with_other_files_is_fine(tmp_path: Path) -> None:
         (("--schedule", "constant"), "--schedule constant contradicts RUN, which was started with cosine"),
     ],
 )
-def test_a_flag_that_contradicts_the_run_is_told_with_both_values(
-    trained: dict[str, Path], program: str, typed: tuple, told: str
+def test_a_flag_that_contradicts_the_run_is_reported_with_both_values(
+    trained: dict[str, Path], program: str, typed: tuple, reported: str
 ) -> None:
     message = error_of(program, "train", "--resume", trained[program], *typed)
-    assert message.startswith(told.replace("RUN", str(trained[program])))
+    assert message.startswith(reported.replace("RUN", str(trained[program])))
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -203,7 +203,7 @@ def test_a_checkpoint_gives_the_same_answers_in_either_program(trained: dict[str
     assert reports[program]["correct"] == reports[OTHER[program]]["correct"] > 300
 
 
-def test_evaluate_tells_what_training_told(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
+def test_evaluate_reports_what_training_reported(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     path = checkpoint_of(trained[program])
     result = succeed(program, "evaluate", path, "--json", tmp_path / "result.json")
     right = json.loads((tmp_path / "result.json").read_text())["correct"]
@@ -218,7 +218,7 @@ def test_evaluate_refuses_images_of_another_size(trained: dict[str, Path], progr
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_evaluate_says_what_was_left_out(tmp_path: Path, program: str) -> None:
+def test_evaluate_lists_what_was_left_out(tmp_path: Path, program: str) -> None:
     succeed(program, "train", *QUICK, "--arch", "tiny", "--out", tmp_path / "run")
     out = succeed(program, "evaluate", tmp_path / "run" / "best.safetensors").out.splitlines()
     assert out[0] == "digits: images averaged 8x8 -> 4x4; only classes 0-1 kept (360 of 1797 images)"
@@ -290,7 +290,7 @@ def test_the_scores_of_squared_errors_are_taken_for_probabilities(tmp_path: Path
     """They aim at 0 and 1: a softmax would call every answer unsure."""
     succeed(program, "train", *QUICK, "--arch", "tiny", "--out", tmp_path / "run")
     draw(tmp_path / "digit.png", 0)
-    for scores, told in (
+    for scores, reported in (
         ((0, 1), ["0:  0.00%  1: 100.00%"]),
         ((0.75, 0.25), ["0: 75.00%  1: 25.00%", "unsure: "]),
     ):
@@ -300,7 +300,9 @@ def test_the_scores_of_squared_errors_are_taken_for_probabilities(tmp_path: Path
         save_checkpoint(tmp_path / "sure.safetensors", network)
         out = succeed(program, "predict", tmp_path / "sure.safetensors", tmp_path / "digit.png").out
         assert out.splitlines()[0].endswith(f": {scores.index(max(scores))}")
-        assert [line.strip()[: len(start)] for line, start in zip(out.splitlines()[1:], told, strict=True)] == told
+        assert [
+            line.strip()[: len(start)] for line, start in zip(out.splitlines()[1:], reported, strict=True)
+        ] == reported
 
 
 def test_show_input_saves_what_the_network_saw(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
@@ -347,7 +349,7 @@ def test_plot_compares_runs_under_names_that_differ(
     assert drawn == [[str(path) for path in paths], ["numpy_cnn", "torch_cnn"]]
 
 
-def test_plot_of_a_run_without_a_complete_epoch_is_told(
+def test_plot_of_a_run_without_a_complete_epoch_is_reported(
     tmp_path: Path, trained: dict[str, Path], program: str
 ) -> None:
     shutil.copy(trained[program] / "last.safetensors", tmp_path)
@@ -427,15 +429,15 @@ def damaged(folder: Path, damage: str) -> str:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "truncated gzip", "magic", "missing", "length"])
-def test_damaged_files_of_mnist_are_told(tmp_path: Path, program: str, damage: str) -> None:
-    told = damaged(tmp_path, damage)
+def test_damaged_files_of_mnist_are_reported(tmp_path: Path, program: str, damage: str) -> None:
+    reported = damaged(tmp_path, damage)
     message = error_of(program, "train", "--data", "mnist", "--data-dir", tmp_path, "--out", tmp_path / "run")
-    assert told in message
+    assert reported in message
     assert str(tmp_path) in message
     assert not (tmp_path / "run").exists()
 
 
-def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) -> None:
+def test_a_missing_data_folder_is_reported_with_the_files(here: Path, program: str) -> None:
     message = error_of(program, "train", "--data", "mnist", "--data-dir", "nowhere")
     assert message.startswith("MNIST: no such folder: expected train-images-idx3-ubyte, ")
     assert "in nowhere/MNIST/raw; --download fetches them, --data-dir names another folder" in message
@@ -445,7 +447,7 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "reported"),
     [
         (("--kernel-size", "20"), "conv1 needs at least 20 pixels, but has 8 (size 8, padding 0 on"),
         (("--stride", "-1"), "stride must be an integer of at least 1, got -1"),
@@ -494,9 +496,9 @@ def test_a_missing_data_folder_is_told_with_the_files(here: Path, program: str) 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_a_mistake_is_one_line(here: Path, program: str, typed: tuple[str, ...], told: str) -> None:
-    message = error_of(program, *typed) if "memory" not in told else call(program, *typed).err
-    assert told in message
+def test_a_mistake_is_one_line(here: Path, program: str, typed: tuple[str, ...], reported: str) -> None:
+    message = error_of(program, *typed) if "memory" not in reported else call(program, *typed).err
+    assert reported in message
     assert "Traceback" not in message
     left = [path for path in here.rglob("*") if path.is_file()]
     assert left == []
@@ -515,7 +517,7 @@ def test_a_value_of_the_wrong_kind_is_explained(program: str, typed: tuple[str, 
     assert typed[0].strip("-") in result.err
 
 
-def test_what_is_no_image_is_told(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_reported(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     path = tmp_path / "letter.png"
     path.write_text("no image")
     message = error_of(program, "predict", checkpoint_of(trained[program]), path)
@@ -524,14 +526,14 @@ def test_what_is_no_image_is_told(trained: dict[str, Path], program: str, tmp_pa
     assert message == f"cannot read the image {tmp_path / 'none.png'}: No such file or directory"
 
 
-def test_a_folder_that_cannot_be_made_is_told(here: Path, program: str) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(here: Path, program: str) -> None:
     (here / "file").write_text("")
     assert error_of(program, "train", *QUICK, "--out", "file") == "--out file: that is a file, not a folder"
     result = call(program, "train", *QUICK, "--out", "file/run")
     assert (result.code, result.err) == (2, f"{program}: error: file/run: Not a directory\n")
 
 
-def test_a_place_without_permission_is_told(here: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_without_permission_is_reported(here: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever runs the tests may be root
     message = error_of(program, "train", *QUICK, "--json", "result.json")
     assert message == "--json result.json: no permission to write it"
@@ -577,19 +579,20 @@ def test_a_torn_row_beyond_the_checkpoint_of_an_older_version_is_dropped(
     assert (run / "history.csv").read_bytes() == before
 
 
-def test_a_checkpoint_of_another_architecture_is_told(
+def test_a_checkpoint_of_another_architecture_is_reported(
     trained: dict[str, Path], program: str, tmp_path: Path
 ) -> None:
     whole = best(trained[program])
     wrong = replace(whole, architecture=replace(whole.architecture, filters=4))
     save_checkpoint(tmp_path / "wrong.safetensors", wrong)
-    told = f"{tmp_path / 'wrong.safetensors'}: parameters of another architecture: conv1.weight has the shape"
+    reported = f"{tmp_path / 'wrong.safetensors'}: parameters of another architecture: conv1.weight has the shape"
     for arguments in (("evaluate",), ("predict", "x.png")):
         command, *rest = arguments
-        assert error_of(program, command, tmp_path / "wrong.safetensors", *rest).startswith(told)
+        assert error_of(program, command, tmp_path / "wrong.safetensors", *rest).startswith(reported)
 
 
-def test_a_full_disk_is_told_and_the_run_can_go_on(
+@pytest.mark.usefixtures("no_pictures")
+def test_a_full_disk_is_reported_and_the_run_can_go_on(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, content: memoryview) -> int:
@@ -604,7 +607,7 @@ def test_a_full_disk_is_told_and_the_run_can_go_on(
     succeed(program, "train", *QUICK, "--out", tmp_path / "run")
 
 
-def test_torch_cnn_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_cnn_without_torch_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch_cnn.__main__.find_spec", lambda name: None)
     for arguments in (("train", *QUICK, "--dry-run", "--data", "mnist"),):
         message = error_of("torch_cnn", *arguments)
@@ -626,9 +629,9 @@ def test_the_end_of_any_command_is_one_line_and_a_code(capsys: pytest.CaptureFix
         (OSError(28, "No space left on device"), 2, "p: error: No space left on device\n"),
         (OSError("odd"), 2, "p: error: odd\n"),
     ]
-    for error, code, told in cases:
+    for error, code, reported in cases:
         assert flags.run("p", raises(error)) == code
-        assert capsys.readouterr().err == told
+        assert capsys.readouterr().err == reported
     with pytest.raises(ZeroDivisionError):  # a mistake of ours keeps its traceback
         flags.run("p", raises(ZeroDivisionError()))
 
@@ -667,13 +670,13 @@ def on_a_terminal(*arguments: str, cwd: Path, **changes: str) -> str:
     process = subprocess.Popen([sys.executable, "-m", "numpy_cnn", *arguments], cwd=cwd, env=variables,
                                stdin=its, stdout=its, stderr=its)  # fmt: skip
     os.close(its)
-    told = b""
+    reported = b""
     with contextlib.suppress(OSError):  # Linux tells so that the other end is closed
         while part := os.read(ours, 4096):
-            told += part
+            reported += part
     os.close(ours)
     process.wait(timeout=30)
-    return told.decode()
+    return reported.decode()
 
 
 @pytest.mark.parametrize(
@@ -681,7 +684,7 @@ def on_a_terminal(*arguments: str, cwd: Path, **changes: str) -> str:
     [("--help",), ("plot", "--help"), ("--lr", "x"), ("--arch", "tiny", "--epochs", "1", "--out", "run")],
     ids=" ".join,
 )
-def test_a_terminal_sees_colours_unless_they_are_not_wanted(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_terminal_gets_colours_unless_they_are_disabled(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "loud").mkdir()
     loud = on_a_terminal(*arguments, cwd=tmp_path / "loud")
     quiet = on_a_terminal(*arguments, cwd=tmp_path, NO_COLOR="1")

@@ -65,7 +65,7 @@ def test_training_and_test_images_of_different_size(tmp_path):
         load("mnist", tmp_path)
 
 
-def test_damage_is_told_by_the_reader(tmp_path):
+def test_the_reader_reports_damage(tmp_path):
     files = write_mnist(tmp_path, small_mnist())
     files.train_images.write_bytes(idx_bytes(small_mnist()["train_images"])[:-100])
 
@@ -80,7 +80,7 @@ def test_download_leaves_alone_what_is_there(tmp_path, monkeypatch):
     assert len(load("mnist", tmp_path, download=True).train) == 50
 
 
-def test_download_without_torchvision_says_how_to_get_it(tmp_path, monkeypatch):
+def test_download_without_torchvision_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "find_spec", lambda _name: None)
 
     with pytest.raises(UserError, match="not installed: pip install torchvision"):

@@ -219,11 +219,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_refusals_are_told_in_words(served: Served, what: str) -> None:
-    status, content, headers, told = REFUSED[what]
+def test_refusals_are_reported_in_words(served: Served, what: str) -> None:
+    status, content, headers, reported = REFUSED[what]
     got, sent, text = served.ask("POST", "/look", content, JSON | headers)
     assert got == status, text
-    assert told in text.decode()
+    assert reported in text.decode()
     assert text.decode().count("\n") == 1
     assert "Traceback" not in text.decode()
     assert sent["content-type"] == "text/plain; charset=utf-8"
@@ -392,11 +392,11 @@ def test_without_torch_numpy_is_shown_alone_and_it_is_said(
     if program == "torch_cnn":
         assert error_of(program, "demo", path).startswith("PyTorch is not installed")
         return
-    told = succeed(program, "demo", path, "--port", 0).out
-    assert told.startswith("PyTorch is not installed, so only NumPy is shown")
+    reported = succeed(program, "demo", path, "--port", 0).out
+    assert reported.startswith("PyTorch is not installed, so only NumPy is shown")
     ((_, workers, _, note, _),) = applications
     assert [worker.label for worker in workers] == ["NumPy"]
-    assert note == told.splitlines()[0]
+    assert note == reported.splitlines()[0]
 
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn"])
@@ -410,7 +410,7 @@ def test_without_the_server_library_one_line_tells_how_to_get_it(
     assert error_of(program, "demo") == f"demo needs {library}: pip install starlette uvicorn"
 
 
-def test_mistakes_are_told_before_anything_starts(path: Path, tmp_path: Path, program: str) -> None:
+def test_mistakes_are_reported_before_anything_starts(path: Path, tmp_path: Path, program: str) -> None:
     assert "no such checkpoint" in error_of(program, "demo", tmp_path / "none.safetensors")
     assert error_of(program, "demo", path, "--port", 99999) == "--port must be between 0 and 65535, got 99999"
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -138,7 +138,7 @@ def test_on_the_real_mnist_a_shift_costs_the_dense_network_most(mnist_dir: Path)
     assert kept[4] > 0.99, "although nearly all of their ink is there"
 
 
-def test_mistakes_are_told(tmp_path: Path, program: str) -> None:
+def test_mistakes_are_reported(tmp_path: Path, program: str) -> None:
     assert "MNIST: no such folder" in error_of(program, "shift-study", "--data-dir", tmp_path / "none")
     assert error_of(program, "shift-study", "--epochs", 0) == "--epochs must be at least 1, got 0"
     assert error_of(program, "shift-study", "--seed", -1) == "--seed must not be negative, got -1"
@@ -157,13 +157,13 @@ def test_ctrl_c_ends_it_in_one_line(tmp_path: Path) -> None:
         assert process.stderr.readline() == "dense: training on 50 images\n"
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=20)
+        out, reported = process.communicate(timeout=20)
     finally:
         process.kill()
         process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert told.endswith("numpy_cnn: interrupted\n")
-    assert "Traceback" not in told
+    assert reported.endswith("numpy_cnn: interrupted\n")
+    assert "Traceback" not in reported
 
 
 def test_labels_of_lines_that_end_together_lie_apart() -> None:

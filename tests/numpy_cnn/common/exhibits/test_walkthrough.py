@@ -1,4 +1,4 @@
-"""One picture through the network and back: numbers, by hand and by both backends, and what is told of them."""
+"""One picture through the network and back: the numbers, computed by hand and by both backends, and the report."""
 
 from __future__ import annotations
 
@@ -192,18 +192,18 @@ def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing:
     assert "\nAfter ReLU (shape (26, 26)): sample 5x5 values:\n[[0. " in out
     assert "\nAfter Max Pooling (shape (13, 13)): sample 5x5 values:\n" in out
     assert "\nAfter Flattening: shape (169,)\nFlattened vector sample (first 10 values): [" in out
-    told = re.search(
+    reported = re.search(
         r"===== Epoch 0 =====\nFlattened input size: \(169,\)\nLogits before softmax: \[(.+) (.+)\]\n\n"
         r"Softmax probabilities: \[(.+) (.+)\]\nCross-Entropy Loss: (.+)\n"
         r"Predicted class: ([01]) \| Correct: (\w+)\n",
         out,
     )
-    assert told is not None, out
-    logits, (p0, p1) = np.array([float(x) for x in told.groups()[:2]]), map(float, told.groups()[2:4])
+    assert reported is not None, out
+    logits, (p0, p1) = np.array([float(x) for x in reported.groups()[:2]]), map(float, reported.groups()[2:4])
     # Eight decimals are printed, of what goes in as of what comes out.
     assert np.abs(np.array([p0, p1]) - np.exp(logits) / np.exp(logits).sum()).max() <= 2e-8
-    assert abs(float(told[5]) + math.log(p1)) <= 2e-8 / p1
-    assert told[7] == str(told[6] == "1")
+    assert abs(float(reported[5]) + math.log(p1)) <= 2e-8 / p1
+    assert reported[7] == str(reported[6] == "1")
     for words in ("After 1 epochs", "Gradient at the logits", "Pooling routed the gradient to 169 of 676 places"):
         assert words in out
 
@@ -289,7 +289,7 @@ def test_the_other_backend_is_run_and_laid_beside(tmp_path: Path) -> None:
         assert f"\n{row} " in table
 
 
-def test_a_missing_torch_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_torch_is_reported_in_one_line(tmp_path: Path) -> None:
     hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'torch' else f(n)"
     (tmp_path / "sitecustomize.py").write_text(hide)
     path = f"{tmp_path}{os.pathsep}{ROOT}"
@@ -300,7 +300,7 @@ def test_a_missing_torch_is_told_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "walkthrough.png").exists()
 
 
-def test_differences_are_told_where_they_are_largest() -> None:
+def test_differences_are_reported_where_they_are_largest() -> None:
     ours = {"a": np.array([[1.0, 2.0]]), "b": np.array(3.0)}
     theirs = {"a": np.array([[1.0, 2.5]]), "b": np.array(3.0)}
     _, first, second, last = comparing.side_by_side(ours, theirs, ("one", "two"))

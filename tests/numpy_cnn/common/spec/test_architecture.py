@@ -115,41 +115,41 @@ def test_flags_change_the_size_that_they_name() -> None:
 
 @given(st.sampled_from(["in_channels", "filters", "kernel_size", "stride", "pool", "hidden", "classes"]),
        st.integers(-5, 0) | st.sampled_from([1.5, "3", None]))  # fmt: skip
-def test_a_size_below_one_or_of_another_kind_is_told_with_its_value(name: str, value: object) -> None:
+def test_a_size_below_one_or_of_another_kind_is_reported_with_its_value(name: str, value: object) -> None:
     if name == "hidden" and value is None:
         assert replace(Architecture(), hidden=None).hidden is None
         return
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         replace(Architecture(), **{name: value})
-    assert str(told.value) == f"architecture: {name} must be an integer of at least 1, got {value!r}"
+    assert str(reported.value) == f"architecture: {name} must be an integer of at least 1, got {value!r}"
 
 
 @given(st.integers(max_value=-1))
-def test_a_negative_padding_is_told_with_its_value(value: int) -> None:
+def test_a_negative_padding_is_reported_with_its_value(value: int) -> None:
     with pytest.raises(UserError, match=f"padding must be an integer of at least 0, got {value}$"):
         Architecture(padding=value)
 
 
-@pytest.mark.parametrize(("size", "told"), [((0, 28), "height .* got 0"), ((28, -1), "width .* got -1")])
-def test_an_image_without_pixels_is_told(size: tuple[int, int], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+@pytest.mark.parametrize(("size", "reported"), [((0, 28), "height .* got 0"), ((28, -1), "width .* got -1")])
+def test_an_image_without_pixels_is_rejected(size: tuple[int, int], reported: str) -> None:
+    with pytest.raises(UserError, match=reported):
         Architecture(image_size=size)
 
 
 @given(st.integers(1, 6), st.integers(0, 2), st.integers(1, 5), st.sampled_from([0, 1]))
-def test_a_kernel_larger_than_the_padded_image_is_told_with_the_sizes(
+def test_a_kernel_larger_than_the_padded_image_is_reported_with_the_sizes(
     size: int, padding: int, excess: int, axis: int
 ) -> None:
     kernel = size + 2 * padding + excess
     image_size = (size, 100) if axis == 0 else (100, size)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         Architecture(image_size=image_size, kernel_size=kernel, padding=padding)
     needs = f"conv1 needs at least {kernel} pixels, but has {size + 2 * padding}"
-    assert f"{needs} (size {size}, padding {padding} on both sides)" in str(told.value)
+    assert f"{needs} (size {size}, padding {padding} on both sides)" in str(reported.value)
 
 
 @given(st.integers(1, 5), st.integers(1, 3))
-def test_a_pooling_larger_than_its_input_is_told_with_the_sizes(left: int, excess: int) -> None:
+def test_a_pooling_larger_than_its_input_is_reported_with_the_sizes(left: int, excess: int) -> None:
     with pytest.raises(UserError, match=f"pool1 needs at least {left + excess} pixels, but has {left} "):
         Architecture(image_size=(left + 2, 28), pool=left + excess)
 
@@ -161,22 +161,22 @@ def test_the_edge_kernel_has_one_size(change: dict[str, int]) -> None:
 
 
 @given(architectures(), st.data())
-def test_check_tells_parameters_of_another_architecture(architecture: Architecture, data: st.DataObject) -> None:
+def test_check_reports_parameters_of_another_architecture(architecture: Architecture, data: st.DataObject) -> None:
     parameters = initial_parameters(architecture, seed=0)
     assert architecture.check(parameters) is parameters
 
     name = data.draw(st.sampled_from(list(parameters)))
     fewer = {key: array for key, array in parameters.items() if key != name}
     shape = architecture.parameter_shapes()[name]
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         architecture.check(fewer)
-    assert str(told.value).endswith(f"{name} has the shape none, expected {shape}")
+    assert str(reported.value).endswith(f"{name} has the shape none, expected {shape}")
     with pytest.raises(UserError, match=r"fc9\.weight has the shape \(1,\), expected none$"):
         architecture.check({**parameters, "fc9.weight": np.zeros(1)})
     other = np.zeros((*shape, 1))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         architecture.check({**parameters, name: other})
-    assert str(told.value).endswith(f"{name} has the shape {other.shape}, expected {shape}")
+    assert str(reported.value).endswith(f"{name} has the shape {other.shape}, expected {shape}")
 
 
 @given(architectures())

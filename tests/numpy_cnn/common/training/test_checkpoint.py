@@ -1,4 +1,4 @@
-"""Checkpoints come back bit for bit, on either side, and damage is told in one line that names the file."""
+"""Checkpoints come back bit for bit, on either side, and damage is reported in one line that names the file."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def checkpoint(**changes: object) -> Checkpoint:
 
 
 def message_of(path: Path) -> str:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         load_checkpoint(path)
-    message = str(told.value)
+    message = str(reported.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
     return message.removeprefix(f"{path}: ")
@@ -201,7 +201,7 @@ def test_a_flipped_bit_in_the_numbers_is_seen_by_the_checksum(tmp_path: Path, da
 
 @given(st.data())
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_truncated_file_is_told(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     content = path.read_bytes()
@@ -211,19 +211,19 @@ def test_a_truncated_file_is_told(tmp_path: Path, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_any_other_bytes_are_told(tmp_path: Path, content: bytes) -> None:
+def test_any_other_bytes_are_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
     assert "not a readable safetensors file" in message_of(path)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     assert "no such checkpoint; `train` writes best.safetensors" in message_of(tmp_path / "none.safetensors")
     assert "no such checkpoint" in message_of(tmp_path)
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
-def test_another_safetensors_file_is_told(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+def test_another_safetensors_file_is_reported(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "a.safetensors"
     save_file(initial_parameters(TINY, 0), path, metadata=metadata)
     assert message_of(path) == (
@@ -232,14 +232,14 @@ def test_another_safetensors_file_is_told(tmp_path: Path, metadata: dict[str, st
     )
 
 
-def test_another_safetensors_file_in_a_type_that_numpy_lacks_is_told(tmp_path: Path) -> None:
+def test_another_safetensors_file_in_a_type_that_numpy_lacks_is_reported(tmp_path: Path) -> None:
     header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
     assert "not a checkpoint of this project" in message_of(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("schema", [2, "1", None, 0])
-def test_another_schema_is_told(tmp_path: Path, schema: object) -> None:
+def test_another_schema_is_reported(tmp_path: Path, schema: object) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     tensors, metadata = stored(path)
@@ -248,25 +248,25 @@ def test_another_schema_is_told(tmp_path: Path, schema: object) -> None:
 
 
 @pytest.mark.parametrize("metadata", [[], 7, "text", None])
-def test_metadata_that_is_no_object_is_told(tmp_path: Path, metadata: object) -> None:
+def test_metadata_that_is_no_object_is_reported(tmp_path: Path, metadata: object) -> None:
     path = tmp_path / "a.safetensors"
     rewrite(path, initial_parameters(TINY, 0), metadata)
     assert message_of(path) == "a checkpoint of schema None, this version reads 1"
 
 
-def test_metadata_that_is_no_json_is_told(tmp_path: Path) -> None:
+def test_metadata_that_is_no_json_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file(initial_parameters(TINY, 0), path, metadata={"cnn_parity": "{"})
     assert message_of(path).startswith("damaged: its 'cnn_parity' metadata is not JSON (")
 
 
-def test_tensors_of_another_architecture_are_told(tmp_path: Path) -> None:
+def test_tensors_of_another_architecture_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     tensors, metadata = stored(path)
     rewrite(path, tensors, {**metadata, "architecture": PRESETS["simple"].to_json()})
-    told = "parameters of another architecture: conv1.weight has the shape (2, 1, 3, 3), expected (8, 1, 3, 3)"
-    assert message_of(path) == told
+    reported = "parameters of another architecture: conv1.weight has the shape (2, 1, 3, 3), expected (8, 1, 3, 3)"
+    assert message_of(path) == reported
     rewrite(path, {name: a for name, a in tensors.items() if name != "fc1.bias"}, metadata)
     assert message_of(path).endswith("fc1.bias has the shape none, expected (2,)")
 
@@ -289,7 +289,7 @@ def test_incomplete_metadata_is_damage(tmp_path: Path, key: str, value: object) 
     assert "damaged" in message_of(path)
 
 
-def test_sizes_that_do_not_fit_together_are_told(tmp_path: Path) -> None:
+def test_sizes_that_do_not_fit_together_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     tensors, metadata = stored(path)
@@ -309,9 +309,9 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", fill_the_disk)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         save_checkpoint(path, checkpoint(progress=Progress(epoch=1)))
-    assert str(told.value) == f"{path}: cannot be written (No space left on device)"
+    assert str(reported.value) == f"{path}: cannot be written (No space left on device)"
     with pytest.raises(UserError):
         save_checkpoint(tmp_path / "b.safetensors", checkpoint())
     monkeypatch.undo()
@@ -325,7 +325,7 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_the_commands_tell_damage_in_one_line(tmp_path: Path, program: str, command: str) -> None:
+def test_the_commands_report_damage_in_one_line(tmp_path: Path, program: str, command: str) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"no checkpoint at all")
     arguments = [path] if command == "evaluate" else [path, tmp_path / "picture.png"]

@@ -76,7 +76,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path, program: str, presses:
     assert last(tmp_path / "run").progress.epoch == len(history(tmp_path / "run")) == progress.epoch + 1
 
 
-def test_the_message_is_a_command_that_goes_on(tmp_path: Path) -> None:
+def test_the_message_is_a_command_that_continues_the_run(tmp_path: Path) -> None:
     stopped = interrupt_in_the_second_epoch("numpy_cnn", "--out", "a run", cwd=tmp_path, presses=1)
     assert stopped.returncode == 130
     command = stopped.stderr.splitlines()[-1].removeprefix("continue with: ")
@@ -100,8 +100,8 @@ def test_ctrl_c_before_training_is_one_line(tmp_path: Path) -> None:
     process = start("-c", _SLOW, cwd=tmp_path)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (130, "numpy_cnn: interrupted\n")
+    _, reported = process.communicate(timeout=30)
+    assert (process.returncode, reported) == (130, "numpy_cnn: interrupted\n")
 
 
 _SLOW = """

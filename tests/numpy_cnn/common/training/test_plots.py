@@ -104,7 +104,7 @@ def test_learned_filters_that_are_all_zero(tmp_path):
     plots.learned_filters(np.zeros((2, 1, 3, 3)), np.zeros((2, 1, 3, 3)), tmp_path / "zero.png")
 
 
-def test_sample_predictions_tell_right_from_wrong_with_and_without_colour(tmp_path, drawn):
+def test_sample_predictions_distinguish_right_from_wrong_with_and_without_colour(tmp_path, drawn):
     images = np.random.default_rng(0).normal(size=(10, 1, 8, 8)).astype(np.float32)
     labels = np.arange(10)
     predictions = labels.copy()
@@ -123,7 +123,7 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
         plots.training_curves(HISTORY, tmp_path / "absent" / "curves.png")
 
 
-def test_without_matplotlib_one_line_says_what_to_install(tmp_path, monkeypatch):
+def test_without_matplotlib_one_line_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UserError, match=r"pictures need matplotlib .*: pip install matplotlib"):
         plots.training_curves(HISTORY, tmp_path / "curves.png")

@@ -21,13 +21,17 @@ SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)
 ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 
 
-@pytest.mark.parametrize("typed", [("--resume",), (*ENDLESS, "--out")], ids=["resume", "out"])
-def test_a_second_process_is_refused_at_once_and_the_first_goes_on(tmp_path: Path, typed: tuple) -> None:
+@pytest.mark.parametrize(
+    ("second", "typed"), [("torch_cnn", ("--resume",)), ("numpy_cnn", (*ENDLESS, "--out"))], ids=["resume", "out"]
+)
+def test_a_second_process_is_refused_at_once_and_the_first_goes_on(
+    tmp_path: Path, second: str, typed: tuple
+) -> None:
     process = start("-m", "numpy_cnn", *ENDLESS, "--out", "run", cwd=tmp_path)
     try:
         assert process.stderr.readline().startswith("epoch 1/")
         began = time.monotonic()
-        refused = spawn("-m", "torch_cnn", *typed, "run", cwd=tmp_path)
+        refused = spawn("-m", second, *typed, "run", cwd=tmp_path)
         assert time.monotonic() - began < 30
         assert refused.code == 2
         (line,) = refused.err.splitlines()

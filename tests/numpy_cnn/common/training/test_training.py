@@ -110,7 +110,7 @@ def test_interrupted_anywhere_and_resumed_is_the_same_as_uninterrupted(
     assert_same_runs(folder / "unbroken", folder / "broken")
 
 
-def test_the_message_says_how_to_go_on(tmp_path: Path, program: str, stop_after) -> None:
+def test_the_message_explains_how_to_continue(tmp_path: Path, program: str, stop_after) -> None:
     stop_after(BATCHES + 1)
     result = call(program, "train", *SMALL, "--epochs", 3, "--out", tmp_path / "a run")
     assert result.code == 130
@@ -207,7 +207,7 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path, program: str)
 
 
 @pytest.mark.parametrize(("size", "batches"), [(1000, 1), (72, 1), (71, 2), (1, 72)])
-def test_any_batch_size_sees_every_image(tmp_path: Path, program: str, size: int, batches: int) -> None:
+def test_any_batch_size_covers_every_image(tmp_path: Path, program: str, size: int, batches: int) -> None:
     flags = ("--limit", 80, "--filters", 1, "--hidden", 0, "--batch-size", size, "--epochs", 2)
     result = succeed(program, "train", *flags, "--out", tmp_path / "run")
     assert f" {batches} {'batch' if batches == 1 else 'batches'} of {size} per epoch\n" in result.out
@@ -283,7 +283,7 @@ def test_the_step_size_follows_the_schedule() -> None:
     assert OptimizerConfig(optimizer="sgd").base_lr == 0.1
 
 
-def test_every_step_is_told_the_step_size_of_its_moment(tmp_path: Path) -> None:
+def test_every_step_receives_the_step_size_of_its_moment(tmp_path: Path) -> None:
     optimizer = OptimizerConfig(lr=1.0)
     backend, plan = Counting(), plan_of(10, 3, epochs=2, optimizer=optimizer)
     loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Alone(), Progress())
@@ -403,11 +403,11 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, colour: bool) ->
         display.epoch(
             {"epoch": 1, "train_loss": 0.5, "train_accuracy": 1, "validation_loss": math.nan, "seconds": 1}
         )
-    told = terminal.getvalue()
-    assert "epoch 1/2" in told
-    assert "3/5" in told
-    assert "loss 0.5000" in told
-    assert ("\x1b[3" in told) == colour
+    reported = terminal.getvalue()
+    assert "epoch 1/2" in reported
+    assert "3/5" in reported
+    assert "loss 0.5000" in reported
+    assert ("\x1b[3" in reported) == colour
 
 
 def test_an_epoch_that_is_there_already_is_not_trained_again(tmp_path: Path, program: str) -> None:

@@ -101,7 +101,7 @@ class Train(TrainConfig, DeviceFlag):
                         getattr(getattr(typed, group), field.name),
                         self.resume,
                     )
-        for name in ("batch_size", "seed", "validation", "limit"):
+        for name in ("batch_size", "seed", "init", "validation", "limit"):
             _check_same(name, getattr(stored, name), getattr(typed, name), self.resume)
         return typed
 
@@ -247,7 +247,9 @@ class Train(TrainConfig, DeviceFlag):
         group: Group,
     ) -> int:
         """Train; return the signal that ended it, or 0."""
-        parameters = start.parameters if start else initial_parameters(plan.architecture, self.seed)
+        parameters = (
+            start.parameters if start else initial_parameters(plan.architecture, self.seed, init=self.init)
+        )
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
         if group.rank == 0:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from numpy_cnn.common.spec import schedules
 from numpy_cnn.common.spec.architecture import Activation, Architecture, Preset, preset
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.initializers import Initializer
 from numpy_cnn.common.spec.typed import build
 
-ADDED = ("patience",)  # fields that checkpoints of older versions do not have
+ADDED = ("patience", "init")  # fields that checkpoints of older versions do not have
 LARGEST = 1e30  # for step sizes and the like: not far above, float32 overflows
 
 
@@ -197,6 +198,8 @@ class TrainConfig:
     """Images per step."""
     seed: int = 0
     """Determines the initial parameters, the order of the images and the validation split."""
+    init: Initializer = "default"
+    """How weights are drawn: as torch's layers do (default), or by torch.nn.init's function of that name."""
     validation: float = 0.1
     """Fraction of the training images held out to choose the best epoch; 0 for none."""
     patience: int | None = None

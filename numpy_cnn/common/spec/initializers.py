@@ -5,13 +5,15 @@ fan_out = O·kh·kw the number of outputs that one input reaches.
 """
 
 import math
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+Initializer: TypeAlias = Literal["default", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal"]
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -53,3 +55,12 @@ def uniform(generator: np.random.Generator, shape: Shape, std: float) -> Array:
 def normal(generator: np.random.Generator, shape: Shape, std: float) -> Array:
     """Normal with mean 0."""
     return generator.normal(0.0, std, shape)
+
+
+# torch.nn.init's functions of these names with their default arguments.
+WEIGHTS: Mapping[str, Callable[[np.random.Generator, Shape], Array]] = {
+    "kaiming_uniform": lambda generator, shape: uniform(generator, shape, kaiming_std(shape)),
+    "kaiming_normal": lambda generator, shape: normal(generator, shape, kaiming_std(shape)),
+    "xavier_uniform": lambda generator, shape: uniform(generator, shape, xavier_std(shape)),
+    "xavier_normal": lambda generator, shape: normal(generator, shape, xavier_std(shape)),
+}

@@ -36,7 +36,7 @@ def draw_pictures(
     names = ("training_curves", "learned_filters", "sample_predictions", "confusion_matrix")
     curves, filters, samples, matrix = (run.path / f"{name}.png" for name in names)
     plots.training_curves(history, curves)
-    before = initial_parameters(best.architecture, best.config.seed)["conv1.weight"]
+    before = initial_parameters(best.architecture, best.config.seed, init=best.config.init)["conv1.weight"]
     plots.learned_filters(before, best.parameters["conv1.weight"], filters)
     chosen = np.random.default_rng([best.config.seed, 2]).permutation(len(test))[:SAMPLES]
     plots.sample_predictions(test.images[chosen], test.labels[chosen], answers[chosen], samples)

@@ -45,7 +45,9 @@ def test_images_and_labels_of_different_length(tmp_path):
     arrays = small_mnist()
     write_mnist(tmp_path, arrays | {"train_labels": arrays["train_labels"][:-1]})
 
-    with pytest.raises(UserError, match=r"train-images.* contains 50 images and .*train-labels.* contains 49 labels"):
+    with pytest.raises(
+        UserError, match=r"train-images.* contains 50 images and .*train-labels.* contains 49 labels"
+    ):
         load("mnist", tmp_path)
 
 

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from numpy_cnn.common.spec.initializers import fans, kaiming_std, normal, uniform, xavier_std
+from numpy_cnn.common.spec.architecture import preset
+from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.common.spec.initializers import (
+    WEIGHTS,
+    Initializer,
+    fans,
+    kaiming_std,
+    normal,
+    uniform,
+    xavier_std,
+)
 
 SHAPES = [(200, 30, 3, 3), (300, 200)]
 
@@ -50,3 +60,14 @@ def test_fans_of_a_vector_are_refused() -> None:
     assert fans((4, 3, 2, 5)) == (30, 40)
     with pytest.raises(ValueError, match=r"at least two axes, got the shape \(3,\)"):
         fans((3,))
+
+
+@pytest.mark.parametrize("init", WEIGHTS)
+def test_a_network_starts_with_the_weights_of_torchs_function(init: Initializer) -> None:
+    parameters = initial_parameters(preset("hidden"), 0, init=init)
+    by_default = initial_parameters(preset("hidden"), 0)
+    weight = torch.empty(parameters["fc1.weight"].shape)
+    getattr(torch.nn.init, f"{init}_")(weight, generator=torch.Generator().manual_seed(0))
+    assert parameters["fc1.weight"].std() == pytest.approx(weight.std().item(), rel=0.02)
+    assert abs(parameters["fc1.weight"]).max() == pytest.approx(weight.abs().max().item(), rel=0.15)
+    assert abs(parameters["fc1.bias"]).max() <= abs(by_default["fc1.bias"]).max() * 1.1

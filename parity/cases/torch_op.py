@@ -40,13 +40,13 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
         for place, name in skipped.items():
             if place < len(tensors) and (buffer := tensors[place]) is not None:
                 keep(name, buffer.cpu().numpy())
-        asked = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+        leaves = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
 
         def pullback(dy: Array) -> tuple[Array | None, ...]:
             if not y.requires_grad:
                 return tuple(None for _ in tensors)
             cotangent = _tensor(dy, gradient=False)
-            of = iter(torch.autograd.grad(y, asked, cotangent, retain_graph=True, materialize_grads=True))
+            of = iter(torch.autograd.grad(y, leaves, cotangent, retain_graph=True, materialize_grads=True))
             return tuple(next(of).cpu().numpy() if t is not None and t.requires_grad else None for t in tensors)
 
         return y.detach().cpu().numpy().copy(), pullback

@@ -46,7 +46,7 @@ def script(row: Row, op: Op, expected: Expected, difference: Difference, ours: Q
     if row.kind == "optimizer":
         lines = _of_optimizer(row, written, expected, difference, ours)
     elif row.prefixes is not None:
-        lines = None  # whoever builds a network from a description has its layers at hand
+        lines = None  # a generated network is not built from importable layers
     elif row.kind == "network":
         lines = _of_network(written, expected, difference, ours)
     elif difference.aspect in ("purity", "memory"):

@@ -117,7 +117,7 @@ def same_values(
 
 
 def _rounded(got: Array, expected: Array) -> Array:
-    """Results of a higher precision than asked for, which `same_form` reports, in the oracle's."""
+    """Round results of a higher precision, which `same_form` reports, to the oracle's."""
     wider = got.dtype.kind == expected.dtype.kind == "f" and got.dtype.itemsize > expected.dtype.itemsize
     return got.astype(expected.dtype) if wider else got
 

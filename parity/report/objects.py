@@ -171,7 +171,7 @@ class RowReport:
         """Whether the row agrees on enough trusted cases."""
         return self.verdict == "agrees"
 
-    def saw(self, lane: Lane, case: Case, fractions: dict[str, float], trusted: bool | None) -> None:
+    def count(self, lane: Lane, case: Case, fractions: dict[str, float], trusted: bool | None) -> None:
         """Count a case on which both sides agree; `trusted` is None in the structure and special lanes."""
         self.coverage.add(case, fractions if lane == "bound" else None)
         if trusted is not None and lane in WEIGHED:

@@ -162,7 +162,7 @@ class LaneSearch:
                 self.report.quantities[name] = max(self.report.quantities.get(name, 0.0), fraction)
         if self.counting:
             trusted = trustworthy(expected) if self.lane in WEIGHED else None
-            self.report.saw(self.lane, case, fractions, trusted)
+            self.report.count(self.lane, case, fractions, trusted)
 
     def _expect(self, case: Case) -> Expected:
         try:

@@ -103,8 +103,8 @@ def train_step(backend: Backend, group: Group, images: Array, labels: Array, lr:
     total = group.all_reduce(vector)
     mean = np.split(total / len(images), np.cumsum([gradients[name].size for name in names]))
     backend.update({name: own.reshape(gradients[name].shape) for name, own in zip(names, mean, strict=False)}, lr)
-    loss, correct, asked = total[-len(counts) :].tolist()
-    return Step(loss / len(images), round(correct), asked > 0)
+    loss, correct, requests = total[-len(counts) :].tolist()
+    return Step(loss / len(images), round(correct), requests > 0)
 
 
 def _correct(scores: Array, labels: Array) -> int:

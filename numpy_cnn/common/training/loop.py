@@ -71,15 +71,15 @@ def train(
             if number < progress.batch:
                 continue
             # A single process stops immediately; a group stops after the step that shares the request.
-            asked = bool(interrupt.requested)
-            if requested or (group.size == 1 and asked):
+            signalled = bool(interrupt.requested)
+            if requested or (group.size == 1 and signalled):
                 if not _finite(backend):
                     raise diverged(backend, plan, run, start)
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise Interrupted(interrupt.requested or signal.SIGTERM)
             images, labels, lr = plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
             try:
-                loss, correct, requested = train_step(backend, group, images, labels, lr, asked)
+                loss, correct, requested = train_step(backend, group, images, labels, lr, signalled)
             except ProcessLost:
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise

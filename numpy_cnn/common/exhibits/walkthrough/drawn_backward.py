@@ -15,9 +15,8 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     sheet.heading(y, "4   Backward: the gradient of the loss")
     sheet.text(
         0.5, y + 0.5,
-        "The gradient of a number tells how the loss changes when that number grows a little: red, the loss would "
-        "rise; blue, it would fall.\nIt is worked out from the loss back to the pixels: follow ① to ⑦, from right "
-        "to left.",
+        "The gradient of a number is the change of the loss per change of that number: red, the loss would rise; "
+        "blue, it would fall.\nIt is computed from the loss back to the pixels: follow ① to ⑦, from right to left.",
         10.5, SOFT,
     )  # fmt: skip
     y += 1.45

@@ -241,4 +241,4 @@ def test_python_prints_a_replay_command_that_can_be_typed(monkeypatch: pytest.Mo
     ):
         assert "again: the same call in Python" in same
     report = parity.check("relu", lambda x: (x, lambda dy: (dy,)), examples=5, lanes=["exact"])
-    assert "--impl FILE.py:NAME (give it a name" in str(report)
+    assert "--impl FILE.py:NAME (define it under a name" in str(report)

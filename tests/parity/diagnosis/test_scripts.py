@@ -160,7 +160,7 @@ EXPECTED = [
     ("linear", "writes_upstream", "the pullback wrote to the upstream gradient dy"),
     ("linear", "writes_output", "the pullback wrote to the output"),
     ("linear", "accumulates", "the gradient accumulates"),
-    ("linear", "hands_out", "writing to a gradient that was returned"),
+    ("linear", "hands_out", "writing to a returned gradient"),
     ("linear", "once", "a second call failed"),
     ("linear", "fortran", "with Fortran-ordered arrays"),
     ("linear", "flipped", "with negatively strided arrays"),

@@ -21,6 +21,7 @@ FOR_COMMANDS = {
     "h11",
     "matplotlib",
     "mpi4py",
+    "onnx",
     "PIL",
     "rich",
     "safetensors",

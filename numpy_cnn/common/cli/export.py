@@ -1,4 +1,4 @@
-"""`export`: the parameters of a checkpoint, for other programs."""
+"""`export`: the parameters of a checkpoint, or its whole network, for other programs."""
 
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -12,6 +12,7 @@ from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.training.checkpoint import Progress, load_checkpoint, to_bytes
+from numpy_cnn.common.training.onnx_file import to_onnx
 
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export(DeviceFlag):
-    """Write the parameters of a checkpoint without the optimizer's state, under torch's names."""
+    """Write the parameters of a checkpoint, under torch's names, or its network as ONNX; no optimizer state."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CKPT")]
     """A checkpoint of either backend, or the folder of a run."""
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """*.safetensors: a torch state_dict, which `evaluate` and `predict` also read. *.npz: NumPy arrays."""
+    """*.safetensors: a torch state_dict, which `evaluate` and `predict` also read. *.npz: NumPy arrays.
+    *.onnx: the whole network, for other programs to run; needs the package onnx."""
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
         """Write the file and print its name; return the exit code."""
@@ -35,8 +37,10 @@ class Export(DeviceFlag):
             buffer = BytesIO()
             np.savez(buffer, allow_pickle=False, **checkpoint.parameters)
             content = buffer.getvalue()
+        elif self.file.suffix == ".onnx":
+            content = to_onnx(checkpoint.architecture, checkpoint.parameters, checkpoint.pixel)
         else:
-            raise UserError(f"{self.file}: the name must end in .safetensors or .npz")
+            raise UserError(f"{self.file}: the name must end in .safetensors, .npz or .onnx")
         replace_file(self.file, content)
         print(self.file)
         return 0

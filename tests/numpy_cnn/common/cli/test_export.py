@@ -34,5 +34,5 @@ def test_numpy_arrays(trained: dict[str, Path], tmp_path: Path) -> None:
 
 def test_another_suffix_and_another_folder_are_one_line(trained: dict[str, Path], tmp_path: Path) -> None:
     run = trained["numpy_cnn"]
-    assert error_of("numpy_cnn", "export", run, "net.onnx").endswith("must end in .safetensors or .npz")
+    assert error_of("numpy_cnn", "export", run, "net.h5").endswith("must end in .safetensors, .npz or .onnx")
     assert "No such file" in error_of("numpy_cnn", "export", run, tmp_path / "no" / "net.npz")

@@ -16,7 +16,7 @@ def gradients(sheet: Sheet, lesson: Lesson, trace: Trace, focus: Focus, y: float
     sheet.text(
         0.5, y + 0.5,
         "The gradient of a number is the change of the loss per change of that number: red, the loss would rise; "
-        "blue, it would fall.\nIt is computed from the loss back to the pixels: follow ① to ⑦, from right to left.",
+        "blue, it would fall.\nIt is computed from the loss back to the pixels: follow ① to ⑦ leftwards.",
         10.5, SOFT,
     )  # fmt: skip
     y += 1.45

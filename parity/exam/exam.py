@@ -20,17 +20,19 @@ from parity.cases.primitives import draw_plainly
 from parity.cases.torch_op import Op, own_kernels
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.exam.bug import BY_LANE
+from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.naming import Observation, explain
 from parity.report.sentences import diagnosis
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 from parity.running.compare import differences_of
+from parity.running.invalid import invalid_accepted
 from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt
 
 Naming = Literal["rightly", "wrongly", "by its lane", "not"]
-SPEAK_FOR_THEMSELVES = {"dtype", "purity", "memory"}  # aspects whose message says all there is to say
+SPEAK_FOR_THEMSELVES = {"dtype", "purity", "memory", "invalid"}  # aspects whose message says all there is to say
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,27 @@ def as_written(bug: Planted) -> Callable[[list[Difference]], bool]:
     return counts
 
 
+def find(entry: Planted | Correct, examples: int, seed: int) -> tuple[Caught | None, int]:
+    """The first case in which it fails as its author wrote down, and the number of cases compared."""
+    row = ROWS[entry.row]
+    if not isinstance(entry, Planted):
+        return first_failure(row, entry.op, examples, seed)
+    if entry.explanations == {"accepts-invalid"}:
+        return _accepted(row, entry.op, examples, seed)
+    return first_failure(row, entry.op, examples, seed, as_written(entry), lanes_for(entry))
+
+
+def _accepted(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None, int]:
+    """The first case that torch rejects and the op does not."""
+    strategy, generator = row.strategy(lane="structure"), random.Random(f"{seed} invalid")
+    with sandboxed():
+        cases = (draw_plainly(strategy, generator)[0] for _ in range(examples))
+        found = invalid_accepted(row, adapt(op), cases, ())
+    if not isinstance(found, Mismatch):
+        return None, examples
+    return Caught("structure", found.case, found.differences, examples), examples
+
+
 def lanes_for(entry: Planted | Correct) -> tuple[Lane, ...]:
     """The row's lanes; a breach that only the structure lane can find is searched for there first."""
     first = "structure" if isinstance(entry, Planted) and entry.aspects == BY_LANE else ROWS[entry.row].lanes[0]
@@ -141,8 +164,7 @@ def lanes_for(entry: Planted | Correct) -> tuple[Lane, ...]:
 def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
     """Search for one implementation's mistake, then for its name."""
     row, seconds = ROWS[entry.row], 0.0
-    counts = as_written(entry) if isinstance(entry, Planted) else bool
-    caught, compared = first_failure(row, entry.op, examples, seed, counts, lanes_for(entry))
+    caught, compared = find(entry, examples, seed)
     found_values: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
     if isinstance(entry, Planted):
         found_values |= {"source": entry.source, "expected": tuple(sorted(entry.explanations))}

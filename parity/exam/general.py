@@ -1,5 +1,6 @@
 """Mistakes that every op can have, planted in every row; and one right look-alike of each."""
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -9,15 +10,18 @@ from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import alike, plant
-from parity.exam.call import Call, Edit, Places, leftover
-from parity.exam.changes import in_dtype, option, result, upstream
+from parity.exam.call import Call, Change, Edit, Places, leftover
+from parity.exam.changes import in_dtype, only, option, result, upstream
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 
 GRADIENTS = {"conv2d": "dx dw db", "linear": "dx dw db"}  # of other rows the first
-# Their gradient depends on no number of the call: a cache of another call of the same shapes is as good.
-LINEAR = {"avg_pool2d", "adaptive_avg_pool2d", "pad", "interpolate", "flatten"}
-
+# No options, or no draw in which all have their defaults.
+NEVER_AT_DEFAULTS = (
+    "conv2d conv1d conv_transpose2d max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d max_unpool2d "
+    "interpolate dropout dropout2d relu leaky_relu sigmoid tanh silu hardswish linear softmax log_softmax "
+    "SimpleCNN network"
+)
 # name, right names, edit: of the output and of each gradient
 RESULTS: tuple[tuple[str, str, Edit], ...] = (
     ("negated", "negated", lambda a, _: -a),
@@ -36,24 +40,58 @@ def _without_leftover(a: Array, _: Call) -> Array:
     return np.where(leftover(a), 0, a).astype(a.dtype)
 
 
+def _without_beyond(a: Array, _: Call) -> Array:
+    return np.where(np.arange(a.size).reshape(a.shape) > 255, 0, a).astype(a.dtype)
+
+
+def _at_defaults(c: Call) -> bool:
+    """Whether every option that has a default has it."""
+    defaults = {
+        name: p.default for name, p in inspect.signature(c.op).parameters.items() if p.default is not p.empty
+    }
+    given = [(c.options[name], default) for name, default in defaults.items() if name in c.options]
+    return bool(given) and all(not isinstance(o, np.ndarray) and o in (d, (d, d)) for o, d in given)
+
+
+# name, right names, change, what it reaches, sentence, rows that it does not fit
+CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
+    ("output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y", "", ""),
+    # Where the gradient depends on no number of the call, a cache of another call is as good.
+    ("cache-shared", "shared-state", stateful.of_last_call(), "{dx}", "",
+     "avg_pool2d adaptive_avg_pool2d pad interpolate flatten"),
+    ("accumulates", "accumulates", stateful.by_call(stateful.accumulated), "{dx}", "", ""),
+    ("overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy), "", "", ""),
+    ("tail-lost", "", result(_without_leftover), "{dx}",
+     "The loop takes eight numbers at a time: those left over at the end are lost.", ""),
+    ("index-of-8-bits", "", result(_without_beyond), "y", "An index of 8 bits: what is beyond 255 is lost.",
+     "dropout2d layer_norm group_norm instance_norm nll_loss cross_entropy mse_loss SimpleCNN network"),
+    ("wrong-at-defaults", "doubled", only(_at_defaults, result(lambda a, _: 2 * a)), "{dx}",
+     "The shortcut for default options doubles the gradient.", NEVER_AT_DEFAULTS),
+    # A computed output hardly ever equals an argument.
+    ("y-returns-its-argument", "shares-memory", stateful.returning_equals, "y",
+     "Where y equals an argument, it is the argument itself.",
+     "conv2d conv1d conv_transpose2d max_unpool2d sigmoid flatten batch_norm group_norm instance_norm nll_loss "
+     "cross_entropy binary_cross_entropy_with_logits kl_div SimpleCNN network"),
+    ("dx-returns-its-argument", "shares-memory", stateful.returning_equals, "{dx}",
+     "Where dx equals an argument, it is the argument itself.",
+     "conv2d conv1d conv_transpose2d linear flatten SimpleCNN network"),
+)  # fmt: skip
+
+
 def _plant_in_op(row: Row) -> None:
     prefix, gradients = row.name.replace("_", "-").lower(), GRADIENTS.get(row.name, "dx").split()
-    one = partial(plant, row.name)
+    one, first = partial(plant, row.name), gradients[0]
     for name, names, edit in RESULTS:
         for of in ("y", *gradients):
             one(f"{prefix}-{of}-{name}", names, result(edit), of, factor="1/3")
     for of in gradients:
         ignoring = upstream(lambda dy, _: np.ones_like(dy))
         one(f"{prefix}-{of}-without-upstream", "upstream-ignored zero", ignoring, of)
-    one(f"{prefix}-output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y")
-    if row.name not in LINEAR:
-        one(f"{prefix}-cache-shared", "shared-state", stateful.of_last_call(), gradients[0])
-    one(f"{prefix}-accumulates", "accumulates", stateful.by_call(stateful.accumulated), gradients[0])
-    one(f"{prefix}-overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy))
-    one(f"{prefix}-tail-lost", "", result(_without_leftover), gradients[0],
-        "The loop takes eight numbers at a time: those left over at the end are lost.")  # fmt: skip
-    alike(row.name, f"{prefix}-in-fortran-order", "The results are laid out column by column in memory.",
-          result(_in_fortran_order))  # fmt: skip
+    for name, names, change, of, says, without in CHANGES:
+        if row.name not in without.split():
+            one(f"{prefix}-{name}", names, change, of.format(dx=first), says)
+    says = "The results are laid out column by column in memory."
+    alike(row.name, f"{prefix}-in-fortran-order", says, result(_in_fortran_order))
     alike(row.name, f"{prefix}-in-double", "Computed in float64, and rounded once.", in_dtype(np.float64))
 
 

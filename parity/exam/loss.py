@@ -128,6 +128,12 @@ def _ignored_times_zero(y: Array, c: Call) -> Array:
     )
 
 
+def _bce_of_the_sigmoid(c: Call) -> Any:
+    p, weight, of_ones = 1 / (1 + np.exp(-c.x)), c.options.get("weight"), c.options.get("pos_weight")
+    each = -(c.w * np.log(p) * (1 if of_ones is None else of_ones) + (1 - c.w) * np.log(1 - p))
+    return _reduced(each if weight is None else weight * each, c)
+
+
 # fmt: off
 nll("nll-sign", "negated", result(lambda a, _: -a), "y dx")
 nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()),
@@ -192,6 +198,9 @@ mse("mse-expanded-square", "", output(lambda c: _reduced(c.x * c.x - 2 * c.x * c
     "x² - 2xt + t² cancels where x and t are close.")
 mse("mse-absolute", "sign-of-error",
     result(lambda g, c: g / np.maximum(np.abs(2 * (c.x - c.w)), np.finfo(g.dtype).tiny)), "dx dt")
+
+plant("binary_cross_entropy_with_logits", "bce-of-the-sigmoid", "", output(_bce_of_the_sigmoid), "y",
+      "The logarithm of a sigmoid that is rounded to 0 or 1 is −∞, and 0 times −∞ is NaN.")
 # fmt: on
 
 # Of every loss: the reduction is ignored, in the whole loss or in its gradient alone, and so is dy.

@@ -108,5 +108,6 @@ cnn("cnn-no-gradient-for-the-image", "zero", result(lambda g, _: np.zeros_like(g
 generated("network-relu-passes-all", "relu-passes-all", function("relu", "relu-passes-all"))
 generated("network-relu-slope-at-zero", "relu-at-zero", function("relu", "relu-slope-at-zero"))
 generated("network-flatten-order-f", "order-f reshaped-f", function("flatten", "flatten-order-f"))
-generated("network-linear-bias-missing", "bias-missing argument-missing", function("linear", "linear-bias-missing"))
+generated("network-linear-bias-missing", "bias-missing argument-missing",
+          function("linear", "linear-bias-missing"))
 # fmt: on

@@ -110,6 +110,24 @@ class _CountsEachParameter:
                 self.parameters[name][...] = trajectory[-1]
 
 
+class _KeepsTheGradient:
+    """Momentum whose buffer begins as the gradient itself, and is replaced and not written to later."""
+
+    def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
+        self.parameters, self.settings, self.buffers = parameters, settings, dict[str, Array]()
+
+    def step(self, gradients: dict[str, Array | None]) -> None:
+        s = self.settings
+        for name, gradient in gradients.items():
+            if gradient is not None:
+                w, g = self.parameters[name], gradient
+                if s["maximize"] or s["weight_decay"]:
+                    g = (-g if s["maximize"] else g) + s["weight_decay"] * w
+                b = self.buffers.get(name)
+                b = self.buffers[name] = g if b is None else s["momentum"] * b + (1 - s["dampening"]) * g
+                w -= s["lr"] * (g + s["momentum"] * b if s["nesterov"] else b if s["momentum"] else g)
+
+
 def _at_counts(counts: tuple[int, ...], t: int, s: Settings) -> Pair:
     return corrections_of(counts[t - 1], s)
 
@@ -190,6 +208,8 @@ SGD("sgd-momentum-averages", "momentum-averaged-later",
 SGD("sgd-none-moves", "none-moves", of_sgd(none_moves=True))
 SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
     says="The first gradient itself becomes the momentum's buffer, and is written to in the next step.")
+SGD("sgd-buffer-is-the-gradient", "", instead(by_hand(_KeepsTheGradient)),
+    says="The momentum's buffer is the first gradient itself: the next gradient in that memory overwrites it.")
 SGD("sgd-buffers-shared", "shared-state", instead(_buffers_shared),
     says="The buffers are a mutable default argument: the next optimizer begins where the last one ended.")
 

@@ -80,6 +80,51 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
 # Where the shape of the output depends on an option, or no gradient does, a gradient alone cannot have it wrong.
 OF_OUTPUT = {"value", "stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
 
+
+def at_least(least: float) -> EditOption:
+    """What is below becomes the least; tuples and None stay."""
+    return lambda value: max(least, value) if isinstance(value, int | float) else value
+
+
+def one_of(*words: Any) -> EditOption:
+    """What is none of the words becomes the first."""
+    return lambda value: value if value in words else words[0]
+
+
+def within_rank(value: Any) -> Any:
+    """An axis that most arrays do not have becomes the first."""
+    return value if abs(value) < 2 else 0
+
+
+SIZE, AMOUNT, REDUCTION = at_least(1), at_least(0), one_of("mean", "sum", "none", "batchmean")
+# Row, option, edit: what torch rejects is repaired silently.
+ACCEPTED: tuple[tuple[str, str, EditOption], ...] = (
+    ("conv2d", "stride", SIZE),
+    ("conv2d", "padding", AMOUNT),
+    ("conv1d", "dilation", SIZE),
+    ("conv_transpose2d", "stride", SIZE),
+    ("max_pool2d", "stride", SIZE),
+    ("avg_pool2d", "divisor_override", lambda divisor: divisor or None),
+    ("pad", "mode", one_of("constant", "reflect", "replicate", "circular")),
+    ("interpolate", "mode", one_of("nearest", "bilinear")),
+    ("gelu", "approximate", one_of("none", "tanh")),
+    ("flatten", "start_dim", within_rank),
+    ("softmax", "dim", within_rank),
+    ("batch_norm", "eps", AMOUNT),
+    ("group_norm", "num_groups", SIZE),
+    ("nll_loss", "reduction", REDUCTION),
+    ("cross_entropy", "label_smoothing", lambda p: min(max(p, 0.0), 1.0)),
+    ("mse_loss", "reduction", REDUCTION),
+    ("huber_loss", "delta", at_least(0.1)),
+    ("SGD", "lr", AMOUNT),
+    ("Adam", "betas", lambda betas: tuple(min(max(beta, 0.0), 0.999) for beta in betas)),
+    ("RMSprop", "weight_decay", AMOUNT),
+)
+for _row, _option, _edit in ACCEPTED:
+    _says = f"What torch rejects as {_option} is repaired silently."
+    _prefix = f"{_row}-accepts-any-{_option}".lower().replace("_", "-")
+    plant(_row, _prefix, "accepts-invalid", option(_option, _edit), says=_says)
+
 for _row, _option, _name, _value, _edit in TABLE:
     _kind = _name.split()[0].removeprefix("option-") + ("" if _value is None else f"-{_value}")
     _prefix = f"{_row}-{_option}-{_kind}".lower().replace("_", "-")

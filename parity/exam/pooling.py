@@ -11,7 +11,7 @@ from numpy_cnn.arguments import Array
 from parity.exam import im2col, stateful
 from parity.exam.bug import plant
 from parity.exam.call import Call, Called, Change, kept, zeroed
-from parity.exam.changes import both, gradient, instead, only, option, options, output, result, upstream
+from parity.exam.changes import array, both, gradient, instead, only, option, options, output, result, upstream
 from parity.exam.windows import Windows, cropped, gather, pair, pool_windows, scatter, swapped, wide_zeros
 
 pool = partial(plant, "max_pool2d")
@@ -114,6 +114,11 @@ def _averaged(dy: Array, c: Call) -> Array:
     return scatter(np.repeat((dy / dy.dtype.type(taps))[:, :, None], taps, axis=2), _at(c))
 
 
+def _one_hot_times(dy: Array, c: Call) -> Array:
+    winner, taps = _patches(c).argmax(axis=2)[:, :, None], np.arange(np.prod(_at(c).kernel)).reshape(-1, 1, 1)
+    return scatter((taps == winner) * dy[:, :, None], _at(c))
+
+
 def _floored(dy: Array, c: Call) -> Array:
     rows, columns = pool_windows(c.x, **c.options | {"ceil_mode": False}).outputs
     return kept(dy, ..., slice(rows), slice(columns))
@@ -184,9 +189,15 @@ pool("pool-nan-replaced-in-the-input", "mutates-input", stateful.overwriting("x"
      says="Values beyond 6 are clipped in the caller's own array.")
 pool("pool-of-one-pixel-returns-the-image", "shares-memory", stateful.returning_equals, "y",
      "Where windows of one pixel select everything, the image itself is returned.")
+pool("pool-mask-times-infinite-upstream", "", gradient(_one_hot_times), "dx",
+     "A one-hot mask multiplies dy: 0 times an infinite dy is NaN at every tap that has not won.")
 pool("pool-fifth-column-lost", "",
      only(lambda c: _at(c).kernel[1] > 4,
           output(lambda c: _patches(c).reshape(*c.x.shape[:2], *_at(c).kernel, *_at(c).outputs)[:, :, :, :4]
                  .max(axis=(2, 3)))),
      "y", "An unrolled loop has four columns of taps: a fifth never wins.")
+
+plant("adaptive_max_pool2d", "adaptive-max-pool-nearly-ties-to-first", "",
+      array("x", lambda x, _: x.astype(np.float16).astype(x.dtype)), "dx",
+      "The winner is looked for in half precision, in which maxima tie that nearly tie.")
 # fmt: on

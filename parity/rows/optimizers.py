@@ -26,9 +26,14 @@ def by_hand(kind: Callable[..., Any]) -> Op:
         # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
         neighbour = np.ones(2, w.dtype)
         optimizer = kind({"neighbour": neighbour, "w": w}, **settings)
-        trajectory = []
+        # Every gradient comes in the same memory, as in a training loop: a buffer that is a gradient would show.
+        memory, trajectory = np.empty_like(w), []
         for gradient in gradients:
-            optimizer.step({"neighbour": neighbour.copy(), "w": gradient})
+            if gradient is not None:
+                memory[...] = gradient
+            optimizer.step({"neighbour": neighbour.copy(), "w": None if gradient is None else memory})
+            if gradient is not None and not np.array_equal(memory, gradient):
+                gradient[...] = memory  # what the optimizer writes to it, its caller finds there
             trajectory.append(w.copy())
         return np.stack(trajectory), None
 

@@ -116,13 +116,21 @@ def _settings(settings: dict[str, Any]) -> Settings:
     return Settings(settings, frozenset() if call is None else call.fixed)
 
 
+def _placed(gradient: Array | None, memory: Array) -> Array | None:
+    """The gradient in the memory of the one before, as in a training loop: a buffer that is a gradient shows."""
+    if gradient is not None:
+        memory[...] = gradient
+    return None if gradient is None else memory
+
+
 def of_rule(rule: Callable[..., Any]) -> Implementation:
     """`w, config = rule(w, dw, config)`, its settings and its state in the config."""
 
     def op(parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
         w, config, trajectory = parameter.copy(), _settings(settings), []
+        memory = np.empty_like(w)
         for gradient in gradients:
-            returned = rule(w, None if gradient is None else gradient.copy(), config)
+            returned = rule(w, _placed(gradient, memory), config)
             w = returned[0] if isinstance(returned, tuple) else returned
             config.decline_unread()
             trajectory.append(np.array(w))
@@ -154,9 +162,9 @@ class _Optimizer:
         own = self._container(neighbour, w)
         optimizer = self._made(own, given)
         takes_parameters = len(_places(getattr(self.kind, self.step))) > 2
-        trajectory = []
+        memory, trajectory = np.empty_like(w), []
         for gradient in gradients:
-            grads = self._container(neighbour.copy(), None if gradient is None else gradient.copy())
+            grads = self._container(neighbour.copy(), _placed(gradient, memory))
             step = getattr(optimizer, self.step)
             returned = step(own, grads) if takes_parameters else step(grads)
             if returned is not None and type(returned) is type(own):

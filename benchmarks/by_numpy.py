@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from cases import Case, arrays, images, options
+from layers import arguments
 
 from numpy_cnn import ops
 from numpy_cnn.backend import Backend
@@ -17,13 +19,15 @@ def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> C
 
     Threads share a batch. An op by itself has one.
     """
-    if workload in ("step", "inference"):
+    if workload in ("step", "network", "inference"):
         x, labels = images(case)
-        network = preset("hidden")
+        network = preset(case.get("arch", "hidden"))
         backend = Backend(network, initial_parameters(network, 0, x.dtype), OptimizerConfig(), threads=threads)
-        if workload == "step":
+        if workload != "inference":
             return lambda: backend.train_step(x, labels, 1e-3)
         return lambda: backend.logits(x)
+    if workload.startswith("layer"):
+        return _layer(workload, case)
     x, weight, bias, dy = arrays(case)
     if variant == "batch-innermost":
         x, dy = batch_first(batch_last(x)), batch_first(batch_last(dy))
@@ -31,3 +35,15 @@ def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> C
     if workload == "forward":
         return lambda: ops.conv2d(x, weight, bias, **chosen)
     return lambda: ops.conv2d(x, weight, bias, **chosen)[1](dy)
+
+
+def _layer(workload: str, case: Case) -> Callable[[], object]:
+    name, given, chosen = arguments(case)
+    op = getattr(ops, name)
+    if name.startswith("dropout"):
+        shape = given[0].shape if name == "dropout" else given[0].shape[:2]
+        chosen["mask"] = np.random.default_rng(0).random(shape) >= chosen["p"]
+    if workload == "layer forward":
+        return lambda: op(*given, **chosen)
+    dy = np.ones_like(op(*given, **chosen)[0])
+    return lambda: op(*given, **chosen)[1](dy)

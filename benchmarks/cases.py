@@ -17,6 +17,14 @@ def batches(quick: bool) -> dict[str, Case]:
     return {f"batch {n}": {"batch": n} for n in ((16,) if quick else BATCHES)}
 
 
+def networks(quick: bool) -> dict[str, Case]:
+    """A training step of the deeper networks."""
+    sizes = (16,) if quick else (16, 64, 256)
+    return {
+        f"{arch}, batch {n}": {"batch": n, "arch": arch} for arch in ("lenet5", "vgg", "resnet") for n in sizes
+    }
+
+
 def op(batch: int, channels: int, size: int, kernels: int, kernel: int, **options: int) -> Case:
     """A conv2d over square images of `size` pixels."""
     shape = {"batch": batch, "channels": channels, "size": size, "kernels": kernels, "kernel": kernel}

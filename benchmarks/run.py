@@ -22,6 +22,7 @@ from typing import Any
 
 import cases
 import commands
+import layers as every_layer
 import numpy as np
 import tables
 import turns
@@ -69,6 +70,19 @@ def ops(settings: Settings) -> Result:
     forward, raw_forward = compared("conv2d forward", "forward", chosen, settings)
     both, raw_both = compared("conv2d forward + backward", "both", chosen, settings)
     return forward | both, {"forward": raw_forward, "both": raw_both}
+
+
+def layers(settings: Settings) -> Result:
+    """Every other op on a million numbers: forward, and forward with all gradients."""
+    chosen = every_layer.cases(settings.quick)
+    forward, raw_forward = compared("Layers forward", "layer forward", chosen, settings)
+    both, raw_both = compared("Layers forward + backward", "layer both", chosen, settings)
+    return forward | both, {"forward": raw_forward, "both": raw_both}
+
+
+def networks(settings: Settings) -> Result:
+    """A training step of lenet5, vgg and resnet on 28×28 images: forward, backward, Adam."""
+    return compared("Training step of the deeper networks", "network", cases.networks(settings.quick), settings)
 
 
 def growth(settings: Settings) -> Result:
@@ -121,7 +135,7 @@ def parity(settings: Settings) -> Result:
 
 
 WORKLOADS: dict[str, Callable[[Settings], Result]] = {
-    run.__name__: run for run in (step, inference, ops, growth, epoch, parity)
+    run.__name__: run for run in (step, networks, inference, ops, layers, growth, epoch, parity)
 }
 
 

@@ -31,6 +31,10 @@ LAYOUTS = {"torch": ("by_torch", ""), "torch, channels-last": ("by_torch", "chan
 def contenders(workload: str, quick: bool) -> dict[str, tuple[str, str]]:
     """The contenders that are installed."""
     chosen = {OURS: ("by_numpy", "")}
+    if workload.startswith("layer"):
+        return chosen | {"torch": EAGER["torch"]}
+    if workload == "network":
+        return chosen | EAGER
     if workload in ("forward", "both"):
         chosen[f"{OURS}, batch innermost"] = ("by_numpy", "batch-innermost")
         return chosen | LAYOUTS | {LIMIT: ("by_limit", "")}

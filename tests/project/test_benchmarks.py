@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from programs import ROOT
+
+from numpy_cnn import ops
 
 ALONE = {"numpy_cnn": ("by_numpy", ""), "as_strided + einsum": ("by_einsum", ""), "limit": ("by_limit", "")}
 
@@ -59,6 +64,30 @@ def test_the_other_workloads_make_tables(
         assert f"### {title}" in written
     assert "| numpy_cnn |" in written
     assert "n^" in capsys.readouterr().out
+
+
+def test_every_op_and_network_is_measured(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {case["layer"].split(",")[0] for case in run.every_layer.cases(quick=True).values()}
+    assert measured | {"conv2d", "flatten"} == set(ops.__all__)  # flatten copies nothing
+    assert {case["arch"] for case in run.cases.networks(quick=False).values()} == {"lenet5", "vgg", "resnet"}
+    monkeypatch.setattr(run.every_layer, "cases", lambda quick: {"gelu": {"layer": "gelu", "quick": quick}})
+    for workload in (run.layers, run.networks):
+        tables, _ = workload(run.Settings(1, rounds=1, seconds=0.001, quick=True, clock="wall"))
+        assert all(
+            {"numpy_cnn", "torch"} <= {row["contender"].split(" ←")[0] for row in t} for t in tables.values()
+        )
+
+
+def both_sides_of(case: dict[str, Any]) -> Iterator[Any]:
+    for module in ("by_numpy", "by_torch"):
+        yield importlib.import_module(module).prepare("layer both", case)()
+
+
+def test_both_sides_of_a_layer_compute_the_same(run: ModuleType) -> None:
+    for name, case in run.every_layer.cases(quick=True).items():
+        if not name.startswith("dropout"):  # torch draws the mask itself
+            ours, theirs = both_sides_of(case)
+            np.testing.assert_allclose(ours[0], theirs[0].numpy(), 1e-3, 1e-4, err_msg=name)
 
 
 def test_an_epoch_is_both_commands_in_turn(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

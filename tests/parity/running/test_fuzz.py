@@ -12,8 +12,8 @@ from parity.__main__ import main
 from parity.cases.case import Case
 from parity.cases.primitives import booleans, composite, draw_plainly, draws_plainly, integers, narrowed, sampled
 from parity.rows.registry import ROWS
-from parity.running.single_example import SingleExample
 from parity.running.row import run_row
+from parity.running.single_example import SingleExample
 from parity.subjects import adapt
 
 ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]

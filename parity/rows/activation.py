@@ -1,5 +1,6 @@
 """Activations: a row for each."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -9,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops
-from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, copies, gamma
-from parity.cases.case import ArraySpec, Case, Lane
+from parity.bounds.derived import FUNCTION_ERROR, Bound, BoundInputs, ErrorBounds, copies, gamma
+from parity.cases.case import LANES, ArraySpec, Case, Lane
 from parity.cases.primitives import composite, integers, sampled
 from parity.cases.sizes import numbers, shape
 from parity.cases.torch_op import Array
@@ -161,109 +162,76 @@ def gelu_bound(s: BoundInputs) -> ErrorBounds:
     return err_y + s.tiny, (dx + s.tiny * (1 + dy) * (1 + size),)
 
 
+def _row(
+    name: str,
+    strategy: Callable[..., st.SearchStrategy[Case]],
+    bound: Bound,
+    output: str,
+    gradient: str,
+    *,
+    lanes: tuple[Lane, ...] = INEXACT,
+    selects: bool = False,
+) -> Row:
+    """The row of an activation, from its name and its formulas."""
+    like = getattr(torch if name in ("sigmoid", "tanh") else F, name)  # F's are deprecated
+    formulas = {"output": f"y = {output}", "grad_input": f"dx = {gradient}"}
+    traits: dict[str, Any] = {"formulas": formulas, "selects": selects, "elementwise": True}
+    return Row(name, getattr(ops, name), like, strategy, bound, lanes, **traits)
+
+
 ROWS = (
-    Row(
+    _row(
         "relu",
-        ops.relu,
-        F.relu,
         partial(_activation, "relu"),
         copies,
-        formulas={"output": "y = max(x, 0)", "grad_input": "dx = dy where x > 0, and 0 elsewhere"},
+        "max(x, 0)",
+        "dy where x > 0, and 0 elsewhere",
+        lanes=LANES,
         selects=True,
-        elementwise=True,
     ),
-    Row(
+    _row(
         "leaky_relu",
-        ops.leaky_relu,
-        F.leaky_relu,
         partial(_activation, "leaky_relu", SLOPES, DYADIC_SLOPES),
         leaky_relu_bound,
-        formulas={
-            "output": "y = x where x > 0, and negative_slope·x elsewhere",
-            "grad_input": "dx = dy where x > 0, and negative_slope·dy elsewhere",
-        },
-        elementwise=True,
+        "x where x > 0, and negative_slope·x elsewhere",
+        "dy where x > 0, and negative_slope·dy elsewhere",
+        lanes=LANES,
     ),
-    Row(
+    _row(
         "elu",
-        ops.elu,
-        F.elu,
         partial(_in_whole_vectors, "elu", ALPHAS),
         elu_bound,
-        INEXACT,
-        formulas={
-            "output": "y = x where x > 0, and α·(exp(x) − 1) elsewhere",
-            "grad_input": "dx = dy where x > 0, and dy·α·exp(x) elsewhere",
-        },
-        elementwise=True,
+        "x where x > 0, and α·(exp(x) − 1) elsewhere",
+        "dy where x > 0, and dy·α·exp(x) elsewhere",
     ),
-    Row(
-        "sigmoid",
-        ops.sigmoid,
-        torch.sigmoid,
-        partial(_activation, "sigmoid"),
-        sigmoid_bound,
-        INEXACT,
-        formulas={"output": "y = 1/(1 + exp(−x))", "grad_input": "dx = dy·y·(1 − y)"},
-        elementwise=True,
-    ),
-    Row(
-        "tanh",
-        ops.tanh,
-        torch.tanh,
-        partial(_activation, "tanh"),
-        tanh_bound,
-        INEXACT,
-        formulas={"output": "y = tanh(x)", "grad_input": "dx = dy·(1 − y²)"},
-        elementwise=True,
-    ),
-    Row(
+    _row("sigmoid", partial(_activation, "sigmoid"), sigmoid_bound, "1/(1 + exp(−x))", "dy·y·(1 − y)"),
+    _row("tanh", partial(_activation, "tanh"), tanh_bound, "tanh(x)", "dy·(1 − y²)"),
+    _row(
         "silu",
-        ops.silu,
-        F.silu,
         partial(_activation, "silu"),
         silu_bound,
-        INEXACT,
-        formulas={"output": "y = x·σ(x), σ(x) = 1/(1 + exp(−x))", "grad_input": "dx = dy·σ(x)·(1 + x·(1 − σ(x)))"},
-        elementwise=True,
+        "x·σ(x), σ(x) = 1/(1 + exp(−x))",
+        "dy·σ(x)·(1 + x·(1 − σ(x)))",
     ),
-    Row(
+    _row(
         "softplus",
-        ops.softplus,
-        F.softplus,
         partial(_activation, "softplus", BENDS),
         softplus_bound,
-        INEXACT,
-        formulas={
-            "output": "y = log(1 + exp(β·x))/β where β·x ≤ threshold, and x elsewhere",
-            "grad_input": "dx = dy·exp(β·x)/(exp(β·x) + 1) where β·x ≤ threshold, and dy elsewhere",
-        },
-        elementwise=True,
+        "log(1 + exp(β·x))/β where β·x ≤ threshold, and x elsewhere",
+        "dy·exp(β·x)/(exp(β·x) + 1) where β·x ≤ threshold, and dy elsewhere",
     ),
-    Row(
+    _row(
         "hardswish",
-        ops.hardswish,
-        F.hardswish,
         partial(_in_whole_vectors, "hardswish", ()),
         hardswish_bound,
-        INEXACT,
-        formulas={
-            "output": "y = x·min(max(x + 3, 0), 6)/6",
-            "grad_input": "dx = 0 where x ≤ −3, dy where x ≥ 3, dy·(x/3 + 1/2) between",
-        },
-        elementwise=True,
+        "x·min(max(x + 3, 0), 6)/6",
+        "0 where x ≤ −3, dy where x ≥ 3, dy·(x/3 + 1/2) between",
     ),
-    Row(
+    _row(
         "gelu",
-        ops.gelu,
-        F.gelu,
         _gelu,
         gelu_bound,
-        INEXACT,
-        formulas={
-            "output": "y = x·Φ(x), Φ(x) = (1 + erf(x/√2))/2; tanh: (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 for Φ",
-            "grad_input": "dx = dy·(Φ(x) + x·Φ′(x))",
-        },
-        elementwise=True,
+        "x·Φ(x), Φ(x) = (1 + erf(x/√2))/2; tanh: (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 for Φ",
+        "dy·(Φ(x) + x·Φ′(x))",
     ),
 )

@@ -29,11 +29,13 @@ def by_hand(kind: Callable[..., Any]) -> Op:
         # Every gradient comes in the same memory, as in a training loop: a buffer that is a gradient would show.
         memory, trajectory = np.empty_like(w), []
         for gradient in gradients:
-            if gradient is not None:
+            if gradient is None or gradient.shape != w.shape:  # the optimizer has to reject another shape
+                optimizer.step({"neighbour": neighbour.copy(), "w": gradient})
+            else:
                 memory[...] = gradient
-            optimizer.step({"neighbour": neighbour.copy(), "w": None if gradient is None else memory})
-            if gradient is not None and not np.array_equal(memory, gradient):
-                gradient[...] = memory  # what the optimizer writes to it, its caller finds there
+                optimizer.step({"neighbour": neighbour.copy(), "w": memory})
+                if not np.array_equal(memory, gradient):
+                    gradient[...] = memory  # what the optimizer writes to it, its caller finds there
             trajectory.append(w.copy())
         return np.stack(trajectory), None
 
@@ -126,50 +128,33 @@ def _arrays(draw: st.DrawFn) -> tuple[ArraySpec, ...]:
     return ArraySpec("parameter", tuple(shape)), *gradients
 
 
-ROWS = (
-    Row(
-        "SGD",
-        by_hand(optim.SGD),
-        of_torch(torch.optim.SGD),
-        sgd,
-        lanes=NUMBERS,
-        formulas={"output": "b ← μ·b + (1 − τ)·g with g = ∇ + λ·w (b = g at first); w ← w − η·b"},
-        kind="optimizer",
-    ),
-    Row(
+# (torch's name, cases, lanes, formula)
+KINDS: tuple[tuple[str, Callable[..., st.SearchStrategy[Case]], tuple[Lane, ...], str], ...] = (
+    ("SGD", sgd, NUMBERS, "b ← μ·b + (1 − τ)·g with g = ∇ + λ·w (b = g at first); w ← w − η·b"),
+    (
         "Adam",
-        by_hand(optim.Adam),
-        of_torch(torch.optim.Adam),
         partial(_adam, "Adam"),
-        lanes=NEITHER,
-        formulas={"output": "m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)"},
-        kind="optimizer",
+        NEITHER,
+        "m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; w ← w − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)",
     ),
-    Row(
-        "AdamW",
-        by_hand(optim.AdamW),
-        of_torch(torch.optim.AdamW),
-        partial(_adam, "AdamW"),
-        lanes=NEITHER,
-        formulas={"output": "w ← (1 − η·λ)·w, then Adam's step with the bare gradient"},
-        kind="optimizer",
-    ),
-    Row(
+    ("AdamW", partial(_adam, "AdamW"), NEITHER, "w ← (1 − η·λ)·w, then Adam's step with the bare gradient"),
+    (
         "RMSprop",
-        by_hand(optim.RMSprop),
-        of_torch(torch.optim.RMSprop),
         rmsprop,
-        lanes=NEITHER,
-        formulas={"output": "v ← αv + (1−α)g² (less ḡ² if centered), d = g/(√v + ε); b ← μb + d; w ← w − η·b"},
-        kind="optimizer",
+        NEITHER,
+        "v ← αv + (1−α)g² (less ḡ² if centered), d = g/(√v + ε); b ← μb + d; w ← w − η·b",
     ),
+    ("Adagrad", adagrad, NEITHER, "s ← s + g²; w ← w − η/(1 + (t−1)·η_decay)·g/(√s + ε)"),
+)
+ROWS = tuple(
     Row(
-        "Adagrad",
-        by_hand(optim.Adagrad),
-        of_torch(torch.optim.Adagrad),
-        adagrad,
-        lanes=NEITHER,
-        formulas={"output": "s ← s + g²; w ← w − η/(1 + (t−1)·η_decay)·g/(√s + ε)"},
+        name,
+        by_hand(getattr(optim, name)),
+        of_torch(getattr(torch.optim, name)),
+        strategy,
+        lanes=lanes,
+        formulas={"output": formula},
         kind="optimizer",
-    ),
+    )
+    for name, strategy, lanes, formula in KINDS
 )

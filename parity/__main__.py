@@ -10,12 +10,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.spec.errors import UserError
+from parity.commands.guard import guarded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 (all agree), 1 (a failure), 2 (usage error or no case ran) or 130 (Ctrl-C)."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    return flags.run("parity", lambda: _run(typed))
+    if arguments is not None:  # called by a program, which can look after its own process
+        return flags.run("parity", lambda: _run(list(arguments)))
+    typed = sys.argv[1:]
+    return guarded(lambda: flags.run("parity", lambda: _run(typed)), typed)
 
 
 def _run(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
+from parity.cases.journal import Journal
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
 
@@ -78,6 +79,7 @@ class Check(ImplementationFlags):
         from parity.subjects import Unrecognised
 
         how = self.rerun_flags()
+        Journal.flags = how.flags
         arguments: dict[str, Any] = arguments_of(how)
         arguments |= {"examples": self.examples, "seed": self.seed, "dtype": self.dtype}
         arguments |= {"exitfirst": self.exitfirst, "rerun": how, "device": self.device}

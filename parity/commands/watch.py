@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
+from parity.cases.journal import Journal
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
 
@@ -41,6 +42,7 @@ class Watch(ImplementationFlags):
         from parity.commands.loading import source_of
 
         row, how = self._row(), self.rerun_flags()
+        Journal.flags = how.flags
         followed = Followed(source_of(self.impl))
         print(f"watching {followed.source.home} as {row}; Ctrl-C to stop", file=sys.stderr, flush=True)
         return 0 if self.rounds_of(row, how, followed, saves) else 1

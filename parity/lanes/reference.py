@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs, inputs_of
+from parity.cases.journal import Journal
 from parity.cases.state import collected
 from parity.cases.torch_op import Array, Op, oracle
 from parity.lanes.comparison import Quantities, quantities
@@ -31,6 +32,7 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
     Raises:
         RuntimeError, ValueError: torch rejects the case.
     """
+    Journal.expected = case, lane
     inputs = inputs_of(case, lane, integer=lane != "bound")
     like = oracle(row.like)
     with collected() as kept:

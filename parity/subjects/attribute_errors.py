@@ -10,6 +10,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+from parity.cases.journal import Journal
 from parity.subjects.errors import CallRaised, CallTimedOut, Declined, ImplementationError, Unrecognised
 
 TIME_LIMIT = 30.0  # seconds per call; generous, because the first call may run a compiler
@@ -36,6 +37,8 @@ class Attributed:
         self.what, self.seconds = what, seconds
 
     def __enter__(self) -> None:
+        if Journal.active is not None:
+            Journal.active.enter(self.what, self.seconds)
         self.armed = bool(self.seconds) and _alarms()
         if self.armed and self.seconds:
             self.before = signal.signal(signal.SIGALRM, _time_up)
@@ -45,6 +48,8 @@ class Attributed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if Journal.active is not None:
+            Journal.active.leave()
         if self.armed:
             signal.setitimer(signal.ITIMER_REAL, *self.timer)
             signal.signal(signal.SIGALRM, self.before)

@@ -1,0 +1,157 @@
+"""Run a command in a child process, so that a crash, an exit or a hang of the user's code is reported.
+
+Only commands that call the user's code are run like that, and only where processes can be forked. The parent has
+imported nothing large and only waits.
+"""
+
+import ctypes
+import faulthandler
+import os
+import re
+import select
+import signal
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from parity.cases.journal import FINISHED, IN_CALL, Journal, Record
+
+GRACE = 5.0  # seconds after a call's own limit, which works wherever Python code runs
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
+POLL = 1.0  # seconds between two looks at the clock
+INTERRUPT = 0.5  # seconds in which the child ends by itself if the terminal interrupted both
+
+
+def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
+    """The exit code of a command; 1 with a report if its process ended before the command did."""
+    if not (hasattr(os, "fork") and _calls_user_code(typed)):
+        return command()
+    while True:
+        with tempfile.TemporaryFile() as trace:
+            journal = Journal()
+            reader, writer = os.pipe()
+            child = os.fork()
+            if not child:
+                os.close(reader)
+                return _in_child(command, journal, trace)
+            os.close(writer)
+            code, sent = _wait(child, journal, reader)
+            record = journal.read()
+            if record.state == FINISHED:
+                return record.code
+            if -code in sent:
+                return 128 - code
+            _report(record, code, trace)
+        if typed[:1] != ["watch"] or "--rounds" in typed:
+            return 1 if record.case else 2  # a file that cannot be imported is a mistake in the call
+        _wait_for_save(typed)
+
+
+def _calls_user_code(typed: Sequence[str]) -> bool:
+    return typed[:1] in (["watch"], ["replay"]) or any(
+        word == "--impl" or word.startswith("--impl=") for word in typed
+    )
+
+
+def _in_child(command: Callable[[], int], journal: Journal, trace: IO[bytes]) -> int:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the parent is killed
+    faulthandler.enable(os.dup(trace.fileno()))
+    Journal.active = journal
+    code = 1  # of an exception
+    try:
+        code = command()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        raise
+    finally:
+        journal.finish(code)
+    return code
+
+
+def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
+    """How the child ended, as `os.waitstatus_to_exitcode` has it, and the signals that this process passed on.
+
+    A call that hangs is aborted.
+    """
+    received: list[int] = []
+    sent: set[int] = set()
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
+    try:
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status), sent
+            for number in received:
+                if number != signal.SIGINT or not _is_closed(pipe, INTERRUPT):
+                    os.kill(child, number)
+                sent.add(number)
+            received.clear()
+            record = journal.read() if _overdue(journal) else None
+            if record is not None:
+                os.kill(child, signal.SIGABRT)  # faulthandler writes where it is
+                _is_closed(pipe, POLL)
+                os.kill(child, signal.SIGKILL)
+            if _is_closed(pipe, POLL):
+                time.sleep(0.001)  # between the end of its files and the end of the process
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(pipe)
+
+
+def _is_closed(pipe: int, seconds: float) -> bool:
+    """Wait until the child's end of the pipe is closed, which is when it ends; whether it is."""
+    return bool(select.select([pipe], [], [], seconds)[0])
+
+
+def _overdue(journal: Journal) -> bool:
+    record = journal.read()
+    return record.state == IN_CALL and 0 < record.deadline < time.monotonic() - GRACE
+
+
+def _report(record: Record, code: int, trace: IO[bytes]) -> None:
+    how = f"exited with code {code}"
+    if code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+    if code in (-signal.SIGKILL, -signal.SIGABRT) and 0 < record.deadline < time.monotonic() - GRACE:
+        how = "did not return within its time limit and could not be interrupted"
+    stage = f"in the {record.stage}" if record.state == IN_CALL else "between two calls"
+    stage = "while its file was imported" if record.stage in ("", "file") else stage
+    subject = f"{record.row}: wrong" if record.case else "parity: error"
+    lines = [f"{subject}: the process of the implementation {how}, {stage}"]
+    trace.seek(0)
+    place = _place(trace.read().decode(errors="replace"))
+    lines += [f"  at {place}"] if place else []
+    lines += [f"  case: {record.case}, {record.lane} lane"] if record.case else []
+    lines += [f"  again: python -m parity replay '{record.replay}'{record.flags}"] if record.replay else []
+    print("\n".join(lines), flush=True)
+
+
+def _place(trace: str) -> str | None:
+    """file:line of the innermost frame of the user's own in what faulthandler wrote."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    ours = str(Path(__file__).resolve().parents[1])
+    for file, line in re.findall(r'File "(.+)", line (\d+) in', trace):
+        if not file.startswith((*libraries, ours, "<")):
+            return f"{Path(file).name}:{line}"
+    return None
+
+
+def _wait_for_save(typed: Sequence[str]) -> None:
+    """Until a file in the folder of the implementation changes."""
+    place = next((word for word in typed[1:] if ".py" in word), "")
+    folder = Path(place.partition(":")[0]).parent
+
+    def times() -> dict[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in folder.glob("*.py")}
+
+    print("waiting for the next save", file=sys.stderr, flush=True)
+    before = times()
+    while times() == before:
+        time.sleep(0.2)

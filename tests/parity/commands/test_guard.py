@@ -1,0 +1,78 @@
+"""A crash, an exit or a hang of the user's code leaves a report."""
+
+import subprocess
+import sys
+
+import pytest
+
+SETUP = """
+import os, signal, sys
+from parity.cases.case import ArraySpec, Case
+from parity.cases.journal import Journal
+from parity.commands import guard
+
+guard.GRACE, guard.POLL = 0.1, 0.05
+
+def command():
+    Journal.expected = Case("relu", (ArraySpec("input", (2,)),), {}, "float32", 1, 7), "exact"
+    Journal.flags = " --impl my.py:relu"
+    Journal.active.enter("forward", 0.1)
+    Journal.active.enter("forward", None)
+    Journal.active.leave()
+    BODY
+    Journal.active.leave()
+    return 0
+
+sys.exit(guard.guarded(command, ["check", "relu", "--impl", "my.py:relu"]))
+"""
+
+
+def run(body: str, setup: str = SETUP) -> subprocess.CompletedProcess[str]:
+    code = setup.replace("BODY", body)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "how"),
+    [
+        ("os._exit(0)", "exited with code 0"),
+        ("os._exit(3)", "exited with code 3"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+        ("os.abort()", "was killed by SIGABRT"),
+        ("import itertools; sum(itertools.repeat(1.0))", "did not return within its time limit"),
+    ],
+)
+def test_the_case_that_ended_the_process_is_reported(body: str, how: str) -> None:
+    done = run(body)
+    assert done.returncode == 1
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith(f"relu: wrong: the process of the implementation {how}")
+    assert first.endswith(", in the forward")
+    assert any("case: relu(input [2]) in float32" in line for line in rest)
+    assert "python -m parity replay 'exact:{" in rest[-1]
+    assert rest[-1].endswith("}' --impl my.py:relu")
+
+
+def test_an_exit_during_the_import_is_an_error() -> None:
+    done = run("pass", SETUP.replace("def command():", "def command():\n    os._exit(1)"))
+    assert done.returncode == 2
+    assert "parity: error: the process of the implementation exited with code 1" in done.stdout
+
+
+@pytest.mark.parametrize(("body", "code"), [("pass", 0), ("return 1", 1), ("sys.exit(2)", 2)])
+def test_a_command_that_ends_by_itself_keeps_its_exit_code(body: str, code: int) -> None:
+    done = run(body)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_a_crash_after_the_command_is_ignored() -> None:
+    done = run("import atexit; atexit.register(os._exit, 9)")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_signal_to_the_parent_reaches_the_child() -> None:
+    done = run(
+        "import time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(20)",
+        SETUP.replace('"forward", 0.1', '"forward", 30'),
+    )
+    assert (done.returncode, done.stdout) == (143, "")

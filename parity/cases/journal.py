@@ -7,6 +7,7 @@ import json
 import mmap
 import struct
 import time
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from parity.cases.case import Case, Lane
@@ -75,6 +76,11 @@ class Journal:
             return
         case, lane = Journal.expected
         known = {"row": case.row, "lane": lane, "case": str(case), "flags": Journal.flags}
+        if case.values is not None:  # arrays while a case is investigated
+            plain = {
+                name: value.tolist() if hasattr(value, "tolist") else value for name, value in case.values.items()
+            }
+            case = replace(case, values=plain)
         replay = f"{lane}:{json.dumps(case.to_json(), separators=(',', ':'))}"
         for record in (known | {"replay": replay}, known):
             text = json.dumps(record).encode()

@@ -74,23 +74,23 @@ def _in_child(command: Callable[[], int], journal: Journal, trace: IO[bytes]) ->
 
 
 def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
-    """How the child ended, as `os.waitstatus_to_exitcode` has it, and the signals that this process passed on.
+    """How the child ended, as `os.waitstatus_to_exitcode` has it, and the signals that this process received.
 
     A call that hangs is aborted.
     """
     received: list[int] = []
-    sent: set[int] = set()
+    passed: set[int] = set()
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
     try:
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
-                return os.waitstatus_to_exitcode(status), sent
+                return os.waitstatus_to_exitcode(status), passed | {*received}
             for number in received:
                 if number != signal.SIGINT or not _is_closed(pipe, INTERRUPT):
                     os.kill(child, number)
-                sent.add(number)
+                passed.add(number)
             received.clear()
             record = journal.read() if _overdue(journal) else None
             if record is not None:

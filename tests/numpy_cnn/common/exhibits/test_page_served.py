@@ -168,7 +168,7 @@ def test_a_finger_draws_and_chooses_on_a_telephone(page: Browser) -> None:
     page.touch([(left + x * side, top + y * side) for x, y in ONE])
     assert ink(page)[GRID // 2, GRID // 2] == 255, "the stroke goes through the middle"
     assert page.execute_script("return document.body.dataset.state") == "shown"
-    page.execute_script("cnn.state.node = 'relu1'; cnn.refresh()")
+    page.execute_script("cnn.look({node: 'relu1'})")
     page.execute_script("document.getElementById('map').scrollIntoView({block: 'center'})")
     left, top, side = page.execute_script(f"{rect} return [b.left, b.top, b.width]", "map")
     page.touch([(left + 2.5 / 6 * side, top + 3.5 / 6 * side)])

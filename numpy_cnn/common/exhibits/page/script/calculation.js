@@ -44,11 +44,13 @@ function sumOf({groups, bias, names, total}) {
   const others = ranked.slice(FEW).reduce((all, group) => all + group.sum, 0);
   const parts = ranked.slice(0, FEW).map((group, i) => (i ? signed(group.sum) : short(group.sum))).join(" ");
   const rest = many ? ` ${signed(others)} <small>(${ranked.length - FEW} more)</small>` : "", added = bias === null ? "" : ` ${signed(bias)} <small>(bias)</small>`;
-  elements.push(make("p", {class: "equation", html: `${parts}${rest}${added} = <b>${short(total)}</b>`}), make("p", {class: "note"}, `${terms} products in all.`));
+  const alone = ranked.length === 1 && bias === null;
+  elements.push(make("p", {class: "equation", html: alone ? `the ${terms} products add up to <b>${short(total)}</b>` : `${parts}${rest}${added} = <b>${short(total)}</b>`}));
+  if (!alone) elements.push(make("p", {class: "note"}, `${terms} products in all.`));
   return elements;
 }
 
-function products(group, names) {
+export function products(group, names) {
   const small = group.x.length <= WRITTEN, box = make("div", {class: `group ${small ? "small" : "large"}`});
   const status = make("output", {class: "product"}, `${group.title}: ${short(group.sum)}`);
   const draw = small ? grid : picture, first = draw(group, group.x, names[0]), second = draw(group, group.w, names[1]);
@@ -73,7 +75,7 @@ function products(group, names) {
 }
 
 // A few numbers, written out.
-function grid(group, numbers, what) {
+export function grid(group, numbers, what) {
   const most = numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0), marked = typeof what === "object" ? what : {};
   const box = make("div", {class: "grid", role: "img", "aria-label": `${typeof what === "string" ? what : group.title}: ${numbers.map(number => short(number)).join(", ")}`});
   const power = commonPower(most), unit = power ? `, in ${tenTo(power)}` : "";
@@ -88,7 +90,7 @@ function grid(group, numbers, what) {
 }
 
 // Many numbers, as colours.
-function picture(group, numbers, what) {
+export function picture(group, numbers, what) {
   const canvas = make("canvas", {role: "img", "aria-label": `${what}, ${group.rows} by ${group.columns}`});
   paint(canvas, {h: group.rows, w: group.columns, numbers}, scaleOf(numbers, false), {side: 96});
   canvas.style.aspectRatio = `${group.columns} / ${group.rows}`;

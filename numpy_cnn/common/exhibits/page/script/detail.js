@@ -3,6 +3,7 @@ import { calculation } from "./calculation.js";
 import { $, listen, make } from "./dom.js";
 import { explain, kindOf, titleOf } from "./explain.js";
 import { array, compared, consumers, difference, flat, has, isVector, known, layout, loss, nodes, setup } from "./network.js";
+import { kernelGradient } from "./kernel.js";
 import { full, short } from "./numbers.js";
 import { paint, scaleOf } from "./paint.js";
 import { look, onChange, state } from "./state.js";
@@ -50,7 +51,7 @@ function paintDetail() {
   $("formulas").replaceChildren(...different.map(layer => make("div", {class: "formula"},
     make("p", {class: "math", html: formula(layer)}),
     ...(forward && kind.size ? [make("p", {class: "math", html: `size: ${kind.size(node)}`})] : []),
-    make("pre", {tabindex: "0", "aria-label": "code"}, forward ? layer.code.map((line, i) => `${line}   # ${i ? "PyTorch" : "NumPy"}`).join("\n") || "x" : `${kindOf(layer.name).backCode}   # in the pullback`))));
+    make("pre", {tabindex: "0", "aria-label": "code"}, forward ? layer.code.map((line, i) => `${line}   # ${i ? "PyTorch" : "NumPy"}`).join("\n") || "x" : `${backCode(layer)}   # in the pullback`))));
   if (!known()) return;
 
   const {channels, h, w} = layout(name), chooser = $("channels");
@@ -71,8 +72,14 @@ function paintDetail() {
   $("map").setAttribute("aria-label", `${own.textContent}. Arrow keys choose a number, page keys a map. Chosen: ${text}`);
   $("place").textContent = text;
   $("calculation").replaceChildren(...calculation(explained, direction));
+  $("kernel").replaceChildren(...(!forward && node.kind === "conv" ? kernelGradient(node, state.c) : []));
   $("difference").innerHTML = compareAt(name, direction, flat(name, place), explained.value);
 }
+
+const backCode = layer => {
+  const {backCode: code} = kindOf(layer.name);
+  return typeof code === "function" ? code(layer) : code;
+};
 
 // The channel that contributes most.
 function channelOf({groups, operation}) {

@@ -24,7 +24,7 @@ export const activation = {
     return {operation: "lines", lines: [line], total: y, frame: one(source, place), code};
   },
   backFormula: node => (node.op === "relu" ? "∂L/∂x = ∂L/∂y if x > 0, otherwise 0" : "∂L/∂x = ∂L/∂y · f′(x)"),
-  get backCode() { return "dx = where(x > 0, dy, 0)   # for ReLU"; },
+  backCode: node => (node.op === "relu" ? "dx = np.where(x > 0, dy, 0)" : `dx = dy * derivative_of_${node.op}(x)`),
   backward(node, place) {
     const source = node.inputs[0], i = flat(source, place), x = value(source)[i], dy = gradient(node.name)[i], dx = gradient(source)[i];
     const frame = one(node.name, place);

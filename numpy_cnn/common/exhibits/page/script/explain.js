@@ -1,9 +1,11 @@
 // Where a number comes from: in the forward pass from the layer's inputs, in the backward pass from what used it.
+import { largest } from "./arrays.js";
 import { conv } from "./conv.js";
 import { activation, add, batch_norm, flatten } from "./elementwise.js";
 import { input, mse, softmax } from "./ends.js";
+import { weightSlope } from "./kernel.js";
 import { linear } from "./linear.js";
-import { array, consumers, flat, layout, nodes, setup } from "./network.js";
+import { array, consumers, flat, layout, network, nodes, setup } from "./network.js";
 import { avg_pool, max_pool } from "./pooling.js";
 
 const KINDS = {input, conv, batch_norm, activation, max_pool, avg_pool, flatten, linear, add, softmax, mse};
@@ -49,6 +51,15 @@ export function check(samples = 5) {
       const {value, parts} = explain(name, direction, place);
       const error = Math.abs(sum(parts.map(part => part.total)) - value) / scale;
       if (!(error <= worst.error)) worst = {error, name, direction, place};
+    }
+  }
+  for (const node of setup.nodes.filter(one => one.kind === "conv")) {
+    const slopes = network.records[network.step][`dparameter.${node.name}.weight`].data, each = node.kernel ** 2, {channels} = layout(node.inputs[0]);
+    const scale = largest(slopes) || 1;
+    for (let n = 0; n < samples; n++) {
+      const i = Math.floor((n + 0.5) * slopes.length / samples), k = Math.floor(i / each);
+      const error = Math.abs(weightSlope(node, Math.floor(k / channels), k % channels, i % each).sum - slopes[i]) / scale;
+      if (!(error <= worst.error)) worst = {error, name: `${node.name}.weight`, i};
     }
   }
   return worst;

@@ -6,6 +6,7 @@ export const nodes = Object.fromEntries(setup.nodes.map(node => [node.name, node
 export const consumers = name => setup.nodes.filter(node => node.inputs.includes(name));
 export const loss = setup.nodes.at(-1);
 export const scores = loss.inputs[0];
+export const photo = setup.grid === undefined;  // the numbers of the input are light, not ink
 
 export const network = {initial: {}, records: [], step: 0, error: ""};
 const current = () => network.records[network.step];

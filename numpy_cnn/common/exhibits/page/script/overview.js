@@ -11,7 +11,7 @@ const MAPS = 6, SIDE = 46, GAP = 6;
 const columns = {};
 for (const node of setup.nodes) columns[node.name] = 1 + Math.max(0, ...node.inputs.map(name => columns[name]));
 
-const shape = ({shape: sizes}) => (sizes.length === 3 ? sizes.join("×") : `${sizes[0]} numbers`);
+const shape = ({shape: sizes}) => (sizes.length === 3 ? sizes.join("×") : String(sizes[0]));
 const shown = name => (nodes[name].shape.length === 1 ? 1 : Math.min(nodes[name].lane ? MAPS / 2 : MAPS, nodes[name].shape[0]));
 const tiles = {};
 
@@ -19,9 +19,9 @@ export function buildOverview() {
   const graph = $("graph"), several = setup.nodes.some(node => node.lane);
   for (const node of setup.nodes) {
     const canvas = make("canvas", {"aria-hidden": "true"}), parts = node.name.split(".");
-    const tile = make("button", {type: "button", class: `tile ${node.kind}`, "aria-label": `${node.name}: ${titleOf(node.name)}, ${shape(node)}`},
+    const tile = make("button", {type: "button", class: `tile ${node.kind}`},
       ...(several ? [make("span", {class: "shape"}, parts.length > 1 ? parts[0] : "\u00a0")] : []),
-      make("span", {class: "name"}, node === loss ? "loss" : parts.at(-1)), canvas, make("span", {class: "shape"}, node === loss ? `${setup.classes} classes` : shape(node)));
+      make("span", {class: "name"}, node === loss ? "loss" : parts.at(-1)), make("span", {class: "unseen"}, `${parts.length > 1 ? `in the ${parts[1]}: ` : ""}${titleOf(node.name)}, `), canvas, make("span", {class: "shape"}, node === loss ? `${setup.classes} classes` : shape(node)));
     if (parts.length > 1) tile.title = node.name;
     tile.style.gridColumn = columns[node.name];
     tile.style.gridRow = node.lane + 1;

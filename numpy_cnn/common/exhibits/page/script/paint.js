@@ -1,4 +1,5 @@
 // Planes of numbers on a canvas.
+import { photo } from "./network.js";
 import { cell } from "./numbers.js";
 import { colours, diverging, inkTone, readable } from "./theme.js";
 
@@ -38,5 +39,5 @@ export function scaleOf(numbers, isInput) {
     return number => diverging(number, most);
   }
   const low = Math.min(...numbers), high = Math.max(...numbers);
-  return number => inkTone(number, low, high);
+  return number => inkTone(number, low, high, photo);
 }

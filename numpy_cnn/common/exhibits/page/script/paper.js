@@ -1,6 +1,6 @@
 // The paper to draw on: mouse, finger, pen, arrow keys; or a picture that is dropped, pasted or chosen.
 import { $, listen } from "./dom.js";
-import { setup } from "./network.js";
+import { photo, setup } from "./network.js";
 
 const paper = $("paper"), pen = paper.getContext("2d", {willReadFrequently: true});
 const SIZE = paper.width, INK = "#141821";
@@ -92,8 +92,7 @@ export function ink() {
 // In a saved page: the picture that the numbers belong to.
 export function showPicture({shape: [, h, w], data}) {
   const image = new ImageData(w, h), small = new OffscreenCanvas(w, h);
-  const light = setup.grid === undefined;  // a photograph: 1 is white, while 1 is ink in a drawing
-  data.forEach((share, i) => image.data.set([20, 24, 33, 255 * Math.min(1, Math.max(0, light ? 1 - share : share))], 4 * i));
+  data.forEach((share, i) => image.data.set([20, 24, 33, 255 * Math.min(1, Math.max(0, photo ? 1 - share : share))], 4 * i));
   small.getContext("2d").putImageData(image, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, 0, 0, SIZE, SIZE);

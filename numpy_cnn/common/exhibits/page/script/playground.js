@@ -1,5 +1,6 @@
 // A convolution of one's own: kernel, stride and padding by sliders, and the size of what comes out.
-import { $, listen, make } from "./dom.js";
+import { grid, picture } from "./calculation.js";
+import { $, listen } from "./dom.js";
 import { known, network, nodes, value } from "./network.js";
 import { short } from "./numbers.js";
 import { paint, scaleOf } from "./paint.js";
@@ -50,10 +51,10 @@ function paintPlayground() {
   if (!known() || !fits) return;
   play.y = Math.max(0, Math.min(rows - 1, play.y));
   play.x = Math.max(0, Math.min(columns - 1, play.x));
-  const picture = value("input").subarray(0, h * w), kernel = weights(), [ph, pw] = [h + 2 * p, w + 2 * p];
+  const image = value("input").subarray(0, h * w), kernel = weights(), [ph, pw] = [h + 2 * p, w + 2 * p];
   // Zero is the paper's colour in a network's input, where it need not be the smallest number.
   const padded = new Float32Array(ph * pw).fill(NaN);
-  for (let y = 0; y < h; y++) padded.set(picture.subarray(y * w, (y + 1) * w), (y + p) * pw + p);
+  for (let y = 0; y < h; y++) padded.set(image.subarray(y * w, (y + 1) * w), (y + p) * pw + p);
   const at = (y, x) => padded[y * pw + x] || 0;
   const made = new Float32Array(rows * columns);
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
@@ -61,10 +62,10 @@ function paintPlayground() {
     for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) sum += at(r * s + i, c * s + j) * kernel[i * k + j];
     made[r * columns + c] = sum;
   }
-  const tone = scaleOf(picture, true), side = 300;
+  const tone = scaleOf(image, true), side = 300;
   paint($("play-input"), {h: ph, w: pw, numbers: padded}, number => (Number.isNaN(number) ? colours().none : tone(number)), {side, frames: [{y: play.y * s, x: play.x * s, h: k, w: k}]});
   paint($("play-output"), {h: rows, w: columns, numbers: made}, scaleOf(made, false), {side, frames: [{y: play.y, x: play.x, h: 1, w: 1}]});
-  paint($("play-weights"), {h: k, w: k, numbers: kernel}, scaleOf(kernel, false), {side: 120, write: true});
+  $("play-weights").replaceChildren((k <= 3 ? grid : picture)({rows: k, columns: k}, kernel, "kernel"));
   for (const [name, [tall, wide]] of [["play-input", [ph, pw]], ["play-output", [rows, columns]]]) $(name).style.aspectRatio = `${wide} / ${tall}`;
   $("play-result").textContent = `row ${play.y}, column ${play.x}: ${short(made[play.y * columns + play.x])}, the sum of ${k * k} products`;
   $("play-output").setAttribute("aria-label", `The feature map, ${rows} by ${columns}. Arrow keys choose a place. ${$("play-result").textContent}`);

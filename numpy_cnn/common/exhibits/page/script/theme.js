@@ -19,9 +19,9 @@ export function diverging(value, scale) {
   const share = scale > 0 ? Math.min(1, Math.abs(value) / scale) ** 0.7 : 0;
   return mix(zero, value < 0 ? down : up, share);
 }
-export const inkTone = (value, low, high) => {
+export const inkTone = (value, low, high, photo) => {
   const {zero, ink} = colours();
-  return mix(zero, ink, high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0);
+  return mix(photo ? [0, 0, 0] : zero, photo ? [255, 255, 255] : ink, high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0);
 };
 export const readable = ([r, g, b]) => {
   const linear = [r, g, b].map(channel => (channel /= 255) <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4);

@@ -24,6 +24,8 @@ Aspect = Literal[
     "layout",
     "empty",
     "invalid",
+    "default",
+    "schedule",
 ]
 Side = Literal["implementation", "oracle", "both", "undecided"]
 
@@ -193,6 +195,26 @@ class InvalidAccepted(_Fact):
 
 
 @dataclass(frozen=True)
+class DefaultDiffers(_Fact):
+    """An option that is left out has another value than torch's."""
+
+    option: str
+    value: object  # torch's
+    fact: "Fact"
+    aspect = "default"
+    verdict = Verdict.CONTRACT
+
+
+@dataclass(frozen=True)
+class ScheduleIgnored(_Fact):
+    """The step size was changed between steps, and torch's steps follow it in another way."""
+
+    fact: "Fact"
+    aspect = "schedule"
+    verdict = Verdict.CONTRACT
+
+
+@dataclass(frozen=True)
 class LayoutRefused(_Fact):
     """It raised on arrays in another memory layout, but not on the same numbers in C order."""
 
@@ -333,6 +355,8 @@ Fact: TypeAlias = (
     | TimedOut
     | EmptyRefused
     | InvalidAccepted
+    | DefaultDiffers
+    | ScheduleIgnored
     | LayoutRefused
     | LayoutChangesResult
     | Purity

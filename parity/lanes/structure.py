@@ -9,8 +9,9 @@ import numpy as np
 from parity.cases.case import Case
 from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.state import BUFFERS, collected
+from parity.cases.steps import Between, happening
 from parity.cases.torch_op import Array, Op
-from parity.lanes import bound
+from parity.lanes import bound, left_out
 from parity.lanes.comparison import Quantities, quantities, required, same_form, same_values
 from parity.lanes.errors import error_fact
 from parity.lanes.facts import (
@@ -25,6 +26,7 @@ from parity.lanes.facts import (
     MemoryShared,
     OutputOverwritten,
     OutputShared,
+    ScheduleIgnored,
     SecondCallRaised,
     SharedState,
     Stage,
@@ -96,6 +98,9 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     form += differences
     impure = _purity(op, inputs, dy) or _sharing(op, inputs, dy, case, apart)
     impure = impure or ([] if row.views else _memory(op, inputs, dy))
+    impure += left_out.differences(row, op, case)
+    if row.kind == "optimizer":
+        impure += _between_steps(row, op, expected)
     return seen, form + impure + _layouts(op, inputs, dy, theirs, case.seed, apart)
 
 
@@ -139,6 +144,21 @@ def _purity(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
         if once is not None and not np.array_equal(once, np.asarray(again), equal_nan=True):
             differences.append(Difference(f"grad_{name}", CacheShared()))
     return differences
+
+
+def _between_steps(row: Row, op: Op, expected: Expected) -> list[Difference]:
+    """An optimizer in a loop that halves the step size after the first step."""
+    inputs, dy = expected.inputs, expected.dy
+    with happening(Between(lr=inputs.options["lr"] / 2)) as loop:
+        theirs = quantities(expected.like, inputs.private())
+        found = quantities(op, inputs.private())
+        if not loop.changed:
+            return []
+        if "exact" in row.lanes:
+            differences = same_values(found, theirs)
+        else:
+            differences = bound.judge(row, inputs, dy, found, theirs)[1]
+    return [Difference(d.quantity, ScheduleIgnored(d.fact), "undecided") for d in differences]
 
 
 def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:

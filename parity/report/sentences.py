@@ -8,6 +8,7 @@ from parity.lanes.facts import (
     ArgumentOverwritten,
     BadResult,
     CacheShared,
+    DefaultDiffers,
     Difference,
     DtypeChanged,
     EmptyRefused,
@@ -26,6 +27,7 @@ from parity.lanes.facts import (
     OutputShared,
     OutsideBound,
     Raised,
+    ScheduleIgnored,
     SecondCallRaised,
     SharedState,
     StaleSecondCall,
@@ -90,6 +92,10 @@ def fact(found: Fact) -> str:  # one line for each kind
         case InvalidAccepted(rules, reason):
             more = f", and {len(rules) - MOST_RULES} more" if len(rules) > MOST_RULES else ""
             return f"accepts what torch rejects: {', '.join(rules[:MOST_RULES])}{more}; torch: {reason}"
+        case DefaultDiffers(option, value, inner):
+            return f"without {option}, whose default in torch is {value!r}: {fact(inner)}"
+        case ScheduleIgnored(inner):
+            return f"after a change of lr between steps: {fact(inner)}"
         case LayoutRefused(layout, error):
             return f"with {layout} arrays: {fact(error)}"
         case LayoutChangesResult(layout, inner):

@@ -12,6 +12,7 @@ from numpy_cnn import optim
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, RARELY, SEEDS, TAILS, extent, tail
+from parity.cases.steps import between_steps
 from parity.cases.torch_op import Array, Op
 from parity.rows.row import NEITHER, NUMBERS, Row
 
@@ -37,6 +38,8 @@ def by_hand(kind: Callable[..., Any]) -> Op:
                 if not np.array_equal(memory, gradient):
                     gradient[...] = memory  # what the optimizer writes to it, its caller finds there
             trajectory.append(w.copy())
+            if (between := between_steps()).lr is not None:
+                optimizer.lr, between.changed = between.lr, True
         return np.stack(trajectory), None
 
     return op
@@ -53,6 +56,8 @@ def of_torch(kind: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.
             w.grad = None if gradient is None else gradient.detach().clone()
             optimizer.step()
             trajectory.append(w.detach().clone())
+            if (lr := between_steps().lr) is not None:
+                optimizer.param_groups[0]["lr"] = lr
         return torch.stack(trajectory)
 
     return like

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from parity.cases.steps import between_steps
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
@@ -172,6 +173,8 @@ class _Optimizer:
             trajectory.append(
                 np.array(own if self.given == "arrays" else own["w" if isinstance(own, dict) else 1])
             )
+            between = between_steps()
+            between.changed |= between.lr is not None and _changed_lr(optimizer, settings["lr"], between.lr)
         return np.stack(trajectory), None
 
     def _container(self, neighbour: Array, w: Array | None) -> Any:
@@ -194,6 +197,15 @@ class _Optimizer:
                 )
         given.decline_unread()
         return self.kind(**keywords)
+
+
+def _changed_lr(optimizer: Any, before: float, lr: float) -> bool:
+    """Set the step size where the optimizer keeps it under a usual name; whether it does."""
+    own = getattr(optimizer, "__dict__", {})
+    names_of_lr = [n for n, value in own.items() if plain(n) in _ALIASES["lr"] and value in (before, lr)]
+    for name in names_of_lr:
+        setattr(optimizer, name, lr)
+    return bool(names_of_lr)
 
 
 def _places(method: Callable[..., Any]) -> list[inspect.Parameter]:

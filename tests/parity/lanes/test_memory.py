@@ -5,10 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+import parity
 from numpy_cnn import ops
 from parity.cases.case import ArraySpec, Case
 from parity.lanes import structure
-from parity.lanes.facts import Fact, GradientAccumulates, MemoryShared, StaleSecondCall
+from parity.lanes.facts import (
+    Fact,
+    GradientAccumulates,
+    InvalidAccepted,
+    MemoryShared,
+    ScheduleIgnored,
+    StaleSecondCall,
+)
 from parity.lanes.reference import expect
 from parity.rows.registry import ROWS
 
@@ -55,3 +63,40 @@ def test_a_view_of_the_argument_is_no_breach_where_torch_returns_one() -> None:
     x = np.ones(3)
     assert np.shares_memory(x, ops.flatten(x)[0])
     assert facts(reshaped, "flatten") == []
+
+
+class Momentum:
+    """SGD with momentum, right."""
+
+    def __init__(self, params: Any, lr: float, momentum: float) -> None:
+        self.params, self.lr, self.momentum, self.buffers = params, lr, momentum, dict[str, Any]()
+
+    def step(self, grads: Any) -> None:
+        for name, g in grads.items():
+            if g is not None:
+                old = self.buffers.get(name)
+                self.buffers[name] = g.copy() if old is None else self.momentum * old + g
+                self.params[name] -= self.lr * self.buffers[name]
+
+
+class FixedRate(Momentum):
+    """Reads the step size once."""
+
+    def step(self, grads: Any) -> None:
+        self.first = getattr(self, "first", self.lr)
+        self.lr = self.first
+        super().step(grads)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact"),
+    [
+        (Momentum, None),
+        (FixedRate, ScheduleIgnored),
+    ],
+)
+def test_what_happens_between_the_steps_of_an_optimizer(kind: Any, fact: Any) -> None:
+    report = parity.check("SGD", kind, examples=20, lanes=["structure"])
+    assert report.ok, report
+    found = {type(note.fact) for note in report.notes} - {InvalidAccepted}
+    assert found == (set() if fact is None else {fact})

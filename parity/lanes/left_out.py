@@ -1,0 +1,62 @@
+"""Options left at their defaults, one at a time: a wrong default shows only where an option is left out."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from parity.cases.case import Case
+from parity.cases.torch_op import Op
+from parity.lanes import bound
+from parity.lanes.comparison import comparable, quantities, required, same_form, same_values
+from parity.lanes.facts import DefaultDiffers, Difference
+from parity.lanes.reference import expect
+from parity.rows.row import Row
+from parity.subjects import Declined, ImplementationError, Unrecognised
+from parity.subjects.names import DEFAULTS
+
+# Torch's softmax has no default, its module Flatten another one than its function, and its normalizations are not
+# in training by default, where a layer that knows one mode knows the other. The targets depend on log_target.
+NOT_TRIED = {"dim", "start_dim", "training", "log_target"}
+SMALL = 300  # numbers: of a larger case only one option is left out, so that it costs little
+
+
+def differences(row: Row, op: Op, case: Case) -> list[Difference]:
+    """Leave out one option of the case after another, and compare with torch's result for torch's default.
+
+    An implementation without a default of its own, or one that does not do the case, is not compared.
+    """
+    names = sorted(case.options.keys() & DEFAULTS.keys() - NOT_TRIED)
+    if not names or row.kind != "op" or any(0 in (spec.shape or ()) for spec in case.arrays):
+        return []  # the mean of an empty batch, for one, has no bound
+    if sum(math.prod(spec.shape or ()) for spec in case.arrays) > SMALL:
+        names = [names[case.seed % len(names)]]
+    return next((found for name in names if (found := _without(name, row, op, case))), [])
+
+
+def _without(name: str, row: Row, op: Op, case: Case) -> list[Difference]:
+    default: Any = None if name == "stride" and "kernel_size" in case.options else DEFAULTS[name]
+    case = replace(case, options=case.options | {name: default})
+    try:
+        expected = expect(row, case, "structure") if row.valid(case) else None
+    except (RuntimeError, ValueError, IndexError, Declined):  # torch rejects these numbers with the default
+        return []
+    if expected is None or expected.dy.size == 0:
+        return []
+    inputs, theirs = expected.inputs.private(), expected.theirs
+    given = {option: value for option, value in inputs.options.items() if option != name}
+    try:
+        ours = quantities(op, inputs._replace(options=given), expected.dy.copy())
+    except (ImplementationError, Declined, Unrecognised, KeyError):
+        return []
+    theirs = required(op, ours, theirs)
+    form = [difference for difference in same_form(ours, theirs) if difference.aspect == "form"]
+    left = comparable(theirs, form)
+    if "exact" in row.lanes:
+        found = same_values(ours, left)
+    else:
+        found = bound.judge(row, expected.inputs, expected.dy, ours, expected.theirs, left.keys())[1]
+    return [
+        Difference(d.quantity, DefaultDiffers(name, default, d.fact), "undecided")
+        for d in [*form, *found]
+        if d.only is None
+    ][:1]

@@ -1,0 +1,58 @@
+"""Options left at their defaults: another default than torch's is found, and torch's own is not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_cnn import ops
+from parity.lanes.facts import DefaultDiffers
+from parity.report import Report
+
+HOW: Any = {"examples": 40, "lanes": ["structure"]}
+
+
+def defaults(report: Report) -> set[str]:
+    """The options of which the report has another default."""
+    assert report.ok, report
+    return {note.fact.option for note in report.notes if isinstance(note.fact, DefaultDiffers)}
+
+
+def pool(
+    x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False
+) -> Any:
+    return ops.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def norm(x: Any, weight: Any = None, bias: Any = None, *, normalized_shape: Any, eps: float = 1e-3) -> Any:
+    return ops.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+def loss(x: Any, t: Any, reduction: str = "sum") -> Any:
+    return ops.mse_loss(x, t, reduction)
+
+
+@pytest.mark.parametrize(
+    ("row", "implementation", "option"),
+    [("max_pool2d", pool, "stride"), ("layer_norm", norm, "eps"), ("mse_loss", loss, "reduction")],
+)
+def test_another_default_is_a_note(row: str, implementation: Any, option: str) -> None:
+    report = parity.check(row, implementation, **HOW)
+    assert defaults(report) == {option}
+    assert f"without {option}, whose default in torch is" in " ".join(str(report).split())
+    assert not defaults(parity.check(row, implementation, accept=["default"], **HOW))
+    assert not parity.check(row, implementation, strict=True, **HOW).ok
+
+
+@pytest.mark.parametrize("row", ["conv2d", "max_pool2d", "avg_pool2d", "layer_norm", "huber_loss", "elu"])
+def test_torchs_defaults_are_no_finding(row: str) -> None:
+    assert parity.check(row, **HOW).ok
+
+
+def test_an_option_without_a_default_is_not_left_out() -> None:
+    def elu(x: Any, alpha: float) -> Any:
+        y = np.where(x > 0, x, alpha * np.expm1(x))
+        return y.astype(x.dtype), lambda dy: (np.where(x > 0, dy, dy * alpha * np.exp(x)).astype(x.dtype),)
+
+    assert not defaults(parity.check("elu", elu, **HOW))

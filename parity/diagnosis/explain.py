@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from hypothesis import strategies as st
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import inputs_of
@@ -31,6 +32,7 @@ def explain(
     case: Case,
     differences: list[Difference],
     run: Callable[[Case], list[Difference]],
+    strategy: st.SearchStrategy[Case],
     further: bool = True,
 ) -> dict[str, Evidence]:
     """Return the evidence for each quantity that differs on a case.
@@ -42,6 +44,7 @@ def explain(
         case: the smallest case.
         differences: the differences on it.
         run: what differs on any case of the lane, known or not.
+        strategy: draws the lane's cases that the implementation supports.
         further: whether to run other cases to find the conditions of the failure.
 
     Raises:
@@ -52,7 +55,7 @@ def explain(
     names = [difference.quantity for difference in differences]
     # Networks have few properties in common: what counts is the layer.
     further, layer = further and row.prefixes is None, first_wrong_layer(row, case, run)
-    sampled = _sample(row, lane, run) if further else Sample()
+    sampled = _sample(lane, strategy, run) if further else Sample()
     found = {}
     for difference in differences:
         name = difference.quantity
@@ -156,7 +159,7 @@ def _needs_precision(row: Row, lane: Lane) -> bool:
     return lane == "bound" or "exact" not in row.lanes
 
 
-def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]]) -> Sample:
+def _sample(lane: Lane, strategy: st.SearchStrategy[Case], run: Callable[[Case], list[Difference]]) -> Sample:
     def fails(case: Case) -> set[FailureKind] | None:
         try:
             return {_kind(difference) for difference in run(case)}
@@ -166,7 +169,7 @@ def _sample(row: Row, lane: Lane, run: Callable[[Case], list[Difference]]) -> Sa
     def of(case: Case) -> dict[Facet, bool]:
         return facets(case, inputs_of(case, lane, integer=lane != "bound"))
 
-    return sample(row.strategy(lane=lane), fails, of, CASES)
+    return sample(strategy, fails, of, CASES)
 
 
 def _varied(row: Row, case: Case, difference: Difference, run: Callable[[Case], list[Difference]]) -> Variations:

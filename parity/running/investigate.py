@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from hypothesis import strategies as st
+
 from parity.cases.case import Case, Lane
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import Op
@@ -19,7 +21,15 @@ from parity.subjects import Declined
 
 
 def investigate(
-    row: Row, op: Op, lane: Lane, found: Mismatch, supports: Supports, known: Known, *, slow: bool
+    row: Row,
+    op: Op,
+    lane: Lane,
+    found: Mismatch,
+    supports: Supports,
+    known: Known,
+    strategy: st.SearchStrategy[Case],
+    *,
+    slow: bool,
 ) -> tuple[Mismatch, dict[str, Evidence]]:
     """Return the classified mismatch on the simplest numbers, and the evidence."""
     if any(difference.aspect == "time" for difference in found.differences):
@@ -46,6 +56,6 @@ def investigate(
         def everything(case: Case) -> list[Difference]:
             return differences_of(row, op, lane, case)[1]
 
-        return found, explain(row, op, lane, found.case, found.differences, everything, further=not slow)
+        return found, explain(row, op, lane, found.case, found.differences, everything, strategy, further=not slow)
     except (RuntimeError, ValueError, IndexError, Declined):  # torch or the implementation rejects the case
         return found, {}

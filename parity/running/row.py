@@ -204,7 +204,9 @@ class _RowRun:
     def _record(self, lane: Lane, found: Mismatch, search: LaneSearch) -> None:
         wanted = self.supports if callable(self.supports) else {**self.learnt, **(self.supports or {})}
         first = found
-        found, evidence = investigate(self.row, self.op, lane, found, wanted, self.known, slow=search.slow)
+        found, evidence = investigate(
+            self.row, self.op, lane, found, wanted, self.known, search.strategy, slow=search.slow
+        )
         news = [d for d in found.differences if not self.known.has(d.quantity, d.aspect)]
         for difference in news or first.differences:  # each restart adds a restriction, so the search ends
             self.known.add(difference)

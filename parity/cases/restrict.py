@@ -141,7 +141,9 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
     elif wanted.get("odd") and "kernel_size" in options:
         options["kernel_size"] = odd(options["kernel_size"])
     if bias is not None and "bias" in wanted and not bias.keyword:
-        outputs = None if weight is None or weight.shape is None else (channels(weight.shape, options)[1],)
+        outputs = None if weight is None else weight.shape  # of a normalization
+        if outputs is not None and "normalized_shape" not in options and len(outputs) > 1:
+            outputs = (channels(outputs, options)[1],)
         arrays["bias"] = replace(bias, shape=outputs if wanted["bias"] else None)
     elif bias is not None and bias.shape is not None and "output_padding" in options and weight is not None:
         arrays["bias"] = replace(bias, shape=(channels(weight.shape or (), options)[1],))

@@ -86,7 +86,7 @@ def application(
         live=True,
         grid=GRID,
         backends=[worker.label for worker in workers],
-        lr=0.01,
+        lr=0.001,
     )
     page = build(setup, checkpoint.parameters, [])
 

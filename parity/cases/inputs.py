@@ -113,7 +113,7 @@ def _array(
     if spec.kind == "log":
         numbers = -np.abs(numbers)
     if spec.kind == "near" and not integer:
-        numbers = _near(numbers, generator, np.finfo(case.dtype).nmant)
+        numbers = _distinct(_near(numbers, generator, np.finfo(case.dtype).nmant).astype(case.dtype))
     if spec.kind == "shifted":
         numbers = numbers + SHIFT * case.magnitude
     return np.asarray(numbers.astype(case.dtype))
@@ -126,6 +126,18 @@ def _near(numbers: Array, generator: np.random.Generator, digits: int) -> Array:
     chosen = generator.choice(numbers.ravel()[:FEW], numbers.shape)
     shift = generator.choice([-1.0, 1.0], numbers.shape) * 2.0 ** -generator.integers(1, digits + 1, numbers.shape)
     return np.asarray(chosen * (1 + shift * (generator.random(numbers.shape) < 0.5)))
+
+
+def _distinct(numbers: Array) -> Array:
+    """The same numbers with equal ones moved to the next free ones: real numbers do not tie in the bound lane."""
+    kind = np.int32 if numbers.dtype == np.float32 else np.int64
+    least = int(np.iinfo(kind).min)
+    bits = numbers.ravel().view(kind).astype(np.int64)
+    places = np.where(bits < 0, least - bits, bits)  # in the order of the numbers, neighbours one apart
+    order, steps = np.argsort(places, kind="stable"), np.arange(places.size)
+    places[order] = np.maximum.accumulate(places[order] - steps) + steps
+    bits = np.where(places < 0, least - places, places).astype(kind)
+    return bits.view(numbers.dtype).reshape(numbers.shape)
 
 
 def _numbers(

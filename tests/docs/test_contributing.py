@@ -52,8 +52,8 @@ def test_the_example_names_its_two_files_and_has_at_most_40_lines() -> None:
 
 
 def test_the_new_op_agrees_with_torch_in_every_lane(project: Path) -> None:
-    out = run(project, "parity", "check", "hardtanh", "--examples", "50")
-    assert re.search(r"hardtanh +agrees +200 cases", out), out
+    out = run(project, "parity", "check", "hardtanh", "--examples", "10")
+    assert re.search(r"hardtanh +agrees +40 cases", out), out
     assert "numpy_cnn.ops.hardtanh" in run(project, "pydoc", "numpy_cnn.ops.hardtanh")
 
 

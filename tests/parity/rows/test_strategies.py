@@ -231,3 +231,14 @@ def test_a_case_that_torch_rejects_or_answers_out_of_bounds_is_not_valid() -> No
         {"training": True},
     )
     assert not ROWS["batch_norm"].valid(alone)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_near_ties_are_no_ties(dtype: str) -> None:
+    """A rule for ties is a convention of the exact lane; in the bound lane it would look like a mistake."""
+    spec = ArraySpec("input", (2, 3, 9, 9), "near")
+    (x,) = inputs_of(Case("max_pool2d", (spec,), {"kernel_size": 2}, dtype, seed=5), "bound", integer=False).arrays
+    assert isinstance(x, np.ndarray)
+    assert len(np.unique(x)) == x.size
+    gaps = np.diff(np.sort(x.ravel()))
+    assert np.median(gaps) < 1e-3 * np.abs(x).max(), "many of them are close together"

@@ -326,7 +326,7 @@ WANTED: list[tuple[str, dict[str, Any]]] = [
 
 
 @given(st.sampled_from(WANTED), st.sampled_from(["bound", "structure"]), st.data())
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_narrowed_cases_are_as_wanted_and_torch_takes_them(
     wanted: tuple[str, dict[str, Any]], lane: Any, data: st.DataObject
 ) -> None:

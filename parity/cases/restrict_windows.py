@@ -103,6 +103,8 @@ def allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
 
 def channels(weight: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, int]:
     """The channels of a convolution's input and output; a transposed one has its weight the other way round."""
+    if len(weight) == 1:  # of a normalization: one number per channel
+        return weight[0], weight[0]
     groups = options.get("groups", 1)
     if "output_padding" in options:
         return weight[0], weight[1] * groups

@@ -204,7 +204,11 @@ def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing:
     assert np.abs(np.array([p0, p1]) - np.exp(logits) / np.exp(logits).sum()).max() <= 2e-8
     assert abs(float(reported[5]) + math.log(p1)) <= 2e-8 / p1
     assert reported[7] == str(reported[6] == "1")
-    for words in ("After 1 epochs", "Gradient at the logits", "Pooling routed the gradient to 169 of 676 positions"):
+    for words in (
+        "After 1 epochs",
+        "Gradient at the logits",
+        "Pooling routed the gradient to 169 of 676 positions",
+    ):
         assert words in out
 
 

@@ -31,11 +31,12 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     check_floats("relu", input=input)
     x = input
     # `not x < 0` instead of `x > 0` or `maximum(x, 0)`: this comparison keeps −0.0 and NaN as they are.
-    y = select(x, ~(x < 0))
+    y = elementwise(lambda x, y: select(x, ~(x < 0), out=y), x)
 
     def pullback(dy: Array) -> tuple[Array]:
         # y is ±0 exactly where x ≤ 0; using y means that x need not be kept.
-        return (select(cotangent("relu", dy, y), y != 0),)
+        u = cotangent("relu", dy, y)
+        return (elementwise(lambda y, u, dx: select(u, y != 0, out=dx), y, u),)
 
     return y, pullback
 

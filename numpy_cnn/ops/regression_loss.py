@@ -85,11 +85,10 @@ def smooth_l1_loss(
 
     def loss(d: Array) -> Array:
         size = np.abs(d)
-        return np.where(size < b, d * d * 0.5 / b, size - 0.5 * b)
+        near = np.clip(size, 0, b)  # |d| · |d|/2 or β · (|d| − β/2), without a branch
+        return near * (size - 0.5 * near) / b
 
-    return of_difference(
-        "smooth_l1_loss", input, target, reduction, loss, lambda d: np.where(np.abs(d) >= b, np.sign(d), d / b)
-    )
+    return of_difference("smooth_l1_loss", input, target, reduction, loss, lambda d: np.clip(d / b, -1, 1))
 
 
 def huber_loss(
@@ -120,11 +119,10 @@ def huber_loss(
 
     def loss(d: Array) -> Array:
         size = np.abs(d)
-        return np.where(size <= most, 0.5 * d * d, most * (size - 0.5 * most))
+        near = np.clip(size, 0, most)  # |d| · |d|/2 or δ · (|d| − δ/2), without a branch
+        return near * (size - 0.5 * near)
 
-    return of_difference(
-        "huber_loss", input, target, reduction, loss, lambda d: np.where(np.abs(d) >= most, most * np.sign(d), d)
-    )
+    return of_difference("huber_loss", input, target, reduction, loss, lambda d: np.clip(d, -most, most))
 
 
 def _sign(d: Array) -> Array:

@@ -215,8 +215,10 @@ for _row, _prefix, _gradients in (
     ("kl_div", "kl", "dx"),
 ):
     _one = partial(plant, _row)
-    _one(f"{_prefix}-always-mean", "reduction-mean gradient-of-mean", option("reduction", lambda _: "mean"))
-    _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum",
+    _one(f"{_prefix}-always-mean", "reduction-mean gradient-of-mean option-ignored",
+         option("reduction", lambda _: "mean"))  # fmt: skip
+
+    _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum option-ignored",
          option("reduction", lambda r: "sum" if r == "mean" else r), _gradients,
          "The gradient of a mean lacks its division.")  # fmt: skip
     _one(f"{_prefix}-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)), _gradients,

@@ -56,3 +56,13 @@ def test_an_option_without_a_default_is_not_left_out() -> None:
         return y.astype(x.dtype), lambda dy: (np.where(x > 0, dy, dy * alpha * np.exp(x)).astype(x.dtype),)
 
     assert not defaults(parity.check("elu", elu, **HOW))
+
+
+def test_a_wrong_gradient_is_no_wrong_default() -> None:
+    def wrong(x: Any, alpha: float = 1.0) -> Any:
+        y, pullback = ops.elu(x, alpha)
+        return y, lambda dy: (2 * pullback(dy)[0],)
+
+    report = parity.check("elu", wrong, **HOW)
+    assert not report.ok
+    assert not any(isinstance(note.fact, DefaultDiffers) for note in report.notes)

@@ -6,7 +6,7 @@ export function parse(buffer) {
   for (const [name, {shape, data_offsets}] of Object.entries(head)) {
     if (name === "__metadata__") continue;
     const [from, to] = data_offsets;
-    const bytes = buffer.slice(8 + size + from, 8 + size + to);  // a copy, because of the alignment
+    const bytes = buffer.slice(8 + size + from, 8 + size + to); // a copy, because of the alignment
     arrays[name] = {shape, data: new Float32Array(bytes)};
   }
   return {arrays, error: head.__metadata__?.error ?? ""};

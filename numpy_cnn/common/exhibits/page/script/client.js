@@ -1,13 +1,14 @@
 // Asking the server: one question at a time, and then the newest.
-import { parse } from "./arrays.js";
-import { $ } from "./dom.js";
-import { network, setup } from "./network.js";
-import { ink, isInked } from "./paper.js";
-import { lookAtLargest, refresh } from "./state.js";
+import {parse} from "./arrays.js";
+import {$} from "./dom.js";
+import {network, setup} from "./network.js";
+import {ink, isInked} from "./paper.js";
+import {lookAtLargest, refresh} from "./state.js";
 
-export const wish = {label: null, seed: null};  // null: the network's own answer, the checkpoint's parameters
+export const wish = {label: null, seed: null}; // null: the network's own answer, the checkpoint's parameters
 const question = steps => JSON.stringify({ink: ink(), centre: $("centre").checked, ...wish, lr: setup.lr, steps});
-const post = (path, steps) => fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: question(steps)});
+const post = (path, steps) =>
+  fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: question(steps)});
 
 export const say = (text, bad = false) => {
   $("status").textContent = text;
@@ -27,11 +28,16 @@ async function fetchRecord(steps) {
   return arrays;
 }
 
-let asking = false, again = false, first = true;
+let asking = false,
+  again = false,
+  first = true;
 export const busy = () => asking || again;
 export async function ask() {
   if (!setup.live) return;
-  if (asking) { again = true; return; }
+  if (asking) {
+    again = true;
+    return;
+  }
   asking = true;
   do {
     again = false;
@@ -44,8 +50,10 @@ export async function ask() {
       say(error.message, true);
     }
     network.step = 0;
-    if (first && network.records.length) { first = false; lookAtLargest(); }
-    else refresh();
+    if (first && network.records.length) {
+      first = false;
+      lookAtLargest();
+    } else refresh();
   } while (again);
   asking = false;
 }
@@ -71,7 +79,10 @@ export async function train(steps) {
 
 export async function save() {
   const response = await post("save", network.step);
-  if (!response.ok) { say((await response.text()).trim(), true); return; }
+  if (!response.ok) {
+    say((await response.text()).trim(), true);
+    return;
+  }
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = "network.html";

@@ -1,6 +1,6 @@
 // Dense layer: one sum of products over all inputs.
-import { gradient, isVector, layout, nodes, parameter, value } from "./network.js";
-import { term } from "./terms.js";
+import {gradient, isVector, layout, nodes, parameter, value} from "./network.js";
+import {term} from "./terms.js";
 
 // Behind flatten, the inputs are shown as the maps that they were.
 function planes(name) {
@@ -18,25 +18,55 @@ export const linear = {
     It multiplies, adds up, and adds its ${term("bias")}.`,
   formula: () => "y<sub>o</sub> = b<sub>o</sub> + Σ<sub>i</sub> x<sub>i</sub> · w<sub>o,i</sub>",
   forward(node, place) {
-    const o = place.y * layout(node.name).w + place.x, source = node.inputs[0], input = value(source);
-    const weight = parameter(`${node.name}.weight`).data, offset = o * input.length, {channels, h, w, count} = planes(source);
+    const o = place.y * layout(node.name).w + place.x,
+      source = node.inputs[0],
+      input = value(source);
+    const weight = parameter(`${node.name}.weight`).data,
+      offset = o * input.length,
+      {channels, h, w, count} = planes(source);
     const groups = Array.from({length: channels}, (_, c) => {
-      const from = c * count, to = Math.min(from + count, input.length);
-      return {title: channels > 1 ? `map ${c}` : "all inputs", rows: h, columns: w, x: [...input.subarray(from, to)], w: [...weight.subarray(offset + from, offset + to)], first: from};
+      const from = c * count,
+        to = Math.min(from + count, input.length);
+      return {
+        title: channels > 1 ? `map ${c}` : "all inputs",
+        rows: h,
+        columns: w,
+        x: [...input.subarray(from, to)],
+        w: [...weight.subarray(offset + from, offset + to)],
+        first: from,
+      };
     });
     return {
-      operation: "sum", groups, bias: parameter(`${node.name}.bias`).data[o], names: ["input", "weights"], frame: whole(source),
+      operation: "sum",
+      groups,
+      bias: parameter(`${node.name}.bias`).data[o],
+      names: ["input", "weights"],
+      frame: whole(source),
       code: `(x * weight[${o}]).sum() + bias[${o}]`,
     };
   },
   backFormula: () => "∂L/∂x<sub>i</sub> = Σ<sub>o</sub> ∂L/∂y<sub>o</sub> · w<sub>o,i</sub>",
   backCode: "dx = dy @ weight",
   backward(node, place) {
-    const i = place.y * layout(node.inputs[0]).w + place.x, dy = gradient(node.name), {data, shape} = parameter(`${node.name}.weight`);
+    const i = place.y * layout(node.inputs[0]).w + place.x,
+      dy = gradient(node.name),
+      {data, shape} = parameter(`${node.name}.weight`);
     const {h, w} = layout(node.name);
     return {
-      operation: "sum", bias: null, names: ["gradient there", "weights"], frame: whole(node.name),
-      groups: [{title: "all outputs", rows: h, columns: w, x: [...dy], w: Array.from(dy, (_, o) => data[o * shape[1] + i]), first: 0}],
+      operation: "sum",
+      bias: null,
+      names: ["gradient there", "weights"],
+      frame: whole(node.name),
+      groups: [
+        {
+          title: "all outputs",
+          rows: h,
+          columns: w,
+          x: [...dy],
+          w: Array.from(dy, (_, o) => data[o * shape[1] + i]),
+          first: 0,
+        },
+      ],
     };
   },
 };

@@ -1,12 +1,12 @@
 // The network and what is known of it: parameters, and a record of each step of training.
-import { $ } from "./dom.js";
+import {$} from "./dom.js";
 
 export const setup = JSON.parse($("setup").textContent);
 export const nodes = Object.fromEntries(setup.nodes.map(node => [node.name, node]));
 export const consumers = name => setup.nodes.filter(node => node.inputs.includes(name));
 export const loss = setup.nodes.at(-1);
 export const scores = loss.inputs[0];
-export const photo = setup.grid === undefined;  // the numbers of the input are light, not ink
+export const photo = setup.grid === undefined; // the numbers of the input are light, not ink
 
 export const network = {initial: {}, records: [], step: 0, error: ""};
 const current = () => network.records[network.step];
@@ -19,7 +19,8 @@ export const probabilities = (step = network.step) => network.records[step].prob
 export function layout(name) {
   const {shape} = nodes[name];
   if (shape.length === 3) return {channels: shape[0], h: shape[1], w: shape[2], count: shape[1] * shape[2]};
-  const count = shape[0], w = count <= 12 ? count : Math.ceil(Math.sqrt(count));
+  const count = shape[0],
+    w = count <= 12 ? count : Math.ceil(Math.sqrt(count));
   return {channels: 1, h: Math.ceil(count / w), w, count};
 }
 export const isVector = name => nodes[name].shape.length === 1;
@@ -43,17 +44,23 @@ export const compared = () => "difference.loss" in current();
 
 // Parameters at a step, derived from the step before in the roundings of float32, as the backend computes them.
 export function parameter(name, step = network.step) {
-  const own = network.records[step], kept = own[`parameter.${name}`];
+  const own = network.records[step],
+    kept = own[`parameter.${name}`];
   if (kept) return kept;
-  if (step === 0 || !setup.trained.includes(name)) return network.records[0][`parameter.${name}`] ?? network.initial[name];
-  const before = parameter(name, step - 1), slope = slopeOf(name, step - 1), lr = Math.fround(setup.lr);
+  if (step === 0 || !setup.trained.includes(name))
+    return network.records[0][`parameter.${name}`] ?? network.initial[name];
+  const before = parameter(name, step - 1),
+    slope = slopeOf(name, step - 1),
+    lr = Math.fround(setup.lr);
   const data = before.data.map((number, i) => Math.fround(number - Math.fround(lr * slope(i))));
-  return own[`parameter.${name}`] = {shape: before.shape, data};
+  return (own[`parameter.${name}`] = {shape: before.shape, data});
 }
 export function slopeOf(name, step = network.step) {
-  const own = network.records[step], array = own[`dparameter.${name}`];
+  const own = network.records[step],
+    array = own[`dparameter.${name}`];
   if (array) return i => array.data[i];
-  const layer = name.replace(/\.weight$/, ""), x = own[`value.${nodes[layer].inputs[0]}`].data;
+  const layer = name.replace(/\.weight$/, ""),
+    x = own[`value.${nodes[layer].inputs[0]}`].data;
   const dy = own[`gradient.${layer}`].data;
   return i => Math.fround(dy[Math.floor(i / x.length)] * x[i % x.length]);
 }

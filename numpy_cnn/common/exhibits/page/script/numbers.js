@@ -9,7 +9,8 @@ export function short(value, digits = 3) {
   }
   return minus(String(Number(value.toPrecision(digits))));
 }
-export const cell = value => (Number.isInteger(value) ? minus(String(value)) : Math.abs(value) < 0.005 ? tiny(value) : minus(value.toFixed(2)));
+export const cell = value =>
+  Number.isInteger(value) ? minus(String(value)) : Math.abs(value) < 0.005 ? tiny(value) : minus(value.toFixed(2));
 // The power of ten that small numbers have in common, to write them without it.
 export const commonPower = most => (most > 0 && most < 0.01 ? Math.floor(Math.log10(most)) : 0);
 export const tenTo = power => `10${superscript(power)}`;

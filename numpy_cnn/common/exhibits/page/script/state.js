@@ -1,5 +1,5 @@
 // What is being looked at: a node, a direction, a place. Views are told when it changes.
-import { array, layout, loss, setup } from "./network.js";
+import {array, layout, loss, setup} from "./network.js";
 
 export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};
 const views = [];
@@ -30,21 +30,27 @@ export function look(change) {
 
 // The place of the largest number of the layer: where there is most to see.
 export function lookAtLargest() {
-  const numbers = array(state.node, state.direction), {count, w} = layout(state.node);
+  const numbers = array(state.node, state.direction),
+    {count, w} = layout(state.node);
   const i = numbers.reduce((best, number, n) => (Math.abs(number) > Math.abs(numbers[best]) ? n : best), 0);
-  look({c: Math.floor(i / count), y: Math.floor(i % count / w), x: i % count % w});
+  look({c: Math.floor(i / count), y: Math.floor((i % count) / w), x: (i % count) % w});
 }
 
 // Forward through the layers to the loss, then backward to the picture.
 export const tour = [
   ...setup.nodes.map(node => [node.name, "forward"]),
-  ...setup.nodes.slice(0, -1).reverse().map(node => [node.name, "backward"]),
+  ...setup.nodes
+    .slice(0, -1)
+    .reverse()
+    .map(node => [node.name, "backward"]),
 ];
 export const stop = () => tour.findIndex(([name, direction]) => name === state.node && direction === state.direction);
 export const goTo = index => {
   const [node, direction] = tour[Math.max(0, Math.min(tour.length - 1, index))];
-  const {h, w} = layout(state.node), next = layout(node);
+  const {h, w} = layout(state.node),
+    next = layout(node);
   // The same part of the picture, in a map of another size.
-  const scaled = h > 1 && next.h > 1 ? {y: Math.round(state.y * next.h / h), x: Math.round(state.x * next.w / w)} : {};
+  const scaled =
+    h > 1 && next.h > 1 ? {y: Math.round((state.y * next.h) / h), x: Math.round((state.x * next.w) / w)} : {};
   look({node, direction, ...scaled});
 };

@@ -1,7 +1,7 @@
 // Through the network step by step: forward to the loss, and backward to the picture.
-import { $ } from "./dom.js";
-import { known, layout, loss } from "./network.js";
-import { goTo, look, onChange, state, stop, tour } from "./state.js";
+import {$} from "./dom.js";
+import {known, layout, loss} from "./network.js";
+import {goTo, look, onChange, state, stop, tour} from "./state.js";
 
 let timer = null;
 export function buildStepping() {
@@ -11,7 +11,8 @@ export function buildStepping() {
   $("next").addEventListener("click", () => goTo(stop() + 1));
   $("play").addEventListener("click", () => (timer ? halt() : run()));
   onChange(() => {
-    const at = stop(), where = state.node === loss.name ? "loss" : state.node;
+    const at = stop(),
+      where = state.node === loss.name ? "loss" : state.node;
     $("tour").value = at;
     $("tour").setAttribute("aria-valuetext", `${where}, ${state.direction}`);
     $("where").textContent = `${at + 1} of ${tour.length}: ${where}, ${state.direction}`;
@@ -24,8 +25,12 @@ export function buildStepping() {
 function run() {
   $("play").textContent = "❚❚ Stop";
   timer = setInterval(() => {
-    const {w, count, h} = layout(state.node), i = state.y * w + state.x + 1;
-    if (!known() || i >= count) { halt(); return; }
+    const {w, count, h} = layout(state.node),
+      i = state.y * w + state.x + 1;
+    if (!known() || i >= count) {
+      halt();
+      return;
+    }
     look({y: Math.floor(i / w) % h, x: i % w});
   }, 140);
 }

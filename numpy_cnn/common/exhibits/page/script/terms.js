@@ -1,29 +1,41 @@
 // The words of the field, explained where they are used.
-import { $, listen } from "./dom.js";
+import {$, listen} from "./dom.js";
 
 const TERMS = {
-  convolution: "A small grid of weights, the kernel, slides over the input. At each place the numbers under it are multiplied by its weights and added up: one sum, one number of the feature map.",
-  kernel: "The small grid of weights of a convolution, also called a filter. It has one plane for each channel of its input.",
-  channel: "One plane of numbers out of several that belong to the same picture: red, green and blue of a photograph, or one feature map of a layer.",
+  convolution:
+    "A small grid of weights, the kernel, slides over the input. At each place the numbers under it are multiplied by its weights and added up: one sum, one number of the feature map.",
+  kernel:
+    "The small grid of weights of a convolution, also called a filter. It has one plane for each channel of its input.",
+  channel:
+    "One plane of numbers out of several that belong to the same picture: red, green and blue of a photograph, or one feature map of a layer.",
   "feature map": "The plane of numbers that one kernel makes: large where the input looks like the kernel.",
-  stride: "How many pixels the kernel moves from one place to the next. With stride 2 every second place is left out, and the map has half the height and width.",
-  padding: "Rows and columns of zeros around the input, so that the kernel can also be centred on the pixels at the edge.",
+  stride:
+    "How many pixels the kernel moves from one place to the next. With stride 2 every second place is left out, and the map has half the height and width.",
+  padding:
+    "Rows and columns of zeros around the input, so that the kernel can also be centred on the pixels at the edge.",
   bias: "A number that a layer adds to each sum, whatever the input is.",
   weight: "A number that an input is multiplied by. Training changes the weights.",
   activation: "A function applied to each number by itself. Without it, two layers in a row could be replaced by one.",
   ReLU: "Rectified linear unit: keeps what is above zero, and makes zero of the rest.",
-  "max-pooling": "Keeps the largest number of each window. The map gets smaller, and does not depend on the exact place any more.",
+  "max-pooling":
+    "Keeps the largest number of each window. The map gets smaller, and does not depend on the exact place any more.",
   "average pooling": "The mean of each channel: one number for each map, wherever in the picture its feature is.",
-  "batch norm": "Batch normalization: takes off the mean of the channel and divides by its spread, as measured in training; then scales and shifts by two learned numbers.",
+  "batch norm":
+    "Batch normalization: takes off the mean of the channel and divides by its spread, as measured in training; then scales and shifts by two learned numbers.",
   flatten: "Writes all maps, row by row, into one vector. Nothing is computed.",
   "dense layer": "Also linear or fully connected layer: each of its outputs is a weighted sum of all inputs.",
   score: "Also logit: what the last layer computes for each class. The class with the highest score is the answer.",
-  softmax: "Turns scores into probabilities: the exponential of each, divided by the sum of all of them. They are above 0 and add up to 1.",
+  softmax:
+    "Turns scores into probabilities: the exponential of each, divided by the sum of all of them. They are above 0 and add up to 1.",
   loss: "One number for how wrong the answer is. Training makes it smaller.",
-  "cross-entropy": "The loss of a classifier: minus the logarithm of the probability of the right class. It is 0 if that is 1.",
-  "squared error": "A loss: the mean of the squared differences between the scores and the targets, which are 1 for the right class and 0 for the others.",
-  gradient: "How much the loss changes when a number grows a little, per unit. Red: the loss would rise. Blue: it would fall.",
-  "skip connection": "The input of a block, added to its output. The gradient flows back along it unchanged, so deep networks can be trained.",
+  "cross-entropy":
+    "The loss of a classifier: minus the logarithm of the probability of the right class. It is 0 if that is 1.",
+  "squared error":
+    "A loss: the mean of the squared differences between the scores and the targets, which are 1 for the right class and 0 for the others.",
+  gradient:
+    "How much the loss changes when a number grows a little, per unit. Red: the loss would rise. Blue: it would fall.",
+  "skip connection":
+    "The input of a block, added to its output. The gradient flows back along it unchanged, so deep networks can be trained.",
   "learning rate": "The size of a step: each weight changes by the learning rate times its gradient, against it.",
   step: "One step of gradient descent: weight ← weight − learning rate × gradient, for all weights.",
   seed: "Where the random generator starts. The same seed gives the same weights, and so the same numbers.",
@@ -37,22 +49,35 @@ export function watchTerms() {
   const show = button => {
     box.replaceChildren(TERMS[button.dataset.term]);
     box.hidden = false;
-    const at = button.getBoundingClientRect(), own = box.getBoundingClientRect();
+    const at = button.getBoundingClientRect(),
+      own = box.getBoundingClientRect();
     const left = Math.max(8, Math.min(at.left, innerWidth - own.width - 8));
     const above = at.bottom + own.height + 8 > innerHeight;
     box.style.left = `${left + scrollX}px`;
     box.style.top = `${(above ? at.top - own.height - 6 : at.bottom + 6) + scrollY}px`;
     button.setAttribute("aria-describedby", "explanation");
   };
-  const hide = () => { if (!pinned) box.hidden = true; };
+  const hide = () => {
+    if (!pinned) box.hidden = true;
+  };
   const of = event => event.target.closest?.("[data-term]");
-  listen(document, "pointerover focusin", event => { const button = of(event); if (button) show(button); });
-  listen(document, "pointerout focusout", event => { if (of(event)) hide(); });
+  listen(document, "pointerover focusin", event => {
+    const button = of(event);
+    if (button) show(button);
+  });
+  listen(document, "pointerout focusout", event => {
+    if (of(event)) hide();
+  });
   document.addEventListener("click", event => {
     const button = of(event);
     pinned = button && pinned !== button ? button : null;
     if (pinned) show(pinned);
     else hide();
   });
-  document.addEventListener("keydown", event => { if (event.key === "Escape") { pinned = null; hide(); } });
+  document.addEventListener("keydown", event => {
+    if (event.key === "Escape") {
+      pinned = null;
+      hide();
+    }
+  });
 }

@@ -1,13 +1,31 @@
 // Light or dark: the system's choice until the button is pressed. Colours of canvases come from here.
-import { $ } from "./dom.js";
+import {$} from "./dom.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 let chosen = null;
 export const dark = () => chosen ?? system.matches;
 
 const COLOURS = {
-  light: {zero: [255, 255, 255], up: [190, 30, 45], down: [30, 95, 170], ink: [20, 24, 33], none: [228, 231, 237], frame: "#e08600", text: "#1b2230", edge: "#c3cad6"},
-  dark: {zero: [23, 28, 38], up: [255, 112, 92], down: [92, 170, 255], ink: [240, 243, 248], none: [44, 51, 64], frame: "#ffb02e", text: "#e8ecf3", edge: "#465062"},
+  light: {
+    zero: [255, 255, 255],
+    up: [190, 30, 45],
+    down: [30, 95, 170],
+    ink: [20, 24, 33],
+    none: [228, 231, 237],
+    frame: "#e08600",
+    text: "#1b2230",
+    edge: "#c3cad6",
+  },
+  dark: {
+    zero: [23, 28, 38],
+    up: [255, 112, 92],
+    down: [92, 170, 255],
+    ink: [240, 243, 248],
+    none: [44, 51, 64],
+    frame: "#ffb02e",
+    text: "#e8ecf3",
+    edge: "#465062",
+  },
 };
 export const colours = () => COLOURS[dark() ? "dark" : "light"];
 
@@ -21,10 +39,16 @@ export function diverging(value, scale) {
 }
 export const inkTone = (value, low, high, photo) => {
   const {zero, ink} = colours();
-  return mix(photo ? [0, 0, 0] : zero, photo ? [255, 255, 255] : ink, high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0);
+  return mix(
+    photo ? [0, 0, 0] : zero,
+    photo ? [255, 255, 255] : ink,
+    high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0,
+  );
 };
 export const readable = ([r, g, b]) => {
-  const linear = [r, g, b].map(channel => (channel /= 255) <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4);
+  const linear = [r, g, b].map(channel =>
+    (channel /= 255) <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 ? "#000" : "#fff";
 };
 
@@ -35,7 +59,10 @@ export function watchTheme(repaint) {
     button.textContent = dark() ? "☀ Light" : "☾ Dark";
     repaint();
   };
-  button.addEventListener("click", () => { chosen = !dark(); apply(); });
+  button.addEventListener("click", () => {
+    chosen = !dark();
+    apply();
+  });
   system.addEventListener("change", apply);
   apply();
 }

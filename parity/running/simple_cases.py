@@ -39,6 +39,8 @@ def simple_cases(template: Case) -> list[Case]:
         window = options | {"stride": 2}
         shapes = ((2, 3, 6, 8), (2, 3, 8, 8))
         return [replace(made, options=window, arrays=(replace(arrays["input"], shape=s),)) for s in shapes]
+    if "normalized_shape" in options:
+        return [_layer_normalization(made, arrays, rank) for rank in (2, 3)]
     if "running_mean" in arrays:
         return [_normalization(made, arrays, rank) for rank in (2, 4, 3, 5)]
     if "target" in arrays and arrays["target"].kind == "classes":
@@ -71,6 +73,13 @@ def _normalization(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:
             for name, spec in arrays.items()
         ),
     )
+
+
+def _layer_normalization(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:
+    shape = SIZES[:rank]
+    specs = {"input": replace(arrays["input"], shape=shape, kind="real")}
+    specs |= {name: replace(arrays[name], shape=shape[-1:]) for name in ("weight", "bias")}
+    return replace(made, arrays=tuple(specs.values()), options=made.options | {"normalized_shape": shape[-1:]})
 
 
 def _classification(made: Case, arrays: dict[str, ArraySpec], rank: int) -> Case:

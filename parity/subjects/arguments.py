@@ -108,7 +108,7 @@ class Arguments:
             Unrecognised: an option without such a value, as the size of a window.
         """
         left = {}
-        for name in sorted(self.options.keys() - self.read - self.fixed - {*names.STATISTICS}):
+        for name in sorted(self.options.keys() - self.read - self.fixed - {*names.STATISTICS, "normalized_shape"}):
             if name not in names.DEFAULTS:
                 raise Unrecognised(
                     f"it has no parameter for {name}; if {name} is fixed, pass its value: "
@@ -119,6 +119,8 @@ class Arguments:
 
     def decline_unread(self) -> None:
         """Raise Declined, with all options that no parameter took, where the case needs one of them."""
+        if len(self.options.get("normalized_shape", ())) > 1 and "normalized_shape" not in self.read:
+            raise Declined("it normalizes one axis")
         left = self.unread()
         words = {"ignored" if name == "ignore_index" else name: value for name, value in left.items()}
         if "ignored" in words:

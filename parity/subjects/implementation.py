@@ -11,7 +11,7 @@ from parity.cases.torch_op import Array, Op
 from parity.subjects.attribute_errors import TIME_LIMIT, Attributed
 from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import ImplementationError
-from parity.subjects.locate_gradients import is_array
+from parity.subjects.locate_gradients import as_numpy, is_array
 
 
 class Call(NamedTuple):
@@ -145,7 +145,16 @@ class Implementation:
             y = np.asarray(y, dtype=x.dtype)  # a Python number has no precision of its own
         if not is_array(y):
             raise ImplementationError(f"returned {_kind(y)} as the output, expected a NumPy array{where}", "form")
-        return np.asarray(y), pullback, takes_upstream
+        return np.asarray(self._converted(y, "output")), pullback, takes_upstream
+
+    def _converted(self, value: Any, quantity: str) -> Any:
+        try:
+            return as_numpy(value)
+        except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise ImplementationError(
+                f"returned {_kind(value)} that does not convert to a NumPy array: {error}{self._where(quantity)}",
+                "form",
+            ) from error
 
     def _loss_gradient(self, y: Any, gradient: Any, arrays: tuple[Array | None, ...], where: str) -> Any:
         """(loss, dx), as losses of courses return: a pullback without an upstream."""
@@ -174,11 +183,7 @@ class Implementation:
                 )
         if lenient:
             gradients = [None if array is None else g for g, array in zip(gradients, arrays, strict=True)]
-        return tuple(None if g is None else _as_numpy(g) for g in gradients)
-
-
-def _as_numpy(value: Any) -> Any:
-    return value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
+        return tuple(None if g is None else self._converted(g, "gradient") for g in gradients)
 
 
 def _many(count: int, what: str) -> str:

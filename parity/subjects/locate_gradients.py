@@ -17,10 +17,17 @@ _CLEARS = frozenset(
 
 
 def is_array(value: Any) -> bool:
-    """Whether the value is an array of NumPy's or converts to one, as JAX's does; a list is not."""
+    """Whether the value is an array of NumPy's or converts to one, as JAX's and DLPack's do; a list is not."""
     return isinstance(value, (np.ndarray, np.generic)) or (
-        hasattr(value, "__array__") and not isinstance(value, type)
+        (hasattr(value, "__array__") or hasattr(value, "__dlpack__")) and not isinstance(value, type)
     )
+
+
+def as_numpy(value: Any) -> Any:
+    """An array of another library as one of NumPy's."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value
+    return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
 
 
 def returned_gradients(returned: Any, count: int) -> list[Any]:

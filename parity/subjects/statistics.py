@@ -34,6 +34,8 @@ def statistics_as_options(made: Implementation) -> Implementation:
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
+        if "normalized_shape" in options:
+            return _with_weight_and_bias(made, arrays, options)
         if not normalizes(arrays, options):
             return made.op(*arrays, **options)
         x, mean, var, weight, bias = arrays
@@ -58,6 +60,24 @@ def statistics_as_options(made: Implementation) -> Implementation:
         return y, back if callable(pullback) else pullback
 
     return made.around(op)
+
+
+def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> Any:
+    """A call of a layer normalization that always has a gamma and a beta: 1 and 0 where a case has none."""
+    x, weight, bias = arrays
+    assert x is not None
+    shape = options["normalized_shape"]
+    given = (
+        np.ones(shape, x.dtype) if weight is None else weight,
+        np.zeros(shape, x.dtype) if bias is None else bias,
+    )
+    y, pullback = made.op(x, *given, **options)
+
+    def back(dy: Array) -> tuple[Any, ...]:
+        dx, dw, db = (*pullback(dy), None, None)[:3]
+        return dx, None if weight is None else dw, None if bias is None else db
+
+    return y, back if callable(pullback) else pullback
 
 
 def without_statistics(made: Implementation) -> Implementation:

@@ -123,7 +123,7 @@ def test_the_command_reports_what_did_not_pass(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--row", "conv3d"], "knows no 'conv3d'"), (["--examples", "0"], "must be at least 1, got 0")],
+    [(["--row", "conv3d"], "there is no row 'conv3d'"), (["--examples", "0"], "must be at least 1, got 0")],
 )
 def test_mistakes_of_the_user(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["self-test", *arguments]) == 2

@@ -193,6 +193,9 @@ def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
 
 
 def _transposed(array: Array) -> Array:
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
+        # Another shape is refused, or broadcast against the input to something huge.
+        raise NotApplicable("its last two axes differ")
     return array.swapaxes(-1, -2)
 
 

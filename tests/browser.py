@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 
 import pytest
@@ -12,8 +13,6 @@ import pytest
 pytest.importorskip("selenium.webdriver", reason="the tests of the pages need selenium")
 from selenium import webdriver  # only where selenium is
 from selenium.webdriver.support.ui import WebDriverWait
-
-AXE = resources.files("axe_core_python").joinpath("axe.min.js")
 
 
 class Browser(webdriver.Chrome):
@@ -51,14 +50,16 @@ class Browser(webdriver.Chrome):
         return str(self.find_element("id", name).text)
 
     def violations(self) -> list[str]:
-        """What axe-core complains of."""
-        self.execute_script(AXE.read_text(encoding="utf-8"))
+        """The violations that axe-core finds."""
+        axe = resources.files(pytest.importorskip("axe_core_python")).joinpath("axe.min.js")
+        self.execute_script(axe.read_text(encoding="utf-8"))
         found = self.execute_async_script("axe.run(document).then(result => arguments[0](result.violations))")
         return [f"{one['id']}: {json.dumps([node['html'][:120] for node in one['nodes']])}" for one in found]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def started() -> Iterator[Browser]:
+    """Chromium, until the context is left; the test is skipped where it is not installed."""
     program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
@@ -69,5 +70,7 @@ def browser() -> Iterator[Browser]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = Browser(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
+    try:
+        yield chrome
+    finally:
+        chrome.quit()

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from browser import browser
+from collections.abc import Iterator
 
-__all__ = ["browser"]
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    pytest.importorskip("selenium.webdriver", reason="the tests of the pages need selenium")
+    from browser import started
+
+    with started() as chromium:
+        yield chromium

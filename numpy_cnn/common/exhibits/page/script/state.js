@@ -1,4 +1,4 @@
-// What is being looked at: a node, a direction, a place. Views are told when it changes.
+// The selection: a node, a direction, a place. Views are repainted when it changes.
 import {array, layout, loss, setup} from "./network.js";
 
 export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};

@@ -21,7 +21,7 @@ const TERMS = {
     "Keeps the largest number of each window. The map gets smaller, and does not depend on the exact place any more.",
   "average pooling": "The mean of each channel: one number for each map, wherever in the picture its feature is.",
   "batch norm":
-    "Batch normalization: takes off the mean of the channel and divides by its spread, as measured in training; then scales and shifts by two learned numbers.",
+    "Batch normalization: subtracts the channel's mean and divides by its standard deviation, both measured in training; then scales and shifts by two learned numbers.",
   flatten: "Writes all maps, row by row, into one vector. Nothing is computed.",
   "dense layer": "Also linear or fully connected layer: each of its outputs is a weighted sum of all inputs.",
   score: "Also logit: what the last layer computes for each class. The class with the highest score is the answer.",

@@ -152,8 +152,10 @@ class _Layer:
         """Let a layer create its parameters; where it has none after all, `_set` raises."""
         try:
             getattr(layer, self.forward)(*(np.array(a) for a in inputs), **options)
-        except Exception:  # a layer whose parameters are found raises again at the real call
-            if _settable(layer, [None]):
+        except (
+            Exception
+        ):  # a layer whose parameters are set from outside fails here, and is called again with them
+            if _settable(layer, [None]) or _creates_later(layer, self.forward, names.BIASES):
                 raise
 
     def _set(self, layer: Any, parameters: list[Array | None]) -> list[tuple[int, ...] | None]:
@@ -269,6 +271,15 @@ def set_statistics(layer: Any, arguments: Arguments) -> None:
 def _settable(layer: Any, parameters: list[Array | None]) -> bool:
     holder = parameter_holder(layer, names.WEIGHTS)
     return holder is not None and (holder[0][holder[1]] is not None or not parameters)
+
+
+def _creates_later(layer: Any, forward: str, stems: frozenset[str]) -> bool:
+    """Whether the forward uses an attribute with one of these names that the layer does not have yet.
+
+    The failed call has then not reached the line that creates it: the layer does not lack that parameter.
+    """
+    code = getattr(getattr(type(layer), forward), "__code__", None)
+    return any(plain(name) in stems and not hasattr(layer, name) for name in getattr(code, "co_names", ()))
 
 
 def _as_given(gradient: Any, array: Array | None, shape: tuple[int, ...] | None) -> Any:

@@ -76,6 +76,8 @@ FORMS = (
          "return dx / batch_size", "return dx", "sum instead of mean", "grad_input", "batch-sum"),
     Form("conv2d", DICTS, "Conv2D", "`Conv2D(out_ch, kernel_shape, pad, stride)`, `.parameters`, `.gradients`, NHWC",
          '["W"][i, j].T', '["W"][fr - 1 - i, fc - 1 - j].T', FLIPPED, "grad_input", "kernel-flipped"),
+    Form("conv2d", "first_call_conv", "Conv2D", "`Conv2D(filters, kernel_size, stride, padding)`, NHWC, parameters created at the first call",
+         "dout.sum(axis=(0, 1, 2)", "dout.mean(axis=(0, 1, 2)", MEAN, "grad_bias", "divided-by-outputs"),
     Form("linear", DICTS, "FullyConnected", "`FullyConnected(n_out)`, `.parameters`, `.gradients`",
          "dLdy.sum(axis=0, keepdims", "dLdy.mean(axis=0, keepdims", MEAN, "grad_bias", "rows-mean"),
     Form("conv2d", "same_padded_conv", "Conv", "`Conv(stride_shape, convolution_shape, num_kernels)`, padded inside",

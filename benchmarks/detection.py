@@ -198,7 +198,7 @@ def measured() -> list[dict[str, Any]]:
         {
             "row": entry.row,
             "name": entry.name,
-            "says": entry.says,
+            "description": entry.description,
             "wrong": isinstance(entry, Planted),
             "allclose": rejected(by_allclose, entry, cases),
             "gradcheck": rejected(by_gradcheck, entry, cases),

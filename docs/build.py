@@ -142,7 +142,7 @@ def mistake(name: str) -> Finding:
     if len(different) < 2:
         explanation = next(iter(different), "none: no known mistake reproduces it")
     where = f"{', '.join(quantities)} in the {caught.lane} lane"
-    return Finding(entry.row, entry.says, where, explanation, entry.source)
+    return Finding(entry.row, entry.description, where, explanation, entry.source)
 
 
 def _linked(source: str) -> str:

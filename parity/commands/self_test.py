@@ -107,7 +107,7 @@ def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
 
 def _describe(outcome: "Outcome") -> str:
     """Describe an outcome that did not pass in one line."""
-    what = f"{outcome.row}  {outcome.name}: {outcome.says}"
+    what = f"{outcome.row}  {outcome.name}: {outcome.description}"
     if outcome.wrong and not outcome.caught:
         return f"NOT FOUND  {what} ({outcome.cases} cases)"
     if outcome.wrong:

@@ -1,7 +1,7 @@
-"""A catalogue of planted bugs: the exam that the harness sits, written without a look at how it answers.
+"""A catalogue of planted bugs that tests the harness itself.
 
-`PLANTED` are implementations with one mistake each, `CORRECT` such that are right and done another way. Every bug
-has to be found, none of the right ones may be. `python -m parity self-test` runs both.
+`PLANTED` holds implementations with one mistake each, `CORRECT` correct ones that look unusual. Every bug must be
+found, and nothing correct may be flagged. `python -m parity self-test` runs both.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from parity.exam.bug import CORRECT, PLANTED, Correct, Planted
 
 __all__ = ["CORRECT", "PLANTED", "Correct", "Planted"]
 
-# Each module plants its own.
+# Each module registers its entries when it is imported.
 for _family in (
     *("activation", "convolution", "linear", "loss", "normalization", "optimizers", "pooling", "softmax"),
     *("network", "correct", "correct_windows", "general", "options"),

@@ -1,4 +1,4 @@
-"""What a planted bug is, and how one is written down: a change of the row's op × the results that it reaches."""
+"""Planted bugs: each is a change of the row's op × the results that it reaches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,45 +11,45 @@ from parity.lanes.facts import Aspect
 from parity.naming.sentences import LANES, SENTENCES
 from parity.rows.registry import ROWS
 
-# How a mistake shows. A crash is none of these: a bug that merely raises is not found as it was written down.
+# How a mistake shows. A crash is not included: a bug that merely raises does not count as found.
 IN_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special"})
 BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype", "invalid"})
 
 QUANTITIES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
 QUANTITIES |= {"rm": "running_mean", "rv": "running_var"}
-SYMBOLS = {*QUANTITIES, "dy", "x²", "ε", "log(softmax(x)):"}  # a sentence that begins with one gets no capital
+SYMBOLS = {*QUANTITIES, "dy", "x²", "ε", "log(softmax(x)):"}  # a sentence that begins with one is not capitalized
 
 
 @dataclass(frozen=True)
 class Planted:
-    """An implementation with one mistake that somebody could make, and often has made."""
+    """An implementation with one plausible mistake."""
 
     row: str
     name: str  # unique in the whole catalogue
-    says: str  # one sentence: what is wrong
+    description: str  # one sentence: what is wrong
     op: Op
-    explanations: frozenset[str]  # each is a right name for it; none: only its place can be found
-    reaches: frozenset[str] = frozenset()  # the quantities that it makes wrong; none: any
+    explanations: frozenset[str]  # the right names; empty: no known name fits
+    reaches: frozenset[str] = frozenset()  # the quantities that it makes wrong; empty: any
 
     @property
     def source(self) -> str:
-        """Where it was met outside this catalogue: an issue, or empty."""
+        """The issue that reports it in another project, or empty."""
         return MET_IN.get(self.name, "")
 
     @property
     def aspects(self) -> frozenset[Aspect]:
-        """How it has to show."""
+        """The aspects in which it has to show."""
         lane = bool(self.explanations) and self.explanations <= LANES.keys()
         return BY_LANE if lane else IN_NUMBERS
 
 
 @dataclass(frozen=True)
 class Correct:
-    """An implementation that computes the right thing in another way."""
+    """An implementation that is correct and computes in another way."""
 
     row: str
     name: str
-    says: str
+    description: str
     op: Op
 
 
@@ -58,40 +58,44 @@ CORRECT: list[Correct] = []
 
 
 def plant(
-    row: str, name: str, explained: str, change: Change, reach: str = "", says: str = "", **values: Any
+    row: str, name: str, explained: str, change: Change, reach: str = "", description: str = "", **values: Any
 ) -> None:
     """Plant a mistake.
 
     Args:
         row: the row whose op is changed.
-        name: of its own.
-        explained: its right names, separated by spaces; the sentence of the first describes it.
-        change: what makes a wrong op of the right one.
-        reach: the results that it makes wrong, as "dx dw"; empty: any.
-        says: what is wrong, where the sentence of its name does not say it.
-        values: of the placeholders of that sentence.
+        name: a unique name.
+        explained: the right names, separated by spaces; the sentence of the first is the default description.
+        change: turns the right op into the wrong one.
+        reach: the results that it makes wrong, such as "dx dw"; empty: any.
+        description: what is wrong, if the sentence of the first name is not specific enough.
+        values: values for the placeholders of that sentence.
     """
     names, places = explained.split(), reach.split()
-    where = f"In {' and '.join(places)}, " if places else ""
-    text = says or f"{where}{SENTENCES[names[0]].format(**values)}."
+    where = f"In {_joined(places)}, " if places else ""
+    text = description or f"{where}{SENTENCES[names[0]].format(**values)}."
     text = text if text.split()[0] in SYMBOLS else text[0].upper() + text[1:]
     op = change(ROWS[row].op, tuple(place for place in places if place not in ("rm", "rv")))
     reaches = frozenset(QUANTITIES[place] for place in places)
     PLANTED.append(Planted(row, name, text, op, frozenset(names), reaches))
 
 
+def _joined(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
 def planted(name: str) -> Op:
-    """The op of a bug, to be a layer of a network."""
+    """The op of a bug, for use as a layer of a network."""
     return next(bug.op for bug in PLANTED if bug.name == name)
 
 
-def alike(row: str, name: str, says: str, change: Change) -> None:
-    """Add what a change makes of the row's op to those that are right."""
-    CORRECT.append(Correct(row, name, says, change(ROWS[row].op, ())))
+def alike(row: str, name: str, description: str, change: Change) -> None:
+    """Add a changed op that is still correct."""
+    CORRECT.append(Correct(row, name, description, change(ROWS[row].op, ())))
 
 
 def correct(row: str) -> Callable[[Op], Op]:
-    """Add a function to those that are right; its name becomes the entry's, its docstring describes it."""
+    """Add a correct implementation; the entry takes its name and its docstring."""
 
     def add(op: Op) -> Op:
         CORRECT.append(Correct(row, op.__name__.replace("_", "-"), " ".join((op.__doc__ or "").split()), op))

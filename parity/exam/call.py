@@ -1,4 +1,4 @@
-"""A call, as edits see it, and edits of arrays that several mistakes share."""
+"""The call that an edit receives, and edits of arrays that several mistakes share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Call:
 
     @property
     def w(self) -> Any:
-        """The weight, or the target of a loss."""
+        """The weight, or a loss's target."""
         return self.arrays[place_of("dw", len(self.arrays))]
 
     @property
@@ -60,7 +60,7 @@ Edit: TypeAlias = Callable[[Any, Call], Any]
 
 
 def place_of(result: str, count: int) -> int:
-    """The place of a gradient, or of its array, among `count`."""
+    """The index of a gradient, or of its array, among `count` arrays."""
     places = {"dx": 0, "dw": 1, "dt": 1, "db": 2}
     if count > WEIGHT_OF_FIVE:
         places |= {"dw": WEIGHT_OF_FIVE, "db": WEIGHT_OF_FIVE + 1}
@@ -68,7 +68,7 @@ def place_of(result: str, count: int) -> int:
 
 
 def zeroed(*index: Any) -> Edit:
-    """An edit that writes zeros."""
+    """An edit that sets the elements at an index to zero."""
 
     def edit(a: Array, _: Call) -> Array:
         a = a.copy()
@@ -79,14 +79,14 @@ def zeroed(*index: Any) -> Edit:
 
 
 def kept(a: Array, *index: Any) -> Array:
-    """What is at the index, and zeros around it."""
+    """The elements at an index, and zeros elsewhere."""
     there = np.zeros_like(a)
     there[index] = a[index]
     return there
 
 
 def leftover(a: Array, block: int = 8, axis: int | None = None) -> Array:
-    """What a loop that takes `block` numbers at a time leaves over, along an axis or of all: a mask."""
+    """A mask of the elements that a loop over blocks of `block` leaves over, along one axis or overall."""
     sizes = a.shape if axis is None else a.shape[axis:][:1]
     count = int(np.prod(sizes))
     mask = np.arange(count) >= (count // block * block if count > block else count)

@@ -1,7 +1,7 @@
-"""Changes that make a wrong op of a right one: an edit of an array, an option, the upstream gradient or a result.
+"""Changes that turn a right op into a wrong one: edits of an array, an option, the upstream gradient or a result.
 
-A change is applied to an op and to the results that the mistake reaches: y, dx, dw, db, dt; none of them: all.
-What it does not reach is the right op's. An edit is a function of what it edits and of the call.
+A change takes an op and the results that the mistake reaches: y, dx, dw, db, dt; empty: all of them. The other
+results are the right op's. An edit is a function of the value that it edits and of the call.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from parity.exam.call import EVERYWHERE, Call, Change, Edit, Places, place_of
 
 
 def reaching(wrong: Op, right: Op, reach: Places) -> Op:
-    """The wrong op in the results that it reaches, the right one elsewhere."""
+    """Return an op with the wrong op's results where the mistake reaches, and the right op's elsewhere."""
 
     def called(*arrays: Any, **options: Any) -> Any:
         (bad, bad_pullback), (good, good_pullback) = wrong(*arrays, **options), right(*arrays, **options)
@@ -32,12 +32,12 @@ def reaching(wrong: Op, right: Op, reach: Places) -> Op:
 
 
 def instead(wrong: Op) -> Change:
-    """Another op."""
+    """Replace the op."""
     return lambda right, reach: reaching(wrong, right, reach)
 
 
 def result(edit: Edit) -> Change:
-    """Edit each result that is reached."""
+    """Edit each result that the mistake reaches."""
 
     def change(op: Op, reach: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -60,13 +60,13 @@ def result(edit: Edit) -> Change:
 
 
 def output(formula: Callable[[Call], Any]) -> Change:
-    """Another output, in the dtype of the right one."""
+    """Replace the output; the dtype is kept."""
     edited = result(lambda y, call: np.asarray(formula(call), y.dtype))
     return lambda op, _: edited(op, ("y",))
 
 
 def gradient(formula: Callable[[Any, Call], Any]) -> Change:
-    """Another gradient of the upstream gradient and the call, in the dtype of the right one; dx if not said."""
+    """Replace a gradient (default: dx) by a function of the upstream gradient and the call; the dtype is kept."""
 
     def change(op: Op, reach: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -87,7 +87,7 @@ def gradient(formula: Callable[[Any, Call], Any]) -> Change:
 
 
 def options(edit: Edit) -> Change:
-    """Edit all options: edit({name: value}, call)."""
+    """Edit the options: edit({name: value}, call)."""
 
     def change(op: Op, reach: Places) -> Op:
         def called(*arrays: Any, **given: Any) -> Any:
@@ -99,7 +99,7 @@ def options(edit: Edit) -> Change:
 
 
 def option(name: str, edit: Callable[[Any], Any]) -> Change:
-    """Edit one option, where it is given."""
+    """Edit one option if it is passed."""
     return options(lambda given, _: given | ({name: edit(given[name])} if name in given else {}))
 
 
@@ -108,7 +108,7 @@ def _unchanged(value: Any, _: Call) -> Any:
 
 
 def array(of: str, edit: Edit, back: Edit = _unchanged) -> Change:
-    """Edit one array, x, w or b, if there is one; its gradient is edited back."""
+    """Edit one array (x, w or b) if it is passed, and undo the edit in its gradient."""
 
     def change(op: Op, reach: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -139,7 +139,7 @@ def upstream(edit: Edit) -> Change:
 
 
 def both(*changes: Change) -> Change:
-    """One change after another."""
+    """Apply several changes in turn."""
 
     def change(op: Op, reach: Places) -> Op:
         wrong = op
@@ -151,7 +151,7 @@ def both(*changes: Change) -> Change:
 
 
 def only(condition: Callable[[Call], bool], change: Change) -> Change:
-    """A change of some calls alone."""
+    """Apply a change only to calls that meet a condition."""
 
     def conditional(right: Op, reach: Places) -> Op:
         wrong = change(right, reach)
@@ -165,7 +165,7 @@ def only(condition: Callable[[Call], bool], change: Change) -> Change:
 
 
 def in_dtype(dtype: Any) -> Change:
-    """Compute in another precision and cast back."""
+    """Compute in another precision and cast the results back."""
 
     def cast(value: Any) -> Any:
         return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value

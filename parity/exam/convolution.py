@@ -25,13 +25,13 @@ def _first_of_pair(value: Any) -> Any:
 
 
 def _by_position(y: Array, _: Call) -> Array:
-    """The columns of the matrix (O, N·P·Q) read as (O, P·Q·N)."""
+    """Read the columns of the matrix (O, N·P·Q) as (O, P·Q·N)."""
     n, o, p, q = y.shape
     return np.ascontiguousarray(y.transpose(1, 0, 2, 3)).reshape(o, p, q, n).transpose(3, 0, 1, 2)
 
 
 def _around(c: Call) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The zeros of "same" before and behind each axis, the larger half before."""
+    """The padding of "same" before and after each axis, with the larger half before."""
     rows, columns = (d * (k - 1) for d, k in zip(pair(c.options["dilation"]), c.w.shape[2:], strict=True))
     return (rows - rows // 2, rows // 2), (columns - columns // 2, columns // 2)
 
@@ -70,12 +70,12 @@ def _summed_over_groups(dw: Array, c: Call) -> Array:
 
 
 def _channels_in_turn(a: Array, c: Call) -> Array:
-    """(place in the group, group) instead of (group, place)."""
+    """Order the channels as (index in the group, group) instead of (group, index)."""
     return _groups(a, c, 1).swapaxes(1, 2).reshape(a.shape)
 
 
 def _group_by_group(a: Array, c: Call, axis: int = 0) -> Array:
-    """Kernel o of group o mod G, moved next to the others of its group."""
+    """Move kernel o, of group o mod G, next to the others of its group."""
     return np.take(a, np.arange(len(c.w)).reshape(-1, c.options["groups"]).T.ravel(), axis)
 
 
@@ -109,7 +109,7 @@ conv("conv-stride-swapped", "stride-swapped", option("stride", swapped))
 conv("conv-stride-of-height-for-both", "stride-height-only", option("stride", _first_of_pair))
 conv("conv-padding-swapped", "padding-swapped", option("padding", swapped))
 conv("conv-padding-of-height-for-both", "padding-height-only", option("padding", _first_of_pair),
-     says="The height's padding is used for both axes.")
+     description="The height's padding is used for both axes.")
 conv("conv-padding-ignored", "padding-ignored", option("padding", lambda _: 0))
 conv("conv-dilation-swapped", "dilation-swapped", option("dilation", swapped))
 conv("conv-dilation-ignored", "dilation-ignored option-ignored", option("dilation", lambda _: 1))
@@ -124,24 +124,22 @@ conv("conv-dx-dilation-swapped", "dilation-swapped", dx_at(dilation=lambda at: a
 conv("conv-dx-padding-swapped", "padding-swapped", dx_at(padding=lambda at: at.padding[::-1]), "dx")
 conv("conv-dx-cropped-at-the-wrong-end", "padding-ignored", dx_at(padding=lambda _: (0, 0)), "dx")
 conv("conv-dx-cropped-by-minus-zero", "cropped-at-minus-zero", part(back=im2col.minus_zero), "dx")
-conv("conv-dx-without-the-remainder", "remainder-dropped", dx_cropped(im2col.met), "dx",
-     "In dx, it ends with the last window: rows and columns that the stride leaves over are missing.")
-conv("conv-dx-remainder-in-front", "remainder-in-front result-shifted", dx_cropped(im2col.unmet_in_front), "dx")
+conv("conv-dx-without-the-remainder", "remainder-dropped", dx_cropped(im2col.covered), "dx")
+conv("conv-dx-remainder-in-front", "remainder-in-front result-shifted",
+     dx_cropped(im2col.remainder_in_front), "dx")
 conv("conv-dx-remainder-and-padding", "last-row-lost", dx_cropped(im2col.cut_by_the_padding), "dx",
-     "dx is cut by the padding behind its last window, which a remainder makes end before the padding.")
+     "dx is cropped by the padding counted from its last window, although a remainder follows that window.")
 conv("conv-dx-shifted-for-even-kernels", "result-shifted",
      dx_cropped(lambda dx, at: np.roll(dx, [1 - k % 2 for k in at.kernel], axis=(2, 3))), "dx",
-     "dx is cut out around the kernel's middle, which an even kernel does not have: it is one pixel off.")
-conv("conv-dx-overlap-overwritten", "overlap-overwritten", part(back=im2col.assigned), "dx",
-     "In dx, where windows overlap, a later tap overwrites what should be added.")
+     "dx is cropped around the kernel's centre, so for an even kernel it is off by one pixel.")
+conv("conv-dx-overlap-overwritten", "overlap-overwritten", part(back=im2col.assigned), "dx")
 conv("conv-dx-channel-index", "", part(back=im2col.by_tap), "dx",
-     "dx is written to the channel that counts the taps: the index of another loop is used.")
+     "dx is written to the channel with the index of the tap: the index of another loop.")
 conv("conv-dx-upstream-squared", "upstream-squared", upstream(lambda dy, _: np.square(dy)), "dx")
 conv("conv-dx-of-the-first-image", "first-sample-for-all", result(lambda g, _: g[:1].repeat(len(g), 0)), "dx")
 conv("conv-dw-cut-from-the-end", "result-shifted", part(patches=im2col.of_longer_kernel), "dw",
-     "dw as a convolution of x with dy is too large where a remainder is left, and is cut at the front.")
-conv("conv-dw-batch-mean", "batch-mean", result(lambda g, c: g / g.dtype.type(len(c.x))), "dw",
-     "In dw, it is divided by the batch size N where torch does not divide.")
+     "dw, as a convolution of x with dy, is too large if there is a remainder, and is cropped at the front.")
+conv("conv-dw-batch-mean", "batch-mean", result(lambda g, c: g / g.dtype.type(len(c.x))), "dw")
 conv("conv-dw-last-sample-only", "last-sample-only", upstream(lambda dy, _: kept(dy, slice(-1, None))), "dw")
 conv("conv-db-last-sample-only", "last-sample-only", upstream(lambda dy, _: kept(dy, slice(-1, None))), "db")
 conv("conv-db-averaged", "divided-by-outputs",
@@ -158,41 +156,41 @@ conv("conv-bias-doubled", "bias-doubled", array("b", lambda b, _: 2 * b), "y")
 
 conv("conv-first-group-only", "first-group-only", array("x", _first_group, _into_first_group), what="channel")
 conv("conv-dw-first-group-only", "first-group-only", array("x", _first_group), "dw", what="channel",
-     says="dw correlates every kernel with the channels of the first group.")
+     description="dw correlates every kernel with the channels of the first group.")
 conv("conv-groups-interleaved", "kernels-in-other-groups groups-interleaved", IN_OTHER_GROUPS)
 conv("conv-dx-groups-interleaved", "groups-interleaved", result(_channels_in_turn), "dx", what="channel",
-     says="dx returns the channels in the order (channel, group) instead of (group, channel).")
+     description="dx returns the channels in the order (channel, group) instead of (group, channel).")
 conv("conv-dx-group-kernels-not-transposed", "kernels-misread", array("w", _kernels_misread), "dx")
 conv("conv-depthwise-multiplier", "outputs-interleaved outputs-deinterleaved groups-interleaved",
      only(lambda c: c.w.shape[1] == 1, result(_channels_in_turn)), "y",
-     "The depthwise way lays its outputs out as (multiplier, channel): wrong with several kernels per channel.")
+     "The depthwise path orders its outputs as (multiplier, channel): wrong for several kernels per channel.")
 conv("conv-dw-summed-over-groups", "summed-over-groups", result(_summed_over_groups), "dw")
 
 conv("conv-patches-overwritten", "stale", stateful.by_call(stateful.emptied), "dw",
-     "The pullback computes into the array of patches that dw needs: a second call finds it overwritten.")
+     "The pullback overwrites the patches that dw needs, so a second call is wrong.")
 conv("conv-cache-scaled", "stale", stateful.by_call(stateful.scaled), "dw",
-     "The pullback doubles its patches in place: calls return dw, 2 dw, 4 dw, which nothing adds up to.")
+     "The pullback doubles its patches in place: successive calls return dw, 2 dw, 4 dw.")
 conv("conv-dw-accumulates", "accumulates", stateful.by_call(stateful.accumulated), "dw")
 conv("conv-patches-shared", "shared-state", stateful.of_last_call(), "dw",
-     "The patches are kept at module level: dw is that of whatever call came last.")
+     "The patches are kept at module level: dw is that of the last call.")
 conv("conv-upstream-scaled-in-place", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: dy * 2))
 conv("conv-float32-inside", "float32-inside", in_dtype(np.float32))
 conv("conv-float16-in-dx", "float16-inside", result(lambda g, _: g.astype(np.float16).astype(g.dtype)), "dx")
 
-# Where only some geometry shows it.
+# Mistakes that only some geometries show.
 conv("conv-large-kernel-cut", "", array("w", zeroed(slice(None), slice(None), slice(4, None))), "y",
-     "An unrolled loop has four rows of taps; a fifth is left out of the output.")
+     "An unrolled loop covers four rows of taps and ignores the rest.")
 conv("conv-pointwise-dx-without-stride", "stride-ignored",
      only(lambda c: c.w.shape[2:] == (1, 1), dx_at(stride=lambda _: (1, 1))), "dx",
-     "The short way for 1x1 kernels is one matrix product, and its dx forgets where the stride stepped.")
+     "The fast path for 1x1 kernels, a single matrix product, ignores the stride in dx.")
 conv("conv-dilation-ignored-for-3x3", "dilation-ignored",
      only(lambda c: c.w.shape[2:] == (3, 3), dw_at(dilation=lambda _: (1, 1))), "dw",
-     "The fast way for 3x3 kernels has no dilation, in dw.")
+     "The fast path for 3x3 kernels ignores the dilation in dw.")
 conv("conv-blocks-of-eight-columns", "", result(lambda y, _: np.where(leftover(y, axis=-1), 0, y)), "y",
-     "The output is computed eight columns at a time, and the remaining columns are not.")
+     "The output is computed in blocks of eight columns; the remaining columns stay 0.")
 conv("conv-third-image-repeats-the-second", "",
      result(lambda y, _: np.concatenate([y[:-1], y[-2:-1]]) if len(y) % 2 and len(y) > 1 else y), "y",
-     "Images are computed in pairs; an odd one at the end gets the result of the one before.")
+     "Images are processed in pairs; an unpaired last one gets the result of the one before.")
 conv("conv-dw-of-a-narrow-image", "first-tap-column-lost", part(patches=im2col.without_first_column), "dw",
-     "Where an image is one pixel wide and padded, dw misses the first column of taps.")
+     "For a padded image one pixel wide, dw lacks the first column of taps.")
 # fmt: on

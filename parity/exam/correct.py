@@ -1,4 +1,4 @@
-"""Implementations that are right and look different: none of these may be reported as wrong."""
+"""Implementations that are correct but look unusual: none of them may be flagged."""
 
 import math
 from typing import Any
@@ -18,6 +18,9 @@ from parity.exam.optimizers import Trajectory
 from parity.exam.softmax import total
 
 
+JACOBIAN_LIMIT = 1000  # a row of 2¹⁵ entries would have a Jacobian of 4 GiB
+
+
 def _rectified_copy(a: Array, where: Array) -> Array:
     a = np.array(a)
     a[where] = 0
@@ -25,7 +28,7 @@ def _rectified_copy(a: Array, where: Array) -> Array:
 
 
 def _by_jacobian(dy: Array, c: Call) -> Array:
-    """diag(y) - y yᵀ of every row times dy."""
+    """(diag(y) - y yᵀ) dy for every row."""
     if c.x.ndim == 0:
         return np.asarray(c.y * dy - c.y * (c.y * dy))
     rows, u = np.moveaxis(c.y, c.options["dim"], -1), np.moveaxis(dy, c.options["dim"], -1)
@@ -34,7 +37,7 @@ def _by_jacobian(dy: Array, c: Call) -> Array:
 
 
 def _fused(dy: Array, c: Call) -> Array:
-    """(onehot - softmax) · v · dy, the sum over the classes multiplied out."""
+    """(onehot - softmax) · v · dy, with the sum over the classes multiplied out."""
     axis = min(1, c.x.ndim - 1)
     onehot = at_target(dy, c)
     return np.asarray(onehot - np.exp(ops.log_softmax(c.x, axis)[0]) * onehot.sum(axis=axis, keepdims=True))
@@ -55,25 +58,25 @@ def _by_means(c: Call) -> Any:
 
 
 # fmt: off
-alike("relu", "relu-by-where", "A choice between x and 0.",
+alike("relu", "relu-by-where", "np.where between x and 0.",
       both(output(lambda c: np.where(c.x < 0, 0, c.x)), gradient(lambda dy, c: np.where(c.x <= 0, 0, dy))))
 alike("relu", "relu-by-clip",
-      "np.maximum with 0 where that keeps the sign of zero; the gradient only where the clipped x is not 0.",
+      "np.maximum(x, 0) except at zeros, to keep their sign; the gradient passes where it is not 0.",
       both(output(lambda c: np.where(c.x == 0, c.x, np.maximum(c.x, 0))),
            gradient(lambda dy, c: np.where(np.maximum(c.x, 0) != 0, dy, 0))))
-alike("relu", "relu-in-a-copy", "A copy of x, and a copy of dy, with zeros written to both.",
+alike("relu", "relu-in-a-copy", "Zeros are written to a copy of x and a copy of dy.",
       both(output(lambda c: _rectified_copy(c.x, c.x < 0)),
            gradient(lambda dy, c: _rectified_copy(dy, c.x <= 0))))
-alike("flatten", "flatten-in-a-copy", "Always a copy, and copies for the gradient.", result(lambda a, _: a.copy()))
-alike("softmax", "softmax-by-logarithm", "exp(log_softmax(x)), and the gradient multiplied out.",
+alike("flatten", "flatten-in-a-copy", "Every result is a copy.", result(lambda a, _: a.copy()))
+alike("softmax", "softmax-by-logarithm", "exp(log_softmax(x)), with the gradient multiplied out.",
       both(output(lambda c: np.exp(ops.log_softmax(c.x, c.options["dim"])[0])),
            gradient(lambda dy, c: c.y * dy - c.y * total(c.y * dy, c))))
-alike("softmax", "softmax-by-jacobian", "The whole Jacobian diag(y) - y yᵀ of every row times dy.",
-      gradient(_by_jacobian))
+alike("softmax", "softmax-by-jacobian", "The full Jacobian diag(y) - y yᵀ of every row, times dy.",
+      only(lambda c: c.x.size < JACOBIAN_LIMIT, gradient(_by_jacobian)))
 alike("cross_entropy", "ce-fused", "(softmax - onehot) · v · dy in one formula.", gradient(_fused))
-alike("mse_loss", "mse-by-numpy-mean", "np.square and np.mean, the factor 2 / size folded into one.",
+alike("mse_loss", "mse-by-numpy-mean", "np.square and np.mean, with the factor 2 / size in one number.",
       both(output(_by_means), gradient(lambda dy, c: _factor(c) * (c.x - c.w) * dy)))
-alike("mse_loss", "mse-by-inner-product", "The dot product of the differences with themselves.",
+alike("mse_loss", "mse-by-inner-product", "The dot product of the difference with itself.",
       only(lambda c: c.options["reduction"] != "none", output(_by_inner_product)))
 # fmt: on
 
@@ -92,7 +95,7 @@ def linear_by_einsum(x: Array, w: Array, b: Array | None = None) -> Called:
 
 @correct("linear")
 def linear_with_ones(x: Array, w: Array, b: Array | None = None) -> Called:
-    """The bias is one more column of the weight, and the input has a 1 for it."""
+    """The bias is a further column of the weight, and the input has a column of ones."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     wide = rows if b is None else np.hstack([rows, np.ones((len(rows), 1), x.dtype)])
     matrix = w if b is None else np.hstack([w, b[:, None]])
@@ -108,7 +111,7 @@ def linear_with_ones(x: Array, w: Array, b: Array | None = None) -> Called:
 
 @correct("nll_loss")
 def nll_by_one_hot(x: Array, target: Array, **options: Any) -> Called:
-    """A one-hot array times the log-probabilities, where they are finite."""
+    """A one-hot array times the log-probabilities, masked so that 0 times −∞ is 0."""
     ignore, weight = options.get("ignore_index", -100), options.get("weight")
     axis = min(1, x.ndim - 1)
     classes = np.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis))
@@ -128,7 +131,7 @@ def nll_by_one_hot(x: Array, target: Array, **options: Any) -> Called:
 
 @correct("SimpleCNN")
 def cnn_pools_before_the_relu(x: Array, *parameters: Array, architecture: Any, target: Array) -> Called:
-    """The ReLU behind the pooling: both only select, and the largest value rectified is the largest rectified."""
+    """The ReLU follows the pooling: the two commute."""
 
     def layers(before: list[Layer], a: Architecture) -> list[Layer]:
         conv, relu, pool, *others = before
@@ -139,7 +142,7 @@ def cnn_pools_before_the_relu(x: Array, *parameters: Array, architecture: Any, t
 
 @correct("SGD")
 def sgd_rate_in_the_velocity(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The learning rate is part of the velocity: equal while it stays the same."""
+    """The learning rate is part of the velocity: equivalent as long as it is constant."""
     lr, mu = settings["lr"], settings["momentum"]
     w, velocity, trajectory = parameter.copy(), None, []
     for given in gradients:
@@ -153,13 +156,13 @@ def sgd_rate_in_the_velocity(parameter: Array, *gradients: Array | None, **setti
 
 @correct("Adam")
 def adam_folded_step_size(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """Both corrections in the step size, over one flat vector: lr √(1 − β₂ᵗ) / (1 − β₁ᵗ)."""
+    """Both corrections in the step size, lr √(1 − β₂ᵗ) / (1 − β₁ᵗ), on a flat vector."""
     return _folded(parameter, gradients, decoupled=False, **settings)
 
 
 @correct("AdamW")
 def adamw_folded_step_size(parameter: Array, *gradients: Array | None, **settings: Any) -> Trajectory:
-    """The same, with the weights shrunk before the step."""
+    """Both corrections in the step size, with the weights decayed before the step."""
     return _folded(parameter, gradients, decoupled=True, **settings)
 
 

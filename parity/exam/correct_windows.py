@@ -1,4 +1,4 @@
-"""Convolutions and poolings that are right and look different: none of these may be reported as wrong."""
+"""Convolutions and poolings that are correct but look unusual: none of them may be flagged."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from parity.exam.windows import Windows, conv_windows, cropped, gather, padded, 
 
 
 def _groups(a: Array, groups: int) -> Array:
-    """The channels of an image, or the kernels, as (…, groups, channels of one, …): axis 1 is split."""
+    """Split axis 1, the channels, into (groups, channels per group)."""
     return a.reshape(a.shape[0], groups, a.shape[1] // groups, *a.shape[2:])
 
 
-alike("conv2d", "conv-by-patches", "im2col, one product of matrices a group, col2im.", part())
+alike("conv2d", "conv-by-patches", "im2col, one matrix product per group, col2im.", part())
 
 
 @correct("conv2d")
 def conv_by_loops_over_positions(
     x: Array, w: Array, b: Array | None = None, groups: int = 1, **options: Any
 ) -> Called:
-    """A loop over output pixels, as it is taught: a window of the padded image times each kernel, summed."""
+    """A loop over the output pixels: a window of the padded image times each kernel, summed."""
     at = conv_windows(x, w, **options)
     wide = _groups(padded(x, at), groups)
     kernels = w.reshape(groups, -1, *w.shape[1:])
@@ -62,7 +62,7 @@ def conv_by_loops_over_positions(
 def conv_tap_by_tap_from_behind(
     x: Array, w: Array, b: Array | None = None, groups: int = 1, **options: Any
 ) -> Called:
-    """One einsum a tap, the last tap first: the sums run in another order."""
+    """One einsum per tap, from the last to the first: another order of summation."""
     at = conv_windows(x, w, **options)
     wide = _groups(padded(x, at), groups)
     kernels = w.reshape(groups, -1, *w.shape[1:])
@@ -86,7 +86,7 @@ def conv_tap_by_tap_from_behind(
 
 @correct("conv2d")
 def conv_dx_as_a_gather(x: Array, w: Array, b: Array | None = None, groups: int = 1, **options: Any) -> Called:
-    """dx is a convolution of dy, stuffed with zeros by the stride, with the flipped kernel."""
+    """dx is a convolution of dy, dilated by the stride, with the flipped kernel."""
     right = im2col(x, w, b, groups=groups, **options)
     at = conv_windows(x, w, **options)
 
@@ -110,7 +110,7 @@ def conv_dx_as_a_gather(x: Array, w: Array, b: Array | None = None, groups: int 
 
 @correct("conv2d")
 def conv_image_by_image(x: Array, w: Array, b: Array | None = None, **options: Any) -> Called:
-    """A loop over the images of the batch; dw is added up from the last to the first."""
+    """A loop over the images of the batch; dw is summed from the last to the first."""
     if not len(x):
         return im2col(x, w, b, **options)
     calls = [im2col(image[None], w, b, **options) for image in x]
@@ -131,12 +131,12 @@ def _at(c: Call) -> Windows:
 
 
 def _taps(c: Call) -> tuple[Array, Array]:
-    """Patches, and which of their taps are inside the image."""
+    """The patches, and a mask of the taps inside the image."""
     return gather(c.x, _at(c), -np.inf), gather(np.ones_like(c.x), _at(c)) > 0
 
 
 def _by_comparison(c: Call) -> Array:
-    """The first tap inside the image that is the maximum; the last NaN, where there is one."""
+    """The index of the first maximum inside the image, or of the last NaN if there is one."""
     patches, inside = _taps(c)
     nan = np.isnan(patches)
     first = ((patches == patches.max(axis=2)[:, :, None]) & inside).argmax(axis=2)
@@ -145,7 +145,7 @@ def _by_comparison(c: Call) -> Array:
 
 
 def _by_pairs(c: Call) -> Array:
-    """The larger of two taps, then of that and the next."""
+    """The index of the maximum, by comparing one tap after another."""
     patches, inside = _taps(c)
     y, taken = patches[:, :, 0], inside[:, :, 0]
     winner = np.zeros(y.shape, np.int64)
@@ -165,7 +165,7 @@ def _routed(winner: Array, dy: Array, c: Call) -> Array:
 
 
 def _added_at(dy: Array, c: Call) -> Array:
-    """np.add.at over the winners' flat indices, from the last window to the first."""
+    """Add dy at the winners' flat indices with np.add.at, from the last window to the first."""
     at, winner, dx = _at(c), _by_comparison(c), np.zeros(c.x.size, c.x.dtype)
     p, q = np.ogrid[: at.outputs[0], : at.outputs[1]]
     rows = p * at.stride[0] + winner // at.kernel[1] * at.dilation[0] - at.padding[0]
@@ -178,7 +178,7 @@ def _added_at(dy: Array, c: Call) -> Array:
 alike(
     "max_pool2d",
     "pool-by-comparison",
-    "The maximum of the patches, and the first tap that equals it taken for the winner.",
+    "The maximum of the patches; the winner is the first tap that equals it.",
     both(
         output(lambda c: _taken(_by_comparison(c), c)),
         gradient(lambda dy, c: _routed(_by_comparison(c), dy, c)),
@@ -187,20 +187,20 @@ alike(
 alike(
     "max_pool2d",
     "pool-by-pairwise-maxima",
-    "The larger of two taps, then of that and the next: a tap wins if it is greater than all before it.",
+    "Pairwise maxima: a tap wins if it is greater than all before it.",
     both(output(lambda c: _taken(_by_pairs(c), c)), gradient(lambda dy, c: _routed(_by_pairs(c), dy, c))),
 )
 alike(
     "max_pool2d",
     "pool-scattered-at-once",
-    "np.add.at over the winners' flat indices: what overlaps adds up, from the last window to the first.",
+    "np.add.at at the winners' flat indices, from the last window to the first.",
     gradient(_added_at),
 )
 
 
 @correct("max_pool2d")
 def pool_window_by_window(x: Array, **options: Any) -> Called:
-    """A loop over windows, each cut to the image, with argmax in each channel."""
+    """A loop over the windows, cropped to the image, with argmax in each channel."""
     at = pool_windows(x, **options)
     y = np.empty((*x.shape[:2], *at.outputs), x.dtype)
     winners: dict[tuple[int, int], tuple[Array, Array]] = {}

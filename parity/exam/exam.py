@@ -1,7 +1,7 @@
-"""The exam: each planted bug is found as its author wrote down, and gets no wrong name; right ones pass.
+"""The exam: find every planted bug as specified, without naming it wrongly, and flag nothing correct.
 
-Cases are drawn plainly, without Hypothesis, and a failure is not shrunk: the first one ends a search. The same
-seed draws the same cases, so an exam has one outcome.
+Cases are drawn without Hypothesis and failures are not shrunk: the first failure ends a search. The same seed
+draws the same cases, so an exam is reproducible.
 """
 
 import multiprocessing
@@ -32,7 +32,12 @@ from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, adapt
 
 Naming = Literal["rightly", "wrongly", "by its lane", "not"]
-SPEAK_FOR_THEMSELVES = {"dtype", "purity", "memory", "invalid"}  # aspects whose message says all there is to say
+SPEAK_FOR_THEMSELVES = {
+    "dtype",
+    "purity",
+    "memory",
+    "invalid",
+}  # aspects whose message description all there is to say
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Caught:
     lane: Lane
     case: Case
     differences: list[Difference]
-    cases: int  # compared until then, in all lanes
+    cases: int  # compared so far, in all lanes
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Outcome:
 
     row: str
     name: str
-    says: str
+    description: str
     wrong: bool  # whether it is a planted bug
     source: str = ""
     expected: tuple[str, ...] = ()
@@ -62,7 +67,7 @@ class Outcome:
     case: str = ""
     cases: int = 0
     names: dict[str, str] = field(default_factory=dict)  # quantity → the explanation given
-    seconds: float = 0.0  # of processor time spent on the search for names, once the bug was found
+    seconds: float = 0.0  # processor time of the search for names, after the bug was found
 
     @property
     def caught(self) -> bool:
@@ -71,7 +76,7 @@ class Outcome:
 
     @property
     def named(self) -> Naming:
-        """Rightly where every part of every explanation given is among those expected."""
+        """Rightly if every part of every explanation is one of the expected ones."""
         if not self.names:
             return "by its lane" if self.aspects and {*self.aspects} <= SPEAK_FOR_THEMSELVES else "not"
         parts = {part for name in self.names.values() for part in name.split("+")}
@@ -79,11 +84,11 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """A bug found and not misnamed, or a right implementation left alone."""
+        """A bug that was found and not misnamed, or a correct implementation that was not flagged."""
         return (self.caught and self.named != "wrongly") if self.wrong else not self.caught
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the seconds are left out, so that the same exam gives the same file."""
+        """Plain values without the seconds, so that the same exam gives the same file."""
         values = asdict(self) | {"named": self.named, "passed": self.passed}
         del values["seconds"]
         return values
@@ -100,18 +105,18 @@ def first_failure(
     """The first failing case, lane by lane, and the number of cases compared.
 
     Args:
-        row: what is compared.
+        row: the row that defines the comparison.
         op: the implementation.
         examples: cases per lane.
         seed: the same seed draws the same cases.
-        counts: which differences are a failure; all of them if left out.
-        lanes: in this order; the row's own if left out.
+        counts: decides whether differences are a failure; by default any difference is.
+        lanes: the lanes in order; by default the row's.
     """
     op, compared = adapt(op), 0
     for lane in lanes or row.lanes:
         strategy = row.strategy(lane=lane)
-        generator = random.Random(f"{seed} {lane}")  # each lane has cases of its own
-        with sandboxed(), nullcontext() if lane == "bound" else own_kernels():  # as a check has them
+        generator = random.Random(f"{seed} {lane}")  # each lane draws its own cases
+        with sandboxed(), nullcontext() if lane == "bound" else own_kernels():  # as in a check
             for _ in range(examples):
                 case, _ = draw_plainly(strategy, generator)
                 try:
@@ -126,7 +131,7 @@ def first_failure(
 
 
 def as_written(bug: Planted) -> Callable[[list[Difference]], bool]:
-    """Whether differences are those that the bug's author wrote down: of its quantities, and no mere crash."""
+    """Return a test for the differences that the bug specifies: in its quantities and aspects, no crash."""
 
     def counts(differences: list[Difference]) -> bool:
         return any(d.aspect in bug.aspects and (not bug.reaches or d.quantity in bug.reaches) for d in differences)
@@ -135,7 +140,7 @@ def as_written(bug: Planted) -> Callable[[list[Difference]], bool]:
 
 
 def find(entry: Planted | Correct, examples: int, seed: int) -> tuple[Caught | None, int]:
-    """The first case in which it fails as its author wrote down, and the number of cases compared."""
+    """The first case that fails as specified by the author, and the number of cases compared."""
     row = ROWS[entry.row]
     if not isinstance(entry, Planted):
         return first_failure(row, entry.op, examples, seed)
@@ -145,7 +150,7 @@ def find(entry: Planted | Correct, examples: int, seed: int) -> tuple[Caught | N
 
 
 def _accepted(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None, int]:
-    """The first case that torch rejects and the op does not."""
+    """The first case that torch rejects and the op accepts."""
     strategy, generator = row.strategy(lane="structure"), random.Random(f"{seed} invalid")
     with sandboxed():
         cases = (draw_plainly(strategy, generator)[0] for _ in range(examples))
@@ -156,13 +161,13 @@ def _accepted(row: Row, op: Op, examples: int, seed: int) -> tuple[Caught | None
 
 
 def lanes_for(entry: Planted | Correct) -> tuple[Lane, ...]:
-    """The row's lanes; a breach that only the structure lane can find is searched for there first."""
+    """The row's lanes; the structure lane first for a bug that only it can find."""
     first = "structure" if isinstance(entry, Planted) and entry.aspects == BY_LANE else ROWS[entry.row].lanes[0]
     return tuple(sorted(ROWS[entry.row].lanes, key=lambda lane: lane != first))
 
 
 def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True) -> Outcome:
-    """Search for one implementation's mistake, then for its name."""
+    """Search for the mistake of one implementation, then for its name."""
     row, seconds = ROWS[entry.row], 0.0
     caught, compared = find(entry, examples, seed)
     found_values: dict[str, Any] = {"wrong": isinstance(entry, Planted), "cases": compared}
@@ -182,7 +187,7 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
             unnamed = {d.quantity for d in caught.differences if d.aspect not in SPEAK_FOR_THEMSELVES}
             found_values["names"] = _names(row, entry.op, caught.lane, [q for q in quantities if q in unnamed])
             seconds = time.process_time() - begun
-    return Outcome(entry.row, entry.name, entry.says, **found_values, seconds=seconds)
+    return Outcome(entry.row, entry.name, entry.description, **found_values, seconds=seconds)
 
 
 def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
@@ -193,7 +198,7 @@ def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str,
 
 
 def hold(rows: Sequence[str], examples: int, seed: int, naming: bool = True) -> Iterator[Outcome]:
-    """The outcomes of the catalogue for these rows, as they come in, from one process per core."""
+    """Yield the outcomes for these rows as they complete, from one process per core."""
     entries = [(False, i) for i, entry in enumerate(CORRECT) if entry.row in rows]
     entries += [(True, i) for i, entry in enumerate(PLANTED) if entry.row in rows]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

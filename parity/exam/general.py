@@ -1,4 +1,4 @@
-"""Mistakes that every op can have, planted in every row; and one right look-alike of each."""
+"""Mistakes that any op can have, planted in every row, and look-alikes that are correct."""
 
 import inspect
 from functools import partial
@@ -15,14 +15,14 @@ from parity.exam.changes import in_dtype, only, option, result, upstream
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 
-GRADIENTS = {"conv2d": "dx dw db", "linear": "dx dw db"}  # of other rows the first
-# No options, or no draw in which all have their defaults.
+GRADIENTS = {"conv2d": "dx dw db", "linear": "dx dw db"}  # other rows: the first one only
+# Rows without options, or whose strategy never draws the defaults of all of them.
 NEVER_AT_DEFAULTS = (
     "conv2d conv1d conv_transpose2d max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d max_unpool2d "
     "interpolate dropout dropout2d relu leaky_relu sigmoid tanh silu hardswish linear softmax log_softmax "
     "SimpleCNN network"
 )
-# name, right names, edit: of the output and of each gradient
+# name, right names, edit; planted in the output and in each gradient
 RESULTS: tuple[tuple[str, str, Edit], ...] = (
     ("negated", "negated", lambda a, _: -a),
     # The gradient of a softmax for an upstream of ones is zero.
@@ -45,7 +45,7 @@ def _without_beyond(a: Array, _: Call) -> Array:
 
 
 def _at_defaults(c: Call) -> bool:
-    """Whether every option that has a default has it."""
+    """Whether every option with a default has its default."""
     defaults = {
         name: p.default for name, p in inspect.signature(c.op).parameters.items() if p.default is not p.empty
     }
@@ -53,27 +53,27 @@ def _at_defaults(c: Call) -> bool:
     return bool(given) and all(not isinstance(o, np.ndarray) and o in (d, (d, d)) for o, d in given)
 
 
-# name, right names, change, what it reaches, sentence, rows that it does not fit
+# name, right names, change, reach, description, rows that it does not apply to
 CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
     ("output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y", "", ""),
-    # Where the gradient depends on no number of the call, a cache of another call is as good.
+    # Where the gradient does not depend on the arrays' values, a cache shared between calls does no harm.
     ("cache-shared", "shared-state", stateful.of_last_call(), "{dx}", "",
      "avg_pool2d adaptive_avg_pool2d pad interpolate flatten"),
     ("accumulates", "accumulates", stateful.by_call(stateful.accumulated), "{dx}", "", ""),
     ("overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy), "", "", ""),
     ("tail-lost", "", result(_without_leftover), "{dx}",
-     "The loop takes eight numbers at a time: those left over at the end are lost.", ""),
-    ("index-of-8-bits", "", result(_without_beyond), "y", "An index of 8 bits: what is beyond 255 is lost.",
+     "A loop over blocks of eight elements loses the remainder.", ""),
+    ("index-of-8-bits", "", result(_without_beyond), "y", "An 8-bit index loses the elements beyond 255.",
      "dropout2d layer_norm group_norm instance_norm nll_loss cross_entropy mse_loss SimpleCNN network"),
     ("wrong-at-defaults", "doubled", only(_at_defaults, result(lambda a, _: 2 * a)), "{dx}",
      "The shortcut for default options doubles the gradient.", NEVER_AT_DEFAULTS),
     # A computed output hardly ever equals an argument.
     ("y-returns-its-argument", "shares-memory", stateful.returning_equals, "y",
-     "Where y equals an argument, it is the argument itself.",
+     "If y equals an argument, the argument itself is returned.",
      "conv2d conv1d conv_transpose2d max_unpool2d sigmoid flatten batch_norm group_norm instance_norm nll_loss "
      "cross_entropy binary_cross_entropy_with_logits kl_div SimpleCNN network"),
     ("dx-returns-its-argument", "shares-memory", stateful.returning_equals, "{dx}",
-     "Where dx equals an argument, it is the argument itself.",
+     "If dx equals an argument, the argument itself is returned.",
      "conv2d conv1d conv_transpose2d linear flatten SimpleCNN network"),
 )  # fmt: skip
 
@@ -87,12 +87,12 @@ def _plant_in_op(row: Row) -> None:
     for of in gradients:
         ignoring = upstream(lambda dy, _: np.ones_like(dy))
         one(f"{prefix}-{of}-without-upstream", "upstream-ignored zero", ignoring, of)
-    for name, names, change, of, says, without in CHANGES:
+    for name, names, change, of, description, without in CHANGES:
         if row.name not in without.split():
-            one(f"{prefix}-{name}", names, change, of.format(dx=first), says)
-    says = "The results are laid out column by column in memory."
-    alike(row.name, f"{prefix}-in-fortran-order", says, result(_in_fortran_order))
-    alike(row.name, f"{prefix}-in-double", "Computed in float64, and rounded once.", in_dtype(np.float64))
+            one(f"{prefix}-{name}", names, change, of.format(dx=first), description)
+    description = "The results are stored in Fortran order."
+    alike(row.name, f"{prefix}-in-fortran-order", description, result(_in_fortran_order))
+    alike(row.name, f"{prefix}-in-double", "Computed in float64 and rounded once.", in_dtype(np.float64))
 
 
 def _climbs(op: Op, _: Places) -> Op:
@@ -103,14 +103,15 @@ def _climbs(op: Op, _: Places) -> Op:
 
 
 def _plant_in_optimizer(row: Row) -> None:
-    """An optimizer returns the parameter after each step, and has no gradients."""
+    """Plant in an optimizer, which returns the parameter after each step and has no gradients."""
     prefix, one = row.name.lower(), partial(plant, row.name)
-    one(f"{prefix}-climbs", "ascends", _climbs, says="The gradients' sign is wrong, that of the decay is not.")
+    one(f"{prefix}-climbs", "ascends", _climbs,
+        description="The sign of the gradient is wrong, but not that of the decay.")  # fmt: skip
     one(f"{prefix}-lr-doubled", "option-doubled", option("lr", lambda lr: 2 * lr), option="lr")
     one(f"{prefix}-dtype-changed", "dtype-changed", result(lambda a, _: a.astype(np.float64)))
     one(f"{prefix}-tail-lost", "", result(lambda a, c: np.where(leftover(a[0]), c.x, a)), "y",
-        "The loop takes eight numbers at a time: those left over at the end stay as they are.")  # fmt: skip
-    alike(row.name, f"{prefix}-in-fortran-order", "The trajectory is laid out column by column in memory.",
+        "A loop over blocks of eight elements does not update the remainder.")  # fmt: skip
+    alike(row.name, f"{prefix}-in-fortran-order", "The trajectory is stored in Fortran order.",
           result(_in_fortran_order))  # fmt: skip
 
 

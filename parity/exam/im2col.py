@@ -1,4 +1,4 @@
-"""Convolution as im2col: patches, one matrix product per group, col2im. Right as it is, and open to mistakes."""
+"""Convolution as im2col: patches, one matrix product per group, col2im; a mistake replaces a part."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ def textbook(
     patches: Callable[[Array, Windows], Array] = gather,
     back: Callable[[Array, Windows], Array] = scatter,
 ) -> Called:
-    """One part after the other; a mistake replaces one."""
+    """Convolution by im2col, with replaceable parts."""
     at = conv_windows(x, w, stride, padding, dilation)
     n, o = len(x), len(w)
     matrix = w.reshape(groups, o // groups, w[0].size)
@@ -45,48 +45,48 @@ def textbook(
 
 
 def part(**parts: Any) -> Change:
-    """Another part of im2col."""
+    """Replace parts of im2col."""
     return instead(partial(textbook, **parts))
 
 
 def dx_at(**geometry: Callable[[Windows], Any]) -> Change:
-    """col2im with other windows than im2col."""
+    """Change the windows in col2im only."""
     return part(back=lambda p, at: scatter(p, replace(at, **{n: of(at) for n, of in geometry.items()})))
 
 
 def dw_at(**geometry: Callable[[Windows], Any]) -> Change:
-    """dw from the patches of other windows."""
+    """Change the windows in im2col only."""
     return part(patches=lambda x, at: gather(x, replace(at, **{n: of(at) for n, of in geometry.items()})))
 
 
 def dx_cropped(crop: Callable[[Array, Windows], Array]) -> Change:
-    """What is made of dx once it is scattered."""
+    """Edit dx after it is scattered."""
     return part(back=lambda p, at: crop(scatter(p, at), at))
 
 
 def column_major(patches: Array, at: Windows) -> Array:
-    """The taps in columns."""
+    """Order the taps column by column."""
     return patches[:, :, np.arange(patches.shape[2]).reshape(at.kernel).T.ravel()]
 
 
 def remainder(at: Windows) -> list[int]:
-    """Rows and columns of the padded image behind the last window."""
+    """Rows and columns of the padded image after the last window."""
     return [at.size[i] + 2 * at.padding[i] - at.reach[i] for i in (0, 1)]
 
 
-def met(g: Array, at: Windows) -> Array:
-    """What windows meet, without the remainder."""
+def covered(g: Array, at: Windows) -> Array:
+    """Crop to what the windows cover, without the remainder."""
     ends = [min(at.size[i], at.reach[i] - at.padding[i]) for i in (0, 1)]
     return g[:, :, : ends[0], : ends[1]]
 
 
-def unmet_in_front(g: Array, at: Windows) -> Array:
-    """The remainder in front."""
+def remainder_in_front(g: Array, at: Windows) -> Array:
+    """Move the remainder to the front."""
     return np.roll(g, [max(0, at.size[i] + at.padding[i] - at.reach[i]) for i in (0, 1)], axis=(2, 3))
 
 
 def cut_by_the_padding(dx: Array, at: Windows) -> Array:
-    """Zeros in a remainder, as wide as the padding."""
+    """Set the remainder to zero if there is padding."""
     for i, unmet in enumerate(remainder(at)):
         if unmet > 0 and at.padding[i]:
             np.moveaxis(dx, 2 + i, 0)[max(0, at.size[i] - unmet) :] = 0
@@ -94,13 +94,13 @@ def cut_by_the_padding(dx: Array, at: Windows) -> Array:
 
 
 def minus_zero(patches: Array, at: Windows) -> Array:
-    """Cropped by [p:-p], which is empty for p = 0."""
+    """Crop by [p:-p], which is empty for p = 0."""
     (top, left), wide = at.padding, scatter(patches, replace(at, padding=(0, 0), size=at.reach))
     return wide[:, :, top:-top, left:-left]
 
 
 def assigned(patches: Array, at: Windows) -> Array:
-    """The last window counts where they overlap."""
+    """Assign instead of adding, so that a later tap overwrites an earlier one."""
     wide = wide_zeros(patches, at)
     for tap, (i, j) in enumerate(at.taps()):
         wide[at.under(i, j)] = patches[:, :, tap]
@@ -108,7 +108,7 @@ def assigned(patches: Array, at: Windows) -> Array:
 
 
 def by_tap(patches: Array, at: Windows) -> Array:
-    """Each tap's pixels in the channel of the tap's number."""
+    """Add the pixels of each tap to the channel with the tap's index."""
     wide, channels = wide_zeros(patches, at), patches.shape[1]
     for tap, (i, j) in enumerate(at.taps()):
         wide[at.under(i, j)][:, tap % channels] += patches[:, :, tap].sum(axis=1)
@@ -116,7 +116,7 @@ def by_tap(patches: Array, at: Windows) -> Array:
 
 
 def of_longer_kernel(x: Array, at: Windows) -> Array:
-    """The last taps of a kernel that reaches over the remainder."""
+    """The last taps of a kernel enlarged to cover the remainder."""
     unmet = [max(0, left) // d for left, d in zip(remainder(at), at.dilation, strict=True)]
     longer = replace(at, kernel=(at.kernel[0] + unmet[0], at.kernel[1] + unmet[1]))
     p = gather(x, longer).reshape(*x.shape[:2], *longer.kernel, *at.outputs)[:, :, unmet[0] :, unmet[1] :]
@@ -124,14 +124,14 @@ def of_longer_kernel(x: Array, at: Windows) -> Array:
 
 
 def replicated(x: Array, at: Windows) -> Array:
-    """Patches of an image whose edge is repeated."""
+    """Patches of an image with replicate padding."""
     around = [(at.padding[i], max(0, at.reach[i] - at.size[i] - at.padding[i])) for i in (0, 1)]
     wide = np.pad(x, [(0, 0), (0, 0), *around], mode="edge")
     return gather(wide, replace(at, size=(wide.shape[2], wide.shape[3]), padding=(0, 0)))
 
 
 def without_first_column(x: Array, at: Windows) -> Array:
-    """The first column of taps lost in images one pixel wide."""
+    """Patches without the first column of taps for padded images one pixel wide."""
     p = gather(x, at)
     if x.shape[3] == 1 and at.kernel[1] > 1 and at.padding[1]:
         p[:, :, :: at.kernel[1]] = 0

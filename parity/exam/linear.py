@@ -20,7 +20,7 @@ def _rows(a: Array) -> Array:
 
 
 def _of_rows(rows: slice) -> Change:
-    """Only these rows of the batch count, over all leading axes."""
+    """Count only these rows of the batch, over all leading axes."""
     return upstream(lambda dy, _: kept(_rows(dy), rows).reshape(dy.shape))
 
 
@@ -44,31 +44,31 @@ linear("linear-db-averaged", "rows-mean batch-mean",
 linear("linear-db-first-sample-only", "first-row-only", _of_rows(slice(1)), "db")
 linear("linear-db-of-one-row", "shares-memory",
        only(lambda c: c.x.shape[:-1] == (1,), gradient(lambda dy, _: dy[0])), "db",
-       "With one row there is nothing to add up, and db is a view of dy.")
+       "For a single row, db is a view of dy.")
 linear("linear-dw-doubled", "doubled", result(lambda g, _: 2 * g), "dw",
-       "A factor 2 is left in dw.")
+       "dw has an extra factor 2.")
 linear("linear-dw-transposed", "channels-transposed", result(lambda g, _: g.T.copy()), "dw",
-       "dw is (in, out): its shape gives that away unless the layer is square.")
+       "dw has the shape (in, out).")
 linear("linear-dw-last-sample-only", "last-row-only last-sample-only", _of_rows(slice(-1, None)), "dw",
-       "dw is assigned for each sample where it should be added.")
+       "dw is assigned for each sample instead of added.")
 linear("linear-dw-first-leading-axis-only", "",
        upstream(lambda dy, _: kept(dy, *[slice(1)] * (dy.ndim - 2))), "dw",
-       "With several leading axes dw counts only the first entry of all but the last of them.")
+       "With several leading axes, dw uses only the first entry of all but the last of them.")
 linear("linear-dx-weight-transposed", "weight-transposed argument-transposed",
        only(lambda c: c.w.shape[0] == c.w.shape[1], array("w", lambda w, _: w.T)), "dx",
-       "In a square layer dx multiplies by the transposed weight.")
+       "In a square layer, dx uses the transposed weight.")
 linear("linear-last-feature-lost", "last-feature-lost", array("w", zeroed(..., -1)), "y")
 linear("linear-single-feature-squeezed", "", only(lambda c: len(c.w) == 1, output(lambda c: c.y[..., 0])), "y",
-       "One output feature is squeezed away.")
+       "A single output feature is squeezed away.")
 linear("linear-float16-inside", "float16-inside", in_dtype(np.float16))
 linear("linear-upstream-changed", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: dy / 2),
-       says="The pullback divides the caller's dy by 2 in place.")
+       description="The pullback divides the caller's dy by 2 in place.")
 linear("linear-input-shared", "shared-state", stateful.of_last_call(), "dw",
-       "The input is kept at module level: dw is that of the call that came last.")
+       "The input is kept at module level: dw is that of the last call.")
 
 flatten("flatten-order-f", "reshaped-f order-f",
         both(output(lambda c: c.x.reshape(c.y.shape, order="F")), gradient(_in_fortran_order)),
-        says="The pixels come out column by column.")
+        description="The pixels are flattened column by column.")
 flatten("flatten-dx-order-f", "reshaped-f order-f", gradient(_in_fortran_order), "dx")
 flatten("flatten-keeps-the-first-axis", "flattens-all-but-first start-dim-one",
         only(lambda c: c.x.ndim > 1, options(lambda *_: {"start_dim": 1, "end_dim": -1})))
@@ -78,5 +78,5 @@ flatten("flatten-width-first", "spatial-axes-swapped order-f reshaped-f",
         only(lambda c: c.x.ndim > 1 and c.x.shape[-1] == c.x.shape[-2],
              both(output(lambda c: c.x.swapaxes(-1, -2).reshape(c.y.shape)),
                   gradient(lambda dy, c: dy.reshape(c.x.shape).swapaxes(-1, -2)))),
-        says="Square images are flattened with height and width swapped, and back alike.")
+        description="Square images are flattened with height and width swapped, in the gradient too.")
 # fmt: on

@@ -22,7 +22,7 @@ def _classes(c: Call) -> int:
 
 
 def _counts(c: Call) -> Array:
-    """Where a sample counts; a sample whose target is probabilities always does."""
+    """A mask of the samples that are not ignored; with probabilities as targets, none is."""
     if c.w.dtype.kind == "f":
         return np.ones(np.delete(c.w.shape, _classes(c)), bool)
     return np.asarray(c.w != c.options.get("ignore_index", -100))
@@ -37,7 +37,7 @@ def _weights(c: Call) -> Any:
 
 
 def _mean_over(divisor: Callable[[Call], Any]) -> Change:
-    """A mean divided by another number than the right one."""
+    """Divide a mean by another number."""
 
     def scaled(a: Array, c: Call) -> Array:
         right, wrong = _weights(c).sum(dtype=c.x.dtype), c.x.dtype.type(divisor(c))
@@ -55,7 +55,7 @@ def _ignored_counted(c: Call) -> Any:
 
 
 def smoothed_target(c: Call) -> Array:
-    """w·q, where q is the target as probabilities, smoothed, and 0 where it is ignored."""
+    """w·q, where q is the smoothed target as probabilities, 0 where it is ignored."""
     axis, counts, weight = _classes(c), _counts(c), c.options.get("weight")
     q = c.w
     if q.dtype.kind != "f":
@@ -67,7 +67,7 @@ def smoothed_target(c: Call) -> Array:
 
 
 def of_log(c: Call, log_p: Array) -> Array:
-    """Cross entropy of log-probabilities: −Σ w·q·log p."""
+    """Cross entropy from log-probabilities: −Σ w·q·log p."""
     q = smoothed_target(c)
     losses = -np.where(q == 0, 0, q * log_p).sum(axis=_classes(c))
     if c.options["reduction"] == "none":
@@ -76,7 +76,7 @@ def of_log(c: Call, log_p: Array) -> Array:
 
 
 def at_target(dy: Array, c: Call) -> Array:
-    """The gradient of −Σ w·q·log p by log p; 0 where all targets are ignored."""
+    """The gradient of −Σ w·q·log p with respect to log p."""
     q, axis = smoothed_target(c), _classes(c)
     u = np.expand_dims(np.broadcast_to(dy, np.delete(c.x.shape, axis)), axis)
     return np.where(q == 0, 0, -q * u / (_weights(c).sum(dtype=c.x.dtype) if _is_mean(c) else 1))
@@ -137,24 +137,24 @@ def _bce_of_the_sigmoid(c: Call) -> Any:
 # fmt: off
 nll("nll-sign", "negated", result(lambda a, _: -a), "y dx")
 nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()),
-    says="A weighted mean is divided by the number of samples instead of the sum of their weights.")
+    description="A weighted mean is divided by the number of samples instead of the sum of their weights.")
 nll("nll-ignored-counted", "ignored-counted", _mean_over(_ignored_counted))
 nll("nll-mean-over-images", "batch-mean feature-sum",
     only(lambda c: c.w.ndim > 1, _mean_over(lambda c: len(c.x))),
-    says="With pixels to classify, a mean is divided by the number of images instead of pixels.")
+    description="With pixels to classify, a mean is divided by the number of images instead of pixels.")
 nll("nll-ignore-index-fixed", "ignore-index-ignored", options(_without_ignore_index),
-    says="-100 is ignored and nothing else, whatever ignore_index is.")
+    description="ignore_index is ignored: only -100 counts as such.")
 nll("nll-weight-ignored", "class-weight-ignored", option("weight", lambda _: None))
 nll("nll-dx-weight-squared", "weight-squared", result(_weight_again), "dx")
 nll("nll-classes-last", "classes-last",
     only(lambda c: c.x.ndim == 3 and c.x.shape[1] == c.x.shape[2],
          array("x", lambda x, _: x.swapaxes(1, 2), lambda g, _: g.swapaxes(1, 2))))
 nll("nll-classes-counted-from-one", "target-one-too-high", array("w", _next_class),
-    says="Classes are counted from 1: each target is the next one's, and the last the first's.")
+    description="Classes are counted from 1: each target is off by one, and the last class becomes the first.")
 nll("nll-ignored-times-zero", "", result(_ignored_times_zero), "y",
-    "An ignored sample's loss is multiplied by 0, and minus infinity times 0 is NaN.")
+    "The loss of an ignored sample is multiplied by 0, and minus infinity times 0 is NaN.")
 nll("nll-target-written", "mutates-input", stateful.overwriting("w", lambda t, c: np.where(_counts(c), t, 0)),
-    says="Ignored targets become 0 in the caller's own array.")
+    description="Ignored targets are set to 0 in the caller's array.")
 
 ce("ce-log-of-softmax", "epsilon-in-log",
    output(lambda c: of_log(c, np.log(_softmax(c) + c.x.dtype.type(1e-7)))), "y", epsilon=1e-7)
@@ -165,15 +165,15 @@ ce("ce-classes-last", "softmax-along-last",
    both(output(lambda c: of_log(c, ops.log_softmax(c.x, -1)[0])), gradient(_along_last)))
 ce("ce-weight-ignored", "class-weight-ignored", option("weight", lambda _: None), "dx")
 ce("ce-ignored-counted", "ignored-counted", _mean_over(_ignored_counted),
-   says="A mean is taken over the ignored samples as well.")
+   description="A mean includes the ignored samples.")
 ce("ce-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()))
 ce("ce-weight-of-ignored-target", "",
    only(lambda c: c.options.get("weight") is not None and c.w.dtype.kind != "f", _mean_over(_weight_looked_up)),
-   says="A weighted mean looks up the weight of an ignored target, which need not be a class.")
+   description="A weighted mean looks up the weight of an ignored target, which may not be a class.")
 ce("ce-onehot-added", "target-added", gradient(lambda dy, c: c.pullback(dy)[0] - 2 * at_target(dy, c)), "dx")
 ce("ce-onehot-forgotten", "target-not-subtracted",
    gradient(lambda dy, c: c.pullback(dy)[0] - at_target(dy, c)), "dx",
-   "The gradient is the softmax alone, without the one at the target.")
+   "The gradient is the softmax alone: the target is not subtracted.")
 ce("ce-dx-divided-by-everything", "divided-by-classes",
    only(_is_mean, result(lambda g, c: g / g.dtype.type(c.x.shape[_classes(c)]))), "dx")
 ce("ce-ignored-pulled", "ignored-as-class-zero",
@@ -182,7 +182,7 @@ ce("ce-upstream-mean", "upstream-mean mean",
    upstream(lambda dy, _: np.full_like(dy, dy.mean()) if dy.ndim and dy.size else dy), "dx")
 ce("ce-divided-twice", "half halved batch-mean",
    only(lambda c: c.w.shape == (2,), result(lambda g, _: g / g.dtype.type(2))), "dx",
-   "A batch of two is divided by two in the loss and again in the gradient.")
+   "The gradient of a batch of two is divided by two once more.")
 ce("ce-smoothed", "smoothed",
    options(lambda given, _: given | {"label_smoothing": given.get("label_smoothing") or 0.1}), "y", epsilon=0.1)
 
@@ -193,17 +193,17 @@ mse("mse-mean-over-batch", "feature-sum batch-mean",
          result(lambda a, c: a * a.dtype.type(c.x.size // len(c.x)))))
 mse("mse-target-sign", "target-sign negated other-gradient", result(lambda g, _: -g), "dt")
 mse("mse-target-without-gradient", "", result(lambda *_: None), "dt",
-    "The target gets no gradient, as if it were always data.")
+    "The target gets no gradient.")
 mse("mse-expanded-square", "", output(lambda c: _reduced(c.x * c.x - 2 * c.x * c.w + c.w * c.w, c)), "y",
-    "x² - 2xt + t² cancels where x and t are close.")
+    "x² - 2xt + t² cancels if x and t are close.")
 mse("mse-absolute", "sign-of-error",
     result(lambda g, c: g / np.maximum(np.abs(2 * (c.x - c.w)), np.finfo(g.dtype).tiny)), "dx dt")
 
 plant("binary_cross_entropy_with_logits", "bce-of-the-sigmoid", "", output(_bce_of_the_sigmoid), "y",
-      "The logarithm of a sigmoid that is rounded to 0 or 1 is −∞, and 0 times −∞ is NaN.")
+      "The logarithm of a sigmoid rounded to 0 or 1 is −∞, and 0 times −∞ is NaN.")
 # fmt: on
 
-# Of every loss: the reduction is ignored, in the whole loss or in its gradient alone, and so is dy.
+# In every loss: the reduction is ignored, in the whole loss or only in the gradient; dy is ignored.
 for _row, _prefix, _gradients in (
     ("nll_loss", "nll", "dx"),
     ("cross_entropy", "ce", "dx"),
@@ -220,6 +220,6 @@ for _row, _prefix, _gradients in (
 
     _one(f"{_prefix}-dx-mean-missing", "mean-missing gradient-of-sum option-ignored",
          option("reduction", lambda r: "sum" if r == "mean" else r), _gradients,
-         "The gradient of a mean lacks its division.")  # fmt: skip
+         "The gradient of a mean is not divided by the count.")  # fmt: skip
     _one(f"{_prefix}-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)), _gradients,
-         "The loss is taken for the end of the graph: dy counts as 1.")  # fmt: skip
+         "dy is ignored, as if the loss were the end of the graph.")  # fmt: skip

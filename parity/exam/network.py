@@ -28,7 +28,7 @@ def network(
     reduction: Any = "sum",
     gradients_of: Callable[[dict[str, Array]], dict[str, Array]] = lambda gradients: gradients,
 ) -> Called:
-    """The row's op, with its layers and its gradients open to change."""
+    """The row's op, with replaceable layers and gradients."""
     a = Architecture.from_json(architecture)
     names = [*a.parameter_shapes()]
     model = numpy_cnn.SimpleCNN(a, parameters=dict(zip(names, parameters, strict=True)))
@@ -46,12 +46,12 @@ def network(
 
 
 def part(**parts: Any) -> Change:
-    """Another part of the network."""
+    """Replace parts of the network."""
     return instead(partial(network, **parts))
 
 
 def layer(name: str, wrong: Callable[[Architecture], Any]) -> Change:
-    """Another op in the place of one layer."""
+    """Replace the op of one layer."""
     return part(layers=lambda layers, a: [(n, wrong(a) if n == name else op) for n, op in layers])
 
 
@@ -65,7 +65,7 @@ def _softmax_twice(layers: list[Layer], a: Architecture) -> list[Layer]:
 
 
 def _paths(layers: Description, function: str, prefix: str = "") -> Iterator[str]:
-    """The names of the layers that are this function, in residual blocks too."""
+    """Yield the names of the layers of one function, including those in residual blocks."""
     for name, of, inner in layers:
         if of == function:
             yield prefix + name
@@ -74,7 +74,7 @@ def _paths(layers: Description, function: str, prefix: str = "") -> Iterator[str
 
 
 def function(of: str, wrong: str) -> Change:
-    """In a network of any layers, every layer that is this function has the mistake of this name."""
+    """Replace every layer of one function by a planted bug."""
 
     def called(x: Array, *parameters: Array, layers: Description) -> Called:
         return built(layers, dict.fromkeys(_paths(layers, of), planted(wrong)))(x, *parameters)
@@ -87,9 +87,9 @@ cnn("cnn-flatten-order-f", "order-f reshaped-f",
     layer("flatten", lambda _: partial(planted("flatten-order-f"), start_dim=1)))
 cnn("cnn-hidden-relu-missing", "relu-passes-all",
     part(layers=lambda layers, _: [layer for layer in layers if layer[0] != "relu2"]),
-    says="The activation between the two dense layers is missing.")
+    description="The activation between the two dense layers is missing.")
 cnn("cnn-relu-not-in-the-chain", "relu-passes-all", layer("relu1", lambda _: planted("relu-passes-all")),
-    says="The first ReLU is left out of the backward.")
+    description="The first ReLU is left out of the backward.")
 cnn("cnn-relu-rectifies-the-gradient", "mask-of-upstream",
     layer("relu1", lambda _: planted("relu-mask-of-upstream")))
 cnn("cnn-pool-ties-to-all", "ties-to-all",
@@ -97,9 +97,9 @@ cnn("cnn-pool-ties-to-all", "ties-to-all",
 cnn("cnn-conv-dw-last-image-only", "last-sample-only",
     layer("conv1", lambda a: partial(planted("conv-dw-last-sample-only"), stride=a.stride, padding=a.padding)))
 cnn("cnn-bias-not-trained", "bias-missing zero", part(gradients_of=_zero_of_last_bias),
-    says="The last bias gets a gradient of zero.")
+    description="The last bias gets a gradient of zero.")
 cnn("cnn-loss-averaged", "reduction-mean gradient-of-mean mean batch-mean divided-by-positions sum half",
-    part(reduction="mean"), says="The loss is averaged where it should be summed.")
+    part(reduction="mean"), description="The loss is averaged instead of summed.")
 cnn("cnn-upstream-ignored", "upstream-ignored", upstream(lambda dy, _: np.ones_like(dy)))
 cnn("cnn-softmax-twice", "softmax-twice", part(layers=_softmax_twice))
 cnn("cnn-float32-inside", "float32-inside", in_dtype(np.float32))

@@ -18,12 +18,12 @@ norm = partial(plant, "batch_norm")
 
 
 def _axes(x: Array) -> tuple[int, ...]:
-    """All but the channels'."""
+    """All axes except that of the channels."""
     return (0, *range(2, x.ndim))
 
 
 def _along(channels: Array | None, x: Array, absent: float) -> Array:
-    """(C,) to be broadcast against x."""
+    """Reshape (C,) to broadcast against x."""
     if channels is None:
         return np.asarray(absent, np.float64)
     return channels.astype(np.float64).reshape(-1, *[1] * (x.ndim - 2))
@@ -36,7 +36,7 @@ def textbook(
     w: Array | None = None,
     b: Array | None = None,
     training: bool = False,
-    momentum: float = 0.1,  # noqa: ARG001  # torch's running statistics need it
+    momentum: float = 0.1,  # noqa: ARG001  # part of the signature; only the running statistics use it
     eps: float = 1e-5,
     *,
     axes: Callable[[Array], tuple[int, ...]] = _axes,
@@ -47,7 +47,7 @@ def textbook(
     scaled: bool = True,
     narrow: bool = False,
 ) -> Called:
-    """The formulas in double precision; a mistake replaces one of them."""
+    """Batch normalization in double precision, with replaceable formulas."""
     over, dtype = axes(x), x.dtype if narrow else np.float64
     wide = x.astype(dtype)
     batch = training and x.size > 0
@@ -72,7 +72,7 @@ def textbook(
 
 
 def part(**parts: Any) -> Change:
-    """Another part of the textbook."""
+    """Replace parts of the textbook version."""
     return instead(partial(textbook, **parts))
 
 
@@ -106,12 +106,12 @@ def _mixed(old: Array, batchs: Array, momentum: float) -> Array:
 def _keeping(
     new: Callable[[Array, Array, float], Array] = _mixed, biased: bool = False, always: bool = False
 ) -> Change:
-    """Batch norm that updates the running statistics in place.
+    """Update the running statistics in place.
 
     Args:
-        new: of (old, the batch's, momentum).
-        biased: the batch's variance is divided by m.
-        always: in evaluation too.
+        new: new(old, the batch's, momentum).
+        biased: divide the batch's variance by m.
+        always: update them in evaluation too.
     """
 
     def change(op: Op, _: Any) -> Op:
@@ -131,37 +131,37 @@ def _keeping(
 
 # fmt: off
 norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased),
-     says="The batch is normalized by the variance over m - 1, which belongs to the running statistics alone.")
+     description="The batch is normalized by the variance over m - 1, which only the running statistics use.")
 norm("norm-variance-by-squares", "", part(variance=_by_squares, narrow=True), "y",
-     "E[x²] - E[x]² cancels far from 0.")
+     "E[x²] - E[x]² cancels if the mean is far from 0.")
 norm("norm-epsilon-outside-root", "epsilon-outside-root", part(root=lambda v, eps: np.sqrt(v) + eps),
-     says="Epsilon is added to the standard deviation instead of the variance.")
+     description="Epsilon is added to the standard deviation instead of the variance.")
 norm("norm-epsilon-missing-in-backward", "epsilon-missing-in-backward", result(_without_epsilon), "dx")
 norm("norm-variance-taken-for-constant", "variance-constant", part(through="mean"), "dx",
      "The gradient does not pass through the variance.")
 norm("norm-mean-taken-for-constant", "mean-constant", part(through="variance"), "dx",
      "The gradient does not pass through the mean.")
 norm("norm-statistics-taken-for-constant", "statistics-constant", part(through=""), "dx",
-     "In training the gradient is that of evaluation: neither mean nor variance is differentiated.")
+     "In training, the gradient passes through neither mean nor variance, as in evaluation.")
 norm("norm-statistics-of-each-image", "statistics-of-each-image",
      only(lambda c: c.x.ndim > 2, part(axes=lambda x: tuple(range(2, x.ndim)))), "y")
 norm("norm-training-ignored", "training-ignored",
      options(lambda given, c: given | {"training": c.arrays[1] is None}))
 norm("norm-dx-without-weight", "weight-in-gradient-lost", part(scaled=False), "dx",
-     "dx leaves the scale out.")
+     "dx lacks the factor w.")
 norm("norm-dw-of-the-input", "gathers-input", part(of_dw=lambda _, x: x), "dw",
-     "dw multiplies dy by the input where it should be the normalized input.")
+     "dw multiplies dy by the input instead of the normalized input.")
 norm("norm-bias-not-scaled-out", "shift-scaled", result(_shift_scaled), "y")
 norm("norm-input-centred-in-place", "mutates-input",
      stateful.overwriting("x", lambda x, _: x - x.mean(axis=_axes(x), keepdims=True)),
-     says="The input is centred in place.")
+     description="The input is centred in place.")
 norm("norm-running-biased-variance", "running-biased-variance", _keeping(biased=True), "rv")
 norm("norm-running-momentum-reversed", "running-momentum-reversed",
      _keeping(lambda old, batchs, m: m * old + (1 - m) * batchs), "rm rv")
 norm("norm-running-replaced", "running-replaced", _keeping(lambda old, batchs, m: batchs), "rm rv")  # noqa: ARG005
 norm("norm-running-always-updated", "running-always-updated", _keeping(always=True), "rm rv")
 norm("norm-running-added", "", _keeping(lambda old, batchs, m: old + m * batchs), "rm rv",
-     "The old running statistics are not faded: the batch's are added to them.")
+     "The batch's statistics are added to the running ones without the factor 1 - momentum.")
 # fmt: on
 
 CORRECT.append(

@@ -1,4 +1,4 @@
-"""Optimizers with one mistake, as ops: op(parameter, *gradients, **settings) → the parameter after each step."""
+"""Optimizers with one mistake, as ops: op(parameter, *gradients, **settings) → parameter after each step."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def sgd(
     none_moves: bool = False,
     **s: Any,
 ) -> Trajectory:
-    """The textbook; a mistake replaces one part."""
+    """SGD with replaceable parts."""
     w, b, trajectory = parameter.copy(), None, []
     for gradient in gradients:
         if gradient is not None:
@@ -62,7 +62,7 @@ def adam(
     none_decays: bool = False,
     **s: Any,
 ) -> Trajectory:
-    """The textbook; a mistake replaces one part. Adam's decay is coupled, AdamW's decoupled."""
+    """Adam with replaceable parts; its decay is coupled, AdamW's is decoupled."""
     w = parameter.astype(np.float64)
     m, v, most = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
     t, trajectory = 0, []
@@ -88,7 +88,7 @@ def adam(
 
 
 class _CountsEachParameter:
-    """Adam with one count of steps for all parameters, which each of them raises."""
+    """Adam with one step count for all parameters, which each of them increments."""
 
     def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
         self.parameters, self.settings, self.count = parameters, settings, 0
@@ -111,7 +111,7 @@ class _CountsEachParameter:
 
 
 class _KeepsTheGradient:
-    """Momentum whose buffer begins as the gradient itself, and is replaced and not written to later."""
+    """SGD whose momentum buffer is the first gradient array itself until the second step."""
 
     def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
         self.parameters, self.settings, self.buffers = parameters, settings, dict[str, Array]()
@@ -133,7 +133,7 @@ def _at_counts(counts: tuple[int, ...], t: int, s: Settings) -> Pair:
 
 
 def _corrected_again(t: int, s: Settings) -> Pair:
-    """In place: m ← (β m̂ + (1 − β) g) / c; for a constant gradient m̂ is then larger by what is left of 1 / c."""
+    """The product of all corrections so far, as m ← (β·m̂ + (1 − β)·g) / c approximately divides by."""
     first, second = zip(*(corrections_of(i, s) for i in range(1, t + 1)), strict=True)
     return math.prod(first), math.prod(second)
 
@@ -158,7 +158,7 @@ BUFFERS: dict[Any, Array] = {}
 
 
 def _buffers_shared(parameter: Array, *gradients: Array | None, **s: Any) -> Trajectory:
-    """The buffers are a mutable default argument: the next optimizer begins where the last one ended."""
+    """SGD whose buffers are a mutable default argument, so that the next optimizer starts with them."""
     left = BUFFERS.get(key := (parameter.shape, parameter.dtype, str(s)))
 
     def first(g: Array, s: Settings) -> Array:
@@ -170,17 +170,17 @@ def _buffers_shared(parameter: Array, *gradients: Array | None, **s: Any) -> Tra
 
 
 def setting(**values: Callable[[Settings], Any]) -> Change:
-    """Edit settings, each by all of them."""
+    """Edit settings; each edit receives all of them."""
     return options(lambda s, _: s | {name: edit(s) for name, edit in values.items()})
 
 
 def of_sgd(**parts: Any) -> Change:
-    """Another part of SGD."""
+    """Replace parts of SGD."""
     return instead(partial(sgd, **parts))
 
 
 def of_adam(**parts: Any) -> Change:
-    """Another part of Adam."""
+    """Replace parts of Adam."""
     return instead(partial(adam, **parts))
 
 
@@ -197,7 +197,7 @@ SGD("sgd-nesterov-ignored", "nesterov-ignored", option("nesterov", lambda _: Fal
 SGD("sgd-nesterov-sign", "nesterov-sign", of_sgd(ahead=lambda g, b, s: g - s["momentum"] * b))
 SGD("sgd-decay-needs-momentum", "decay-ignored",
     setting(weight_decay=lambda s: s["weight_decay"] if s["momentum"] else 0.0),
-    says="Weight decay has no effect without a momentum.")
+    description="Weight decay has no effect without momentum.")
 SGD("sgd-decay-without-lr", "decay-without-lr decay-over-lr",
     setting(weight_decay=lambda s: s["weight_decay"] / s["lr"]))
 SGD("sgd-decay-decoupled", "decay-decoupled", of_sgd(decoupled=True))
@@ -207,49 +207,49 @@ SGD("sgd-momentum-averages", "momentum-averaged-later",
     both(of_sgd(), setting(dampening=lambda s: s["momentum"])))
 SGD("sgd-none-moves", "none-moves", of_sgd(none_moves=True))
 SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
-    says="The first gradient itself becomes the momentum's buffer, and is written to in the next step.")
+    description="The first gradient array becomes the momentum buffer, which the next step overwrites.")
 SGD("sgd-buffer-is-the-gradient", "", instead(by_hand(_KeepsTheGradient)),
-    says="The momentum's buffer is the first gradient itself: the next gradient in that memory overwrites it.")
+    description="The momentum buffer is the first gradient array: a caller that reuses the array changes it.")
 SGD("sgd-buffers-shared", "shared-state", instead(_buffers_shared),
-    says="The buffers are a mutable default argument: the next optimizer begins where the last one ended.")
+    description="The buffers are a mutable default argument: the next optimizer starts with them.")
 
 ADAM("adam-bias-correction-missing", "bias-correction-missing", of_adam(corrections=lambda *_: (1.0, 1.0)),
-     says="Neither moment is corrected for having begun at 0.")
+     description="Neither moment has a bias correction.")
 ADAM("adam-first-moment-corrected-only", "bias-correction-first-only",
      of_adam(corrections=lambda t, s: (corrections_of(t, s)[0], 1.0)))
 ADAM("adam-second-moment-corrected-only", "bias-correction-second-only",
      of_adam(corrections=lambda t, s: (1.0, corrections_of(t, s)[1])))
 ADAM("adam-steps-counted-from-two", "bias-correction-late",
      of_adam(corrections=lambda t, s: corrections_of(t + 1, s)),
-     says="The step is counted up once too often before the correction.")
+     description="The step count of the correction is one too high.")
 ADAM("adam-correction-by-product", "bias-correction-product", of_adam(corrections=_inverse),
-     says="The moments are multiplied by the correction instead of divided.")
+     description="The moments are multiplied by the correction instead of divided.")
 ADAM("adam-correction-in-place", "", of_adam(corrections=_corrected_again),
-     says="The correction is done in place, so that the next step corrects the corrected moments again.")
+     description="The correction is done in place, so the next step corrects the moments again.")
 ADAM("adam-epsilon-inside-root", "epsilon-inside-root",
      of_adam(denominator=lambda v, c, eps: np.sqrt(v / c + eps)),
-     says="Epsilon is added under the root.")
+     description="Epsilon is added under the root.")
 ADAM("adam-epsilon-before-correction", "epsilon-before-correction", of_adam(denominator=_before_correction),
-     says="Epsilon is added to the uncorrected root, and so corrected with it.")
+     description="Epsilon is added before the bias correction of the root.")
 ADAM("adam-root-of-the-mean", "adam-root-missing", of_adam(denominator=lambda v, c, eps: v / c + eps))
 ADAM("adam-second-moment-absolute", "square-missing-in-moment", of_adam(second=np.abs))
 ADAM("adam-decay-decoupled", "decay-decoupled", of_adam(decay="decoupled"),
-     says="Adam's weight decay is AdamW's.")
+     description="Adam's weight decay is AdamW's.")
 ADAM("adam-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
 ADAM("adam-amsgrad-ignored", "amsgrad-ignored", option("amsgrad", lambda _: False))
 ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(largest_corrected=True),
-     says="The maximum is taken of the corrected second moments.")
+     description="The maximum is taken over the corrected second moments.")
 ADAM("adam-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
 ADAM("adam-none-counts", "none-advances", of_adam(none_counts=True),
-     says="A step without a gradient is counted.")
+     description="A step without a gradient advances the step count.")
 ADAM("adam-count-raised-by-each-parameter", "count-shared bias-correction-late",
      instead(by_hand(_CountsEachParameter)),
-     says="One step count for all parameters is raised within the loop over them.")
+     description="A single step count is incremented once per parameter.")
 
 ADAMW("adamw-decay-coupled", "decay-coupled", of_adam())
 ADAMW("adamw-decay-without-lr", "decay-without-lr", of_adam(decay="without lr"))
 ADAMW("adamw-decay-after-step", "decay-after-step", of_adam(decay="after"),
-      says="The weights shrink after the step, and the step with them.")
+      description="The weights are decayed after the step instead of before.")
 ADAMW("adamw-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0))
 ADAMW("adamw-epsilon-before-correction", "epsilon-before-correction", of_adamw(denominator=_before_correction))
 ADAMW("adamw-amsgrad-after-correction", "amsgrad-after-correction", of_adamw(largest_corrected=True))

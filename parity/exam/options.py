@@ -1,4 +1,4 @@
-"""Options that are ignored, swapped or misread, in the whole op or in its gradient alone."""
+"""Options that are ignored, swapped or doubled, in the whole op or only in its gradient."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -11,23 +11,23 @@ EditOption: TypeAlias = Callable[[Any], Any]
 
 
 def always(value: Any) -> EditOption:
-    """An edit that ignores what is given."""
+    """An edit that returns a fixed value."""
     return lambda _: value
 
 
 def swapped(value: Any) -> Any:
-    """A pair in the other order."""
+    """A pair in the reverse order; other values unchanged."""
     return value[::-1] if isinstance(value, tuple) else value
 
 
 def doubled(value: Any) -> Any:
-    """Twice a number, or each of a tuple."""
+    """Twice a number, or twice each number of a tuple."""
     return tuple(2 * v for v in value) if isinstance(value, tuple) else 2 * value
 
 
 IGNORED, SWAPPED, DOUBLED = "option-ignored", "option-swapped", "option-doubled"
 
-# Row, option, right name, values of its sentence, edit.
+# Row, option, right names, value for the sentence, edit.
 TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("conv1d", "dilation", IGNORED, 1, always(1)),
     ("conv_transpose2d", "stride", SWAPPED, None, swapped),
@@ -48,7 +48,7 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("dropout", "training", IGNORED, True, always(True)),
     ("dropout", "training", f"{IGNORED} passes-upstream", False, always(False)),
     ("dropout2d", "training", IGNORED, True, always(True)),
-    ("leaky_relu", "negative_slope", IGNORED, 0, always(0.0)),
+    ("leaky_relu", "negative_slope", f"{IGNORED} slope-lost", 0, always(0.0)),
     ("leaky_relu", "negative_slope", DOUBLED, None, doubled),
     ("elu", "alpha", IGNORED, 1, always(1.0)),
     ("elu", "alpha", DOUBLED, None, doubled),
@@ -77,27 +77,27 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("Adagrad", "lr_decay", IGNORED, 0, always(0.0)),
     ("Adagrad", "weight_decay", IGNORED, 0, always(0.0)),
 )
-# Where the shape of the output depends on an option, or no gradient does, a gradient alone cannot have it wrong.
+# Options that determine the output's shape or do not affect the gradient: a gradient alone cannot have them wrong.
 OF_OUTPUT = {"value", "stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
 
 
 def at_least(least: float) -> EditOption:
-    """What is below becomes the least; tuples and None stay."""
+    """An edit that raises a number to a minimum; tuples and None stay."""
     return lambda value: max(least, value) if isinstance(value, int | float) else value
 
 
 def one_of(*words: Any) -> EditOption:
-    """What is none of the words becomes the first."""
+    """An edit that replaces an unknown word by the first."""
     return lambda value: value if value in words else words[0]
 
 
 def within_rank(value: Any) -> Any:
-    """An axis that most arrays do not have becomes the first."""
+    """Replace an axis beyond the second by the first."""
     return value if abs(value) < 2 else 0
 
 
 SIZE, AMOUNT, REDUCTION = at_least(1), at_least(0), one_of("mean", "sum", "none", "batchmean")
-# Row, option, edit: what torch rejects is repaired silently.
+# Row, option, edit that silently repairs what torch rejects.
 ACCEPTED: tuple[tuple[str, str, EditOption], ...] = (
     ("conv2d", "stride", SIZE),
     ("conv2d", "padding", AMOUNT),
@@ -121,9 +121,9 @@ ACCEPTED: tuple[tuple[str, str, EditOption], ...] = (
     ("RMSprop", "weight_decay", AMOUNT),
 )
 for _row, _option, _edit in ACCEPTED:
-    _says = f"What torch rejects as {_option} is repaired silently."
+    _says = f"A value of {_option} that torch rejects is silently repaired."
     _prefix = f"{_row}-accepts-any-{_option}".lower().replace("_", "-")
-    plant(_row, _prefix, "accepts-invalid", option(_option, _edit), says=_says)
+    plant(_row, _prefix, "accepts-invalid", option(_option, _edit), description=_says)
 
 for _row, _option, _name, _value, _edit in TABLE:
     _kind = _name.split()[0].removeprefix("option-") + ("" if _value is None else f"-{_value}")

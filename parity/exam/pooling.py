@@ -25,7 +25,7 @@ def textbook(
     back: Callable[[Array, Windows], Array] = scatter,
     **options: Any,
 ) -> Called:
-    """Patches, the tap that wins in each, and dy scattered to it."""
+    """Max pooling by patches, with replaceable parts."""
     at = pool_windows(x, *window, **options)
     patches = gather(x, at, fill)
     winner = select(patches)[:, :, None]
@@ -40,12 +40,12 @@ def textbook(
 
 
 def part(**parts: Any) -> Change:
-    """Another part of the textbook."""
+    """Replace parts of the textbook version."""
     return instead(partial(textbook, **parts))
 
 
 def dx_at(**geometry: Callable[[Windows], Any]) -> Change:
-    """Patches scattered to other windows than they come from."""
+    """Change the windows in the backward only."""
     return part(back=lambda p, at: scatter(p, replace(at, **{n: of(at) for n, of in geometry.items()})))
 
 
@@ -58,12 +58,12 @@ def _patches(c: Call) -> Array:
 
 
 def _shared_out(share: Callable[[Array], Any]) -> Change:
-    """dy to each tap that equals the maximum, as large as `share` has it."""
+    """Distribute dy over the taps that equal the maximum, with the factors that `share` returns."""
     return gradient(lambda dy, c: scatter(share(_patches(c) == c.y[:, :, None]) * dy[:, :, None], _at(c)))
 
 
 def _overwritten(order: Callable[[range], Iterator[int] | range]) -> Change:
-    """Windows that overwrite each other's gradient, in the order of a loop."""
+    """Assign instead of adding the gradients of the windows, in the given order."""
 
     def back(routed: Array, at: Windows) -> Array:
         wide = wide_zeros(routed, at)
@@ -91,7 +91,7 @@ def _clamped(c: Call) -> Array:
 
 
 def _windows_outside(c: Call) -> Array:
-    """As many windows as ceil counts, those that begin behind the image included."""
+    """The maxima of all windows that ceil_mode counts, including those that begin after the image."""
     at = _at(c)
     rows, columns = (
         -(-(at.size[i] + 2 * at.padding[i] - at.dilation[i] * (at.kernel[i] - 1) - 1) // at.stride[i]) + 1
@@ -135,50 +135,50 @@ def _one_stride(given: Any, _: Call) -> Any:
 
 # fmt: off
 pool("pool-padded-with-zero", "zero-padding zero-padding-wins", part(fill=0.0),
-     says="The padding is 0 where it should be minus infinity: negative borders lose to it.")
+     description="The padding is 0 instead of minus infinity, so it wins over negative values.")
 pool("pool-starts-from-zero", "starts-from-zero", result(lambda y, _: np.maximum(y, 0)), "y")
 pool("pool-ties-to-all", "ties-to-all", _shared_out(lambda winners: winners), "dx",
-     "Every tap that equals the maximum takes all of dy.")
+     "Every tap that equals the maximum receives the whole of dy.")
 pool("pool-ties-split", "ties-split", _shared_out(lambda w: w / np.maximum(w.sum(axis=2, keepdims=True), 1)), "dx")
 pool("pool-ties-to-last", "ties-to-last",
      part(select=lambda p: p.shape[2] - 1 - p[:, :, ::-1].argmax(axis=2)), "dx",
-     "Of equal taps the last one takes dy: the comparison is >= where it should be >.")
+     "Among equal taps the last one receives dy: >= instead of >.")
 pool("pool-nearly-ties-to-first", "", part(select=lambda p: p.astype(np.float16).argmax(axis=2)), "dx",
-     "The winner is looked for in half precision, in which maxima tie that nearly tie.")
+     "The winner is found in half precision, where close values tie.")
 pool("pool-first-nan-wins", "first-nan", part(), "dx",
-     "Of several NaN in a window argmax takes the first, torch the last.")
+     "Among several NaN in a window, argmax selects the first, torch the last.")
 pool("pool-nan-swallowed", "nan-ignored", output(lambda c: np.fmax.reduce(_patches(c), axis=2)), "y")
 pool("pool-empty-window-lost", "",
      upstream(lambda dy, c: np.where(c.y == -np.inf, 0, dy)), "dx",
-     "A window of minus infinities has no winner, for none of its taps is greater than the maximum so far.")
+     "A window of minus infinities has no winner: none of its taps exceeds the initial maximum.")
 pool("pool-overlap-overwritten", "windows-overwritten-unless-zero windows-overwritten", _overwritten(iter), "dx",
      "Overlapping windows overwrite each other's gradient instead of adding to it.")
 pool("pool-first-window-only", "first-nonzero-window-only first-window-only", _overwritten(reversed), "dx")
 pool("pool-stride-swapped", "stride-swapped option-swapped", option("stride", lambda s: s and swapped(s)))
 pool("pool-stride-of-one", "stride-ignored", option("stride", lambda s: 1 if s is None else s),
-     says="A stride that is not given counts as 1 instead of the kernel's size.")
+     description="The default stride is 1 instead of the kernel size.")
 pool("pool-stride-of-height-for-both", "stride-height-only", options(_one_stride))
 pool("pool-kernel-swapped", "kernel-swapped", options(_kernel_swapped))
 pool("pool-padding-swapped", "padding-swapped", both(part(), option("padding", swapped)))
 pool("pool-dilation-ignored", "dilation-ignored", option("dilation", lambda _: 1))
 pool("pool-dx-dilation-of-height-for-both", "dilation-height-only",
      dx_at(dilation=lambda at: (at.dilation[0],) * 2), "dx",
-     "The backward uses the height's dilation for the width as well.")
+     "The backward uses the height's dilation for the width too.")
 pool("pool-dilated-window-clamped", "", output(_clamped), "y",
-     "A window that begins in the padding is moved to pixel 0, and its taps then step from there.")
+     "A dilated window that begins in the padding is moved to pixel 0, and its taps with it.")
 pool("pool-ceil-mode-ignored", "ceil-ignored", option("ceil_mode", lambda _: False))
 pool("pool-ceil-mode-ignored-in-backward", "ceil-ignored-in-backward", upstream(_floored), "dx")
 pool("pool-window-outside", "window-in-padding-kept",
      only(lambda c: c.options["ceil_mode"], output(_windows_outside)), "y")
 pool("pool-gradient-averaged", "window-gradient-averaged", gradient(_averaged), "dx",
-     "The gradient is average pooling's: each tap takes an equal share.")
+     "The gradient is that of average pooling: each tap receives an equal share.")
 pool("pool-average", "average-with-padding average",
      output(lambda c: gather(c.x, _at(c)).mean(axis=2, dtype=c.x.dtype)), "y")
 pool("pool-minimum", "minimum minimum-wins", part(fill=np.inf, select=lambda p: p.argmin(axis=2)))
 pool("pool-winner-decoded-by-height", "winner-split-by-height", part(back=_decoded_by_height), "dx",
-     "The winner's number is split by the kernel's height instead of its width: wrong if it is not square.")
+     "The winner's index is split by the kernel's height instead of its width: wrong unless the kernel is square.")
 pool("pool-dx-without-the-remainder", "remainder-dropped",
-     part(back=lambda p, at: im2col.met(scatter(p, at), at)), "dx")
+     part(back=lambda p, at: im2col.covered(scatter(p, at), at)), "dx")
 pool("pool-dx-cropped-at-the-wrong-end", "padding-ignored", dx_at(padding=lambda _: (0, 0)), "dx")
 pool("pool-last-column-of-windows-lost", "last-column-lost", upstream(zeroed(..., -1)), "dx")
 pool("pool-channels-share-the-first-winner", "winner-of-first-channel",
@@ -186,18 +186,18 @@ pool("pool-channels-share-the-first-winner", "winner-of-first-channel",
 pool("pool-first-plane-only", "first-plane-only", result(lambda y, _: kept(y, slice(1), slice(1))), "y")
 pool("pool-winners-shared", "shared-state", stateful.of_last_call())
 pool("pool-nan-replaced-in-the-input", "mutates-input", stateful.overwriting("x", lambda x, _: np.minimum(x, 6)),
-     says="Values beyond 6 are clipped in the caller's own array.")
+     description="Values above 6 are clipped in the caller's array.")
 pool("pool-of-one-pixel-returns-the-image", "shares-memory", stateful.returning_equals, "y",
-     "Where windows of one pixel select everything, the image itself is returned.")
+     "For windows of one pixel, the image itself is returned.")
 pool("pool-mask-times-infinite-upstream", "", gradient(_one_hot_times), "dx",
-     "A one-hot mask multiplies dy: 0 times an infinite dy is NaN at every tap that has not won.")
+     "A one-hot mask is multiplied by dy: 0 times an infinite dy is NaN at every tap that did not win.")
 pool("pool-fifth-column-lost", "",
      only(lambda c: _at(c).kernel[1] > 4,
           output(lambda c: _patches(c).reshape(*c.x.shape[:2], *_at(c).kernel, *_at(c).outputs)[:, :, :, :4]
                  .max(axis=(2, 3)))),
-     "y", "An unrolled loop has four columns of taps: a fifth never wins.")
+     "y", "An unrolled loop covers four columns of taps and ignores the rest.")
 
 plant("adaptive_max_pool2d", "adaptive-max-pool-nearly-ties-to-first", "",
       array("x", lambda x, _: x.astype(np.float16).astype(x.dtype)), "dx",
-      "The winner is looked for in half precision, in which maxima tie that nearly tie.")
+      "The winner is found in half precision, where close values tie.")
 # fmt: on

@@ -16,7 +16,7 @@ softmax, log_softmax = partial(plant, "softmax"), partial(plant, "log_softmax")
 
 
 def total(a: Array, c: Call, dim: int | None = None) -> Array:
-    """The sum along dim, or along another axis; a number is its own sum."""
+    """The sum along dim, or along another axis; a 0-d array is returned unchanged."""
     return a if a.ndim == 0 else np.asarray(a.sum(axis=c.options["dim"] if dim is None else dim, keepdims=True))
 
 
@@ -49,30 +49,30 @@ LAST_AXIS: Change = option("dim", lambda _: -1)
 # fmt: off
 softmax("softmax-last-axis", "last-axis", LAST_AXIS)
 softmax("softmax-diagonal-only", "diagonal-only", gradient(lambda dy, c: c.y * (1 - c.y) * dy), "dx",
-        "The gradient is y (1 - y) dy: the cross terms of the Jacobian are missing.")
+        "The gradient is y (1 - y) dy: the off-diagonal terms of the Jacobian are missing.")
 softmax("softmax-passes-dy", "softmax-passes-dy", gradient(lambda dy, _: dy.copy()), "dx")
 softmax("softmax-no-max-shift", "no-max-shift",
         both(output(lambda c: _divided(_exp(c), c)),
              gradient(lambda dy, c: _of_output(_divided(_exp(c), c), dy, c))),
-        says="The largest score is not subtracted: exp overflows.")
+        description="The maximum is not subtracted: exp overflows.")
 softmax("softmax-shift-of-all", "global-max-shift",
         output(lambda c: _divided(_exp(c, c.x.max() if c.x.size else 0), c)), "y")
 softmax("softmax-dx-without-y", "factor-lost", gradient(lambda dy, c: dy - total(c.y * dy, c)), "dx")
 softmax("softmax-dx-sums-last-axis", "sum-along-other-axis",
         gradient(lambda dy, c: c.y * (dy - total(c.y * dy, c, -1))), "dx", axis=-1,
-        says="The gradient sums over the last axis, the output over dim.")
+        description="The gradient sums over the last axis, the output over dim.")
 softmax("softmax-dx-less-the-plain-mean", "plain-mean", gradient(lambda dy, c: c.y * (dy - _mean(dy, c))), "dx")
 softmax("softmax-upstream-ignored", "upstream-ignored zero", upstream(lambda dy, _: np.ones_like(dy)), "dx",
-        "The gradient takes dy for ones, and is 0.")
+        "dy is replaced by ones, so the gradient is 0.")
 softmax("softmax-gradient-doubled", "doubled", result(lambda g, _: 2 * g), "dx")
 softmax("softmax-small-number-in-the-sum", "epsilon-in-sum",
         output(lambda c: _exp(c, _largest(c)) / (total(_exp(c, _largest(c)), c) + c.x.dtype.type(1e-3))), "y",
         epsilon=1e-3)
 softmax("softmax-float16-inside", "float16-inside", in_dtype(np.float16))
 softmax("softmax-output-shared", "shared-state", stateful.of_last_call(), "dx",
-        "The output is kept at module level for the gradient: the next call replaces it.")
+        "The output is kept at module level for the gradient: the next call overwrites it.")
 softmax("softmax-tail-of-the-vector-loop", "", result(_small_loop), "y",
-        "Four numbers at a time are exponentiated; those left over at the end of a row are not divided.")
+        "A loop over blocks of four elements doubles the remainder of a row.")
 
 log_softmax("log-softmax-log-of-softmax", "log-of-softmax",
             output(lambda c: np.log(ops.softmax(c.x, c.options["dim"])[0])), "y",
@@ -107,4 +107,4 @@ def _exponentiates_in_place(op: Any, _: Any) -> Any:
 
 
 log_softmax("log-softmax-exp-in-place", "stale", _exponentiates_in_place, "dx",
-            "The pullback takes exp in the array that it keeps: the second call takes it again.")  # fmt: skip
+            "The pullback applies exp to its cache in place: the second call applies it again.")  # fmt: skip

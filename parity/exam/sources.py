@@ -1,4 +1,4 @@
-"""Where a planted bug was met outside this catalogue: the issue that reports it."""
+"""The issues that report a planted bug in other projects."""
 
 MET_IN = {
     "conv-dw-stride-ignored": "Kulbear/deep-learning-coursera#34",

@@ -1,4 +1,4 @@
-"""Changes of what a layer keeps and shares: the mistakes show in a second call, or in somebody else's array."""
+"""Changes of the state that a layer keeps: the mistakes show in a second call, or in the caller's arrays."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from parity.exam.changes import reaching
 
 
 def overwriting(of: str, edit: Edit) -> Change:
-    """The caller's own x, w or b is edited in place, where it can be written to."""
+    """Edit the caller's x, w or b in place, if it is writeable."""
 
     def change(op: Op, _: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -27,7 +27,7 @@ def overwriting(of: str, edit: Edit) -> Change:
 
 
 def overwriting_upstream(edit: Edit) -> Change:
-    """The caller's own dy is edited in place."""
+    """Edit the caller's dy in place, if it is writeable."""
 
     def change(op: Op, _: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -47,7 +47,7 @@ def overwriting_upstream(edit: Edit) -> Change:
 
 
 def of_last_call() -> Change:
-    """What the backward needs is kept at module level: it differentiates whatever call came last."""
+    """Keep the backward's cache at module level: a pullback then differentiates the last call."""
     kept: dict[Any, Any] = {}
 
     def change(op: Op, reach: Places) -> Op:
@@ -65,7 +65,7 @@ def of_last_call() -> Change:
 
 
 def in_a_buffer(op: Op, _: Places) -> Op:
-    """The output is returned in a buffer that the next call of its shape writes to."""
+    """Return the output in a buffer that the next call of the same shape overwrites."""
     buffers: dict[Any, Array] = {}
 
     def called(*arrays: Any, **options: Any) -> Any:
@@ -80,7 +80,7 @@ def in_a_buffer(op: Op, _: Places) -> Op:
 
 
 def by_call(edit: Any) -> Change:
-    """A gradient is edited by the gradients of the earlier calls of its pullback: edit(gradient, earlier)."""
+    """Edit a gradient, given those that earlier calls of the pullback returned: edit(gradient, earlier)."""
 
     def change(op: Op, reach: Places) -> Op:
         def called(*arrays: Any, **options: Any) -> Any:
@@ -105,27 +105,27 @@ def by_call(edit: Any) -> Change:
 
 
 def accumulated(g: Array, earlier: list[Array]) -> Array:
-    """Nobody resets the gradient."""
+    """Add the earlier gradients: they are never reset."""
     return np.asarray(sum(earlier, g))
 
 
 def scaled(g: Array, earlier: list[Array]) -> Array:
-    """The cache is doubled in each call."""
+    """Double the gradient once for each earlier call: the cache is doubled in place."""
     return np.asarray(g * g.dtype.type(2 ** len(earlier)))
 
 
 def emptied(g: Array, earlier: list[Array]) -> Array:
-    """The cache is overwritten in the first call."""
+    """Return zeros after the first call: it overwrites the cache."""
     return np.zeros_like(g) if earlier else g
 
 
 def handed_out(g: Array, earlier: list[Array]) -> Array:
-    """The first gradient is kept, and returned by every call."""
+    """Return the array of the first call again."""
     return earlier[0] if earlier else g
 
 
 def returning_equals(op: Op, reach: Places) -> Op:
-    """A result that equals an array of the call is that array itself."""
+    """Return the caller's own array for a result that equals it."""
 
     def called(*arrays: Any, **options: Any) -> Any:
         y, pullback = op(*arrays, **options)

@@ -1,4 +1,4 @@
-"""Windows over images as textbooks write them: a padded copy, one slice a tap. Bugs change one part of it."""
+"""Windows over images, textbook style: a padded copy and one slice per tap. Bugs change one part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Pair: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the windows of one call lie: (height, width) everywhere."""
+    """The windows of one call; every pair is (height, width)."""
 
     size: Pair  # of the image
     kernel: Pair
@@ -24,7 +24,7 @@ class Windows:
 
     @property
     def reach(self) -> Pair:
-        """Pixels of the padded image that the windows need."""
+        """The size of the padded image that the windows cover."""
         rows, columns = (
             (self.outputs[i] - 1) * self.stride[i] + (self.kernel[i] - 1) * self.dilation[i] + 1 for i in (0, 1)
         )
@@ -35,7 +35,7 @@ class Windows:
         return ((i, j) for i in range(self.kernel[0]) for j in range(self.kernel[1]))
 
     def under(self, i: int, j: int) -> tuple[Any, ...]:
-        """The pixels of a padded image that tap (i, j) lies on, one for each window."""
+        """The index of the padded pixels under tap (i, j), one for each window."""
         rows, columns = (
             slice(tap * d, tap * d + (n - 1) * s + 1, s)
             for tap, d, n, s in zip((i, j), self.dilation, self.outputs, self.stride, strict=True)
@@ -44,17 +44,17 @@ class Windows:
 
 
 def pair(value: Any) -> Pair:
-    """An int stands for both."""
+    """A pair of ints; an int counts for both."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def swapped(value: Any) -> Any:
-    """(width, height) for (height, width); words stay as they are."""
+    """(width, height) for (height, width); words are unchanged."""
     return value if isinstance(value, str) else pair(value)[::-1]
 
 
 def conv_windows(x: Array, w: Array, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Windows:
-    """Those of a convolution."""
+    """The windows of a convolution."""
     s, d = pair(stride), pair(dilation)
     spans = d[0] * (w.shape[2] - 1), d[1] * (w.shape[3] - 1)
     if padding == "same":
@@ -74,7 +74,7 @@ def pool_windows(
     dilation: Any = 1,
     ceil_mode: bool = False,
 ) -> Windows:
-    """Those of a pooling."""
+    """The windows of a pooling."""
     k, p, d = pair(kernel_size), pair(padding), pair(dilation)
     s = k if stride is None else pair(stride)
 
@@ -87,7 +87,7 @@ def pool_windows(
 
 
 def padded(x: Array, at: Windows, value: float = 0.0) -> Array:
-    """A copy with room for every window on all sides."""
+    """A padded copy with room for every window."""
     around = [(0, 0), (0, 0)] + [(at.padding[i], max(0, at.reach[i] - at.size[i] - at.padding[i])) for i in (0, 1)]
     return np.pad(x, around, constant_values=value)
 
@@ -99,7 +99,7 @@ def gather(x: Array, at: Windows, value: float = 0.0) -> Array:
 
 
 def scatter(patches: Array, at: Windows) -> Array:
-    """The way back: every patch added to the pixels that it came from."""
+    """The image that results from adding every patch to the pixels that it came from."""
     wide = wide_zeros(patches, at)
     for tap, (i, j) in enumerate(at.taps()):
         wide[at.under(i, j)] += patches[:, :, tap]
@@ -113,6 +113,6 @@ def wide_zeros(patches: Array, at: Windows) -> Array:
 
 
 def cropped(wide: Array, at: Windows) -> Array:
-    """The image within its padded copy."""
+    """A copy of the image without its padding."""
     top, left = at.padding
     return wide[:, :, top : top + at.size[0], left : left + at.size[1]].copy()

@@ -34,7 +34,7 @@ def test_the_catalogue() -> None:
     assert sum(bool(bug.source) for bug in PLANTED) >= 10
     for one in (*PLANTED, *CORRECT):
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", one.name), one.name
-        assert re.fullmatch(r"[^\n]{10,}\.", one.says), f"{one.name} says {one.says!r}"
+        assert re.fullmatch(r"[^\n]{10,}\.", one.description), f"{one.name} description {one.description!r}"
     for bug in PLANTED:
         assert bug.explanations <= {*SENTENCES}, bug.name
         assert re.fullmatch(r"([\w.-]+/[\w.-]+#\d+)?", bug.source), bug.source
@@ -51,7 +51,7 @@ def test_a_bug_is_found(name: str) -> None:
         caught, cases = find(bug, examples, seed=0)
         if caught is not None:
             return
-    pytest.fail(f"{cases} cases without the difference written down: {bug.says}")
+    pytest.fail(f"{cases} cases without the difference written down: {bug.description}")
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -168,8 +168,8 @@ _flattening("cos", torch.ones_like)
 
 
 def _summed(like: WithError, terms: float, operation: Callable[[Tensor], Tensor], x: WithError) -> WithError:
-    """An operation that adds at most `terms` numbers, each times a nonnegative factor."""
-    carried = operation(x.error) + gamma(terms, like.u) * operation(sizes(x, like))
+    """An operation that adds at most `terms` numbers, each times a factor; all factors have one sign."""
+    carried = operation(x.error).abs() + gamma(terms, like.u) * operation(sizes(x, like)).abs()
     return like.like(operation(numbers(x, like)[0]), carried)
 
 

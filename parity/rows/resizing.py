@@ -63,25 +63,6 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
     return Case("interpolate", (image,), options, *numbers(draw))
 
 
-def interpolate_bound(s: BoundInputs) -> ErrorBounds:
-    """The place of an output is off by a few roundings of its coordinate, and so is λ, along each axis.
-
-    An error of λ moves y by the difference of two neighbours, at most twice the plane's largest number; dx
-    likewise by the sum of the plane's dy.
-    """
-    x = s.arrays[0]
-    assert x is not None
-    y, pullback = s.op(*s.arrays, **s.options)
-    (dx,) = pullback(np.abs(s.dy))
-    if s.options["mode"] == "nearest":
-        return np.zeros_like(y), (gamma(y[0, 0].size if y.size else 0, s.u) * np.abs(dx),)
-    planes = tuple(range(2, x.ndim))
-    place = gamma(8 * sum(y.shape[2:] + x.shape[2:]), s.u)
-    largest = np.abs(x).max(axis=planes, keepdims=True) if x.size else 0.0
-    summed = np.abs(s.dy).sum(axis=planes, keepdims=True)
-    return np.broadcast_to(place * largest, y.shape), (np.broadcast_to(place * summed, x.shape),)
-
-
 @composite
 def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Any mask, in training and out of it."""
@@ -124,8 +105,8 @@ ROWS = (
         ops.interpolate,
         F.interpolate,
         interpolate,
-        interpolate_bound,
-        NEITHER,  # whether torch multiplies a neighbour of weight 0, for which 0·∞ is NaN, depends on the layout
+        # Whether torch multiplies a neighbour of weight 0, for which 0·∞ is NaN, depends on the layout.
+        lanes=NEITHER,
         formulas={
             "output": "nearest: y[p] = x[⌊p·s⌋]; bilinear: y[p] = (1 − λ)·x[i] + λ·x[i + 1] along both axes",
             "grad_input": "dx[h] = Σ dy[p] times the weight of x[h] in y[p]",

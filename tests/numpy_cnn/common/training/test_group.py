@@ -112,7 +112,7 @@ def test_a_request_reaches_every_process() -> None:
 def test_the_launcher_of_the_other_backend_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMI_SIZE", "2")
     assert started_by("mpirun")
-    with pytest.raises(UserError, match=r"mpirun started this process; .* by torchrun"):
+    with pytest.raises(UserError, match=r"mpirun started this process; .* use torchrun"):
         started_by("torchrun")
     monkeypatch.delenv("PMI_SIZE")
     assert not started_by("torchrun")

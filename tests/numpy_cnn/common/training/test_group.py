@@ -118,7 +118,7 @@ def test_the_launcher_of_the_other_backend_is_reported(monkeypatch: pytest.Monke
     assert not started_by("torchrun")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     assert started_by("torchrun")
-    with pytest.raises(UserError, match=r"torchrun started this process; .* by mpirun"):
+    with pytest.raises(UserError, match=r"torchrun started this process; .* use mpirun"):
         started_by("mpirun")
     assert Alone().size == 1
 

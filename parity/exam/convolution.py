@@ -111,7 +111,7 @@ conv("conv-padding-swapped", "padding-swapped", option("padding", swapped))
 conv("conv-padding-of-height-for-both", "padding-height-only", option("padding", _first_of_pair),
      description="The height's padding is used for both axes.")
 conv("conv-padding-ignored", "padding-ignored", option("padding", lambda _: 0))
-conv("conv-dilation-swapped", "dilation-swapped", option("dilation", swapped))
+conv("conv-dilation-swapped", "dilation-swapped option-swapped", option("dilation", swapped))
 conv("conv-dilation-ignored", "dilation-ignored option-ignored", option("dilation", lambda _: 1))
 conv("conv-dx-stride-ignored", "stride-ignored", dx_at(stride=lambda _: (1, 1)), "dx",
      "In dx, the stride is ignored.")

@@ -17,7 +17,6 @@ from parity.exam.network import network
 from parity.exam.optimizers import Trajectory
 from parity.exam.softmax import total
 
-
 JACOBIAN_LIMIT = 1000  # a row of 2¹⁵ entries would have a Jacobian of 4 GiB
 
 

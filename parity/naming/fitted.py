@@ -1,5 +1,6 @@
 """Mistakes with a number in them that only the results themselves reveal: a constant factor, a learning rate."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -40,10 +41,16 @@ def _measured(entry: Entry, direction: Direction) -> Iterator[float]:
     except (NotApplicable, ValueError):
         return
     if along.shape == entry.theirs.shape and np.isfinite(along).all() and along.any():
-        share = float(np.vdot(entry.ours.astype(np.float64) - entry.theirs, along) / np.vdot(along, along))
+        difference = entry.ours.astype(np.float64) - entry.theirs
+        share = _sum(difference * along) / _sum(along * along)
         yield float(_printed(1 + share)) - 1
         yield float(_printed(share))
         yield share
+
+
+def _sum(a: Array) -> float:
+    """The sum, rounded once: a share measured on a long array must hold on short ones to a few roundings."""
+    return math.fsum(a.ravel())
 
 
 def _with_weight(probe: Probe, weight: Array) -> Array:

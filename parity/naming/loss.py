@@ -208,6 +208,7 @@ REDUCTIONS = tuple(_reductions())
 CLASSES = (
     *CONVENTIONS,
     mistake("mean-missing", result=_divided_by(lambda _: 1.0)),
+    mistake("feature-sum", result=_divided_by(samples)),
     *REDUCTIONS,
     mistake("ignored-as-class-zero", "", _with_ignored_as_first),
     mistake("ignore-index-ignored", "", lambda probe: probe.with_options(ignore_index=-100)),

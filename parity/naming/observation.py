@@ -28,7 +28,7 @@ FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is held aga
 POOL = 36  # failing cases among which those are chosen
 MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # run for one quantity, and the numbers in their arrays
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
-ROUNDINGS = 64  # of the largest entry: sums may be taken in another order
+ROUNDINGS = 64  # of the largest entry, because sums may be taken in another order; more along longer axes
 
 
 class Entry(NamedTuple):
@@ -162,7 +162,8 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
     if eps == np.finfo(np.float64).eps:
         scale = max(scale, _largest(probe.first if probe.is_output else probe.dy) * _magnified(probe))
     with np.errstate(all="ignore"):
-        near = np.abs(a.astype(np.float64) - b) <= ROUNDINGS * eps * scale
+        roundings = max((ROUNDINGS, *probe.first.shape))
+        near = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
         return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
 
 

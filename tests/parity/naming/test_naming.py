@@ -15,6 +15,8 @@ from parity.exam.windows import gather, pool_windows, scatter
 from parity.lanes.facts import Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
+from parity.naming.fitted import fitted
+from parity.naming.observation import Entry, Evidence, agree
 from parity.naming.probe import NotApplicable, Probe
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
@@ -201,3 +203,21 @@ def test_torch_never_receives_windows_that_meet_no_pixel() -> None:
     )
     with pytest.raises(NotApplicable, match="no pixel"):
         probe.reference()
+
+
+def probe_of(x: Any) -> Probe:
+    return Probe(lambda x: (x, lambda dy: (dy,)), {"input": x}, {}, np.ones_like(x), "output")
+
+
+def test_sums_along_longer_axes_may_differ_by_more_roundings() -> None:
+    short, long = (np.full(size, 3.0) for size in (4, 2**15))
+    assert agree(long * (1 + 1e-12), long, probe_of(long))
+    assert not agree(short * (1 + 1e-12), short, probe_of(short))
+
+
+def test_a_factor_measured_on_a_long_array_holds_on_short_ones() -> None:
+    random_numbers = np.random.default_rng(0).standard_normal(2**15 + 1)
+    probe, three = probe_of(random_numbers), probe_of(np.full(3, 3.0))
+    *_, unrounded = fitted(Evidence([Entry(probe, random_numbers / 3, random_numbers, integer=False)], []))
+    assert unrounded.name == "constant-factor"
+    np.testing.assert_allclose(unrounded.result(three), 1, rtol=4 * np.finfo(np.float64).eps)

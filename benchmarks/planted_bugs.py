@@ -1,10 +1,10 @@
-"""The table of docs/planted-bugs.md, from what `python -m parity self-test --json FILE` writes.
+"""The table of docs/planted-bugs.md, from the JSON output of `python -m parity self-test`.
 
-    python -m parity self-test --examples 100 --json outcomes.json
+    python -m parity self-test --json outcomes.json
     python benchmarks/planted_bugs.py outcomes.json              # print the table
     python benchmarks/planted_bugs.py --write outcomes.json      # write it into the page
 
-Several files, one for each part of the rows, are joined.
+Several files are joined, for example one per family of rows.
 """
 
 import argparse
@@ -20,7 +20,7 @@ COLUMNS = ("bugs", "found", "named rightly", "by its lane", "not named", "wrongl
 
 
 def counts(outcomes: list[dict[str, Any]]) -> list[int]:
-    """The numbers of the columns for some outcomes."""
+    """Return the numbers of the columns."""
     wrong = [outcome for outcome in outcomes if outcome["wrong"]]
     found = [outcome for outcome in wrong if outcome["lane"] is not None]
     named = [outcome["named"] for outcome in found]
@@ -32,7 +32,7 @@ def counts(outcomes: list[dict[str, Any]]) -> list[int]:
 
 
 def table(outcomes: list[dict[str, Any]]) -> str:
-    """One line per row, in the order of the outcomes, and a last one for all of them."""
+    """Return one line per row, in the order of the outcomes, and one for all of them."""
     rows = dict.fromkeys(outcome["row"] for outcome in outcomes)
     lines = [(row, counts([o for o in outcomes if o["row"] == row])) for row in rows]
     text = [f"| row | {' | '.join(COLUMNS)} |", f"|{'---|' * (1 + len(COLUMNS))}"]
@@ -42,9 +42,9 @@ def table(outcomes: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table, or write it into the page."""
+    """Print the table or write it into the page."""
     parser = argparse.ArgumentParser(description="The table of planted bugs.")
-    parser.add_argument("files", nargs="+", type=Path, help="what self-test --json wrote")
+    parser.add_argument("files", nargs="+", type=Path, help="JSON output of self-test")
     parser.add_argument("--write", action="store_true", help="write the table into docs/planted-bugs.md")
     options = parser.parse_args(arguments)
     outcomes = [o for file in options.files for o in json.loads(file.read_text(encoding="utf-8"))["outcomes"]]

@@ -1,4 +1,4 @@
-"""The catalogue of planted bugs: each is found, what is right is left alone, and the commands report it."""
+"""The catalogue of planted bugs: each is found, nothing correct is flagged, and the command reports both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_catalogue() -> None:
     assert sum(bool(bug.source) for bug in PLANTED) >= 10
     for one in (*PLANTED, *CORRECT):
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", one.name), one.name
-        assert re.fullmatch(r"[^\n]{10,}\.", one.description), f"{one.name} description {one.description!r}"
+        assert re.fullmatch(r"[^\n]{10,}\.", one.description), f"{one.name}: {one.description!r}"
     for bug in PLANTED:
         assert bug.explanations <= {*SENTENCES}, bug.name
         assert re.fullmatch(r"([\w.-]+/[\w.-]+#\d+)?", bug.source), bug.source
@@ -46,16 +46,16 @@ RARE = {"max-pool2d-y-returns-its-argument": 1000}  # one case in 500 has such a
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    # A few cases of every lane first: what only the structure lane shows needs no 400 cases of numbers before.
+    # A few cases of every lane first: a bug that only the structure lane shows needs no 400 other cases before.
     for examples in (4, 40, RARE.get(name, 200)):
         caught, cases = find(bug, examples, seed=0)
         if caught is not None:
             return
-    pytest.fail(f"{cases} cases without the difference written down: {bug.description}")
+    pytest.fail(f"{cases} cases without the specified difference: {bug.description}")
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_what_is_right_is_left_alone(name: str) -> None:
+def test_nothing_correct_is_flagged(name: str) -> None:
     caught, _ = first_failure(ROWS[RIGHT[name].row], RIGHT[name].op, examples=15, seed=1)
     assert caught is None, f"{caught}"
 
@@ -87,13 +87,13 @@ def test_what_passes(outcome: Outcome, named: str, passed: bool) -> None:
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "os.sched_getaffinity", lambda _: {0}, raising=False
-    )  # one process loads torch, not one per core
+    # One process loads torch, not one per core.
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
     file = tmp_path / "outcomes.json"
     code = main(["self-test", "--row", "flatten", "--examples", "20", "--json", str(file)])
     reported = json.loads(file.read_text())
-    assert code == (0 if reported["ok"] else 1)
+    misnamed = {o["name"]: o["names"] for o in reported["outcomes"] if o["named"] == "wrongly"}
+    assert (code, reported["ok"], misnamed) == (0, True, {})
     bugs, right = ([one for one in all_ones if one.row == "flatten"] for all_ones in (PLANTED, CORRECT))
     assert [o["name"] for o in reported["outcomes"] if o["wrong"]] == sorted(bug.name for bug in bugs)
     assert all((o["lane"] is not None) == o["wrong"] for o in reported["outcomes"])
@@ -125,13 +125,13 @@ def test_the_command_reports_what_did_not_pass(
     ("arguments", "message"),
     [(["--row", "conv3d"], "there is no row 'conv3d'"), (["--examples", "0"], "must be at least 1, got 0")],
 )
-def test_mistakes_of_the_user(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["self-test", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_benchmark_rejects_nothing_of_our_own(name: str) -> None:
+def test_the_benchmark_rejects_none_of_our_ops(name: str) -> None:
     own, cases = Correct(name, name, "", ROWS[name].op), detection.fixed_cases()
     assert [name in rows for rows in detection.FAMILIES.values()].count(True) == 1
     assert not any(detection.by_allclose(ROWS[name], own, case) for case in cases[name])
@@ -139,19 +139,19 @@ def test_the_benchmark_rejects_nothing_of_our_own(name: str) -> None:
         assert not any(detection.by_gradcheck(ROWS[name], own, case) for case in cases[name])
 
 
-def test_the_benchmark_rejects_what_shows_in_its_cases() -> None:
+def test_the_benchmark_rejects_bugs_that_its_cases_show() -> None:
     cases = detection.fixed_cases()
 
-    def who(name: str) -> tuple[bool, bool]:
+    def rejecting(name: str) -> tuple[bool, bool]:
         bug: Planted = BUGS[name]
         return detection.rejected(detection.by_allclose, bug, cases), detection.rejected(
             detection.by_gradcheck, bug, cases
         )
 
-    assert who("relu-times-output") == (True, True)
-    assert who("mse-with-a-half") == (True, False)  # output and gradient agree with each other
-    assert who("mse-upstream-ignored") == (False, True)  # the cotangent is all ones
-    assert who("conv-dx-groups-interleaved") == (False, False)
+    assert rejecting("relu-times-output") == (True, True)
+    assert rejecting("mse-with-a-half") == (True, False)  # output and gradient agree with each other
+    assert rejecting("mse-upstream-ignored") == (False, True)  # the cotangent consists of ones
+    assert rejecting("conv-dx-groups-interleaved") == (False, False)
 
 
 def test_a_bug_that_merely_crashes_is_not_found() -> None:
@@ -162,6 +162,6 @@ def test_a_bug_that_merely_crashes_is_not_found() -> None:
     assert not sit(bug, 5, 0, naming=False).caught
 
 
-def test_a_bug_in_another_quantity_than_written_down_is_not_found() -> None:
+def test_a_bug_in_another_quantity_than_specified_is_not_found() -> None:
     bug = replace(BUGS["linear-dw-doubled"], reaches=frozenset({"grad_bias"}))
     assert not sit(bug, 20, 0, naming=False).caught

@@ -1,4 +1,4 @@
-"""The table of planted bugs is counted from outcomes, and the page holds one."""
+"""The table of planted bugs is computed from outcomes, and the page contains it."""
 
 import sys
 
@@ -25,6 +25,6 @@ def test_the_table() -> None:
     ]
 
 
-def test_the_page_has_a_place_for_it() -> None:
+def test_the_page_contains_the_table() -> None:
     (place,) = planted_bugs.PLACE.findall(planted_bugs.PAGE.read_text(encoding="utf-8"))
     assert place.startswith("| row | bugs |")

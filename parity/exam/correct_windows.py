@@ -32,16 +32,9 @@ def conv_by_loops_over_positions(
     kernels = w.reshape(groups, -1, *w.shape[1:])
     y = np.zeros((len(x), len(w), *at.outputs), x.dtype)
 
-    def window(p: int, q: int) -> tuple[Any, ...]:
-        rows, columns = (
-            slice(o * s, o * s + (k - 1) * d + 1, d)
-            for o, s, k, d in zip((p, q), at.stride, at.kernel, at.dilation, strict=True)
-        )
-        return (..., rows, columns)
-
     positions = [(p, q) for p in range(at.outputs[0]) for q in range(at.outputs[1])]
     for p, q in positions:
-        product = wide[window(p, q)][:, :, None] * kernels
+        product = wide[at.window(p, q)][:, :, None] * kernels
         y[:, :, p, q] = product.sum(axis=(3, 4, 5)).reshape(len(x), len(w))
     if b is not None:
         y += b.reshape(1, -1, 1, 1)
@@ -50,8 +43,8 @@ def conv_by_loops_over_positions(
         dwide, dw = np.zeros_like(wide), np.zeros_like(kernels)
         for p, q in positions:
             u = dy[:, :, p, q].reshape(len(x), groups, len(w) // groups, 1, 1, 1)
-            dwide[window(p, q)] += (u * kernels).sum(axis=2)
-            dw += (u * wide[window(p, q)][:, :, None]).sum(axis=0)
+            dwide[at.window(p, q)] += (u * kernels).sum(axis=2)
+            dw += (u * wide[at.window(p, q)][:, :, None]).sum(axis=0)
         dx = cropped(dwide.reshape(len(x), x.shape[1], *wide.shape[3:]), at)
         return dx, dw.reshape(w.shape), None if b is None else dy.sum(axis=(0, 2, 3))
 

@@ -69,9 +69,8 @@ def _overwritten(order: Callable[[range], Iterator[int] | range]) -> Change:
         wide = wide_zeros(routed, at)
         for p in order(range(at.outputs[0])):
             for q in order(range(at.outputs[1])):
-                for tap, (i, j) in enumerate(at.taps()):
-                    here = wide[:, :, p * at.stride[0] + i * at.dilation[0], q * at.stride[1] + j * at.dilation[1]]
-                    np.copyto(here, routed[:, :, tap, p, q], where=routed[:, :, tap, p, q] != 0)
+                gradient = routed[..., p, q].reshape(*routed.shape[:2], *at.kernel)
+                np.copyto(wide[at.window(p, q)], gradient, where=gradient != 0)
         return cropped(wide, at)
 
     return part(back=back)

@@ -42,6 +42,14 @@ class Windows:
         )
         return (..., rows, columns)
 
+    def window(self, p: int, q: int) -> tuple[Any, ...]:
+        """The index of the padded pixels under window (p, q)."""
+        rows, columns = (
+            slice(o * s, o * s + (k - 1) * d + 1, d)
+            for o, s, k, d in zip((p, q), self.stride, self.kernel, self.dilation, strict=True)
+        )
+        return (..., rows, columns)
+
 
 def pair(value: Any) -> Pair:
     """A pair of ints; an int counts for both."""

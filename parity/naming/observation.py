@@ -27,6 +27,7 @@ from parity.subjects import Declined, ImplementationError
 FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is held against
 POOL = 36  # failing cases among which those are chosen
 MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # run for one quantity, and the numbers in their arrays
+HUGE = 2000  # entries of a case that comes after the others
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
 ROUNDINGS = 64  # of the largest entry, because sums may be taken in another order; more along longer axes
 
@@ -42,7 +43,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One quantity of many cases: those on which it is wrong, the largest first, and the others."""
+    """One quantity of many cases: those on which it is wrong, from large to small but huge ones last; and the rest."""
 
     failing: list[Entry]
     passing: list[Entry]
@@ -95,7 +96,7 @@ class _Runs:
                 got, theirs = np.asarray(ours[quantity]), torchs[quantity]
                 entry = Entry(call.of_quantity(quantity), got, theirs, lane != "bound")
                 (passing if agree(entry.ours, entry.theirs, entry.probe) else failing).append(entry)
-        failing = sorted(chosen(failing, FAILING), key=lambda entry: -entry.ours.size)
+        failing = sorted(chosen(failing, FAILING), key=lambda entry: (_is_huge(entry), -entry.ours.size))
         return Evidence(failing, chosen(passing, PASSING))
 
 
@@ -165,6 +166,11 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
         roundings = max((ROUNDINGS, *probe.first.shape))
         near = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
         return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+def _is_huge(entry: Entry) -> bool:
+    """Whether a case is too large to compute every explanation on it: only those that fit the others are."""
+    return max(entry.ours.size, entry.probe.first.size, entry.probe.dy.size) > HUGE
 
 
 def _magnified(probe: Probe) -> float:

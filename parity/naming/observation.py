@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One quantity of many cases: those on which it is wrong, from large to small but huge ones last; and the rest."""
+    """One quantity of many cases: the failing ones, from large to small but huge ones last, and the passing ones."""
 
     failing: list[Entry]
     passing: list[Entry]

@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One quantity of many cases: the failing ones, from large to small but huge ones last, and the passing ones."""
+    """One quantity of many cases: the failing ones, from large to small but huge ones last, and the others."""
 
     failing: list[Entry]
     passing: list[Entry]

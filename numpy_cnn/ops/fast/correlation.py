@@ -57,7 +57,8 @@ def _phases(rows: Axis, columns: Axis) -> tuple[tuple[Phase, Phase], ...]:
 @np.errstate(invalid="ignore")  # 0 · ∞ is NaN by the formula, so do not warn
 def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array | None, groups: int) -> Array:
     """y by the faster path. `by_rows` skips the rows of padding, which is wrong for 0 · ∞."""
-    if by_rows.is_faster(x, rows, columns, weight.shape[1]) and _finite(weight):
+    channels, kernels = weight.shape[1], len(weight) // groups
+    if by_rows.is_faster(x, rows, columns, channels, kernels) and _finite(weight):
         return by_rows.correlate(x, rows, columns, weight, bias, groups)
     return patches.correlate(x, rows, columns, weight, bias, groups)
 
@@ -69,7 +70,8 @@ def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int
     `by_rows` skips the rows of padding and multiplies rows of outputs that do not exist. Both matter only if x or
     u is not finite, and then dw is not finite either: checking dw, which is small, is enough.
     """
-    if by_rows.is_faster(x, rows, columns, len(x.numbers) // groups) and rows.always_met:
+    channels, kernels = len(x.numbers) // groups, len(u) // groups
+    if by_rows.is_faster(x, rows, columns, channels, kernels) and rows.always_met:
         dw = by_rows.correlate_weight(x, rows, columns, u, groups)
         if _finite(dw):
             return dw

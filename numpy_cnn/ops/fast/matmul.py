@@ -25,6 +25,10 @@ SHORT = 64  # an output row with fewer positions (columns · images) is better j
 # Without AVX-512 it always packs, and pieces cost nothing.
 SMALL = 1_000_000
 
+# Whether the processor has AVX-512, for which OpenBLAS has these direct kernels. NumPy 2.4 renamed the feature.
+_CONFIGURATION: Any = np.show_config(mode="dicts")
+DIRECT = not {"AVX512_SKX", "X86_V4"}.isdisjoint(_CONFIGURATION["SIMD Extensions"]["found"])
+
 # Above this result size the right factor is transposed in memory before the product.
 TURNED = 1_200
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from numpy_cnn import ops
 from numpy_cnn.ops import convolution
-from numpy_cnn.ops.fast import patches
+from numpy_cnn.ops.fast import matmul, patches
 from numpy_cnn.ops.fast import rows as by_rows
 from parity.cases.torch_op import own_kernels
 from parity.running.sandbox import sandboxed
@@ -47,6 +47,12 @@ GEOMETRIES = [
     Geometry("patches._copied", 2, 2, (5, 5), 2, (1, 1), {"padding": 1}),
     Geometry("conv_1x1", 3, 4, (5, 5), 6, (1, 1), {"groups": 2}),
 ]
+
+
+@pytest.fixture(autouse=True)
+def without_direct_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths above are those of a processor without AVX-512, on which more geometries go by rows."""
+    monkeypatch.setattr(matmul, "DIRECT", False)
 
 
 def by_formula(x: Array, w: Array, dy: Array, options: dict[str, Any]) -> tuple[Array, Array, Array]:

@@ -34,6 +34,7 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
             (patches, "ROWS"): st.sampled_from([1, 8]),
             (by_rows, "DEEP"): st.sampled_from([1, 1, 1000]),
             (matmul, "SMALL"): st.sampled_from([10, 10_000, 1_000_000]),
+            (matmul, "DIRECT"): st.booleans(),
             (matmul, "TURNED"): st.sampled_from([0, 1_200]),
         }
     ),

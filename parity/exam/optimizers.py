@@ -255,4 +255,6 @@ ADAMW("adamw-epsilon-before-correction", "epsilon-before-correction", of_adamw(d
 ADAMW("adamw-amsgrad-after-correction", "amsgrad-after-correction", of_adamw(largest_corrected=True))
 ADAMW("adamw-none-decays", "none-decays", of_adamw(none_decays=True))
 ADAMW("adamw-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
+
+plant("RMSprop", "rmsprop-alpha-reversed", "alpha-reversed", option("alpha", lambda alpha: 1 - alpha))
 # fmt: on

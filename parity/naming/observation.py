@@ -175,8 +175,8 @@ def _is_huge(entry: Entry) -> bool:
 
 def _magnified(probe: Probe) -> float:
     """How much a normalization may enlarge a number, and an edit of the upstream gradient with it."""
-    eps = probe.options.get("eps", 1.0)
-    if not 0 < eps < 1 or "lr" in probe.options:
+    eps = probe.options.get("eps")
+    if not eps or "lr" in probe.options:  # no normalization, or an optimizer's
         return 1.0
     weight = probe.arrays.get("weight")
     return (

@@ -71,3 +71,9 @@ def test_an_edit_of_the_upstream_gradient_is_named(row: str, name: str) -> None:
 @pytest.mark.parametrize(("row", "of", "edit", "sentence"), OF_OPTIONS)
 def test_an_edit_of_an_option_is_named(row: str, of: str, edit: Callable[[Any], Any], sentence: str) -> None:
     assert explained(row, option(of, edit)(ROWS[row].op, ()), "output").sentence == sentence
+
+
+def test_a_gradient_of_a_normalization_is_named_with_any_epsilon() -> None:
+    """An epsilon of 1 magnifies the rounding of large inputs too, by the weight and the upstream gradient."""
+    negated = result(lambda a, _: -a)(ROWS["group_norm"].op, ("dx",))
+    assert explained("group_norm", negated, "grad_input").name == "negated"

@@ -217,7 +217,10 @@ def _normalization(everywhere: Iterable[tuple[str, dict[str, Any]]]) -> Iterator
 
 BATCH_NORM = (
     *_normalization(_BATCH),
-    *(mistake(name, "running_", formula=statistics) for name, statistics in _RUNNING),
+    *(
+        mistake(name, "running_", formula=statistics, convention=statistics.reversed)
+        for name, statistics in _RUNNING
+    ),
     mistake("channel-mean", "grad_", result=scaled(lambda p: p.first.shape[1] / max(p.first.size, 1))),
 )
 

@@ -111,7 +111,7 @@ class Observation:
     """
 
     def __init__(self, row: Row, op: Op, lane: Lane, supports: Supports | None = None) -> None:
-        self.row = row
+        self.row, self.op = row, op
         self.lane: Lane = lane if lane != "structure" else "exact" if "exact" in row.lanes else "bound"
         self.explained: list[Explanation] = []
         # Real numbers beside integers, on which a limit of 1 looks like a sign; in float64, where rounding is far

@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.cases.case import Case
 from parity.cases.restrict import Supports
+from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Op
 from parity.lanes import exact
 from parity.lanes.comparison import Mismatch
@@ -15,6 +16,7 @@ from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
+from parity.subjects.statistics import default_momentum
 
 DRAWS = 6
 
@@ -45,12 +47,16 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
 def _held_throughout(observation: Observation, quantity: str, explained: Explained) -> bool:
     """Whether a convention affects all quantities it should: a factor in a single gradient is a mistake.
 
-    Those are all parameters' gradients of a layer; of a loss, the output and the gradients.
+    Those are all parameters' gradients of a layer; of a loss, the output and the gradients; of running statistics,
+    both. There the author's default decides: a momentum of 0.1 that weights the old statistics is a mistake.
     """
+    if quantity in BUFFERS and (default_momentum(getattr(observation.op, "written", None)) or 0.0) <= 0.5:
+        return False
     evidence = observation.evidence(quantity, 1)
     names = [] if evidence is None else [*evidence.failing[0].probe.arrays]
     gradients = [f"grad_{name}" for name in names]
     together = ["output", *gradients] if "target" in names else gradients[1:]
+    together = [*BUFFERS] if quantity in BUFFERS else together
     for other in together:
         if other != quantity and observation.right_so_far(other):
             return False  # it is right in cases in which this quantity is wrong

@@ -105,7 +105,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
     for name in outcome.missing if outcome else ():
         chosen = chosen.with_note(_missing_note(chosen, name))
     if chosen.lenient and bases and any(spec.name == "running_var" for spec in bases[0].arrays):
-        chosen = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}))
+        chosen, known = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}), known)
     if chosen.clear is not None and trials.accumulates(chosen, bases, known):
         chosen = chosen.with_note(
             f"gradients accumulate until {chosen.clear}(), as torch's do: it is called before each backward"

@@ -1,31 +1,40 @@
 """Running statistics as in courses: momentum is the weight of the old ones, the variance is biased."""
 
+from typing import Any
+
 import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.state import collected
+from parity.cases.torch_op import Array
 from parity.lanes.reference import expect
 from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError
-from parity.subjects.statistics import without_statistics
+from parity.subjects.statistics import by_the_rule_of_courses, default_momentum
 
 NOTE = (
     "its running statistics follow the convention of courses: momentum is the weight of the old ones, and the "
-    "variance is divided by n, not n − 1; checked once, not compared with torch's"
+    "variance is divided by n, not n − 1; converted to torch's and compared"
 )
 
 
-def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Implementation:
-    """Exclude the running statistics from the comparison if they follow both conventions of courses.
+def of_a_course(
+    row: Row, made: Implementation, lane: Lane, case: Case, known: dict[str, Any]
+) -> tuple[Implementation, dict[str, Any]]:
+    """Convert the running statistics to torch's if they follow both conventions of courses.
 
-    Only one of the two is reported as a difference, because it is more likely a mistake.
+    Only one of the two is reported as a difference. A mean that weights the old one by a momentum whose default is
+    above one half is enough if the variance follows neither rule: then the variance has a mistake.
 
     Args:
         row: of a batch norm.
         made: the implementation, not in torch's form.
         lane: of the case.
         case: in training.
+        known: its capabilities; a fixed momentum becomes torch's.
     """
+    if known.get("momentum", 1.0) <= 0.5:
+        return made, known  # fixed at a share of the new values, as torch's is
     expected = expect(row, case, lane)
     given, options = expected.inputs.private().arrays, expected.inputs.options
     x, old_mean, old_var = (np.array(array, np.float64) for array in given[:3])
@@ -33,15 +42,21 @@ def of_a_course(row: Row, made: Implementation, lane: Lane, case: Case) -> Imple
         with collected() as kept:
             made(*given, **options)
     except (Declined, ImplementationError):
-        return made
-    axes, weight = (0, *range(2, x.ndim)), 1 - options["momentum"]
-    course = {
-        "running_mean": (1 - weight) * old_mean + weight * x.mean(axes),
-        "running_var": (1 - weight) * old_var + weight * x.var(axes),
-    }
-    # This only distinguishes two rules, far above float32 rounding; the lanes compare the numbers.
-    follows = kept.keys() >= course.keys() and all(
-        np.size(kept[name]) == value.size and np.allclose(np.ravel(kept[name]), value, rtol=1e-5)
-        for name, value in course.items()
-    )
-    return without_statistics(made).with_note(NOTE) if follows else made
+        return made, known
+    axes, old = (0, *range(2, x.ndim)), options["momentum"]
+
+    def follows(name: str, before: Array, of_batch: Array) -> bool:
+        # This only distinguishes rules, far above float32 rounding; the lanes compare the numbers.
+        value = old * before + (1 - old) * of_batch
+        got = kept.get(name)
+        return got is not None and np.size(got) == value.size and np.allclose(np.ravel(got), value, rtol=1e-5)
+
+    course = follows("running_var", old_var, x.var(axes))
+    unbiased = follows("running_var", old_var, x.var(axes, ddof=1))
+    weights_old = (default_momentum(made.written) or 0.0) > 0.5
+    mean = follows("running_mean", old_mean, x.mean(axes))
+    if not course and not (mean and weights_old and not unbiased):
+        return made, known
+    if "momentum" in known:
+        known = {**known, "momentum": 1 - known["momentum"]}
+    return by_the_rule_of_courses(made).with_note(NOTE), known

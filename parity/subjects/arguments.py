@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.errors import Declined, Unrecognised
@@ -72,7 +73,7 @@ class Arguments:
         self.options, self.sizes, self.fixed = options, sizes or {}, fixed
         self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
-        self.gives_dict = False  # what is read of it is known after the call
+        self.dicts: list[_Recording] = []  # what is read of these is known after the call
 
     def bind(
         self, function: Callable[..., Any], skip: int, given: Mapping[str, Any] | None = None
@@ -140,8 +141,23 @@ class Arguments:
 
     def as_dict(self) -> dict[str, Any]:
         """The options under all their names, for authors who pass a dict; it records what is read."""
-        self.gives_dict = True
-        return _Recording(self)
+        self.dicts.append(_Recording(self))
+        return self.dicts[-1]
+
+    @property
+    def gives_dict(self) -> bool:
+        """Whether options were passed in a dict."""
+        return bool(self.dicts)
+
+    def keep_statistics(self) -> None:
+        """Report the running statistics in the dicts after the call: written back, or read and left unchanged."""
+        for given in self.dicts:
+            for key, value in given.items():
+                if names.OPTIONS.get(plain(key)) in names.STATISTICS:
+                    keep(names.OPTIONS[plain(key)], value)
+            stored = {names.OPTIONS.get(plain(key)) for key in given}
+            for name in self.read & {*names.STATISTICS} - stored:
+                keep(name, self.options[name])
 
     def _value(self, name: str, default: Any) -> Any:
         short = plain(name)

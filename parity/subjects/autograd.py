@@ -18,7 +18,8 @@ from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation
-from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter, set_statistics
+from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter
+from parity.subjects.layer_statistics import Holders, keep_from, set_in
 from parity.subjects.locate_gradients import parameter_holder
 from parity.subjects.names import one_number, plain
 
@@ -252,13 +253,14 @@ class _Module:
         if "training" in options and isinstance(layer, torch.nn.Module):
             layer.train(options["training"])
             arguments.read.add("training")
-            self._set_buffers(layer, arguments)
+            holders = self._set_buffers(layer, arguments)
         else:
-            set_statistics(layer, arguments)
+            holders = set_in(layer, arguments)
         forward = getattr(layer, self.forward) if not isinstance(layer, torch.nn.Module) else layer
         keywords = arguments.bind(getattr(self.kind, self.forward), 1 + count)
         arguments.decline_unread()
         y = forward(*inputs, **keywords)
+        keep_from(holders)
         return (y[0] if isinstance(y, tuple) else y), leaves
 
     def _inputs(self, arrays: tuple[Array | None, ...]) -> int:
@@ -290,12 +292,15 @@ class _Module:
         return leaves
 
     @staticmethod
-    def _set_buffers(layer: torch.nn.Module, arguments: Arguments) -> None:
+    def _set_buffers(layer: torch.nn.Module, arguments: Arguments) -> Holders:
+        found: Holders = {}
         for owner in layer.modules():
             for name in names.STATISTICS:
-                if name in owner._buffers and name in arguments.options:
+                if owner._buffers.get(name) is not None and name in arguments.options:
                     owner._buffers[name] = torch.from_numpy(np.array(arguments.options[name]))
                     arguments.read.add(name)
+                    found[name] = owner._buffers, name
+        return found
 
 
 def of_autograd_function(kind: type[torch.autograd.Function]) -> Callable[..., Any]:

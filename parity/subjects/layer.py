@@ -1,14 +1,14 @@
 """A class with forward and backward."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.subjects import backward as backwards
+from parity.subjects import layer_statistics as statistics
 from parity.subjects import names
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
@@ -18,7 +18,6 @@ from parity.subjects.locate_gradients import (
     clear_method,
     gradients_of,
     is_array,
-    objects,
     output_of,
     parameter_holder,
     returned_gradients,
@@ -128,10 +127,13 @@ class _Layer:
             if not _settable(layer, parameters):
                 self._first_call(layer, inputs, forward_options)
             shapes = [*shapes[: len(inputs)], *self._set(layer, parameters)]
-        set_statistics(layer, arguments)
+        if "running_mean" in options and _creates_later(layer, self.forward, statistics.ALIASES):
+            self._first_call(layer, inputs, forward_options)
+        holders = statistics.set_in(layer, arguments)
         returned = forward(*inputs, **forward_options)
-        _keep_statistics(layer, arguments)
+        statistics.keep_from(holders)
         if later:
+            arguments.keep_statistics()
             arguments.decline_unread()
         y = returned[0] if isinstance(returned, tuple) and returned else returned
         return output_of(layer) if y is None else y, layer, arguments, shapes
@@ -231,41 +233,6 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
         # Sizes are enough; parameters are set afterwards, unless the constructor takes both.
         given = {s: v for s, v in given.items() if not is_array(v) or s not in names.AMBIGUOUS}
     return given
-
-
-def _statistics_holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(torch's name, where it is stored) of the running statistics that a layer has as attributes."""
-    for name in names.STATISTICS:
-        aliases = frozenset(alias for alias, option in names.OPTIONS.items() if option == name)
-        holder = parameter_holder(layer, aliases)
-        if holder is not None and name in arguments.options:
-            yield name, holder
-
-
-def _keep_statistics(layer: Any, arguments: Arguments) -> None:
-    """Report the statistics after a call, unless a default momentum such as 0.9 shows that it weights the old."""
-    for p in parameters_of(layer.__class__) or ():
-        if names.OPTIONS.get(plain(p.name)) == "momentum" and isinstance(p.default, float) and p.default > 0.5:
-            return
-    for name, (space, key) in _statistics_holders(layer, arguments):
-        if space[key] is not None:
-            keep(name, space[key])
-
-
-def set_statistics(layer: Any, arguments: Arguments) -> None:
-    """Running statistics and the mode, where a layer keeps them as attributes."""
-    for name, holder in _statistics_holders(layer, arguments):
-        value = arguments.options[name]
-        space, key = holder
-        space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
-        arguments.read.add(name)
-    if "training" not in arguments.options.keys() - arguments.read:
-        return
-    for owner in objects(layer):
-        for key, own in vars(owner).items():
-            if names.OPTIONS.get(plain(key)) == "training" and isinstance(own, bool):
-                setattr(owner, key, arguments.options["training"])
-                arguments.read.add("training")
 
 
 def _settable(layer: Any, parameters: list[Array | None]) -> bool:

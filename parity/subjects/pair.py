@@ -49,6 +49,7 @@ class _Pair:
             arguments.decline_unread()
         returned = self.forward(*given, **keywords)
         if arguments.gives_dict:
+            arguments.keep_statistics()
             arguments.decline_unread()
         y, cache = (returned[0], returned[1:]) if isinstance(returned, tuple) else (returned, backwards.NO_CACHE)
         if isinstance(cache, tuple) and len(cache) == 1:
@@ -78,6 +79,7 @@ def of_function(function: Callable[..., Any]) -> Implementation:
             arguments.decline_unread()
         returned = function(*given, **keywords)
         if arguments.gives_dict:
+            arguments.keep_statistics()
             arguments.decline_unread()
         return returned
 

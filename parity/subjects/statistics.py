@@ -5,6 +5,7 @@ bn_param)`, or keep the statistics as attributes; they always have a gamma and a
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from parity.cases.state import collected, keep
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
+from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation
 
 
 def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> bool:
-    """Whether these are the arguments of torch's batch_norm."""
-    return len(arrays) == 5 and {"training", "momentum", "eps"} <= options.keys()
+    """Whether these are the arguments of torch's batch_norm, of which one option may be left out."""
+    return len(arrays) == 5 and len({"training", "momentum", "eps"} & options.keys()) >= 2
 
 
 def in_torchs_order(forward: Callable[..., Any]) -> bool:
@@ -48,8 +50,10 @@ def statistics_as_options(made: Implementation) -> Implementation:
         }
         given = x, ones if weight is None else weight, zeros if bias is None else bias
         before = {name: array.copy() for name, array in statistics.items()}
-        y, pullback = made.op(*given, **statistics, **options)
-        for name, array in statistics.items():
+        # The statistics of an empty batch are NaN in most layers, which is no mistake: they are not compared.
+        with nullcontext() if x.size else collected():
+            y, pullback = made.op(*given, **statistics, **options)
+        for name, array in statistics.items() if x.size else ():
             if not np.array_equal(array, before[name], equal_nan=True):  # updated in place
                 keep(name, array)
 
@@ -80,11 +84,35 @@ def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...]
     return y, back if callable(pullback) else pullback
 
 
-def without_statistics(made: Implementation) -> Implementation:
-    """The implementation with its running statistics left out of what is compared."""
+def by_the_rule_of_courses(made: Implementation) -> Implementation:
+    """The implementation, given torch's momentum as 1 − momentum, and its biased running variance unbiased.
+
+    With n values in a channel, an old variance of r·(n − 1)/n gives torch's new one times (n − 1)/n: two factors,
+    so that no digits cancel.
+    """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
-        with collected():
+        x, mean, var, *parameters = arrays
+        if not options.get("training") or x is None or x.size <= x.shape[1]:
             return made.op(*arrays, **options)
+        if "momentum" not in options:
+            raise Declined("its default momentum has another meaning than torch's")
+        count = x.size // x.shape[1]
+        share = (count - 1) / count
+        scaled = None if var is None else (var * share).astype(var.dtype)
+        with collected() as kept:
+            result = made.op(x, mean, scaled, *parameters, **{**options, "momentum": 1 - options["momentum"]})
+        for name, value in kept.items():
+            keep(name, value / share if name == "running_var" else value)
+        return result
 
     return made.around(op)
+
+
+def default_momentum(written: Any) -> float | None:
+    """The default of the author's momentum: above one half, it is the weight of the old values."""
+    function = written[0] if isinstance(written, (tuple, list)) else written
+    for p in (parameters_of(function) or ()) if callable(function) else ():
+        if names.OPTIONS.get(names.plain(p.name)) == "momentum" and isinstance(p.default, float):
+            return p.default
+    return None

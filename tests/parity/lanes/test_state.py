@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import parity
 from numpy_cnn import ops
@@ -61,11 +62,66 @@ def by_arguments(x: Any, mean: Any, var: Any, *parameters: Any, **options: Any) 
     return result
 
 
-class Course(Reversed):
-    """Momentum weights the old statistics, as its default shows: another convention, which is not compared."""
+class Stated(Reversed):
+    """Momentum weights the old statistics, as its default states; the variance is torch's."""
 
     def __init__(self, num_features: int, momentum: float = 0.9, eps: float = 1e-5) -> None:
         super().__init__(num_features, momentum, eps)
+
+
+class Course(Stated):
+    """The rule of courses: the variance is biased as well."""
+
+    def update(self, mean: Any, var: Any, count: int) -> None:
+        super().update(mean, var * (count - 1) / count, count)
+
+
+class CourseNever(Course):
+    def update(self, mean: Any, var: Any, count: int) -> None:
+        pass
+
+
+class Module(torch.nn.Module):
+    """The statistics are buffers, updated by torch's rule, which tests change."""
+
+    def __init__(self, num_features: int, biased: bool = False) -> None:
+        super().__init__()
+        self.weight, self.bias = (torch.nn.Parameter(torch.ones(num_features)) for _ in range(2))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.momentum, self.eps, self.biased = 0.1, 1e-5, biased
+
+    def forward(self, x: Any) -> Any:
+        axes, view = [0, *range(2, x.ndim)], (1, -1) + (1,) * (x.ndim - 2)
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(axes), x.var(axes, unbiased=False)
+            of_batch = var if self.biased else x.var(axes)
+            self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean.detach()
+            self.running_var = (1 - self.momentum) * self.running_var + self.momentum * of_batch.detach()
+        normal = (x - mean.view(view)) / torch.sqrt(var.view(view) + self.eps)
+        return normal * self.weight.view(view) + self.bias.view(view)
+
+
+def in_a_dict(update: Any) -> Any:
+    """A function and its backward; `update(old, of_batch, momentum)` makes what is written back to bn_param."""
+
+    def forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> Any:
+        training, momentum = bn_param["mode"] == "train", bn_param.get("momentum", 0.9)
+        mean, var = bn_param["running_mean"], bn_param["running_var"]
+        options = {"training": training, "momentum": momentum, "eps": bn_param.get("eps", 1e-5)}
+        y, pullback = ops.batch_norm(x, mean, var, gamma, beta, **options)
+        if training and update is not None:
+            axes = (0, *range(2, x.ndim))
+            bn_param["running_mean"] = update(mean, x.mean(axis=axes), momentum)
+            bn_param["running_var"] = update(var, x.var(axis=axes), momentum)
+        return y, pullback
+
+    def backward(dout: Any, cache: Any) -> Any:
+        dx, _, _, dgamma, dbeta = cache(dout)
+        return dx, dgamma, dbeta
+
+    return forward, backward
 
 
 def findings(implementation: Any) -> dict[str, str | None]:
@@ -83,12 +139,38 @@ def findings(implementation: Any) -> dict[str, str | None]:
         (Never, {"running_mean": "running-never-updated", "running_var": "running-never-updated"}),
         (by_arguments, {"running_var": "running-deviation"}),
         (Course, {}),
+        (CourseNever, {"running_mean": "running-never-updated", "running_var": "running-never-updated"}),
+        (Module(3), {}),
+        (Module, {}),
+        (Module(3, biased=True), {"running_var": "running-biased-variance"}),
+        (in_a_dict(lambda old, new, m: m * old + (1 - m) * new), {}),
+        (in_a_dict(lambda old, new, m: (1 - m) * old + m * new), {"running_var": "running-biased-variance"}),
+        (in_a_dict(None), {"running_mean": "running-never-updated", "running_var": "running-never-updated"}),
     ],
 )
 def test_running_statistics_are_compared_and_their_mistakes_named(
     implementation: Any, expected: dict[str, str]
 ) -> None:
     assert findings(implementation) == expected
+
+
+def test_a_momentum_stated_as_the_weight_of_the_old_statistics_is_a_convention() -> None:
+    report = parity.check("batch_norm", Stated, examples=20, lanes=["bound"])
+    assert {f.quantity: (f.verdict, f.explanation) for f in report.failures} == dict.fromkeys(
+        ("running_mean", "running_var"), ("convention", "running-momentum-reversed")
+    )
+    accepted = parity.check(
+        "batch_norm", Stated, examples=20, lanes=["bound"], accept=["running-momentum-reversed"]
+    )
+    assert accepted.ok
+
+
+@pytest.mark.parametrize("right", [Course, Module(3), in_a_dict(lambda old, new, m: m * old + (1 - m) * new)])
+def test_converted_statistics_stay_within_their_bounds(right: Any) -> None:
+    report = parity.check("batch_norm", right, examples=40)
+    assert report.ok, f"\n{report}"
+    assert "not compared" not in str(report)
+    assert not [note for note in report.notes if note.aspect == "default"]
 
 
 def test_an_update_in_place_breaks_no_contract() -> None:

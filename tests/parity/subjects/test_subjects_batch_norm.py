@@ -96,8 +96,9 @@ class BatchNormalization:
     def forward(self, x: Any, train_flg: bool = True) -> Any:
         statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
         forward = batchnorm_forward if x.ndim == 2 else spatial_batchnorm_forward
-        param = {"mode": "train" if train_flg else "test", "eps": 1e-7, **statistics}
+        param = {"mode": "train" if train_flg else "test", "eps": 1e-7, "momentum": self.momentum, **statistics}
         y, self.cache = forward(x, self.gamma, self.beta, param)
+        self.running_mean, self.running_var = param["running_mean"], param["running_var"]
         return y
 
     def backward(self, dout: Any) -> Any:

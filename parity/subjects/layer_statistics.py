@@ -1,0 +1,46 @@
+"""The running statistics and the mode of a layer that keeps them as attributes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from parity.cases.state import keep
+from parity.subjects import names
+from parity.subjects.arguments import Arguments
+from parity.subjects.locate_gradients import objects, parameter_holder
+from parity.subjects.names import plain
+
+ALIASES = frozenset(alias for alias, option in names.OPTIONS.items() if option in names.STATISTICS)
+Holders = dict[str, tuple[Any, Any]]
+
+
+def _holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """(torch's name, (mapping, key)) of the running statistics that a layer has."""
+    for name in names.STATISTICS:
+        holder = parameter_holder(layer, frozenset(a for a in ALIASES if names.OPTIONS[a] == name))
+        if holder is not None and name in arguments.options:
+            yield name, holder
+
+
+def set_in(layer: Any, arguments: Arguments) -> Holders:
+    """Set the running statistics and the mode of the case; return where the statistics are stored."""
+    found = dict(_holders(layer, arguments))
+    for name, (space, key) in found.items():
+        value = arguments.options[name]
+        space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
+        arguments.read.add(name)
+    if "training" in arguments.options.keys() - arguments.read:
+        for owner in objects(layer):
+            for key, own in vars(owner).items():
+                if names.OPTIONS.get(plain(key)) == "training" and isinstance(own, bool):
+                    setattr(owner, key, arguments.options["training"])
+                    arguments.read.add("training")
+    return found
+
+
+def keep_from(holders: Holders) -> None:
+    """Report the statistics that were set before the call, as they are after it."""
+    for name, (space, key) in holders.items():
+        if space[key] is not None:
+            keep(name, space[key])

@@ -1,4 +1,4 @@
-"""Which explanations are tried for which row: its own first, which are more specific than the general ones."""
+"""The explanations of each row: its own first, because they are more specific than the general ones."""
 
 from collections.abc import Iterator
 
@@ -44,17 +44,17 @@ OWN: dict[str, tuple[Explanation, ...]] = {
 }
 OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in OWN.items()}))
 
-# Names that `accept` takes.
+# Names that `--accept` takes.
 CONVENTIONS = tuple(
     dict.fromkeys(e.name for e in (*GENERAL, *(e for own in OWN.values() for e in own)) if e.convention)
 )
 
 
 def explanations_of(row: str, probe: Probe) -> Iterator[Explanation]:
-    """In the order in which they are tried.
+    """Yield the explanations in the order in which they are tried.
 
     Args:
-        row: the row's name; one that is not in the catalogue has the general explanations.
+        row: the row's name; a row that is not in the catalogue has only the general explanations.
         probe: a call of the row's op, for the names of its arrays and options.
     """
     yield from OWN.get(row, ())

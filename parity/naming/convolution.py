@@ -1,6 +1,6 @@
-"""Mistakes in a convolution: the kernel, an option, a tap, a group, the way back to the image.
+"""Mistakes in a convolution: the kernel, an option, a tap, a group, the scatter to the image.
 
-A mistake in one gradient belongs to no convolution that torch could compute, so gradients are sums over taps here.
+No convolution of torch computes a gradient that is wrong by itself, so gradients are sums over taps here.
 """
 
 from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ def _options() -> Iterator[Explanation]:
 
 
 def _kernel(name: str, edit: Edit, back: Edit | None = None) -> Explanation:
-    """The weight edited, and its gradient edited back."""
+    """Edit the weight, and undo the edit in its gradient."""
     undo = edit if back is None else back
     return mistake(
         name,
@@ -105,7 +105,7 @@ def _without(*part: Any) -> Edit:
 
 
 def _reordered(array: str, axis: int, order: Order) -> dict[str, Any]:
-    """An array's channels, or kernels, in another order; its gradient is added up in that order."""
+    """Reorder an array's channels or kernels; its gradient is accumulated in that order."""
 
     def indices(probe: Probe) -> Array:
         return order(probe.array(array).shape[axis], probe.options["groups"])
@@ -158,7 +158,7 @@ def _summed_over_groups(r: Array, probe: Probe) -> Array:
 
 
 def _misread(probe: Probe) -> Probe:
-    """The kernels of a group (outputs, channels) read as (channels, outputs), number by number."""
+    """Read the kernels of a group, (outputs, channels), as (channels, outputs) without transposing."""
     w, groups = probe.array("weight"), probe.options["groups"]
     misread = w.reshape(groups, w.shape[1], len(w) // groups, *w.shape[2:]).swapaxes(1, 2).reshape(w.shape)
     return probe.with_arrays(weight=np.ascontiguousarray(misread))
@@ -172,7 +172,7 @@ def _row_major(w: Array) -> Array:
     return w.swapaxes(2, 3).reshape(w.shape)
 
 
-# im2col makes one matrix (O, columns): its columns are written in one order, and read in another.
+# im2col yields one matrix (O, columns): its columns are written in one order and read in another.
 COLUMNS: tuple[tuple[str, Edit], ...] = (
     ("ordered by sample", lambda y: y.transpose(1, 0, 2, 3).reshape(_shape(y, 1, 2, 3, 0)).transpose(3, 0, 1, 2)),
     ("ordered by position", lambda y: y.transpose(1, 2, 3, 0).reshape(_shape(y, 1, 0, 2, 3)).swapaxes(0, 1)),
@@ -192,7 +192,7 @@ def _columns() -> Iterator[Explanation]:
 
 
 def _repadded(mode: str) -> Callable[[Probe], Probe]:
-    """The image padded beforehand by something else than zeros."""
+    """Pad the image beforehand with other values than zeros."""
 
     def inputs(probe: Probe) -> Probe:
         if not probe.is_output and probe.quantity != "grad_weight":
@@ -219,7 +219,7 @@ def _of_padded_image(probe: Probe) -> Array:
 
 
 def _of_one_window(sample: int | slice, place: int) -> EditInputs:
-    """The cotangent at one position, of one sample or of all; 0 elsewhere."""
+    """Keep the cotangent at one position, of one sample or of all, with 0 elsewhere."""
     return upstream(kept(sample, slice(None), place, place))
 
 

@@ -57,7 +57,7 @@ def _second(probe: Probe) -> int:
 
 
 def _in_fortran_order(result: Array, probe: Probe) -> Array:
-    """Read or written with the first of the joined axes fastest."""
+    """Read or write with the first of the joined axes fastest."""
     start, end = _span(probe)
     shape = probe.first.shape
     if not shape[start : end + 1]:

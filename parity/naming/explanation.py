@@ -1,4 +1,4 @@
-"""A mistake as a computation: a call of the oracle that is edited, or a formula in its place."""
+"""A mistake as a computation: an edited call of the oracle, or a formula in its place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Formula: TypeAlias = Callable[[Probe], Array]
 
 
 def same_inputs(probe: Probe) -> Probe:
-    """The call as it is."""
+    """The unedited call."""
     return probe
 
 
 def same_result(result: Array, probe: Probe) -> Array:  # noqa: ARG001  # the signature of EditResult
-    """The result as it is."""
+    """The unedited result."""
     return result
 
 
@@ -29,12 +29,12 @@ def same_result(result: Array, probe: Probe) -> Array:  # noqa: ARG001  # the si
 class Explanation:
     """One mistake, or one convention other than torch's.
 
-    `edit_inputs` changes the call, `formula` computes its result (the oracle does where it is None), and
+    `edit_inputs` changes the call, `formula` computes its result (the oracle if it is None), and
     `edit_result` changes the result.
     """
 
     name: str
-    sentence: str  # "the kernel is flipped": follows the name of a quantity
+    sentence: str  # follows the name of a quantity: "the kernel is flipped"
     edit_inputs: EditInputs = same_inputs
     edit_result: EditResult = same_result
     formula: Formula | None = None
@@ -59,7 +59,7 @@ class Explanation:
             raise NotApplicable(str(error)) from None
 
     def with_another(self, other: "Explanation") -> "Explanation | None":
-        """Both mistakes at once, this one first; None where each has a formula of its own."""
+        """Both mistakes at once, this one first; None if each has its own formula."""
         if self.formula is not None and other.formula is not None:
             return None
         return Explanation(
@@ -81,11 +81,11 @@ def mistake(
     convention: bool = False,
     **values: Any,
 ) -> Explanation:
-    """An explanation whose sentence is in the list of sentences; `values` fill the placeholders in it."""
+    """An explanation with the sentence of its name; `values` fill the placeholders."""
     sentence = SENTENCES[name].format(**values)
     return Explanation(name, sentence, inputs, result, formula, quantities, convention)
 
 
 def scaled(factor: Callable[[Probe], float]) -> EditResult:
-    """The result times a factor, in its own precision."""
+    """Multiply the result by a factor in its own precision."""
     return lambda result, probe: result * result.dtype.type(factor(probe))

@@ -1,4 +1,4 @@
-"""Mistakes with a number in them that only the results themselves reveal: a constant factor, a learning rate."""
+"""Mistakes with a number that is measured on the results: a constant factor, a learning rate."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ DIGITS = 6  # printed of a measured number
 
 
 def fitted(evidence: Evidence) -> Iterator[Explanation]:
-    """Explanations whose number is measured on one failing case, in double precision if there is such a one."""
+    """Explanations with a number measured on one failing case, in double precision if there is one."""
     first = max(evidence.failing, key=lambda entry: entry.ours.dtype.itemsize)
     for more in _measured(first, lambda probe: probe.reference()):
         yield mistake("constant-factor", result=scaled(_always(1 + more)), factor=_printed(1 + more))
@@ -33,7 +33,7 @@ def _always(value: float) -> Callable[[Probe], float]:
 
 
 def _measured(entry: Entry, direction: Direction) -> Iterator[float]:
-    """s where ours = theirs + s·direction, by least squares: rounded as somebody would write it, and as it is."""
+    """s in ours = theirs + s·direction, by least squares: rounded to a plausible constant, and unrounded."""
     if entry.ours.shape != entry.theirs.shape or not np.isfinite(entry.ours).all():
         return
     try:
@@ -58,7 +58,7 @@ def _with_weight(probe: Probe, weight: Array) -> Array:
 
 
 def _through_weight_gradient(probe: Probe) -> Array:
-    """dx with dw in the place of w: what a step on the weights adds to dx, which is linear in them."""
+    """dx with dw in place of w: dx is linear in w, so this is the change by a step on the weights."""
     if probe.quantity != "grad_input":
         raise NotApplicable("only dx is computed from the weights")
     return _with_weight(probe, probe.of_quantity("grad_weight").reference())

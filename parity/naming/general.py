@@ -1,6 +1,6 @@
 """Mistakes that any op can have: a sign, a factor, the upstream gradient, an argument, a lost part of a sum.
 
-They apply to every row, so that an op has names on its first day.
+They apply to every row, so a new op has names at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,12 +22,12 @@ def samples(probe: Probe) -> int:
 
 
 def upstream(edit: Callable[[Array], Array]) -> EditInputs:
-    """The cotangent edited."""
+    """Edit the cotangent."""
     return lambda probe: probe.with_upstream(np.asarray(edit(probe.dy)))
 
 
 def argument(name: str, edit: Callable[[Array], Array | None]) -> EditInputs:
-    """One array edited; the call as it is where that array is None."""
+    """Edit one array; the call is unchanged if that array is None."""
 
     def inputs(probe: Probe) -> Probe:
         array = probe.arrays.get(name)
@@ -45,7 +45,7 @@ def result_only(edit: Callable[[Array], Array]) -> EditResult:
 
 
 def kept(*index: Any) -> Callable[[Array], Array]:
-    """These places of an array, and 0 elsewhere."""
+    """Keep the elements at an index, with 0 elsewhere."""
 
     def edit(array: Array) -> Array:
         if array.ndim < len(index):
@@ -58,7 +58,7 @@ def kept(*index: Any) -> Callable[[Array], Array]:
 
 
 def lost(axis: int, place: int, least_axes: int) -> Callable[[Array], Array]:
-    """0 at a place of an axis."""
+    """Set one position of an axis to 0."""
 
     def edit(array: Array) -> Array:
         if array.ndim < least_axes:
@@ -71,7 +71,7 @@ def lost(axis: int, place: int, least_axes: int) -> Callable[[Array], Array]:
 
 
 def _everywhere(name: str, edit: Callable[[Array], Array]) -> Explanation:
-    """An edit of the output, or for gradients the same edit of the cotangent."""
+    """Edit the output, or for gradients the cotangent."""
     return mistake(
         name,
         inputs=lambda probe: probe if probe.is_output else upstream(edit)(probe),
@@ -172,13 +172,13 @@ GENERAL = (
 
 
 def _climbs(probe: Probe) -> Probe:
-    """The gradients of an optimizer's steps with the other sign."""
+    """Negate the gradients of an optimizer's steps."""
     steps = {n: None if a is None else -a for n, a in probe.arrays.items() if n.startswith("gradient")}
     return probe.with_arrays(**steps)
 
 
 def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
-    """Mistakes in the arrays after the input, by their names."""
+    """Mistakes in the arrays after the input."""
     if "parameter" in arrays:
         yield mistake("ascends", "", _climbs)
     yield from _other_gradients(arrays)
@@ -204,7 +204,7 @@ def _gradient_of(name: str, edit: Callable[[Array], Array]) -> EditResult:
 
 
 def of_options(options: dict[str, Any]) -> Iterator[Explanation]:
-    """Mistakes in the options, by their names and kinds: a neutral value, swapped, off by one, twice."""
+    """Mistakes in the options: replaced by a neutral value, swapped, off by one, doubled."""
     for name, value in options.items():
         for neutral in _neutral(name, value):
             yield _option(name, "option-ignored", _always(neutral), value=neutral)
@@ -225,7 +225,7 @@ WORDS = (
 
 
 def _neutral(name: str, value: Any) -> Iterable[Any]:
-    """What an option counts as where an implementation ignores it: values of its kind, and None."""
+    """The values that an ignored option may count as."""
     if isinstance(value, bool):
         return False, True
     if isinstance(value, str):

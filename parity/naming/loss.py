@@ -40,7 +40,7 @@ def _by_probability(probe: Probe) -> bool:
 
 
 def _entries(probe: Probe) -> int:
-    """The number of terms that a mean is taken over where none is ignored or weighted."""
+    """The number of terms of an unweighted mean without ignored targets."""
     size = probe.array("target").size
     return max(size // _classes(probe) if _by_probability(probe) else size, 1)
 
@@ -74,12 +74,12 @@ def _shares(probe: Probe) -> Array:
 
 
 def _of_mean(factor: Callable[[Probe], float]) -> EditResult:
-    """Where the reduction is a mean: times a factor."""
+    """Multiply by a factor if the reduction is a mean."""
     return lambda r, probe: np.asarray(r * r.dtype.type(factor(probe))) if _reduction(probe) == "mean" else r
 
 
 def _divided_by(instead: Callable[[Probe], float]) -> EditResult:
-    """Where the reduction is a mean: divided by something else than the sum of the weights."""
+    """If the reduction is a mean, divide by another number than the sum of the weights."""
     return _of_mean(lambda probe: float(_weights(probe).sum()) / instead(probe))
 
 
@@ -93,7 +93,7 @@ def _with_reduction(reduction: str) -> Callable[[Probe], Probe]:
 
 
 def _with_reduction_of_number(reduction: str) -> EditInputs:
-    """The same where the upstream gradient is a number: it fits no other reduction than 'none' otherwise."""
+    """Replace the reduction if the upstream gradient is a number: an array fits only the reduction 'none'."""
     return lambda probe: probe if probe.dy.ndim else probe.with_options(reduction=reduction)
 
 
@@ -150,15 +150,15 @@ def _softmax_gradient(probe: Probe) -> Array:
 
 
 def _from_log(probe: Probe, logs: Array) -> Array:
-    """The loss of other log-probabilities."""
+    """The loss from other log-probabilities."""
     shares = _shares(probe)
     with np.errstate(invalid="ignore"):
-        terms = np.where(shares == 0, 0, shares * logs)  # an ignored −∞ does not count
+        terms = np.where(shares == 0, 0, shares * logs)  # an ignored −∞ adds nothing
     return _of_each(probe, -terms.sum(axis=_axis(probe)))
 
 
 def _of_logs(of: Callable[[Array, int], Array]) -> Formula:
-    """The loss of the scores' log-probabilities, computed in another way from (scores, axis)."""
+    """The loss from log-probabilities that `of` computes from (scores, axis)."""
     return lambda probe: _from_log(probe, of(probe.first, _axis(probe)))
 
 

@@ -1,7 +1,7 @@
-"""What goes wrong in a whole network: one layer has one of the mistakes that such a layer can have.
+"""Mistakes in a whole network: one layer has a mistake of its op.
 
-The network runs here layer by layer, each by its own oracle; a layer's output, its gradients or both come from an
-explanation instead. So whatever can be said of an op can be said of a layer.
+The network runs layer by layer, each with its own oracle; the output or the gradients of one layer come from an
+explanation instead. So every explanation of an op is one of a layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def _run_of(probe: Probe) -> _Run:
 
 
 def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Probe], Array]:
-    """The network's answer with mistakes in one layer, by its quantities."""
+    """The network's result with mistakes in one layer, given by quantity."""
 
     def formula(probe: Probe) -> Array:
         run = _run_of(probe)
@@ -88,7 +88,7 @@ def _gradient(
     from_the_end: bool,
     dy: Array,
 ) -> Array:
-    """One gradient of the network, where a layer has mistakes; above it, unless `from_the_end`, all is known."""
+    """One gradient of a network with mistakes in a layer; `from_the_end`: the layers above are affected too."""
     begin = len(calls) - 1 if from_the_end else at
     if not from_the_end:
         dy = calls[at].dy
@@ -135,7 +135,7 @@ def network(tried: Tried) -> Iterator[Explanation]:
     for name, which in (("first", slice(0, 1)), ("last", slice(-1, None))):
         sentence = f"only the {name} image of the batch counts"
         yield Explanation(f"{name}-sample-only", sentence, _of_batch(which))
-    # Those of gradients alone come first: where the output is right, the others need not be tried.
+    # Those of gradients alone come first: if the output is right, the others need not be tried.
     places = _places()
     for place, row in places:
         yield from _in_gradients(place, tried.get(row, ()))
@@ -156,7 +156,7 @@ def _in_output(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanati
         if not wrong.explains("output"):
             continue
         alike = [other for other in tried if other.name == wrong.name and other.quantities == "grad_"]
-        others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # one mistake, told once or twice
+        others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # one mistake, in one explanation or in two
         for other in others:
             both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
             yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", formula=_with(place, both))

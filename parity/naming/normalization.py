@@ -1,4 +1,4 @@
-"""Mistakes in normalizations: the statistics, the place of ε, and what depends on what."""
+"""Mistakes in normalizations: the statistics, the place of ε, and the terms of the gradient."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,16 +18,16 @@ Term: TypeAlias = Literal["right", "lost", "negated", "summed", "halved", "doubl
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes of a normalization, on a view of x in which its groups have an axis of their own."""
+    """The axes of a normalization, on a view of x with a separate axis for the groups."""
 
     view: tuple[int, ...]
     own: Axes  # mean and variance are over these
     gathered: Axes  # dw and db are sums over these
-    weight: tuple[int, ...]  # the shape of weight and bias, to be broadcast against the view
+    weight: tuple[int, ...]  # the shape of weight and bias that broadcasts against the view
 
     @classmethod
     def of(cls, probe: Probe) -> "Layout":
-        """Batch, layer, group or instance normalization, by the options that the call has."""
+        """The layout of batch, layer, group or instance normalization, recognized by the call's options."""
         shape, options = probe.first.shape, probe.options
         if "normalized_shape" in options:
             each = tuple(options["normalized_shape"])
@@ -43,7 +43,7 @@ class Layout:
         return cls(shape, own, (0, *around), (1, shape[1], *[1] * len(around)))
 
     def axes(self, which: str) -> Axes:
-        """The axes that statistics are taken over, by a name for them."""
+        """The axes of the statistics, by name."""
         every = tuple(range(len(self.view)))
         return {"own": self.own, "image": every[2:], "batch": (0,), "everything": every}[which]
 
@@ -58,12 +58,12 @@ def _times(term: Term, count: int) -> float:
 
 @dataclass(frozen=True)
 class Formulas:
-    """A normalization as in torch; each field is one way to have it wrong."""
+    """A normalization as in torch; each field is one possible mistake."""
 
-    trains: bool | None = None  # whatever `training` is
+    trains: bool | None = None  # overrides `training`
     unbiased: bool = False  # the variance divided by m − 1
-    statistics_of: str = "own"  # or "image", "batch" (each place of its own), "everything"
-    epsilon: str = "inside"  # or "outside" of the root, or "nowhere"
+    statistics_of: str = "own"  # or "image", "batch" (per position), "everything"
+    epsilon: str = "inside"  # the root; or "outside", or "nowhere"
     epsilon_in_backward: bool = True
     root: bool = True
     centred: bool = True
@@ -71,14 +71,14 @@ class Formulas:
     variance_term: Term = "right"  # and through the variance
     deviation_in_gradient: bool = True
     weight_in_gradient: bool = True
-    gathers: str = "normal"  # what dw gathers: the normalized x̂, "input", "centred" or "output"
+    gathers: str = "normal"  # the factor of dy in dw: the normalized x̂, "input", "centred" or "output"
     shift_scaled: bool = False  # (x̂ + b)·w
 
     def __call__(self, probe: Probe) -> Array:
         """The output or a gradient.
 
         Raises:
-            NotApplicable: it is asked for the running statistics.
+            NotApplicable: the quantity is a running statistic.
         """
         if probe.quantity in BUFFERS:
             raise NotApplicable("running statistics have formulas of their own")
@@ -177,7 +177,7 @@ class RunningStatistics:
     biased: bool = False  # the variance divided by m
     reversed: bool = False  # momentum weights the old value
     momentum: float | None = None  # whatever the option is
-    trains: bool | None = None  # whatever `training` is
+    trains: bool | None = None  # overrides `training`
     root: bool = False  # the standard deviation instead of the variance
 
     def __call__(self, probe: Probe) -> Array:

@@ -1,7 +1,7 @@
-"""What an implementation returns on random cases, beside the oracle's results.
+"""The results of an implementation on random cases, beside the oracle's.
 
-An observation is made once per implementation and lane, and passed on: all quantities read the same runs. Counts
-limit how much is run, never time, so that the same implementation gets the same name on every machine.
+An observation is made once per implementation and lane, and shared: all quantities use the same runs. The work is
+limited by counts, never by time, so that an implementation gets the same name on every machine.
 """
 
 import random
@@ -24,9 +24,9 @@ from parity.naming.probe import Probe
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
-FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is held against
-POOL = 36  # failing cases among which those are chosen
-MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # run for one quantity, and the numbers in their arrays
+FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is checked on
+POOL = 36  # failing cases from which those are chosen
+MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # limits per quantity: cases run, and entries in their arrays
 HUGE = 2000  # entries of a case that comes after the others
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
 ROUNDINGS = 64  # of the largest entry, because sums may be taken in another order; more along longer axes
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     probe: Probe
     ours: Array
     theirs: Array
-    integer: bool  # whether every sum is exact, so that a right explanation reproduces it to the bit
+    integer: bool  # every sum is exact, so a right explanation reproduces it bit for bit
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Evidence:
 
 
 class _Runs:
-    """Cases of some lanes, which take turns, run when they are first needed; real numbers in one precision."""
+    """Lazily run cases of several lanes in turn; real numbers have one precision."""
 
     def __init__(
         self, row: Row, op: Op, lanes: Sequence[Lane], supports: Supports | None, in_double: bool
@@ -104,9 +104,9 @@ class Observation:
     """An implementation's results in one lane, and the explanations already found for some of its quantities.
 
     Args:
-        row: what is compared.
+        row: the row that defines the comparison.
         op: the implementation, as an op.
-        lane: the lane that found a difference; for the structure lane, the row's own lane of numbers.
+        lane: the lane that found a difference; the structure lane is replaced by the row's numerical one.
         supports: the cases that the implementation accepts.
     """
 
@@ -114,15 +114,15 @@ class Observation:
         self.row, self.op = row, op
         self.lane: Lane = lane if lane != "structure" else "exact" if "exact" in row.lanes else "bound"
         self.explained: list[Explanation] = []
-        # Real numbers beside integers, on which a limit of 1 looks like a sign; in float64, where rounding is far
-        # below every mistake. What needs float32 shows in float32.
+        # Real numbers besides integers, on which a cap at 1 looks like a sign. In float64 rounding is far below
+        # any mistake; mistakes that only float32 shows are searched for in float32 afterwards.
         lanes: list[Lane] = [self.lane]
         lanes += ["bound"] if self.lane == "exact" and "bound" in row.lanes else []
         doubles = [True, False] if self.lane == "bound" else [True]
         self._runs = [_Runs(row, op, lanes, supports, in_double) for in_double in doubles]
 
     def entry(self, case: Case, lane: Lane, quantity: str) -> Entry | None:
-        """A quantity of one case; None where it is not returned, or no different from the oracle's."""
+        """A quantity of one case; None if it is not returned or equals the oracle's."""
         try:
             expected = expect(self.row, case, lane)
             ours = _returned(self._runs[0].op, expected)
@@ -135,11 +135,11 @@ class Observation:
         return None if agree(entry.ours, entry.theirs, probe) else entry
 
     def right_so_far(self, quantity: str) -> bool:
-        """Whether the quantity is the oracle's in every case that was run so far, and there are some."""
+        """Whether the quantity agreed with the oracle in every case so far, and there are enough of them."""
         return self._runs[0].right_so_far(quantity)
 
     def evidence(self, quantity: str, least: int) -> Evidence | None:
-        """At least `least` failing cases of a quantity, with others on which it is right; None for fewer."""
+        """At least `least` failing cases of a quantity, and passing ones; None if there are fewer."""
         for runs in self._runs:
             evidence = runs.evidence(quantity)
             if len(evidence.failing) >= least:
@@ -150,9 +150,9 @@ class Observation:
 def agree(a: Array, b: Array, probe: Probe) -> bool:
     """Whether two results are equal up to a few roundings of the largest entry.
 
-    The coarser precision of result and input counts: float32 numbers that come back as float64 have been rounded.
-    In double precision the largest number they are computed from counts as well: a difference of large numbers
-    may round to any tiny one, and a normalization divides it by √(σ² + ε), where σ may be 0.
+    The coarser precision of result and input counts: float32 numbers returned as float64 have been rounded. In
+    double precision the largest number that they are computed from counts too: a difference of large numbers
+    rounds to an arbitrary tiny one, and a normalization divides it by √(σ² + ε), where σ may be 0.
     """
     if a.shape != b.shape:
         return False
@@ -174,7 +174,7 @@ def _is_huge(entry: Entry) -> bool:
 
 
 def _magnified(probe: Probe) -> float:
-    """How much a normalization may enlarge a number, and an edit of the upstream gradient with it."""
+    """The factor by which a normalization may magnify a rounding error, times an upstream gradient."""
     eps = probe.options.get("eps")
     if not eps or "lr" in probe.options:  # no normalization, or an optimizer's
         return 1.0
@@ -190,7 +190,7 @@ def _largest(array: Array) -> float:
 
 
 def chosen(entries: list[Entry], count: int) -> list[Entry]:
-    """Mostly cases with few sizes and options of 1, which hide factors and swapped axes; a third as they come."""
+    """Choose cases with few sizes and options of 1, which hide factors and swapped axes; a third in order."""
     first, others = entries[: count // 3], entries[count // 3 :]
     return first + sorted(others, key=lambda entry: _ones(entry.probe))[: count - len(first)]
 
@@ -214,7 +214,7 @@ def _returned(op: Op, expected: Expected) -> Quantities:
 
 
 def _cases(row: Row, strategy: st.SearchStrategy[Case], supports: Supports | None) -> Iterator[Case]:
-    if not draws_plainly(strategy):  # the user's own
+    if not draws_plainly(strategy):  # a user's own strategy
         yield from sample(strategy, FAILING + PASSING)
         return
     yield from _with_larger_batches(row, _drawn(strategy), supports)
@@ -230,7 +230,7 @@ def _drawn(strategy: st.SearchStrategy[Case]) -> Iterator[Case]:
 
 
 def _in_turns(lanes: Sequence[tuple[Lane, Iterator[Case]]]) -> Iterator[tuple[Lane, Case]]:
-    """A case of each lane, again and again, until one has no more."""
+    """Yield a case of each lane in turn until one lane is exhausted."""
     while True:
         for lane, cases in lanes:
             case = next(cases, None)
@@ -240,7 +240,7 @@ def _in_turns(lanes: Sequence[tuple[Lane, Iterator[Case]]]) -> Iterator[tuple[La
 
 
 def _with_larger_batches(row: Row, cases: Iterable[Case], supports: Supports | None) -> Iterator[Case]:
-    """One case in five with a batch in which a factor N, and an order of samples, cannot hide."""
+    """Enlarge the batch of one case in five, so that a factor N and the order of samples are visible."""
     for count, case in enumerate(cases):
         if count % EVERY == EVERY - 1:
             larger = _with_batch(case)

@@ -62,12 +62,12 @@ def _routed(shares: Shares, fill: float = -np.inf) -> Formula:
 
 
 def _routed_elsewhere(probe: Probe, geometry: Geometry) -> Array:
-    """The right winners, whose gradient goes to the pixels of another geometry."""
+    """Scatter the gradient of the right winners by another geometry."""
     return scattered(probe, geometry, _shared(probe, winner(values_of_windows(probe))))
 
 
 def _shared(probe: Probe, shares: Array) -> Array:
-    """What each tap receives of its window's dy: nothing without a share, whatever dy is."""
+    """The part of its window's dy that each tap receives: 0 without a share, even of an infinite dy."""
     return np.where(shares, probe.dy[..., None] * shares, 0)
 
 
@@ -76,7 +76,7 @@ def _one_hot(places: Array, taps: int) -> Array:
 
 
 def first_maximum(values: Array) -> Array:
-    """All to the first maximum, or the first NaN, of a window."""
+    """A mask of the first maximum, or the first NaN, of each window."""
     return _one_hot(np.argmax(values, axis=-1), values.shape[-1])
 
 
@@ -86,7 +86,7 @@ def _last_maximum(values: Array) -> Array:
 
 
 def winner(values: Array) -> Array:
-    """All to the first maximum of a window, or to its last NaN, as torch does."""
+    """A mask of the first maximum of each window, or of its last NaN, as in torch."""
     return np.where(np.isnan(values).any(axis=-1, keepdims=True), _last_maximum(values), first_maximum(values))
 
 
@@ -100,7 +100,7 @@ def _split(values: Array) -> Array:
 
 
 def _overwritten(order: int, zeros: bool = True) -> Formula:
-    """Window by window dy is written to its maximum, and nothing is added up; zeros may be skipped."""
+    """Assign dy to the maximum of each window instead of adding it; zeros may be skipped."""
 
     def formula(probe: Probe) -> Array:
         shares = winner(values_of_windows(probe))
@@ -115,7 +115,7 @@ def _overwritten(order: int, zeros: bool = True) -> Formula:
 
 
 def overwritten_by_windows(probe: Probe, parts: Array, order: int = 1) -> Array:
-    """The parts (N, C, oh, ow, taps) of each window written over those of the windows before."""
+    """Assign the parts (N, C, oh, ow, taps) window by window, over those of earlier windows."""
     canvas = Canvas(probe.first.shape, Geometry.of(probe), probe.dy.shape[2:])
     for p, q in [*product(*map(range, probe.dy.shape[2:]))][::order]:
         place = canvas.window(p, q)
@@ -124,7 +124,7 @@ def overwritten_by_windows(probe: Probe, parts: Array, order: int = 1) -> Array:
 
 
 def overwritten_by_taps(probe: Probe, parts: Array) -> Array:
-    """The parts of each tap written over those of the taps before, as in a col2im with = for +=."""
+    """Assign the parts tap by tap, over those of earlier taps, as in col2im with = in place of +=."""
     geometry = Geometry.of(probe)
     canvas = Canvas(probe.first.shape, geometry, probe.dy.shape[2:])
     for tap, (i, j) in enumerate(geometry.taps()):
@@ -137,7 +137,7 @@ def _of_maxima(scatter: Callable[[Probe, Array], Array]) -> Formula:
 
 
 def _split_by_height(probe: Probe) -> Array:
-    """The winner's index t is read as (t // kh, t % kh) instead of being split by kw."""
+    """Split the winner's index t as (t // kh, t % kh) instead of by kw."""
     g = Geometry.of(probe)
     kh, kw = g.kernel
     if kh == kw:
@@ -182,7 +182,7 @@ def _padded_with_zeros(probe: Probe) -> Probe:
 
 
 def _ceil_ignored_in_backward(probe: Probe) -> Probe:
-    """The windows that ceil_mode adds get no gradient."""
+    """Leave out the gradient of the windows that ceil_mode adds."""
     rows, columns = _sizes(probe, Geometry.of(probe), ceil=False)
     dy = np.zeros_like(probe.dy)
     dy[:, :, :rows, :columns] = probe.dy[:, :, :rows, :columns]

@@ -1,4 +1,4 @@
-"""Precision lost inside, recognised by the results: all of them are float16 numbers, or float32 numbers."""
+"""Precision lost inside, recognized by the results: all are float16 numbers, or all are float32 numbers."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ _NARROW = (("float16", np.float16), ("float32", np.float32))
 
 
 def lost(results: list[tuple[Array, Array]]) -> Explanation | None:
-    """The low precision of all results (ours, torch's), where torch's have more.
+    """The low precision of all results (ours, torch's), if torch's are more precise.
 
-    Each must also be as close to torch's as that precision allows: half of its digits agree.
+    Each must also agree with torch's in half of that precision's digits.
     """
     for name, narrow in _NARROW:
         allowed = float(np.sqrt(np.finfo(narrow).eps))
@@ -23,7 +23,7 @@ def lost(results: list[tuple[Array, Array]]) -> Explanation | None:
 
 
 def _is(array: Array, narrow: type[np.floating]) -> bool:
-    """Whether every number of the array, which has more precision, is one of the narrow type."""
+    """Whether every number of a more precise array is representable in the narrow type."""
     if array.dtype.kind != "f" or np.finfo(array.dtype).eps >= np.finfo(narrow).eps:
         return False
     with np.errstate(over="ignore"):

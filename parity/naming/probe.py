@@ -1,4 +1,4 @@
-"""One call of the oracle: its arrays, options and cotangent, and the result that is asked of it."""
+"""One call of the oracle: its arrays, options and cotangent, and the quantity of interest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation h
 
 @dataclass(frozen=True)
 class Probe:
-    """A call of the oracle: arrays by torch's names, options, the cotangent, and one quantity of the result."""
+    """A call of the oracle: arrays by torch's names, options, the cotangent, and one quantity of its results."""
 
     like: Op
     arrays: dict[str, Array | None]
@@ -85,7 +85,7 @@ class Probe:
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """What has been computed of this call, to be used again for its other quantities."""
+        """Results of this call, shared by its quantities."""
         return {}
 
     @property
@@ -124,7 +124,7 @@ class Probe:
         return gradients
 
     def _is_sound(self) -> bool:
-        """Whether torch stays within its own memory: an edited pooling need not."""
+        """Whether torch stays within its memory, which an edited pooling may not."""
         if not {"kernel_size", "dilation", "ceil_mode"} <= self.options.keys():
             return True
         return meets_pixels(Case("", (ArraySpec("input", self.first.shape),), self.options))

@@ -22,7 +22,7 @@ def _denominator(v: Array, eps: float, root: bool, eps_inside: bool) -> Array:
 
 @dataclass(frozen=True)
 class RmspropSteps:
-    """RMSprop as in torch; each field but the options' is one way to have it wrong."""
+    """RMSprop as in torch; each field that is not an option is one possible mistake."""
 
     lr: float
     alpha: float
@@ -54,7 +54,7 @@ class RmspropSteps:
 
 @dataclass(frozen=True)
 class AdagradSteps:
-    """Adagrad as in torch; each field but the options' is one way to have it wrong."""
+    """Adagrad as in torch; each field that is not an option is one possible mistake."""
 
     lr: float
     lr_decay: float
@@ -66,7 +66,7 @@ class AdagradSteps:
     root: bool = True
     eps_inside: bool = False
     ascends: bool = False
-    t_before: int = 0  # the step counts from here
+    t_before: int = 0  # the first step's number
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""

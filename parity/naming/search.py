@@ -1,9 +1,8 @@
-"""Find the explanation that reproduces an implementation's results on every case of many.
+"""Find the explanation that reproduces an implementation's results on many cases.
 
-Nothing is guessed. An explanation fits if it returns what the implementation returns on every case, also where
-that is right, and if it differs from the oracle on every failing case: an edit that changes nothing there explains
-nothing. If none fits, one that reproduces every failing case is reported as such; then pairs are tried. Where none
-fits, no name is given.
+An explanation fits if it returns the implementation's result on every case, including the right ones, and differs
+from the oracle on every failing case: an edit that changes nothing there explains nothing. If none fits, one that
+reproduces all failing cases is reported as such; then pairs are tried. If nothing fits, no name is given.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,25 +22,25 @@ from parity.naming.precision import lost
 from parity.naming.probe import NotApplicable, Probe
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
-PAIRED = 300  # explanations of which pairs are made: a whole network has too many
+PAIRED = 300  # explanations that are combined into pairs: a whole network has too many
 MOST_PAIRS = 2500
-LEAST_ENTRIES = 12  # of the case on which pairs are tried first: a small one, since there are many pairs
+LEAST_ENTRIES = 12  # of the first case for pairs: a small one, because there are many pairs
 
 Result: TypeAlias = Callable[[Explanation, Probe], Array | None]
 
 
 class Fit(NamedTuple):
-    """An explanation that fits, and the number of cases it was held against."""
+    """An explanation that fits, and the number of cases it was checked on."""
 
     explanation: Explanation
     failing: int  # cases on which torch differs
     passing: int  # cases on which it does not
-    exactly: bool  # to the bit, wherever the numbers are integers
+    exactly: bool  # bit for bit where the numbers are integers
     always: bool = True  # False: it reproduces the failing cases only; the others are right
 
     @property
     def explained(self) -> Explained:
-        """The facts that a report needs."""
+        """The facts for the report."""
         e = self.explanation
         return Explained(
             e.name, e.sentence, e.convention and self.always, self.failing, self.passing, self.exactly, self.always
@@ -54,7 +53,7 @@ def explain(observation: Observation, quantity: str, on: Entry | None = None) ->
     Args:
         observation: the implementation's results in the lane that found the difference.
         quantity: output, grad_input, …
-        on: the case that is reported: what explains others but not this one is no explanation.
+        on: the reported case, which an explanation has to reproduce too.
     """
     with own_kernels():
         evidence = observation.evidence(quantity, LEAST_FAILING)
@@ -66,12 +65,12 @@ def explain(observation: Observation, quantity: str, on: Entry | None = None) ->
         candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
         found = search(evidence, [e for e in candidates if e.explains(quantity)])
     if found is not None and found.explanation not in observation.explained:
-        observation.explained.insert(0, found.explanation)  # what explains one quantity often explains the next
+        observation.explained.insert(0, found.explanation)  # it often explains the next quantity too
     return None if found is None else found.explained
 
 
 def result_of(explanation: Explanation, probe: Probe) -> Array | None:
-    """What the explanation returns for a call, or None."""
+    """The explanation's result for a call, or None."""
     try:
         with np.errstate(all="ignore"):
             return explanation.result(probe)
@@ -81,7 +80,7 @@ def result_of(explanation: Explanation, probe: Probe) -> Array | None:
 
 def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of) -> Fit | None:
     """The first candidate, measured scale or precision, or pair of candidates that fits the evidence."""
-    possible: list[Explanation] = []  # those that reproduce the first failing case, which refutes most
+    possible: list[Explanation] = []  # those that reproduce the first failing case, which refutes most of them
     for explanation in candidates:
         if _reproduces(explanation, evidence.failing[0], result) is not None:
             fit = _fit(explanation, evidence, result, always=True)
@@ -117,7 +116,7 @@ def _first_fitting(
 
 
 def _fit(explanation: Explanation, evidence: Evidence, result: Result, always: bool) -> Fit | None:
-    """How it fits every case, or every failing one; a case for which it has no result refutes it."""
+    """The fit on every case, or on the failing ones; a case without a result refutes the explanation."""
     exactly = any(entry.integer for entry in evidence.failing)
     for entry in (*evidence.failing, *(evidence.passing if always else ())):
         found = _reproduces(explanation, entry, result)
@@ -135,7 +134,7 @@ def _unchanged(explanation: Explanation, entry: Entry, result: Result) -> bool:
 
 
 def _pairs(candidates: Sequence[Explanation], evidence: Evidence, result: Result) -> Iterator[Explanation]:
-    """Two at once that reproduce a small failing case, of those that change anything in it."""
+    """Pairs that reproduce a small failing case, made of explanations that change its result."""
     first = min(evidence.failing, key=lambda entry: (entry.ours.size < LEAST_ENTRIES, entry.ours.size))
     changing = []
     for explanation in candidates:

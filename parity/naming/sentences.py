@@ -1,7 +1,7 @@
-"""Every mistake that has a name, in a sentence that follows the name of a quantity.
+"""The names of mistakes, each with a sentence that follows the name of a quantity.
 
-The search for names and the exam share these names and sentences, and no computation: an examiner that computes as
-the examined does finds nothing.
+The search for names and the exam share these names and sentences, but no computation: an exam that computes as the
+search does would find nothing.
 """
 
 GENERAL = {
@@ -48,15 +48,15 @@ GENERAL = {
     "option-doubled": "the option {option} counts twice",
     "option-off-by-one": "the option {option} is off by one ({value})",
     "option-swapped": "the two numbers of the option {option} are swapped",
-    "float16-inside": "precision is lost: every number that comes back is a float16",
-    "float32-inside": "precision is lost: every number that comes back is a float32",
+    "float16-inside": "precision is lost: every number returned is a float16 number",
+    "float32-inside": "precision is lost: every number returned is a float32 number",
     "updated-weights": "it is computed from weights that a step of {rate} times dw has already updated",
 }
 
 # Of sliding windows: {option} is stride, padding, dilation or kernel.
 OPTIONS = {
     "ignored": "the {option} is ignored",
-    "swapped": "the {option} of height and width are swapped",
+    "swapped": "the {option} is swapped between height and width",
     "height-only": "the height's {option} is used for both axes",
     "width-only": "the width's {option} is used for both axes",
 }
@@ -394,7 +394,7 @@ OPTIMIZERS = {
     "moments-not-averaged": "both moments lack the factor 1 − β",
 }
 
-# Found by their lane, where the breach itself is the name.
+# Found by their lane: the breach itself is the name.
 LANES = {
     "stale": "a second call of the pullback returns another gradient",
     "accumulates": "the gradient accumulates: each call of the pullback adds to the previous ones",

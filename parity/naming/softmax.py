@@ -40,7 +40,7 @@ def probabilities(x: Array, axis: int) -> Array:
 
 
 def logarithms() -> Iterator[tuple[str, dict[str, Any], Callable[[Array], Array]]]:
-    """(name, values of its sentence, log of a probability) for logarithms that are kept finite."""
+    """Yield (name, values of its sentence, log of a probability) for logarithms that are kept finite."""
     for epsilon in EPSILONS:
         yield "epsilon-in-log", {"epsilon": epsilon}, _log_of(lambda p, e: p + e, epsilon)
         yield "log-clipped", {"epsilon": epsilon}, _log_of(np.maximum, epsilon)
@@ -58,7 +58,7 @@ def _floored_log(least: float) -> Callable[[Array], Array]:
 
 
 def after_softmax(of: Callable[[Array], Array]) -> OfScores:
-    """A function of the probabilities as one of the scores."""
+    """Turn a function of the probabilities into one of the scores."""
     return lambda x, axis: of(probabilities(x, axis))
 
 
@@ -71,17 +71,17 @@ def _epsilon_in_sum(epsilon: float) -> OfScores:
 
 
 def _output(of: OfScores) -> Formula:
-    """By a formula in the case's own precision, whose overflow is the mistake."""
+    """Apply a formula in the case's precision, whose overflow is the mistake."""
 
     def formula(probe: Probe) -> Array:
         x = probe.first
-        return of(np.atleast_1d(x), probe.options["dim"]).reshape(x.shape)  # a number is one class
+        return of(np.atleast_1d(x), probe.options["dim"]).reshape(x.shape)  # a 0-d array is one class
 
     return formula
 
 
 def _gradient(of: OfSoftmax, logarithm: bool = False) -> Formula:
-    """By a formula of the softmax, or of its logarithm, and dy along an axis."""
+    """Apply a formula of the softmax, or of its logarithm, and dy along an axis."""
 
     def formula(probe: Probe) -> Array:
         x, dy = (np.atleast_1d(a).astype(np.float64) for a in (probe.first, probe.dy))
@@ -110,7 +110,7 @@ def _gradients(*rows: tuple[str, OfSoftmax]) -> Iterator[Explanation]:
 
 
 def _along_other_axes(of: OfSoftmax) -> Iterator[Explanation]:
-    """The gradient's sum along another axis than the softmax's own."""
+    """The gradient's sum runs along another axis than the softmax."""
     for axis in (-1, 0, 1):
         yield mistake("sum-along-other-axis", "grad_", formula=_gradient(_along(of, axis)), axis=axis)
 

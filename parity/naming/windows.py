@@ -14,7 +14,7 @@ from parity.naming.probe import Probe
 Pair = tuple[int, int]
 Alter = Callable[["Geometry"], "Geometry"]
 
-# (name, field of the geometry, edit of the pair): an option ignored, swapped, or one axis' number for both.
+# (name, field of the geometry, edit of the pair): an option ignored, swapped, or one axis' value used for both.
 OPTION_EDITS: tuple[tuple[str, str, Callable[[Pair], Pair]], ...] = tuple(
     (f"{option}-{kind}", option, edit)
     for option, neutral in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", None))
@@ -40,14 +40,14 @@ class Geometry:
 
     @classmethod
     def of(cls, probe: Probe) -> "Geometry":
-        """The case's own, of a convolution or of a pooling."""
+        """The geometry of a convolution's or a pooling's call."""
         options = probe.options
         sized = options.get("kernel_size")
         rows, columns = probe.array("weight").shape[2:] if sized is None else pair(sized)
         kernel = (rows, columns)
         stride = kernel if options["stride"] is None else pair(options["stride"])
         dilation, padding = pair(options.get("dilation", 1)), options["padding"]
-        if padding == "same":  # an odd zero is behind
+        if padding == "same":  # the larger half is behind
             total = dilation[0] * (rows - 1), dilation[1] * (columns - 1)
             before = total[0] // 2, total[1] // 2
             return cls(kernel, stride, before, dilation, (total[0] - before[0], total[1] - before[1]))
@@ -56,7 +56,7 @@ class Geometry:
 
     @property
     def frame(self) -> tuple[Pair, ...]:
-        """The argument of `np.pad` that pads beforehand."""
+        """The argument of `np.pad` for padding the images beforehand."""
         (top, left), (bottom, right) = self.padding, self.behind
         return (0, 0), (0, 0), (top, bottom), (left, right)
 
@@ -65,7 +65,7 @@ class Geometry:
         return np.arange(windows) * self.stride[axis] - self.padding[axis] + tap * self.dilation[axis]
 
     def end(self, axis: int, windows: int) -> int:
-        """One past the last pixel that a window meets."""
+        """One past the last pixel that a window covers."""
         return int(self.pixels(axis, self.kernel[axis] - 1, windows)[-1]) + 1
 
     def taps(self) -> Iterator[Pair]:
@@ -110,7 +110,7 @@ class Canvas:
 
 
 def altered(alter: Alter, formula: Callable[[Probe, Geometry], Array]) -> Formula:
-    """A formula on an altered geometry; the oracle's own result where the edit changes nothing."""
+    """A formula on an altered geometry; the oracle's result if the edit changes nothing."""
 
     def result(probe: Probe) -> Array:
         geometry = Geometry.of(probe)

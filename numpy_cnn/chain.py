@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from numpy_cnn.arguments import Array, Pullback
-from numpy_cnn.ops.batch_normalization import running_statistics
+from numpy_cnn.ops.batch_normalization import batch_norm, batch_norm_and_statistics, running_statistics
 
 Op: TypeAlias = "Callable[..., tuple[Array, Pullback]] | Residual"
 Layer: TypeAlias = tuple[str, Op]
@@ -91,12 +91,21 @@ def _op(
 ) -> tuple[Array, Callable[[Any, bool], tuple[Any, dict[str, Array]]]]:
     """One op, with its gradients by name."""
     own = [p for p in (f"{name}.{array}" for array in ARRAYS) if p in parameters]
-    arrays = [parameters[p] for p in own]
+    arrays: list[Any] = [parameters[p] for p in own]
     if own[:1] == [f"{name}.running_mean"]:
-        op = partial(op, training=training)
-        if training and statistics is not None:
-            statistics.update(zip(own[:2], running_statistics(x, arrays[0], arrays[1]), strict=True))
-    y, op_pullback = op(x, *arrays)
+        mean, var = arrays[:2]
+        updated = training and statistics is not None
+        of_batch: tuple[Array, ...] = ()
+        if updated and op is batch_norm:  # the usual one: compute the moments once
+            y, op_pullback, of_batch = batch_norm_and_statistics(x, mean, var, *arrays[2:])
+        else:
+            y, op_pullback = op(x, *arrays, training=training)
+            if updated:
+                of_batch = running_statistics(x, mean, var)
+        if statistics is not None:
+            statistics.update(zip(own, of_batch, strict=False))
+    else:
+        y, op_pullback = op(x, *arrays)
 
     def pullback(dy: Any, input_gradient: bool) -> tuple[Any, dict[str, Array]]:
         if input_gradient or not own:

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
-from numpy_cnn.ops.fast.sums import total
+from numpy_cnn.ops.fast.sums import total, total_product
 
 __all__ = ["batch_norm"]
 
@@ -54,7 +54,53 @@ def batch_norm(
 
     Source: S. Ioffe and C. Szegedy, Batch Normalization: Accelerating Deep Network Training (2015).
     """
-    x = input
+    y, pullback, _, _ = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return y, pullback
+
+
+def batch_norm_and_statistics(
+    input: Array,
+    running_mean: Array,
+    running_var: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, Pullback, tuple[Array, Array]]:
+    """`batch_norm` in training and `running_statistics`, from μ and σ² computed once.
+
+    Args:
+        input: x, as for `batch_norm`.
+        running_mean: (C,), before the step.
+        running_var: (C,), before the step.
+        weight: w, (C,), or None for 1.
+        bias: b, (C,), or None for 0.
+        momentum: the weight of the new batch.
+        eps: ε, added to the variance.
+
+    Returns:
+        y and the pullback of `batch_norm`, and the result of `running_statistics`.
+
+    Raises:
+        ValueError: as in `batch_norm`.
+
+    Source: as `batch_norm`.
+    """
+    y, pullback, mean, var = _batch_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
+    return y, pullback, _updated(input, running_mean, running_var, mean, var, momentum)
+
+
+def _batch_norm(
+    x: Array,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: Array | None,
+    bias: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Array, Pullback, Array, Array]:
+    """y, the pullback, μ and σ²."""
     _check(x, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)
     count = _count(x)
     if training:
@@ -75,7 +121,7 @@ def batch_norm(
         dy = cotangent("batch_norm", dy, y)
         scale = rstd if weight is None else rstd * _along(weight, x)
         with np.errstate(invalid="ignore"):
-            db, dw = total(dy, _axes(x)), total(dy * xhat, _axes(x))
+            db, dw = total(dy, _axes(x)), total_product(dy, xhat, _axes(x))
             if training and count:
                 dx = dy - (db / count).astype(x.dtype)
                 dx -= xhat * (dw / count).astype(x.dtype)
@@ -90,7 +136,7 @@ def batch_norm(
             None if bias is None else db.astype(x.dtype).reshape(bias.shape),
         )
 
-    return y, pullback
+    return y, pullback, mean, var
 
 
 def running_statistics(
@@ -120,10 +166,16 @@ def running_statistics(
     """
     x = input
     _check(x, running_mean, running_var, None, None, training=True, momentum=momentum, eps=1.0)
+    mean, var, _ = _moments(x)
+    return _updated(x, running_mean, running_var, mean, var, momentum)
+
+
+def _updated(
+    x: Array, running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float
+) -> tuple[Array, Array]:
     count = _count(x)
     if count == 0:
         return running_mean.copy(), running_var.copy()
-    mean, var, _ = _moments(x)
     kept = 1 - momentum
     return (
         (kept * running_mean + momentum * mean.reshape(running_mean.shape)).astype(x.dtype),
@@ -137,7 +189,7 @@ def _moments(x: Array) -> tuple[Array, Array, Array]:
     with np.errstate(invalid="ignore", divide="ignore"):  # for an empty batch the mean is NaN, and unused
         mean = (total(x, _axes(x)) / count).astype(x.dtype)
         deviation = _centred(x, mean)
-        return mean, total(deviation * deviation, _axes(x)) / count, deviation
+        return mean, total_product(deviation, deviation, _axes(x)) / count, deviation
 
 
 def _centred(x: Array, mean: Array) -> Array:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
+from numpy_cnn.ops.fast.memory import keep_freed_memory
 
 BYTES = 2 << 20  # per block: small enough to stay in the cache, large enough to make the cost of the calls small
 SHORT = 64  # an output row with fewer positions (columns · images) is better joined with the next row
@@ -35,10 +36,7 @@ TURNED = 1_200
 # How many partial results are summed at once: more would leave the cache before they are summed.
 SUMMED = 1 << 17
 
-# By default the C library returns large freed blocks to the system, and getting them back, page by page, takes
-# longer than most ops. The size up to which it keeps them grows with the largest block freed so far, up to 32 MiB
-# (mallopt(3), M_MMAP_THRESHOLD). This block is freed at once and never written, so it never occupies memory.
-np.empty(31 << 20, np.uint8)
+keep_freed_memory()
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,9 @@ NumPy adds up neighbouring numbers pairwise: the rounding error grows with log n
 of the time of a sum in double precision, for which every number is converted. So what is contiguous in memory is
 summed in the array's own precision, in one long run, and the partial sums are added in double precision.
 
+The sum of a product is a BLAS dot product, which reads both factors once and writes nothing. It adds up in several
+lanes but not pairwise, so it is cut into runs of at most `RUN` numbers.
+
 Source: N. Higham, The accuracy of floating point summation (1993).
 """
 
@@ -12,6 +15,8 @@ import math
 import numpy as np
 
 from numpy_cnn.arguments import Array
+
+RUN = 4096
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:
@@ -29,3 +34,18 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
         run = memory.reshape(*memory.shape[:outer], math.prod(memory.shape[outer:])).sum(axis=-1, keepdims=True)
         x = run.reshape(*run.shape[:outer], *(1,) * (x.ndim - outer)).transpose(np.argsort(order))
     return np.asarray(x.sum(axis=axes, keepdims=True, dtype=np.float64))
+
+
+def total_product(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
+    """Σ a · b over the axes, which keep the length 1, in double precision; a and b have the same shape."""
+    order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))  # as in memory
+    left, right = a.transpose(order), b.transpose(order)
+    outer = a.ndim
+    while outer and order[outer - 1] in axes and math.prod(left.shape[outer - 1 :]) <= RUN:
+        outer -= 1
+    if outer == a.ndim or not (left.flags.c_contiguous and right.flags.c_contiguous):
+        return total(a * b, axes)
+    runs = *left.shape[:outer], math.prod(left.shape[outer:])
+    sums: Array = np.vecdot(left.reshape(runs), right.reshape(runs))
+    sums = sums.reshape(*runs[:-1], *(1,) * (a.ndim - outer)).transpose(np.argsort(order))
+    return np.asarray(sums.sum(axis=axes, keepdims=True, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Activations: a row for each."""
+"""Rows for the activations."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ from parity.cases.sizes import numbers, shape
 from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
-# What each option may be: (name, values), hashable, since strategies are cached by their arguments.
+# The values of each option: (name, values), hashable, because strategies are cached by their arguments.
 Options: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
 SLOPES: Options = (("negative_slope", (0.01, 0.3, -0.2)),)
 DYADIC_SLOPES: Options = (("negative_slope", (0.5, 0.25, -0.5)),)
@@ -31,7 +31,7 @@ WHOLE = 32  # torch's vector loops take this many numbers at a time in float32, 
 def _activation(
     draw: st.DrawFn, row: str, options: Options = (), dyadic: Options | None = None, *, lane: Lane
 ) -> Case:
-    """Any shape of up to four axes, every option; where sums must be exact, the options in `dyadic` if given."""
+    """Any shape of up to four axes and every option; for exact sums the options of `dyadic`, if given."""
     axes = shape(draw, lane, 0, 4)
     drawn = {
         name: draw(sampled(values)) for name, values in (options if lane == "bound" or dyadic is None else dyadic)
@@ -41,7 +41,7 @@ def _activation(
 
 @composite
 def _in_whole_vectors(draw: st.DrawFn, row: str, options: Options, lane: Lane) -> Case:
-    """The same, but for special values of whole vectors: of NaN, torch's gradient in the remainder is another."""
+    """The same, but special values fill whole vectors: torch's gradient at NaN is different in a remainder."""
     case: Case = draw(_activation(row, options, lane=lane))
     if lane != "special":
         return case
@@ -58,7 +58,7 @@ def _gelu(draw: st.DrawFn, lane: Lane) -> Case:
     return case
 
 
-# Where a formula is usually written in several ways, each bound below is that of the least accurate one.
+# If a formula is commonly written in several ways, the bound is that of the least accurate one.
 
 
 def _given(s: BoundInputs) -> tuple[Array, Array]:
@@ -68,7 +68,7 @@ def _given(s: BoundInputs) -> tuple[Array, Array]:
 
 
 def leaky_relu_bound(s: BoundInputs) -> ErrorBounds:
-    """The slope is rounded, and the product."""
+    """The slope and the product are rounded."""
     y, pullback = s.op(*s.arrays, **s.options)
     return gamma(2, s.u) * np.abs(y), (gamma(2, s.u) * np.abs(pullback(s.dy)[0]),)
 
@@ -172,7 +172,7 @@ def _row(
     lanes: tuple[Lane, ...] = INEXACT,
     selects: bool = False,
 ) -> Row:
-    """The row of an activation, from its name and its formulas."""
+    """The row of an activation, given its name and its formulas."""
     like = getattr(torch if name in ("sigmoid", "tanh") else F, name)  # F's are deprecated
     formulas = {"output": f"y = {output}", "grad_input": f"dx = {gradient}"}
     traits: dict[str, Any] = {"formulas": formulas, "selects": selects, "elementwise": True}

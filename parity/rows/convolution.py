@@ -1,4 +1,4 @@
-"""Convolutions: a row for each."""
+"""Rows for the convolutions."""
 
 from typing import Any, NamedTuple
 
@@ -13,10 +13,12 @@ from parity.cases.sizes import HUGE, LONG, MANY, RARELY, TAILS, TIMES, at_most, 
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
-KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has fast ways of its own: one case in ten
+KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has its own fast paths: one case in ten
 STRIDES, GROUPS = sampled((1, 2, 3, 4)), sampled((1, 2, 3))
-FAST = sampled(("", "", "", "pointwise", "rows"))  # what numpy_cnn has a faster path for than patches
-DEEP = sampled(((1, 1), (MANY, 1), (1, MANY), (MANY, 1), (1, MANY)))  # times as many channels, and kernels
+FAST = sampled(("", "", "", "pointwise", "rows"))  # geometries for which numpy_cnn has a faster path than patches
+DEEP = sampled(
+    ((1, 1), (MANY, 1), (1, MANY), (MANY, 1), (1, MANY))
+)  # factors for the numbers of channels and of kernels
 
 
 class Window(NamedTuple):
@@ -31,12 +33,12 @@ class Window(NamedTuple):
 
 @composite
 def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
-    """An axis of a window and up to 8 pixels more: further windows, or a remainder that the floor drops."""
+    """An axis of one window and up to 8 more pixels: further windows, or a remainder that is dropped."""
     kernel, stride, dilation = draw(KERNELS), draw(STRIDES), draw(sampled((1, 2, 3)))
     more, padding = draw(integers(0, 8)), draw(integers(0, 3))
     if long:
         return Window(max(draw(LONG), dilation * (kernel - 1) + 1), kernel, stride, padding, dilation)
-    if draw(RARELY):  # a single pixel, with so much padding that each tap may meet it
+    if draw(RARELY):  # a single pixel, with enough padding for each tap to cover it
         return Window(1, min(kernel, padding + 1), stride, padding, 1)
     padded = dilation * (kernel - 1) + 1 + more
     padding = min(padding, (padded - 1) // 2)
@@ -44,7 +46,7 @@ def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
 
 
 def fast_window(path: str, size: int) -> Window:
-    """An axis of few pixels for a path of `FAST`."""
+    """A short axis for a path of `FAST`."""
     kernel = 1 if path == "pointwise" else 3
     return Window(min(size, 6), kernel, 1, kernel // 2, 1)
 
@@ -52,7 +54,7 @@ def fast_window(path: str, size: int) -> Window:
 @composite
 def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Non-square images and kernels, strides beyond the kernel, remainders, groups, dilation, no bias."""
-    # In the special lane a path that is seldom taken is taken on purpose: there its mistakes would be.
+    # The special lane takes rare paths more often, because they are where mistakes with special values would be.
     fast = draw(FAST) if lane == "special" else ""
     long = draw(RARELY) and not fast  # a row of pixels, of one channel to keep it cheap
     rows, columns = draw(conv_windows()), draw(conv_windows(long))
@@ -73,9 +75,9 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
         rows, columns = (w._replace(size=w.size + 2 * w.padding) for w in (rows, columns))
         padding = "valid"
     pixels = groups * rows.size * columns.size
-    if fast == "rows":  # which are faster with many images of many channels
+    if fast == "rows":  # this path is for many images with many channels
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
-    elif times > 1:  # then mostly many more channels too, or kernels: other paths are fast with them
+    elif times > 1:  # usually with many channels or kernels too, for which other paths are fast
         more_channels, more_kernels = draw(DEEP)
         channels = at_most(channels, more_channels, pixels * max(1, few))
         kernels = at_most(kernels, more_kernels, groups * channels * rows.kernel * columns.kernel)
@@ -126,7 +128,7 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def _transposed_windows(draw: st.DrawFn, long: bool = False) -> tuple[Window, int]:
-    """An axis of the small image (`size`), and the output padding; the output has at least one pixel."""
+    """An axis of the small image (`size`) and its output padding; the output has at least one pixel."""
     size, kernel, stride, dilation = (
         draw(sampled(TAILS) if long else extent(5)),
         draw(KERNELS),
@@ -153,7 +155,7 @@ def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
         groups = channels = times = 1
     if fast == "rows":
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
-    elif times > 1:  # then mostly more channels too: other paths are fast with them
+    elif times > 1:  # usually with more channels too, for which other paths are fast
         channels, kernels = (size * more for size, more in zip((channels, kernels), draw(DEEP), strict=True))
     larger = 1 if fast else 20  # factor by which the output may exceed the input
     samples = at_most(few, times, groups * max(channels, kernels) * rows.size * columns.size * larger)

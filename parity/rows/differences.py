@@ -1,6 +1,6 @@
-"""Calls on which numpy_cnn differs from torch on purpose, each with the reason.
+"""Calls on which numpy_cnn deliberately differs from torch, each with the reason.
 
-Every call is an expression over the ops, `ones(*shape)` and `labels(*classes)`; a test evaluates it on both sides.
+A call is an expression of the ops, `ones(*shape)` and `labels(*classes)`; a test evaluates it on both sides.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class Difference:
 
     Args:
         call: the expression.
-        accepted_by: who accepts it.
-        reason: why it stays so.
+        accepted_by: the library that accepts it.
+        reason: the reason for the difference.
     """
 
     call: str
@@ -50,7 +50,7 @@ DIFFERENCES = (
     Difference(
         "pad(ones(1, 1, 1), (1, -2), mode='circular')",
         "torch",
-        "cropping more than there is: torch reads memory that nobody wrote",
+        "cropping more than there is: torch reads uninitialized memory",
     ),
     Difference(
         "interpolate(ones(1, 1, 2, 2), size=(3, 3), mode='bilinear', antialias=True)",
@@ -64,7 +64,7 @@ DIFFERENCES = (
     Difference(
         "cross_entropy(ones(1, 2), labels(1), label_smoothing=-0.1)",
         "torch",
-        "torch ignores a negative label_smoothing without a word",
+        "torch silently ignores a negative label_smoothing",
     ),
     Difference(
         "instance_norm(ones(2, 3), ones(3), ones(3), use_input_stats=False, eps=-1.0)",

@@ -1,7 +1,7 @@
 """Generated networks: one description of layers, from which both sides build the same network.
 
 A layer is (name, function, options): the function has this name in numpy_cnn.ops and in torch.nn.functional. The
-function "residual" has layers of its own in the place of options, and adds its input to their output.
+function "residual" has layers in place of options, and adds its input to their output.
 """
 
 import math
@@ -34,12 +34,12 @@ MOST_DEEP = 5
 
 
 def by_hand(x: Array, *parameters: Array, layers: Description) -> tuple[Array, Pullback]:
-    """The network of numpy_cnn's ops, as a chain."""
+    """The network as a chain of numpy_cnn's ops."""
     return built(layers)(x, *parameters)
 
 
 def built(layers: Description, other: Ops | None = None) -> Callable[..., tuple[Array, Pullback]]:
-    """The network in the form of an op; `other` has ops by layer's name that take the place of numpy_cnn's."""
+    """The network as an op; `other` maps names of layers to ops that replace numpy_cnn's."""
     names = [*parameter_names(layers)]
 
     def network(x: Array, *parameters: Array) -> tuple[Array, Pullback]:
@@ -55,7 +55,7 @@ def built(layers: Description, other: Ops | None = None) -> Callable[..., tuple[
 
 
 def as_chain(layers: Description, other: Ops, prefix: str = "") -> list[Layer]:
-    """The layers that `numpy_cnn.chain` takes."""
+    """The layers in the form of `numpy_cnn.chain`."""
     made: list[Layer] = []
     for name, function, options in layers:
         if function == "residual":
@@ -67,7 +67,7 @@ def as_chain(layers: Description, other: Ops, prefix: str = "") -> list[Layer]:
 
 
 def batch_norm(x: Array, weight: Array, bias: Array) -> tuple[Array, Pullback]:
-    """By the batch's statistics, without running ones."""
+    """Batch normalization by the batch's statistics, without running ones."""
     y, op_pullback = ops.batch_norm(x, None, None, weight, bias, training=True)
     return y, lambda dy: tuple(gradient for gradient in op_pullback(dy) if gradient is not None)
 
@@ -95,7 +95,7 @@ def torch_chain(layers: Description, named: Mapping[str, torch.Tensor], x: torch
 
 
 def parameter_names(layers: Description, prefix: str = "") -> list[str]:
-    """In the order of the case's arrays: weight and bias of each layer that has them."""
+    """The names of each layer's weight and bias, in the order of the case's arrays."""
     names = []
     for name, function, options in layers:
         if function == "residual":
@@ -107,9 +107,9 @@ def parameter_names(layers: Description, prefix: str = "") -> list[str]:
 
 @composite
 def networks(draw: st.DrawFn, lane: Lane) -> Case:
-    """Two to five layers, residual blocks among them, and a dense one: single layers have rows of their own.
+    """Two to five layers, including residual blocks, and a dense one; single layers have their own rows.
 
-    Where results must be exact: float64, functions that select, add and multiply, and powers of two as divisors.
+    For exact results: float64, functions that select, add and multiply, and powers of two as divisors.
     A convolution multiplies by at most 2·27 + 2 < 2^6, a dense layer by less than 2^8, and pooling adds two binary
     digits: with two convolutions in a block, no more than three layers with weights keep every sum below 2^53.
     """
@@ -169,8 +169,8 @@ def _weights(name: str, shape: Shape) -> list[ArraySpec]:
 def prefixes(case: Case) -> Iterator[tuple[str, Case]]:
     """The networks of the case's first layers, shortest first, each with the name of its last layer.
 
-    A residual block comes with none of its layers first (x + x, so that the sum itself is compared), and then with
-    one more each time.
+    A residual block comes first without layers (x + x, so that the sum itself is compared), then with one more
+    layer each time.
     """
     arrays = {spec.name: spec for spec in case.arrays}
     for name, layers in _beginnings(case.options["layers"]):

@@ -1,4 +1,4 @@
-"""A network as rows: what parity does with a network it does with the row of each of its layers."""
+"""The layers of a network with the row of each."""
 
 import inspect
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from parity.rows.row import Row
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its op's row, the network's names of the parameters it takes, and its options."""
+    """One layer: the row of its op, the names of its parameters in the network, and its options."""
 
     name: str
     row: Row
-    parameters: dict[str, str]  # {the op's argument: the network's name for it}
-    options: dict[str, Any]  # all that the op has, defaults included
+    parameters: dict[str, str]  # {argument of the op: name in the network}
+    options: dict[str, Any]  # all options of the op, including defaults
 
 
 def layers_of(architecture: Architecture) -> list[Layer]:
-    """The layers of numpy_cnn's network, and its summed loss as the last one, called "the loss"."""
+    """The layers of numpy_cnn's network, followed by its summed loss under the name "the loss"."""
     shapes = architecture.parameter_shapes()
     model = numpy_cnn.SimpleCNN(architecture, parameters={name: np.zeros(s) for name, s in shapes.items()})
     loss = ROWS["mse_loss" if architecture.loss == "mse" else "cross_entropy"]
@@ -39,7 +39,7 @@ def _layer(name: str, op: Any, shapes: list[str]) -> Layer:
     row = next(row for row in ROWS.values() if row.op is function)
     own = {p.rpartition(".")[2]: p for p in shapes if p.startswith(f"{name}.")}
     arguments = inspect.signature(function).parameters.values()
-    # Arrays come before the options; a keyword of the implementation alone is no option of torch's.
+    # The arrays precede the options; needs_input_grad is not an option of torch's function.
     defaults = {
         p.name: p.default
         for p in arguments

@@ -1,4 +1,4 @@
-"""Dense layers and what stands before them: a row for each."""
+"""Rows for the dense layer and for flatten."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
@@ -15,7 +15,7 @@ from parity.rows.row import Row
 
 @composite
 def linear(draw: st.DrawFn, lane: Lane) -> Case:
-    """Up to three leading axes, with a bias and without."""
+    """Up to three leading axes, with and without a bias."""
     leading = shape(draw, lane, 0, 3, 3, tails=False)
     inside, outside = (draw(sampled(TAILS) if draw(RARELY) else extent(8)) for _ in range(2))
     arrays = (
@@ -28,7 +28,7 @@ def linear(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def flatten(draw: st.DrawFn, lane: Lane) -> Case:
-    """Any run of axes, counted from the front or from the back."""
+    """Any range of axes, counted from the front or from the back."""
     axes = shape(draw, lane, 0, 4)
     rank = max(len(axes), 1)
     start = draw(integers(0, rank - 1))
@@ -38,7 +38,7 @@ def flatten(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 def linear_bound(s: BoundInputs) -> ErrorBounds:
-    """y sums `in` products and the bias, dx `out`, dw and db one a row of the batch."""
+    """y sums `in` products and the bias, dx `out` products, dw and db one term per row of the batch."""
 
     def lengths(w: Array, y: Array) -> tuple[int, int, int]:
         return w.shape[1] + 1, w.shape[0], y[..., 0].size

@@ -1,4 +1,4 @@
-"""Losses: a row for each."""
+"""Rows for the losses."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Scores (C,), (N, C) and (N, C, d1, …) with class indices, some ignored, with and without class weights."""
     classes = draw(LONG if draw(RARELY) else extent(8))
     reduction = draw(sampled(REDUCTIONS))
-    # A mean divides, which is exact only for a power of two: that is the number of samples, none ignored.
+    # A mean is exact only if it divides by a power of two: the number of samples, with none ignored.
     is_mean = lane != "bound" and reduction == "mean" and row == "nll_loss"
     size = dyadic(lane) if is_mean else batch(lane)
     around = [draw(size) for _ in range(draw(integers(0, 3)))]
@@ -72,7 +72,7 @@ def mse_loss(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 def mse_loss_bound(s: BoundInputs) -> ErrorBounds:
-    """A difference, a square, a sum of terms that are all positive, a division; likewise backwards."""
+    """A difference, a square, a sum of positive terms, a division; likewise in the backward."""
     y, pullback = s.op(*s.arrays, **s.options)
     x = s.arrays[0]
     assert x is not None
@@ -99,7 +99,7 @@ def cross_entropy_bound(s: BoundInputs) -> ErrorBounds:
     axis = 0 if x.ndim == 1 else 1
     p, _, absolute = softmax_error(x, axis)
     of_log = gamma(absolute, s.u)
-    # nll is linear in the log-probabilities: it carries their error as it carries them.
+    # nll is linear in the log-probabilities, so their errors propagate like the values.
     options = {name: value for name, value in s.options.items() if name != "label_smoothing"}  # 0 here
     carried, _ = nll(-of_log, target, **options)
     summed, pullback = nll(-np.abs(_log_softmax(x, axis)), target, **options)
@@ -139,7 +139,7 @@ ROWS = (
         cross_entropy_bound,
         INEXACT,
         formulas={
-            # Class indices are the probabilities [c = t_n], and D = Σ_n w[t_n]; for given ones D is their number.
+            # Class indices are the probabilities [c = t_n], and D = Σ_n w[t_n]; for probabilities D = N.
             "output": "loss = −Σ_n Σ_c w[c]·q[n,c]·log softmax(x[n])[c] / D for the mean; q = (1 − s)·t + s/C",
             "grad_input": "dx[n,c] = dy·(softmax(x[n])[c]·Σ_k w[k]·q[n,k] − w[c]·q[n,c]) / D for the mean",
             "grad_target": "dt[n,c] = −dy·(1 − s)·w[c]·log softmax(x[n])[c] / D for the mean",

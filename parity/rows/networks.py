@@ -1,4 +1,4 @@
-"""The whole SimpleCNN with its loss as one op: op(input, *parameters) → loss, and every gradient."""
+"""The whole SimpleCNN with its loss as one op: op(input, *parameters) → loss, with every gradient."""
 
 from typing import Any, get_args
 
@@ -19,7 +19,7 @@ from parity.rows.row import NUMBERS, Row
 
 
 def by_hand(x: Array, *parameters: Array, architecture: dict[str, Any], target: Array) -> tuple[Array, Pullback]:
-    """numpy_cnn's network, and the summed loss that its architecture names."""
+    """numpy_cnn's network with the summed loss of its architecture."""
     a = Architecture.from_json(architecture)
     names = [*a.parameter_shapes()]
     scores, network_pullback = numpy_cnn.SimpleCNN(a, parameters=dict(zip(names, parameters, strict=True)))(x)
@@ -36,7 +36,7 @@ def by_hand(x: Array, *parameters: Array, architecture: dict[str, Any], target: 
 def of_torch(
     x: torch.Tensor, *parameters: torch.Tensor, architecture: dict[str, Any], target: torch.Tensor
 ) -> torch.Tensor:
-    """torch_cnn's network, and the same loss."""
+    """torch_cnn's network with the same loss."""
     a = Architecture.from_json(architecture)
     named = dict(zip(a.parameter_shapes(), parameters, strict=True))
     scores = torch.func.functional_call(torch_cnn.SimpleCNN(a), named, (x,))
@@ -48,7 +48,7 @@ def of_torch(
 def networks(draw: st.DrawFn, lane: Lane) -> Case:
     """Architectures of every kind: strides, padding, pooling, with and without a hidden layer, fixed edges.
 
-    Where results must be exact: the squared error and float64. With numbers up to 2, no sum passes 2^37 there:
+    For exact results: the squared error and float64. With numbers up to 2, no sum exceeds 2^37:
     conv1 stays below 2^8, fc1 below 2^14, fc2 below 2^18, a squared score below 2^36.
     """
     fixed = draw(sampled([False, False, False, True]))

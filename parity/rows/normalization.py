@@ -1,4 +1,4 @@
-"""Normalizations: a row for each."""
+"""Rows for the normalizations."""
 
 import inspect
 import math
@@ -23,11 +23,11 @@ EPSILONS = (1e-5, 1e-3, 0.1, 1.0)
 
 @composite
 def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
-    """Rows, sequences, images and volumes, in training and out of it, near 0 and far from it."""
+    """Rows, sequences, images and volumes, in training and in evaluation, near 0 and far from 0."""
     training = draw(booleans)
     samples, channels = 0 if lane == "structure" and draw(RARELY) else draw(extent(8)), draw(extent(3))
     around = [draw(extent(3)) for _ in range(draw(integers(0, 3)))]
-    if draw(RARELY):  # along one axis: samples, channels, or the last one
+    if draw(RARELY):  # a long axis: samples, channels, or the last one
         samples, channels, around = _with_tail(samples, channels, around, draw(sampled((0, 1, 2))), draw(LONG))
     if training and samples * math.prod(around) == 1:
         samples = 2  # one number has no variance, and torch rejects it
@@ -45,7 +45,7 @@ def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 def _with_tail(samples: int, channels: int, around: list[int], axis: int, size: int) -> tuple[int, int, list[int]]:
-    """One axis of this size, samples, channels or the last one; the others short where it is huge."""
+    """One axis of this size (samples, channels or the last one); the others are short if it is huge."""
     if size == HUGE:
         samples, channels, around = min(samples, 1), 1, [1 for _ in around]
     if axis == 2 and around:
@@ -56,7 +56,7 @@ def _with_tail(samples: int, channels: int, around: list[int], axis: int, size: 
 
 
 def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with an option between its arrays, as one of (input, weight, bias) and keywords."""
+    """Adapt a function with an option between its arrays to (input, weight, bias) and keywords."""
 
     @wraps(function)
     def op(input: Any, weight: Any = None, bias: Any = None, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def arrays_first(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @composite
 def layer_norm(draw: st.DrawFn, lane: Lane) -> Case:
-    """Up to three leading axes, one to three that are normalized, with and without weight and bias."""
+    """Up to three leading axes and one to three normalized ones, with and without weight and bias."""
     leading = [draw(batch(lane)) for _ in range(draw(integers(0, 3)))]
     each = tuple(draw(extent(5)) for _ in range(draw(integers(1, 3))))
     if draw(RARELY):
@@ -88,7 +88,7 @@ def layer_norm(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
-    """Rows, sequences and images, in one group, several, or one per channel."""
+    """Rows, sequences and images, with one group, several, or one per channel."""
     groups, of_group, samples = draw(extent(3)), draw(extent(3)), draw(batch(lane))
     around = [draw(extent(4)) for _ in range(draw(integers(0, 2)))]
     if draw(RARELY):
@@ -108,7 +108,7 @@ def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def instance_norm(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
-    """Sequences and images, by the input's statistics and by given ones."""
+    """Sequences and images, normalized by the input's statistics or by running ones."""
     samples, channels = draw(extent(3)), draw(extent(3))  # torch rejects an empty batch
     around = [draw(integers(2, 5)), *(draw(extent(4)) for _ in range(draw(integers(0, 1))))]
     if draw(RARELY):
@@ -130,18 +130,18 @@ def has_positions(case: Case) -> bool:
     return len(case.arrays[0].shape or ()) > 2
 
 
-# Roundings of x̂, of y and of dx beyond those of the sums: subtractions, products, and α folded or taken apart.
+# Roundings of x̂, y and dx besides those of the sums: subtractions, products, and α folded or separate.
 STEPS = 6
 
 
 class _Normalized(NamedTuple):
-    """x̂ = (x − μ)·r with r = 1/√(σ² + ε), and the errors of what it is made of, in absolute values."""
+    """x̂ = (x − μ)·r with r = 1/√(σ² + ε), and the absolute errors of its parts."""
 
     xhat: Array
     of_xhat: Array
     r: Array
     rho: Array  # relative error of r
-    of_mean: Array  # of the deviations' mean, which is 0 on paper, as a multiple of √(σ² + ε)
+    of_mean: Array  # the mean of the deviations, 0 in exact arithmetic, as a multiple of √(σ² + ε)
 
 
 def batch_norm_bound(s: BoundInputs) -> ErrorBounds:
@@ -167,7 +167,7 @@ def batch_norm_bound(s: BoundInputs) -> ErrorBounds:
             - s.dy.sum(axis=axes, keepdims=True) / count
             - xhat * (s.dy * xhat).sum(axis=axes, keepdims=True) / count
         )
-        # Whoever goes back through σ² and μ one by one meets Σ (x − μ), which is 0 on paper: `of_mean`.
+        # Differentiating through σ² and μ separately involves Σ (x − μ), 0 in exact arithmetic: `of_mean`.
         carried = err_db + hat * err_dw + (of_xhat + of_mean) * (dw + err_dw)
         of_part = (
             of_part + carried / count + gamma(STEPS, s.u) * (db + err_db + (hat + of_xhat) * (dw + err_dw)) / count
@@ -183,7 +183,7 @@ def batch_norm_bound(s: BoundInputs) -> ErrorBounds:
 
 
 def _normalized(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> _Normalized:
-    """Errors of μ, σ² and r, each from the one before."""
+    """The errors of μ, σ² and r, each derived from the previous one."""
     eps = s.options["eps"]
     if s.options["training"]:
         mean, var, of_mean, of_var = _statistics(s, x, axes, count)
@@ -232,7 +232,7 @@ def _statistics(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> 
     mean = x.mean(axis=axes, keepdims=True)
     var = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
     of_mean = gamma(count + 1, s.u) * np.abs(x).mean(axis=axes, keepdims=True)
-    # Deviations from a mean that is off by e add e² to σ², for their sum is 0. Welford's updates lose
+    # Deviations from a mean that is off by e add e² to σ², because their sum is 0. Welford's updates lose
     # m·u·max|x|/σ of it.
     largest = np.abs(x).max(axis=axes, keepdims=True)
     of_var = of_mean**2 + gamma(count + 4, s.u) * (var + of_mean**2 + largest * np.sqrt(var))
@@ -240,7 +240,7 @@ def _statistics(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> 
 
 
 def _along(channels: Array, x: Array) -> Array:
-    """One number a channel, to be broadcast against x (N, C, …)."""
+    """Reshape one number per channel to broadcast against x (N, C, …)."""
     return channels.reshape(-1, *(1,) * (x.ndim - 2))
 
 

@@ -1,4 +1,4 @@
-"""Optimizers as ops: op(parameter, *gradients, **settings) → the parameter after each step, and no pullback."""
+"""Optimizers as ops: op(parameter, *gradients, **settings) → the parameter after each step, without a pullback."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,14 +20,14 @@ MOST_STEPS = 5
 
 
 def by_hand(kind: Callable[..., Any]) -> Op:
-    """An optimizer of numpy_cnn.optim as an op; a gradient that is None is a step without it."""
+    """An optimizer of numpy_cnn.optim as an op; a gradient of None is a step without a gradient."""
 
     def op(parameter: Array, *gradients: Array | None, **settings: Any) -> tuple[Array, None]:
         w = parameter.copy()
-        # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
+        # A second parameter is updated before w in each step: a step count or buffer that they share affects w.
         neighbour = np.ones(2, w.dtype)
         optimizer = kind({"neighbour": neighbour, "w": w}, **settings)
-        # Every gradient comes in the same memory, as in a training loop: a buffer that is a gradient would show.
+        # All gradients share one array, as in a training loop, which overwrites a buffer that aliases a gradient.
         memory, trajectory = np.empty_like(w), []
         for gradient in gradients:
             if gradient is None or gradient.shape != w.shape:  # the optimizer has to reject another shape
@@ -36,7 +36,7 @@ def by_hand(kind: Callable[..., Any]) -> Op:
                 memory[...] = gradient
                 optimizer.step({"neighbour": neighbour.copy(), "w": memory})
                 if not np.array_equal(memory, gradient):
-                    gradient[...] = memory  # what the optimizer writes to it, its caller finds there
+                    gradient[...] = memory  # the caller must see what the optimizer writes to it
             trajectory.append(w.copy())
             if (between := between_steps()).lr is not None:
                 optimizer.lr, between.changed = between.lr, True
@@ -65,9 +65,9 @@ def of_torch(kind: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.
 
 @composite
 def sgd(draw: st.DrawFn, lane: Lane) -> Case:
-    """Momentum, dampening, Nesterov, weight decay; where results must be exact, all fractions of powers of two."""
+    """Momentum, dampening, Nesterov, weight decay; for exact results, multiples of powers of two."""
     if lane != "bound":
-        # A step multiplies by at most 6 binary digits: 5 steps of integers fit float64's 53, and not float32's 24.
+        # A step adds at most 6 binary digits: 5 steps on integers fit float64's 53, but not float32's 24.
         lr, share = sampled([1.0, 0.5, 0.25]), sampled([0.0, 0.5, 0.75])
         dtype: Dtype = "float64"
     else:
@@ -83,7 +83,7 @@ def sgd(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def _adam(draw: st.DrawFn, row: str, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
-    """Betas, ε from none to large, weight decay, AMSGrad."""
+    """Betas, ε from 0 to large, weight decay, AMSGrad."""
     settings = {
         "lr": draw(sampled([1.0, 0.1, 1e-3])),
         "betas": (draw(sampled([0.9, 0.5, 0.0])), draw(sampled([0.999, 0.75, 0.0]))),
@@ -97,7 +97,7 @@ def _adam(draw: st.DrawFn, row: str, lane: Lane) -> Case:  # noqa: ARG001  # one
 
 @composite
 def rmsprop(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
-    """The memory, ε, weight decay, momentum. Centered only with an ε that keeps v − ḡ² ≈ 0 from deciding."""
+    """α, ε, weight decay, momentum; centered only with an ε large enough that v − ḡ² ≈ 0 does not dominate."""
     centered = draw(booleans)
     settings = {
         "lr": draw(sampled([0.1, 1e-3])),
@@ -113,7 +113,7 @@ def rmsprop(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strateg
 
 @composite
 def adagrad(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strategy for all lanes
-    """A falling step size, weight decay, an accumulator that starts above 0."""
+    """A decaying learning rate, weight decay, an accumulator that starts above 0."""
     settings = {
         "lr": draw(sampled([1.0, 0.1, 1e-3])),
         "lr_decay": draw(sampled([0.0, 0.5])),

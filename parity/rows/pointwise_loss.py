@@ -1,4 +1,4 @@
-"""Losses of each prediction and its target: a row for each; mse_loss is with the other losses."""
+"""Rows for the elementwise losses, except mse_loss, which is in loss.py."""
 
 from functools import partial
 from typing import Any, TypeAlias
@@ -12,13 +12,13 @@ from parity.cases.primitives import booleans, composite, sampled
 from parity.cases.sizes import REDUCTIONS, numbers, shape
 from parity.rows.row import INEXACT, Row
 
-# What each option may be: (name, values), hashable, since strategies are cached by their arguments.
+# The values of each option: (name, values), hashable, because strategies are cached by their arguments.
 Options: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 @composite
 def _difference(draw: st.DrawFn, row: str, options: Options, lane: Lane) -> Case:
-    """Predictions and targets of any shape, every reduction and option."""
+    """Predictions and targets of any shape, with every reduction and option."""
     axes = shape(draw, lane, 0, 3)
     drawn = {name: draw(sampled(values)) for name, values in (("reduction", REDUCTIONS), *options)}
     if 0 in axes and drawn["reduction"] == "mean":
@@ -28,7 +28,7 @@ def _difference(draw: st.DrawFn, row: str, options: Options, lane: Lane) -> Case
 
 @composite
 def _logits(draw: st.DrawFn, lane: Lane) -> Case:
-    """Scores near 0 and so large that exp would overflow; weights for elements and for positive answers."""
+    """Scores near 0 and so large that exp would overflow; weights of elements and of the positive class."""
     axes = shape(draw, lane, 0, 3)
     arrays = (
         ArraySpec("input", axes),
@@ -42,7 +42,7 @@ def _logits(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def _divergence(draw: st.DrawFn, lane: Lane) -> Case:
-    """Targets that are positive, and those that are logarithms."""
+    """Targets as probabilities and as their logarithms."""
     axes = shape(draw, lane, 1, 3)
     logarithm = draw(booleans)
     arrays = ArraySpec("input", axes), ArraySpec("target", axes, "real" if logarithm else "weights")

@@ -1,4 +1,4 @@
-"""Pooling: a row for each."""
+"""Rows for the poolings."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,28 +21,28 @@ NEAR: tuple[Kind, ...] = ("real", "near")
 
 @composite
 def kernels(draw: st.DrawFn) -> int:
-    """One side of a window; seldom one of which a square has more pixels than a 7 or 8 bit index can count."""
+    """One side of a window; rarely so long that a square window exceeds a 7-bit or 8-bit index."""
     return draw(sampled((12, 17)) if draw(RARELY) and draw(RARELY) else extent(7))
 
 
 @composite
 def pool_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window:
-    """The same for pooling: padding up to half of the kernel; in ceil_mode windows reach over the edge."""
+    """The same for pooling: padding up to half of the kernel; in ceil_mode windows may extend past the edge."""
     kernel, stride, dilation = draw(kernels()), draw(STRIDES), draw(sampled((1, 2, 3)))
     span, more = dilation * (kernel - 1) + 1, draw(integers(-3, 8))
     if long:
         return draw(long_window(kernel, stride, dilation))
-    # In ceil_mode even the only window may lack pixels, fewer than the stride.
+    # In ceil_mode even a single window may extend past the edge, by fewer pixels than the stride.
     padded = max(span + more, 1, span - (stride - 1 if ceil_mode else 0))
     padding = min(draw(integers(0, 2)), kernel // 2, (padded - 1) // 2)
     if dilation > padded - 2 * padding:
-        padding = 0  # else a window could step over the whole image, which max_pool2d rejects
+        padding = 0  # otherwise a window could skip the whole image, which max_pool2d rejects
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 
 @composite
 def long_window(draw: st.DrawFn, kernel: int, stride: int, dilation: int) -> Window:
-    """A long axis; seldom a window of more pixels than a 7 or 8 bit index can count."""
+    """A long axis; rarely a window that exceeds a 7-bit or 8-bit index."""
     kernel = draw(sampled((kernel, kernel, *MANY_TAPS)))
     dilation = 1 if kernel in MANY_TAPS else dilation
     return Window(max(draw(LONG), dilation * (kernel - 1) + 1), kernel, stride, 0, dilation)
@@ -50,7 +50,7 @@ def long_window(draw: st.DrawFn, kernel: int, stride: int, dilation: int) -> Win
 
 @composite
 def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
-    """Windows apart, touching and overlapping; padding, dilation, ceil_mode; ties, for the numbers are few."""
+    """Windows apart, adjacent and overlapping; padding, dilation, ceil_mode; ties, because values are few."""
     ceil_mode = draw(booleans)
     long = draw(RARELY)
     rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode, long))
@@ -74,7 +74,7 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
-    """Windows apart, touching and overlapping; padding counted or not, ceil_mode, a divisor of one's own."""
+    """Windows apart, adjacent and overlapping; padding counted or not, ceil_mode, a given divisor."""
     ceil_mode = draw(booleans)
     long = draw(RARELY)
     rows, columns = draw(avg_windows(ceil_mode)), draw(avg_windows(ceil_mode, long))
@@ -110,7 +110,7 @@ def avg_windows(draw: st.DrawFn, ceil_mode: bool, long: bool = False) -> Window:
 
 @composite
 def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
-    """Fewer windows than pixels, as many, and more; one size for both, or None for the input's."""
+    """Fewer windows than pixels, equally many, or more; one size for both axes, or None for the input's."""
     height, width = draw(extent(9)), draw(LONG if draw(RARELY) else extent(9))
     size = draw(extent(9)), draw(sampled(TAILS) if draw(RARELY) else extent(9))
     height = 1 if width == HUGE else height
@@ -122,13 +122,13 @@ def adaptive_avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def adaptive_max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
-    """As for the means; ties, because the numbers are few."""
+    """As for the averages; ties, because values are few."""
     case: Case = draw(adaptive_avg_pool2d(lane))
     return replace(case, row="adaptive_max_pool2d", arrays=(replace(case.arrays[0], kind=maxima(draw, lane)),))
 
 
 def maxima(draw: st.DrawFn, lane: Lane) -> Kind:
-    """Real numbers of which many nearly tie, or others; integers tie by themselves."""
+    """Real numbers, often with near ties; integers tie anyway."""
     return draw(sampled(NEAR)) if lane == "bound" else "real"
 
 
@@ -148,7 +148,7 @@ def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 def meets_pixels(case: Case) -> bool:
-    """Whether each window meets a pixel: otherwise torch answers −∞ with an index outside the plane.
+    """Whether each window covers a pixel: otherwise torch returns −∞ with an index outside the plane.
 
     Its backward then writes to the next plane, or past the buffer (pytorch#114216).
     """
@@ -163,7 +163,7 @@ def meets_pixels(case: Case) -> bool:
         over = pixels + 2 * padding - dilation * (kernel - 1) - 1
         last = -(-over // stride) if o["ceil_mode"] else over // stride
         if o["ceil_mode"] and last * stride >= pixels + padding:
-            last -= 1  # torch leaves out a window that begins behind the image
+            last -= 1  # torch drops a window that begins after the image
         starts = (p * stride - padding for p in range(last + 1))
         if not all(any(0 <= start + i * dilation < pixels for i in range(kernel)) for start in starts):
             return False
@@ -171,21 +171,21 @@ def meets_pixels(case: Case) -> bool:
 
 
 def max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
-    """y is a selection. dx adds up the windows that a pixel has won: kh·kw at most."""
+    """y is a selection; dx sums over the windows that a pixel has won, at most kh·kw."""
     y, pullback = s.op(*s.arrays, **s.options)
     (dx,) = pullback(np.abs(s.dy))
     return np.zeros_like(y), (gamma(_taps(s), s.u) * dx,)
 
 
 def adaptive_max_pool2d_bound(s: BoundInputs) -> ErrorBounds:
-    """y is a selection. dx adds up the windows that a pixel has won: oh·ow at most."""
+    """y is a selection; dx sums over the windows that a pixel has won, at most oh·ow."""
     y, pullback = s.op(*s.arrays, **s.options)
     (dx,) = pullback(np.abs(s.dy))
     return np.zeros_like(y), (gamma(y[0, 0].size if y.size else 0, s.u) * dx,)
 
 
 def average_bound(s: BoundInputs) -> ErrorBounds:
-    """A sum of at most H·W numbers and a division; dx adds up at most oh·ow quotients."""
+    """A sum of at most H·W numbers and a division; dx sums at most oh·ow quotients."""
     x = s.arrays[0]
     assert x is not None
     y, pullback = s.op(np.abs(x), **s.options)
@@ -195,7 +195,7 @@ def average_bound(s: BoundInputs) -> ErrorBounds:
 
 
 def _taps(s: BoundInputs) -> int:
-    """Pixels of a window, at most."""
+    """The largest number of pixels in a window."""
     x = s.arrays[0]
     assert x is not None
     kernel = s.options.get("kernel_size", x.shape[-2:])

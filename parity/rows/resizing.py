@@ -1,4 +1,4 @@
-"""What changes the size of images or drops parts of them: a row for each."""
+"""Rows for padding, interpolation and dropout."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from parity.rows.row import NEITHER, Row
 
 @composite
 def pad(draw: st.DrawFn, lane: Lane) -> Case:
-    """Every mode along one to three axes; constants of any width, negative ones too."""
+    """Every mode along one to three axes; constant padding of any width, including negative ones."""
     mode = draw(sampled(["constant", "reflect", "replicate", "circular"]))
     axes = draw(integers(1, 3))
     leading = [draw(batch(lane)), draw(extent(3))]
@@ -39,7 +39,7 @@ def pad(draw: st.DrawFn, lane: Lane) -> Case:
 
 
 def pad_bound(s: BoundInputs) -> ErrorBounds:
-    """y copies; dx adds up the copies of a number: fewer than y has along each axis."""
+    """y copies; dx sums over the copies of a number, fewer than y has along each axis."""
     y, pullback = s.op(*s.arrays, **s.options)
     (dx,) = pullback(np.abs(s.dy))
     return np.zeros_like(y), (gamma(sum(y.shape), s.u) * np.abs(dx),)
@@ -47,7 +47,7 @@ def pad_bound(s: BoundInputs) -> ErrorBounds:
 
 @composite
 def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
-    """Larger and smaller, by size and by factor, both ways to place the corners."""
+    """Larger and smaller, by size and by factor, with corners aligned or not."""
     mode = draw(sampled(["nearest", "bilinear", "linear"]))
     axes = {"linear": 1, "bilinear": 2}.get(mode) or draw(integers(1, 2))
     inside = [draw(extent(7)) for _ in range(axes)]
@@ -65,11 +65,11 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
-    """Any mask, in training and out of it."""
+    """Any mask, in training and in evaluation."""
     axes = tuple(draw(extent(3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
     mask = axes[:2] if row == "dropout2d" else axes
     training = draw(booleans)
-    given = mask if training or draw(booleans) else None  # also where it must not be used
+    given = mask if training or draw(booleans) else None  # in evaluation the mask must be ignored
     arrays = ArraySpec("input", axes), ArraySpec("mask", given, "classes", 2, keyword=True)
     p = draw(sampled([0.5, 0.0, 0.75, 1.0] if lane != "bound" else [0.1, 0.5, 0.9, 1.0]))
     return Case(row, arrays, {"p": p, "training": training}, *numbers(draw))
@@ -78,7 +78,7 @@ def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
 def dropout_by_mask(
     input: torch.Tensor, p: float = 0.5, training: bool = True, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Torch's dropout on a given mask: its own function draws the mask itself."""
+    """Dropout with a given mask, because torch's function draws its own."""
     if mask is None or not training:
         return input.clone()
     kept = mask.to(input.dtype).reshape((*mask.shape, *(1,) * (input.ndim - mask.ndim)))

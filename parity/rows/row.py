@@ -1,4 +1,4 @@
-"""A row: one op, torch's function beside it, and all that the harness knows of the op."""
+"""A row: one op, torch's function, and everything that the harness knows about the op."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,30 +16,30 @@ from parity.cases.inputs import blank_arrays
 from parity.cases.torch_op import Array, Op, oracle
 
 INEXACT: tuple[Lane, ...] = ("bound", "structure", "special")  # exp and log have no exact lane
-NUMBERS: tuple[Lane, ...] = ("exact", "bound", "structure")  # special values prove nothing beyond the ops' rows
+NUMBERS: tuple[Lane, ...] = ("exact", "bound", "structure")  # special values add nothing to the ops' own rows
 NEITHER: tuple[Lane, ...] = ("bound", "structure")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the registry. Nothing outside parity/rows compares a row by its name: what differs is a trait.
+    """One entry of the registry. Code outside parity/rows never tests a row's name: differences are traits.
 
     Args:
         name: torch's name of the function.
         op: ours, by the op law.
         like: torch's.
-        strategy: of the lane: a Hypothesis strategy of cases.
-        bound: the error allowed in each result; that of torch's own graph where none is derived by hand.
-        lanes: those that apply.
-        state_bound: the error allowed in each running statistic after a call, where the op has some.
-        formulas: {quantity: the line of mathematics that defines it}, in the letters of the op's docstring.
-        kind: an op; an optimizer, whose output is a trajectory and which has no pullback; or a whole network.
-        selects: the op copies and selects, and computes nothing, so that the sign of a zero survives.
-        bilinear: linear in the input, in the weight and in the bias: the exact result can be computed.
-        elementwise: each output depends on the input at the same place alone.
-        views: a result may be a view of an argument, as torch's is.
-        sound: whether torch's answer to a case that it accepts is within its own definition.
-        prefixes: for a network that its case describes: the networks of its first 1, 2, … layers.
+        strategy: strategy(lane=…): a Hypothesis strategy of cases.
+        bound: the error allowed in each result; by default from running error analysis of torch's graph.
+        lanes: the lanes that apply.
+        state_bound: the error allowed in each running statistic after a call, if the op has any.
+        formulas: {quantity: its formula}, in the notation of the op's docstring.
+        kind: an op, an optimizer (its output is a trajectory, without a pullback), or a whole network.
+        selects: the op only copies and selects, so the sign of a zero survives.
+        bilinear: linear in input, weight and bias, so the exact result can be computed.
+        elementwise: each output depends only on the input at the same index.
+        views: a result may be a view of an argument, as in torch.
+        sound: whether torch's result for an accepted case is well defined.
+        prefixes: for a generated network: the networks of its first 1, 2, … layers.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def torch_name(self) -> str | None:
-        """Where torch has the function, dotted: torch.nn.functional.conv2d; None for a function of one's own."""
+        """The dotted name of torch's function, such as torch.nn.functional.conv2d; None for any other function."""
         name = getattr(self.like, "__name__", "")
         for module, prefix in ((F, "torch.nn.functional"), (torch, "torch")):
             if getattr(module, name, None) is self.like:
@@ -68,9 +68,9 @@ class Row:
         return f"torch.optim.{self.name}" if self.kind == "optimizer" else None
 
     def valid(self, case: Case) -> bool:
-        """Whether torch accepts the case's shapes and options, and does not answer out of bounds.
+        """Whether torch accepts the case's shapes and options, and its result is well defined.
 
-        Holds for every case that `strategy` draws; ask before a case that was made another way is run.
+        True for every case that `strategy` draws; check it before running any other case.
         """
         arrays, options = blank_arrays(case)
         try:
@@ -78,5 +78,5 @@ class Row:
                 return False
             oracle(self.like)(*arrays, **options)
         except (RuntimeError, ValueError, IndexError, TypeError, UserError):
-            return False  # torch's ways of rejecting shapes and options, and an architecture's
+            return False  # raised by torch, or by Architecture, for invalid shapes and options
         return True

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm: a row for each, and the error analysis that losses share."""
+"""Rows for softmax and its logarithm, and the error analysis shared with the losses."""
 
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from parity.rows.row import INEXACT, Row
 
 @composite
 def _softmax(draw: st.DrawFn, row: str, lane: Lane) -> Case:
-    """Scores of up to three axes, small and so large that exp would overflow without the shift."""
+    """Scores of up to three axes, small or so large that exp would overflow without the shift."""
     axes = shape(draw, lane, 0, 3, 8)
     rank = max(len(axes), 1)
     options = {"dim": draw(integers(-rank, rank - 1))}
@@ -50,7 +50,7 @@ def softmax_error(x: Array, dim: int) -> SoftmaxError:
     of_sum = (p * distance).sum(axis=dim, keepdims=True) + FUNCTION_ERROR + x.shape[dim] - 1
     log_total = np.log(total)
     of_log = 2 * distance + of_sum + (FUNCTION_ERROR + 2) * log_total
-    # Other ways are as right: p as exp(log p); and log p as x − (max + log Σ), which rounds a sum of that size.
+    # Other formulas are also valid: p as exp(log p), and log p as x − (max + log Σ), which rounds a large sum.
     return SoftmaxError(p, of_log + FUNCTION_ERROR + 1, of_log + np.abs(largest))
 
 

@@ -117,7 +117,7 @@ def padding(r: Random) -> Call:
     x = r.array(*(r.size(5) for _ in range(r.randint(1, 4))), dtype=r.dtype())
     axes = r.randint(1, min(3, x.ndim))
     mode = r.choice(["constant", "constant", "reflect", "replicate", "circular"])
-    least = -1 if mode != "circular" else 0  # of a crop, torch's circular padding reads memory that nobody wrote
+    least = -1 if mode != "circular" else 0  # of a crop, torch's circular padding reads uninitialized memory
     widths = [r.randint(least, 2) for _ in range(2 * axes - r.seldom())]
     return [x, r.choice([tuple(widths), widths])], {"mode": mode} | r.options(value=([0, None], [1.5, "a", True]))
 

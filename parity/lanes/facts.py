@@ -386,6 +386,7 @@ class Difference:
     wrong_side: Side = "implementation"  # undecided if no referee is more accurate than both
     only: Literal["ties", "special", "normwise"] | None = None  # the only way in which the values differ
     explained: Explained | None = None
+    by_torch: bool = False  # torch's autograd computed it, so that what it picks at a kink is torch's choice too
 
     @property
     def aspect(self) -> Aspect:
@@ -395,7 +396,7 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """How serious it is."""
-        if self.only == "special":
+        if self.only == "special" or (self.only == "ties" and self.by_torch):
             return Verdict.SPECIAL
         if self.only == "normwise":
             return Verdict.CONTRACT

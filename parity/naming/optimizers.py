@@ -207,6 +207,7 @@ _SGD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("dampening-ignored", {"dampening": 0.0}),
     ("dampening-first-step", {"dampened_first": True}),
     ("momentum-averaged", {"averaged": True}),
+    ("momentum-averaged-without-nesterov", {"averaged": True, "nesterov": False}),
     ("momentum-averaged-later", {"averaged_later": True}),
     ("momentum-reversed", {"reversed": True}),
     ("momentum-averaged-reversed", {"reversed": True, "averaged_reversed": True}),

@@ -329,6 +329,7 @@ OPTIMIZERS = {
     "lr-squared": "the learning rate is multiplied in twice",
     "momentum-ignored": "the momentum is ignored",
     "momentum-averaged": "the momentum averages, b ← μ·b + (1−μ)·g; torch adds g in full",
+    "momentum-averaged-without-nesterov": "the momentum averages, b ← μ·b + (1−μ)·g, without nesterov",
     "momentum-reversed": "the momentum is reversed: b ← (1−μ)·b + g",
     "momentum-averaged-reversed": "the momentum is reversed: b ← (1−μ)·b + μ·g",
     "momentum-of-gradient": "the momentum multiplies the gradient instead of the buffer: b ← b + μ·g",

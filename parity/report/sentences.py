@@ -142,6 +142,8 @@ def grading(difference: Difference) -> str:
             why = "correct on finite numbers; differs only at NaN, ±inf or −0"
         case Difference(only="normwise"):
             why = "within the normwise bound of fast algorithms (FFT, Winograd)"
+        case Difference(only="ties", by_torch=True):
+            why = "torch's autograd computes this gradient of your function, and it is free at a kink"
         case Difference(only="ties"):
             why = "a choice other than torch's where values tie"
         case Difference(verdict=Verdict.CONVENTION):

@@ -34,7 +34,9 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
     # Real numbers do not tie, so a failure of the bound lane cannot come from a choice at ties.
     integers = difference.aspect == "values" and found.lane in ("exact", "structure")
     if integers and only_ties(observation.row, op, found.case, difference.quantity):
-        difference = replace(difference, only="ties", wrong_side="undecided")  # a choice is not a mistake
+        # A choice is not a mistake.
+        by_torch = difference.quantity.startswith("grad_") and _by_torch(observation.row, op, found)
+        difference = replace(difference, only="ties", wrong_side="undecided", by_torch=by_torch)
     reported = observation.entry(found.case, found.lane, difference.quantity)
     explained = explain(observation, difference.quantity, reported)
     if explained is None:
@@ -67,6 +69,13 @@ def _held_throughout(observation: Observation, quantity: str, explained: Explain
         if same is None or same.name != explained.name:
             return False
     return True
+
+
+def _by_torch(row: Row, op: Op, found: Mismatch) -> bool:
+    """Whether torch's autograd computes the gradients of the implementation."""
+    inputs = expect(row, found.case, found.lane).inputs.private()
+    _, pullback = op(*inputs.arrays, **inputs.options)
+    return getattr(pullback, "by_torch", False)
 
 
 def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:

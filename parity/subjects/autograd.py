@@ -130,6 +130,22 @@ class Small:
 TORCH = Torch()
 
 
+@dataclass(frozen=True)
+class _Tape:
+    """A pullback that differentiates what `run` makes."""
+
+    engine: Engine
+    run: Callable[[], tuple[Any, list[Any]]]
+
+    def __call__(self, dy: Array) -> list[Array | None]:
+        return self.engine.gradients(self.run, dy)
+
+    @property
+    def by_torch(self) -> bool:
+        """Whether torch differentiates it: at a kink, its gradient is then torch's own choice."""
+        return self.engine == TORCH
+
+
 def engine_of(function: Any) -> Engine | None:
     """The engine whose tensors the function's file uses: a class with backward, data and grad."""
     scope = getattr(inspect.unwrap(function), "__globals__", {})
@@ -169,7 +185,7 @@ def over_tensors(made: Implementation, engine: Engine) -> Implementation:
 
         returned, _ = run()
         if engine.is_tensor(returned):
-            return convert(returned), lambda dy: engine.gradients(run, dy)
+            return convert(returned), _Tape(engine, run)
         if not isinstance(returned, tuple):
             return returned
         y, pullback = returned if len(returned) == 2 else (returned[0], returned[1:])
@@ -242,7 +258,7 @@ class _Module:
             return self._run(arrays, options)
 
         y, _ = run()
-        return self.engine.data(y), lambda dy: self.engine.gradients(run, dy)
+        return self.engine.data(y), _Tape(self.engine, run)
 
     def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> tuple[Any, list[Any]]:
         engine, arguments = self.engine, arguments_of(arrays, options)

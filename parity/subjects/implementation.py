@@ -27,12 +27,16 @@ CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
 
 
 class Pullback:
-    """A pullback, and whether it uses the upstream gradient; (loss, gradient) gives one that does not."""
+    """A pullback, whether it uses the upstream gradient (one of (loss, gradient) does not), and whether torch's
+    autograd computes it.
+    """
 
-    __slots__ = ("function", "takes_upstream")
+    __slots__ = ("by_torch", "function", "takes_upstream")
 
-    def __init__(self, function: Callable[[Array], tuple[Array | None, ...]], takes_upstream: bool) -> None:
-        self.function, self.takes_upstream = function, takes_upstream
+    def __init__(
+        self, function: Callable[[Array], tuple[Array | None, ...]], takes_upstream: bool, by_torch: bool = False
+    ) -> None:
+        self.function, self.takes_upstream, self.by_torch = function, takes_upstream, by_torch
 
     def __call__(self, dy: Array) -> tuple[Array | None, ...]:
         return self.function(dy)
@@ -104,7 +108,7 @@ class Implementation:
                 error.in_pullback = True
                 raise
 
-        return y, Pullback(guarded_pullback, takes_upstream)
+        return y, Pullback(guarded_pullback, takes_upstream, getattr(pullback, "by_torch", False))
 
     def place(self, quantity: str) -> str | None:
         """file:line of the function that computes the output, or the gradients."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -220,6 +221,19 @@ def pool_that_shares(x: Any, kernel_size: Any, stride: Any = None) -> Any:
         return (dx,)
 
     return y, back
+
+
+def test_what_torchs_autograd_picks_at_a_kink_is_a_note_and_hides_no_bug() -> None:
+    def slope_at_zero(factor: float) -> Any:
+        return lambda x, negative_slope=0.01: torch.where(x >= 0, x, factor * negative_slope * x)
+
+    right = parity.check("leaky_relu", slope_at_zero(1), examples=EXAMPLES)
+    assert right.ok, f"\n{right}"
+    assert [n.verdict for n in right.notes if (n.quantity, n.aspect) == ("grad_input", "ties")] == ["special"]
+    assert not parity.check("leaky_relu", slope_at_zero(1), examples=EXAMPLES, strict=True).ok
+
+    wrong = parity.check("leaky_relu", slope_at_zero(2), examples=EXAMPLES)
+    assert {f.quantity for f in wrong.failures} == {"output", "grad_input"}
 
 
 @pytest.mark.usefixtures("unexplained")

@@ -17,7 +17,14 @@ BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype", "invalid"})
 
 QUANTITIES = {"y": "output", "dx": "grad_input", "dw": "grad_weight", "db": "grad_bias", "dt": "grad_target"}
 QUANTITIES |= {"rm": "running_mean", "rv": "running_var"}
-SYMBOLS = {*QUANTITIES, "dy", "x²", "ε", "log(softmax(x)):"}  # a sentence that begins with one is not capitalized
+SYMBOLS = {
+    *QUANTITIES,
+    "dy",
+    "x²",
+    "ε",
+    "β₁",
+    "log(softmax(x)):",
+}  # a sentence that begins with one is not capitalized
 
 
 @dataclass(frozen=True)

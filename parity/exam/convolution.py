@@ -91,11 +91,9 @@ IN_OTHER_GROUPS = both(
 )
 
 # fmt: off
-conv("conv-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y dx dw",
-     "In y and dx and dw, the kernel is flipped along both axes (rotated by 180°).")
+conv("conv-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y dx dw")
 conv("conv-output-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "y")
-conv("conv-dx-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "dx",
-     "In dx, the kernel is flipped along both axes (rotated by 180°).")
+conv("conv-dx-kernel-flipped", "kernel-flipped", _flipped(-1, -2), "dx")
 conv("conv-dw-flipped", "kernel-flipped result-flipped", result(lambda g, _: g[..., ::-1, ::-1]), "dw")
 conv("conv-kernel-flipped-in-height", "kernel-flipped-height", _flipped(-2), "y")
 conv("conv-dx-kernel-flipped-in-width", "kernel-flipped-width", _flipped(-1), "dx")
@@ -113,10 +111,8 @@ conv("conv-padding-of-height-for-both", "padding-height-only", option("padding",
 conv("conv-padding-ignored", "padding-ignored", option("padding", lambda _: 0))
 conv("conv-dilation-swapped", "dilation-swapped option-swapped", option("dilation", swapped))
 conv("conv-dilation-ignored", "dilation-ignored option-ignored", option("dilation", lambda _: 1))
-conv("conv-dx-stride-ignored", "stride-ignored", dx_at(stride=lambda _: (1, 1)), "dx",
-     "In dx, the stride is ignored.")
-conv("conv-dw-stride-ignored", "stride-ignored", dw_at(stride=lambda _: (1, 1)), "dw",
-     "In dw, the stride is ignored.")
+conv("conv-dx-stride-ignored", "stride-ignored", dx_at(stride=lambda _: (1, 1)), "dx")
+conv("conv-dw-stride-ignored", "stride-ignored", dw_at(stride=lambda _: (1, 1)), "dw")
 conv("conv-dx-stride-swapped", "stride-swapped", dx_at(stride=lambda at: at.stride[::-1]), "dx")
 conv("conv-dw-stride-of-height-for-both", "stride-height-only", dw_at(stride=lambda at: (at.stride[0],) * 2), "dw")
 conv("conv-dw-dilation-ignored", "dilation-ignored", dw_at(dilation=lambda _: (1, 1)), "dw")

@@ -11,7 +11,7 @@ from numpy_cnn.arguments import Array
 from parity.cases.torch_op import Op
 from parity.exam.bug import plant
 from parity.exam.call import Change
-from parity.exam.changes import both, instead, option, options
+from parity.exam.changes import both, instead, only, option, options
 from parity.rows.optimizers import by_hand
 
 Trajectory: TypeAlias = tuple[Array, None]
@@ -256,5 +256,6 @@ ADAMW("adamw-amsgrad-after-correction", "amsgrad-after-correction", of_adamw(lar
 ADAMW("adamw-none-decays", "none-decays", of_adamw(none_decays=True))
 ADAMW("adamw-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
 
-plant("RMSprop", "rmsprop-alpha-reversed", "alpha-reversed", option("alpha", lambda alpha: 1 - alpha))
+plant("RMSprop", "rmsprop-alpha-reversed", "alpha-reversed",
+      only(lambda c: not c.options["centered"], option("alpha", lambda alpha: 1 - alpha)))
 # fmt: on

@@ -161,7 +161,7 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
     )
     scale = _largest(b)
     if eps == np.finfo(np.float64).eps:
-        scale = max(scale, _largest(probe.first if probe.is_output else probe.dy) * _magnified(probe))
+        scale = max(scale, _scale(probe))
     with np.errstate(all="ignore"):
         roundings = max((ROUNDINGS, *probe.first.shape))
         near = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
@@ -173,15 +173,14 @@ def _is_huge(entry: Entry) -> bool:
     return max(entry.ours.size, entry.probe.first.size, entry.probe.dy.size) > HUGE
 
 
-def _magnified(probe: Probe) -> float:
-    """The factor by which a normalization may magnify a rounding error, times an upstream gradient."""
-    eps = probe.options.get("eps")
-    if not eps or "lr" in probe.options:  # no normalization, or an optimizer's
-        return 1.0
+def _scale(probe: Probe) -> float:
+    """The largest number that a result is computed from, and what a normalization may magnify it to."""
+    largest, eps = _largest(probe.first if probe.is_output else probe.dy), probe.options.get("eps")
+    if not eps or "lr" in probe.options:  # no normalization, or an optimizer's epsilon
+        return largest
     weight = probe.arrays.get("weight")
-    return (
-        max(1.0, 0.0 if weight is None else _largest(weight)) * max(1.0, _largest(probe.dy)) / float(np.sqrt(eps))
-    )
+    factor = max(1.0, 0.0 if weight is None else _largest(weight)) * max(1.0, _largest(probe.dy))
+    return max(largest, _largest(probe.first)) * factor / float(np.sqrt(eps))
 
 
 def _largest(array: Array) -> float:

@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["real", "classes", "weights", "log", "shifted", "near"]
+Kind = Literal["real", "classes", "weights", "shares", "log", "shifted", "near"]
 Lane = Literal["exact", "bound", "structure", "special"]
 Dtype = Literal["float32", "float64"]
 LANES: tuple[Lane, ...] = ("exact", "bound", "structure", "special")
@@ -17,7 +17,8 @@ class ArraySpec:
 
     name: str  # torch's name of the argument: input, weight, bias, target, …
     shape: tuple[int, ...] | None  # None: the argument itself is None
-    # classes: int64 in [0, classes); weights: positive; log: at most 0; shifted: far from 0; near: many nearly tie
+    # classes: int64 in [0, classes); weights: positive; shares: at least 0; log: at most 0; shifted: far from 0;
+    # near: many nearly tie
     kind: Kind = "real"
     classes: int = 0
     ignored: int | None = None  # for classes: some targets have this value

@@ -10,6 +10,7 @@ from parity.cases.torch_op import Array
 # Few values, so that ties are common; zeros of both signs; values at which arithmetic may fail.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
 NOT_FINITE = np.array([np.nan, np.inf, -np.inf])
+BYTE = 127  # the largest index of 7 bits
 FEW, MUCH = 16, 256  # special values of a large array: if half were NaN, all sums would be NaN
 
 SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]² is lost in float32
@@ -98,11 +99,14 @@ def _array(
         return None
     if spec.kind == "classes":
         target = generator.integers(0, spec.classes, spec.shape, dtype=np.int64)
+        if spec.classes > BYTE and target.size:  # only the last classes overflow an index of few bits
+            target = np.where(generator.random(spec.shape) < 0.25, spec.classes - 1, target)
+            target.flat[0] = spec.classes - 1
         if spec.ignored is not None:
             target = np.where(generator.random(spec.shape) < 0.25, spec.ignored, target)
         return np.asarray(target)
-    if spec.kind == "weights":
-        return generator.integers(1, 5, spec.shape).astype(case.dtype)
+    if spec.kind in ("weights", "shares"):
+        return generator.integers(1 if spec.kind == "weights" else 0, 5, spec.shape).astype(case.dtype)
     # Only the input has special values, and the other arrays no zeros: 0·∞ is NaN in the matrix product of one
     # library, and 0 in another that skips zero factors.
     numbers = _numbers(generator, spec.shape, case.magnitude, integer, zeros=first or lane != "special")

@@ -15,6 +15,7 @@ from parity.cases.primitives import booleans, integers, sampled
 SEEDS = integers(0, 2**32 - 1)
 DTYPES: st.SearchStrategy[Dtype] = sampled(("float32", "float64"))
 RARELY = sampled([False] * 7 + [True])
+SELDOM = sampled([False] * 31 + [True])
 REDUCTIONS = ("none", "sum", "mean")
 MANY, MOST_NUMBERS = 16, 50_000
 TIMES = sampled([1] * 7 + [MANY])
@@ -76,6 +77,11 @@ def shape(
 def tail(sizes: Sequence[int], last: int) -> list[int]:
     """The sizes with another last one; all others 1 where it is huge."""
     return [*((1 for _ in sizes[:-1]) if last == HUGE else sizes[:-1]), last]
+
+
+def short(leading: Sequence[int], inside: Sequence[int]) -> list[int]:
+    """The leading sizes, at most 1 each before a huge axis."""
+    return [min(size, 1) for size in leading] if HUGE in inside else [*leading]
 
 
 def dyadic(lane: Lane) -> st.SearchStrategy[int]:

@@ -162,13 +162,11 @@ def _between_steps(row: Row, op: Op, expected: Expected) -> list[Difference]:
 
 
 def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
-    """Each result must have its own memory, separate from the arguments and the other results."""
-    own = inputs.private()
-    y, pullback = op(*own.arrays, **own.options)
+    """Each result must have its own memory, apart from the arguments, other results and those of a later call."""
+    own, dy = inputs.private(), dy.copy()
+    results, later = _results(op, own, dy), _results(op, inputs.private(), dy.copy())
     arrays = [*zip(own.names, own.arrays, strict=True), ("dy", dy)]
-    results = [("output", y)]
-    if pullback is not None:
-        results += [(f"grad_{n}", g) for n, g in zip(own.names, pullback(dy), strict=True)]
+    arrays += [(f"the {name} of a later call", result) for name, result in later]
     found = []
     for place, (name, result) in enumerate(results):
         for other, array in (*arrays, *results[:place]):
@@ -180,6 +178,13 @@ def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
                 found.append(Difference(name, MemoryShared(other)))
                 break
     return found
+
+
+def _results(op: Op, inputs: Inputs, dy: Array) -> list[tuple[str, Any]]:
+    """The output and the gradients of a call, by name."""
+    y, pullback = op(*inputs.arrays, **inputs.options)
+    gradients = () if pullback is None else zip(inputs.names, pullback(dy), strict=True)
+    return [("output", y), *((f"grad_{name}", gradient) for name, gradient in gradients)]
 
 
 def _sharing(

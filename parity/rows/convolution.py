@@ -9,7 +9,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import HUGE, LONG, MANY, RARELY, TAILS, TIMES, at_most, batch, extent, numbers, pair
+from parity.cases.sizes import HUGE, LONG, MANY, RARELY, SELDOM, TIMES, at_most, batch, extent, numbers, pair
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
@@ -45,6 +45,11 @@ def conv_windows(draw: st.DrawFn, long: bool = False) -> Window:
     return Window(padded - 2 * padding, kernel, stride, padding, dilation)
 
 
+def by_default(window: Window) -> Window:
+    """The same axis with stride 1, no padding and no dilation; it still has as many pixels as the kernel."""
+    return Window(max(window.size, window.kernel), window.kernel, 1, 0, 1)
+
+
 def fast_window(path: str, size: int) -> Window:
     """A short axis for a path of `FAST`."""
     kernel = 1 if path == "pointwise" else 3
@@ -60,13 +65,16 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     rows, columns = draw(conv_windows()), draw(conv_windows(long))
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     few, times = draw(batch(lane)), draw(TIMES)
+    plain = draw(SELDOM) and not fast  # all options at their defaults
+    if plain:
+        rows, columns, groups = by_default(rows), by_default(columns), 1
     if long:
         groups = channels = 1
     if columns.size >= HUGE:
         rows, kernels, few, times = Window(1, 1, 1, 0, 1), 1, min(few, 1), 1
     if fast:
         rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
-    mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
+    mode = "numbers" if fast or plain else draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))
     padding: Any = pair(draw, rows.padding, columns.padding)
     if mode == "same":
         rows, columns = rows._replace(stride=1), columns._replace(stride=1)
@@ -103,11 +111,14 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
     long = draw(RARELY) and not fast
     window = draw(conv_windows(long))
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
+    plain = draw(SELDOM) and not fast
+    if plain:
+        window, groups = by_default(window), 1
     if long:
         groups = channels = 1
     if fast:
         window = fast_window(fast, window.size)
-    mode = "numbers" if fast else draw(sampled(["numbers", "numbers", "same", "valid"]))
+    mode = "numbers" if fast or plain else draw(sampled(["numbers", "numbers", "same", "valid"]))
     padding: Any = window.padding
     if mode == "same":
         window, padding = window._replace(stride=1), "same"
@@ -116,6 +127,8 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
     few, times = draw(batch(lane)), draw(TIMES)
     if fast == "rows":
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
+    if window.size >= HUGE:
+        few, times = min(few, 1), 1  # more would not be exact
     samples = at_most(few, times, channels * groups * window.size)
     arrays = (
         ArraySpec("input", (samples, channels * groups, window.size)),
@@ -130,7 +143,7 @@ def conv1d(draw: st.DrawFn, lane: Lane) -> Case:
 def _transposed_windows(draw: st.DrawFn, long: bool = False) -> tuple[Window, int]:
     """An axis of the small image (`size`) and its output padding; the output has at least one pixel."""
     size, kernel, stride, dilation = (
-        draw(sampled(TAILS) if long else extent(5)),
+        draw(LONG if long else extent(5)),
         draw(KERNELS),
         draw(sampled((1, 2, 3))),
         draw(sampled((1, 2, 3))),
@@ -151,8 +164,12 @@ def conv_transpose2d(draw: st.DrawFn, lane: Lane) -> Case:
         more_rows = more_columns = 0
     groups, channels, kernels = draw(GROUPS), draw(extent(3)), draw(extent(3))
     few, times = draw(batch(lane)), draw(TIMES)
+    if draw(SELDOM) and not fast:  # all options at their defaults
+        rows, columns, groups, more_rows, more_columns = by_default(rows), by_default(columns), 1, 0, 0
     if long:
         groups = channels = times = 1
+    if columns.size >= HUGE:
+        rows, more_rows, kernels, few = Window(1, 1, 1, 0, 1), 0, 1, min(few, 1)
     if fast == "rows":
         times, channels, kernels = MANY, MANY * channels, MANY * kernels
     elif times > 1:  # usually with more channels too, for which other paths are fast

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear, copies
 from parity.cases.case import ArraySpec, Case, Lane
-from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import RARELY, TAILS, extent, numbers, shape
+from parity.cases.primitives import booleans, composite, integers
+from parity.cases.sizes import HUGE, LONG, RARELY, extent, numbers, shape, short
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
@@ -17,7 +17,10 @@ from parity.rows.row import Row
 def linear(draw: st.DrawFn, lane: Lane) -> Case:
     """Up to three leading axes, with and without a bias."""
     leading = shape(draw, lane, 0, 3, 3, tails=False)
-    inside, outside = (draw(sampled(TAILS) if draw(RARELY) else extent(8)) for _ in range(2))
+    inside, outside = (draw(LONG if draw(RARELY) else extent(8)) for _ in range(2))
+    if HUGE in (inside, outside):
+        leading = tuple(short(leading, [HUGE]))
+        inside, outside = (1, HUGE) if outside == HUGE else (HUGE, 1)
     arrays = (
         ArraySpec("input", (*leading, inside)),
         ArraySpec("weight", (outside, inside)),

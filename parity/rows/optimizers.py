@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy_cnn import optim
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import DTYPES, RARELY, SEEDS, TAILS, extent, tail
+from parity.cases.sizes import DTYPES, LONG, RARELY, SEEDS, extent, tail
 from parity.cases.steps import between_steps
 from parity.cases.torch_op import Array, Op
 from parity.rows.row import NEITHER, NUMBERS, Row
@@ -127,7 +127,7 @@ def adagrad(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one strateg
 
 def _arrays(draw: st.DrawFn) -> tuple[ArraySpec, ...]:
     shape = [draw(extent(3)) for _ in range(draw(integers(1, 2)))]
-    shape = tail(shape, draw(sampled(TAILS))) if draw(RARELY) else shape
+    shape = tail(shape, draw(LONG)) if draw(RARELY) else shape
     present = [draw(sampled([True, True, True, False])) for _ in range(draw(extent(MOST_STEPS)))]
     gradients = [ArraySpec(f"gradient{i}", tuple(shape) if there else None) for i, there in enumerate(present)]
     return ArraySpec("parameter", tuple(shape)), *gradients

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops
-from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.case import ArraySpec, Case, Kind, Lane
 from parity.cases.primitives import booleans, composite, sampled
 from parity.cases.sizes import REDUCTIONS, numbers, shape
 from parity.rows.row import INEXACT, Row
@@ -42,10 +42,11 @@ def _logits(draw: st.DrawFn, lane: Lane) -> Case:
 
 @composite
 def _divergence(draw: st.DrawFn, lane: Lane) -> Case:
-    """Targets as probabilities and as their logarithms."""
+    """Targets as probabilities and as their logarithms; in the special lane also targets of 0: 0·log 0 = 0."""
     axes = shape(draw, lane, 1, 3)
     logarithm = draw(booleans)
-    arrays = ArraySpec("input", axes), ArraySpec("target", axes, "real" if logarithm else "weights")
+    kind: Kind = "real" if logarithm else "shares" if lane == "special" else "weights"
+    arrays = ArraySpec("input", axes), ArraySpec("target", axes, kind)
     options = {"reduction": draw(sampled((*REDUCTIONS, "batchmean"))), "log_target": logarithm}
     return Case("kl_div", arrays, options, *numbers(draw))
 

@@ -11,8 +11,8 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Kind, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import HUGE, LONG, RARELY, TAILS, batch, extent, images, numbers, pair
-from parity.rows.convolution import STRIDES, Window
+from parity.cases.sizes import HUGE, LONG, RARELY, SELDOM, TAILS, batch, extent, images, numbers, pair
+from parity.rows.convolution import STRIDES, Window, by_default
 from parity.rows.row import INEXACT, Row
 
 MANY_TAPS = (129, 257)
@@ -56,6 +56,9 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     rows, columns = draw(pool_windows(ceil_mode)), draw(pool_windows(ceil_mode, long))
     if columns.size >= HUGE:
         rows = Window(1, 1, 1, 0, 1)
+    plain = draw(SELDOM)  # all options at their defaults
+    if plain:
+        rows, columns, ceil_mode = by_default(rows), by_default(columns), False
     kernel = pair(draw, rows.kernel, columns.kernel)
     options: dict[str, Any] = {
         "kernel_size": kernel,
@@ -64,7 +67,7 @@ def max_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
         "dilation": pair(draw, rows.dilation, columns.dilation),
         "ceil_mode": ceil_mode,
     }
-    if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
+    if plain or (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
     channels = 1 if long else draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
@@ -80,6 +83,9 @@ def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
     rows, columns = draw(avg_windows(ceil_mode)), draw(avg_windows(ceil_mode, long))
     if columns.size >= HUGE:
         rows = Window(1, 1, 1, 0, 1)
+    plain = draw(SELDOM)
+    if plain:
+        rows, columns, ceil_mode = by_default(rows), by_default(columns), False
     options: dict[str, Any] = {
         "kernel_size": pair(draw, rows.kernel, columns.kernel),
         "stride": pair(draw, rows.stride, columns.stride),
@@ -88,7 +94,9 @@ def avg_pool2d(draw: st.DrawFn, lane: Lane) -> Case:
         "count_include_pad": draw(booleans),
         "divisor_override": draw(sampled([None, None, 3, -2])),
     }
-    if (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
+    if plain:
+        options |= {"count_include_pad": True, "divisor_override": None}
+    if plain or (rows.stride, columns.stride) == (rows.kernel, columns.kernel):
         options["stride"] = None
     channels = 1 if long else draw(extent(3))
     samples = images(draw, lane, channels * rows.size * columns.size)
@@ -135,13 +143,17 @@ def maxima(draw: st.DrawFn, lane: Lane) -> Kind:
 @composite
 def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart and overlapping, padding; indices anywhere in the output, some of them equal."""
-    height, width = draw(extent(4)), draw(sampled(TAILS) if draw(RARELY) else extent(4))
+    height, width = draw(extent(4)), draw(LONG if draw(RARELY) else extent(4))
     kernel, stride = draw(integers(2, 4)), draw(integers(1, 4))
+    height, stride = (1, min(stride, 2)) if width == HUGE else (height, stride)
     padding = draw(integers(0, kernel // 2)) if min(height, width) > 1 else 0
     sizes = [(side - 1) * stride - 2 * padding + kernel for side in (height, width)]
     if min(sizes) < 1:
         padding, sizes = 0, [size + 2 * padding for size in sizes]
-    shape = (draw(batch(lane)), draw(extent(3)), height, width)
+    samples, channels = draw(batch(lane)), draw(extent(3))
+    if width == HUGE:
+        samples, channels = min(samples, 1), 1
+    shape = (samples, channels, height, width)
     arrays = ArraySpec("input", shape), ArraySpec("indices", shape, "classes", sizes[0] * sizes[1])
     options = {"kernel_size": kernel, "stride": stride, "padding": padding}
     return Case("max_unpool2d", arrays, options, *numbers(draw))

@@ -12,7 +12,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import RARELY, TAILS, batch, extent, numbers, shape, tail
+from parity.cases.sizes import HUGE, LONG, RARELY, batch, extent, numbers, shape, short, tail
 from parity.rows.row import NEITHER, Row
 
 
@@ -23,7 +23,8 @@ def pad(draw: st.DrawFn, lane: Lane) -> Case:
     axes = draw(integers(1, 3))
     leading = [draw(batch(lane)), draw(extent(3))]
     inside = [draw(extent(5)) for _ in range(axes)]
-    inside = tail(inside, draw(sampled(TAILS))) if draw(RARELY) else inside
+    inside = tail(inside, draw(LONG)) if draw(RARELY) else inside
+    leading = short(leading, inside)
     widths: list[int] = []
     for size in reversed(inside):
         most = {"reflect": size - 1, "circular": size}.get(mode, 3)
@@ -51,7 +52,7 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
     mode = draw(sampled(["nearest", "bilinear", "linear"]))
     axes = {"linear": 1, "bilinear": 2}.get(mode) or draw(integers(1, 2))
     inside = [draw(extent(7)) for _ in range(axes)]
-    inside = tail(inside, draw(sampled(TAILS))) if draw(RARELY) else inside
+    inside = tail(inside, draw(LONG)) if draw(RARELY) else inside
     options: dict[str, Any] = {"mode": mode}
     if draw(booleans):
         options["size"] = tuple(draw(integers(1, 9)) for _ in range(axes))
@@ -59,14 +60,26 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
         options["scale_factor"] = tuple(draw(sampled([1.0, 2.0, 1.5, 3.0])) for _ in range(axes))
     if mode != "nearest":
         options["align_corners"] = draw(sampled([None, False, True]))
-    image = ArraySpec("input", (draw(batch(lane)), draw(extent(3)), *inside))
+    leading = short([draw(batch(lane)), draw(extent(3))], inside)
+    image = ArraySpec("input", (*leading, *inside))
     return Case("interpolate", (image,), options, *numbers(draw))
+
+
+@composite
+def _images(draw: st.DrawFn) -> tuple[int, ...]:
+    """Sizes of a batch of images, one of which may be long: images, channels or columns."""
+    axes = [draw(extent(3)) for _ in range(4)]
+    if draw(RARELY):
+        place, size = draw(sampled((3, 1, 0))), draw(LONG)
+        axes = [1] * 4 if size == HUGE else axes
+        axes[place] = size
+    return tuple(axes)
 
 
 @composite
 def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     """Any mask, in training and in evaluation."""
-    axes = tuple(draw(extent(3)) for _ in range(4)) if row == "dropout2d" else shape(draw, lane, 0, 3)
+    axes = draw(_images()) if row == "dropout2d" else shape(draw, lane, 0, 3)
     mask = axes[:2] if row == "dropout2d" else axes
     training = draw(booleans)
     given = mask if training or draw(booleans) else None  # in evaluation the mask must be ignored

@@ -33,6 +33,7 @@ from parity.subjects import Declined
 # very slow implementations; a lane that it stops early is reported.
 SECONDS, SECONDS_A_CASE = 60.0, 0.25
 SHRINKING = 500  # cases that Hypothesis may try when shrinking
+SHRUNK_NUMBERS = 1_000_000  # in the arrays of those cases: few tries of very long arrays
 DECLINED = 150  # cases after which a lane without any comparison stops
 PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
 
@@ -70,7 +71,7 @@ class LaneSearch:
         self.until = math.inf
         self.stopped = False
         self.slow = False
-        self.shrinks = 0
+        self.shrinks = self.shrunk_numbers = 0
 
     def run(self, examples: int, seed: int, given: ExampleDatabase | None = None) -> Mismatch | None:
         """The smallest mismatch found in `examples` cases; those of the database come first.
@@ -131,7 +132,7 @@ class LaneSearch:
             Mismatch: it shows an unknown difference.
             UnsatisfiedAssumption: the implementation declines it, or torch does.
         """
-        if self._is_over():
+        if self._is_over(case):
             # Hypothesis requires the same outcome for the same case.
             if (before := self.failing.get(repr(case))) is not None:
                 raise before
@@ -173,11 +174,12 @@ class LaneSearch:
             # Options fixed by the caller may be incompatible with others: Nesterov's method needs a momentum.
             raise UnsatisfiedAssumption from None
 
-    def _is_over(self) -> bool:
+    def _is_over(self, case: Case) -> bool:
         """Whether to stop: a restriction was found, or the budget is used up."""
         if self.last is not None:
             self.shrinks += 1
-            self.stopped = self.stopped or self.shrinks > SHRINKING
+            self.shrunk_numbers += sum(math.prod(spec.shape or ()) for spec in case.arrays)
+            self.stopped = self.stopped or self.shrinks > SHRINKING or self.shrunk_numbers > SHRUNK_NUMBERS
         if not self.stopped and (self.accepted or self.declined) and time.monotonic() > self.until:
             self.stopped = self.slow = True
         return self.stopped

@@ -67,6 +67,9 @@ class Settings(dict[str, Any]):
     def value(self, name: str) -> Any:
         """torch's value of the setting; KeyError where torch has none."""
         short = plain(name)
+        if name in self.settings and short not in _BETAS:
+            self.taken.add(name)
+            return self.settings[name]
         if short in _BETAS and "betas" in self.settings:
             self.taken.add("betas")
             return self.settings["betas"][_BETAS[short]]
@@ -124,6 +127,12 @@ def _placed(gradient: Array | None, memory: Array) -> Array | None:
     return None if gradient is None else memory
 
 
+def _write_back(memory: Array, gradient: Array | None) -> None:
+    """What a step writes to the gradient that it was given, its caller finds there."""
+    if gradient is not None and gradient.flags.writeable and not np.array_equal(memory, gradient):
+        gradient[...] = memory
+
+
 def of_rule(rule: Callable[..., Any]) -> Implementation:
     """`w, config = rule(w, dw, config)`, its settings and its state in the config."""
 
@@ -132,6 +141,7 @@ def of_rule(rule: Callable[..., Any]) -> Implementation:
         memory = np.empty_like(w)
         for gradient in gradients:
             returned = rule(w, _placed(gradient, memory), config)
+            _write_back(memory, gradient)
             w = returned[0] if isinstance(returned, tuple) else returned
             config.decline_unread()
             trajectory.append(np.array(w))
@@ -168,6 +178,7 @@ class _Optimizer:
             grads = self._container(neighbour.copy(), _placed(gradient, memory))
             step = getattr(optimizer, self.step)
             returned = step(own, grads) if takes_parameters else step(grads)
+            _write_back(memory, gradient)
             if returned is not None and type(returned) is type(own):
                 own = returned  # it returns the parameters instead of writing to them
             trajectory.append(

@@ -1,6 +1,7 @@
 """A forward and a backward function, in the style of university courses; a forward alone, which returns both."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,9 @@ def of_function(function: Callable[..., Any]) -> Implementation:
     known = frozenset(p.name for p in parameters or ())
 
     def op(*arrays: Array | None, **options: Any) -> Any:
+        places = _places_after_an_option(parameters or (), arrays, options)
+        if places:
+            return function(**dict(zip(places, arrays, strict=True)), **options)
         given = positional(function, arrays)
         bound = bound_by_partial(function, options)
         if takes_all or options.keys() - bound <= known:
@@ -100,6 +104,17 @@ def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
     if any(array is not None for array in arrays[len(places) :]):
         raise Declined("it has no bias", {"bias": False})
     return arrays[: len(places)]
+
+
+def _places_after_an_option(
+    parameters: Sequence[inspect.Parameter], arrays: tuple[Array | None, ...], options: Mapping[str, Any]
+) -> list[str]:
+    """The names for the arrays where an option comes before the weight, as in torch's layer_norm; else none."""
+    places = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    names_of_arrays = [*places[:1], *(p for p in places[1:] if plain(p) in names.WEIGHTS | names.BIASES)]
+    interleaved = any(name in options for name in places[: len(arrays)])
+    takes_all = options.keys() <= {p.name for p in parameters}
+    return names_of_arrays if interleaved and takes_all and len(names_of_arrays) == len(arrays) else []
 
 
 def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:

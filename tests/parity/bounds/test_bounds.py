@@ -1,6 +1,7 @@
 """The bounds: wide enough for rounding, too narrow for a mistake."""
 
 import random
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -66,8 +67,9 @@ def test_a_relative_mistake_of_3e5_is_found_in_single_precision_in_every_quantit
         expected = expect(row, case, "bound")
         slightly_off = {n: a * a.dtype.type(1 + SLIGHT) for n, a in expected.theirs.items()}
         fractions, _ = bound.judge(row, expected.inputs, expected.dy, slightly_off, expected.theirs)
-        compared |= {*fractions}
-        found |= {n for n, fraction in fractions.items() if fraction > 1}
+        # A network names its quantities by layer and place: conv2 and conv4 are of one kind.
+        compared |= {re.sub(r"\d+", "", name) for name in fractions}
+        found |= {re.sub(r"\d+", "", name) for name, fraction in fractions.items() if fraction > 1}
         cases += 1
         assert cases <= 60, f"{name}: {compared - found} may be off by {SLIGHT} and nothing reports it"
 

@@ -56,6 +56,22 @@ def test_a_gradient_in_the_memory_of_another_result() -> None:
     assert facts(ops.linear, "linear", *arrays) == []
 
 
+def test_a_gradient_in_a_buffer_that_a_later_call_reuses() -> None:
+    buffers: dict[Any, Any] = {}
+
+    def relu(x: Any) -> Any:
+        y, pullback = ops.relu(x)
+
+        def into_the_buffer(dy: Any) -> Any:
+            buffer = buffers.setdefault((x.shape, x.dtype), np.empty_like(x))
+            buffer[...] = pullback(dy)[0]
+            return (buffer,)
+
+        return y, into_the_buffer
+
+    assert MemoryShared("the grad_input of a later call") in facts(relu)
+
+
 def test_a_view_of_the_argument_is_no_breach_where_torch_returns_one() -> None:
     def reshaped(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:  # of a vector
         return x.reshape(x.shape), lambda dy: (dy.reshape(x.shape),)

@@ -23,7 +23,9 @@ from numpy_cnn.ops.fast import (
     normal_tail,
     patches,
     pool_windows,
+    resampling,
     rows,
+    sums,
     windows,
 )
 from parity.cases.inputs import inputs_of
@@ -33,7 +35,20 @@ from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
 CASES = 60  # per row: as many as a short check has
-MODULES = bits, conv_1x1, correlation, elementwise, matmul, normal_tail, patches, pool_windows, rows, windows
+MODULES = (
+    bits,
+    conv_1x1,
+    correlation,
+    elementwise,
+    matmul,
+    normal_tail,
+    patches,
+    pool_windows,
+    resampling,
+    rows,
+    sums,
+    windows,
+)
 # The first needs weights that are not finite, which the lane does not draw: see test_conv2d_non_finite.py. The
 # second serves the optimizers, which have no special lane.
 NOT_REACHED = {inspect.unwrap(patches.scatter), matmul.aligned}
@@ -133,3 +148,32 @@ def test_a_mask_that_multiplies_is_found_at_a_dead_unit() -> None:
     assert found["grad_input"] == ("special", "special")
     assert report.ok
     assert parity.check("relu", ops.relu, examples=60, lanes=["special"], strict=True).ok
+
+
+def test_a_target_of_zero_contributes_nothing_to_kl_div() -> None:
+    def by_product(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+        y, pullback = ops.kl_div(x, target, reduction, log_target)
+        if not log_target and (target == 0).any():
+            with np.errstate(all="ignore"):
+                y = y + (0 * np.log(target * 0)).sum()  # 0·log 0 is NaN
+        return y, pullback
+
+    report = parity.check("kl_div", by_product, examples=60, lanes=["special"])
+    assert [(failure.quantity, failure.verdict) for failure in report.failures] == [("output", "wrong")]
+
+
+def test_the_slope_of_kl_div_at_a_target_of_zero_is_a_matter_of_convention() -> None:
+    """It is −∞ by the formula, and NaN in torch."""
+
+    def infinite(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+        y, pullback = ops.kl_div(x, target, reduction, log_target)
+
+        def back(dy: Any) -> Any:
+            dx, dt = pullback(dy)
+            return dx, dt if log_target else np.where(target == 0, -np.inf, dt).astype(dt.dtype)
+
+        return y, back
+
+    report = parity.check("kl_div", infinite, examples=60, lanes=["special"])
+    assert report.ok, report
+    assert {note.verdict for note in report.notes} == {"special"}

@@ -182,14 +182,44 @@ def test_some_cases_are_long(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["relu", "softmax", "nll_loss", "cross_entropy", "conv2d", "conv1d", "layer_norm"]
-)
+    "name",
+    [
+        "relu", "softmax", "nll_loss", "cross_entropy", "conv2d", "conv1d", "conv_transpose2d", "max_unpool2d",
+        "layer_norm", "linear", "pad", "interpolate", "dropout2d", "Adam",
+    ],
+)  # fmt: skip
 def test_few_cases_overflow_an_index_of_15_bits_and_stay_cheap(name: str) -> None:
     row, generator = ROWS[name], random.Random(0)
     cases = [draw_plainly(row.strategy(lane="bound"), generator)[0] for _ in range(1000)]
     numbers = [max(math.prod(spec.shape or ()) for spec in case.arrays) for case in cases]
     assert 1 <= sum(number > 2**15 for number in numbers) <= 50
     assert max(numbers) < 2**18
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("conv2d", {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}),
+        ("conv1d", {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}),
+        ("conv_transpose2d", {"stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "dilation": (1, 1)}),
+        ("max_pool2d", {"stride": None, "padding": (0, 0), "dilation": (1, 1), "ceil_mode": False}),
+        ("avg_pool2d", {"stride": None, "padding": (0, 0), "ceil_mode": False, "divisor_override": None}),
+    ],
+)
+def test_some_cases_have_all_options_at_their_defaults(name: str, options: dict[str, object]) -> None:
+    row, generator = ROWS[name], random.Random(0)
+    drawn = [draw_plainly(row.strategy(lane="bound"), generator)[0].options for _ in range(400)]
+    pairs = [{n: _pair(o[n]) if isinstance(options[n], tuple) else o[n] for n in options} for o in drawn]
+    assert pairs.count(options) > 5
+
+
+def test_the_last_class_is_drawn_where_only_it_overflows_an_index() -> None:
+    target = ArraySpec("target", (3,), "classes", 2**15 + 1)
+    arrays = ArraySpec("input", (3, 2**15 + 1)), target
+    for seed in range(5):
+        drawn = inputs_of(Case("nll_loss", arrays, seed=seed), "exact", integer=True).arrays[1]
+        assert drawn is not None
+        assert drawn.max() == 2**15
 
 
 def test_windows_have_more_taps_than_a_signed_byte_counts() -> None:

@@ -13,6 +13,7 @@ import parity
 from numpy_cnn import ops
 from parity.report import Failure
 from parity.rows.registry import ROWS
+from parity.running.lane import SHRUNK_NUMBERS
 from parity.running.row import run_case, run_row
 from parity.subjects import adapt
 
@@ -342,3 +343,18 @@ def test_report_as_json() -> None:
     assert set(row["lanes"]) == {"exact", "bound", "structure", "special"}
     assert {"output", "grad_input", "grad_weight", "grad_bias"} >= set(row["quantities"])
     assert row["failures"][0]["quantity"] == "grad_weight"
+
+
+def test_few_cases_are_tried_to_shrink_a_failure_of_a_very_long_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.row.investigate", lambda row, op, lane, found, *_, **__: (found, {}))
+    lengths: list[int] = []
+
+    def relu(x: Any) -> Any:
+        y, pullback = ops.relu(x)
+        wrong = x.size > 2**15
+        lengths.extend([x.size] if wrong else [])
+        return y * (2 if wrong else 1), pullback
+
+    report = run_row(ROWS["relu"], relu, examples=EXAMPLES, seed=0, lanes=["exact"])
+    assert [failure.quantity for failure in report.failures] == ["output"]
+    assert 0 < sum(lengths) < 3 * SHRUNK_NUMBERS  # the search is repeated for other quantities

@@ -396,3 +396,10 @@ def test_accumulation_until_a_method_clears_is_a_note(kind: Any, accumulates: bo
     report = parity.check("linear", kind, examples=5, lanes=["structure"])
     assert report.ok, f"\n{report}"
     assert any("gradients accumulate until zero_grad()" in note for note in report.rows[0].notes) == accumulates
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "group_norm"])
+def test_an_option_before_the_weight_as_in_torchs_signature(name: str) -> None:
+    report = parity.check(name, getattr(ops, name), examples=EXAMPLES)
+    assert report.ok, report
+    assert report.cases == EXAMPLES * 3

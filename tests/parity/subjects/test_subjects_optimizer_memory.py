@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import parity
+from parity.lanes.facts import ArgumentOverwritten
 
 
 class Momentum:
@@ -33,3 +35,73 @@ class Copying(Momentum):
 @pytest.mark.parametrize(("kind", "right"), [(Momentum, False), (Copying, True)])
 def test_a_buffer_that_is_a_gradient_is_found(kind: type, right: bool) -> None:
     assert parity.check("SGD", kind, examples=60, seed=0).ok is right
+
+
+class Decaying(Momentum):
+    """Adds the weight decay to the gradient in place."""
+
+    def __init__(self, params: Any, lr: float, weight_decay: float) -> None:
+        self.params, self.lr, self.weight_decay = params, lr, weight_decay
+
+    def step(self, grads: Any) -> None:
+        for name, g in grads.items():
+            if self.weight_decay:
+                g += self.weight_decay * self.params[name]
+            self.params[name] -= self.lr * g
+
+
+class DecayingCopy(Decaying):
+    """The same on copies."""
+
+    def step(self, grads: Any) -> None:
+        super().step({name: g.copy() for name, g in grads.items()})
+
+
+def test_a_step_that_writes_to_the_gradient_is_found() -> None:
+    report = parity.check("SGD", Decaying, examples=40, lanes=["structure"])
+    assert [failure.difference.fact for failure in report.failures] == [
+        ArgumentOverwritten("gradient0", "forward")
+    ]
+    assert parity.check("SGD", DecayingCopy, examples=40, lanes=["structure"]).ok
+
+
+class Adagrad:
+    """torch's names for all settings; counts the steps from 1 on, or from 0 as torch does."""
+
+    first = 0
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 0.01,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        maximize: bool = False,
+    ) -> None:
+        self.params, self.lr, self.lr_decay, self.eps = params, lr, lr_decay, eps
+        self.weight_decay, self.sign = weight_decay, -1 if maximize else 1
+        self.steps = dict.fromkeys(params, self.first)
+        self.sums = {name: np.full_like(w, initial_accumulator_value) for name, w in params.items()}
+
+    def step(self, grads: Any) -> None:
+        for name, gradient in grads.items():
+            if gradient is None:
+                continue
+            g = self.sign * gradient + self.weight_decay * self.params[name]
+            lr = self.lr / (1 + self.steps[name] * self.lr_decay)
+            self.steps[name] += 1
+            self.sums[name] += g * g
+            self.params[name] -= lr * g / (np.sqrt(self.sums[name]) + self.eps)
+
+
+class AdagradFromOne(Adagrad):
+    first = 1
+
+
+@pytest.mark.parametrize(("kind", "right"), [(Adagrad, True), (AdagradFromOne, False)])
+def test_an_optimizer_is_given_the_settings_that_have_torchs_names(kind: type, right: bool) -> None:
+    report = parity.check("Adagrad", kind, examples=30, lanes=["bound"])
+    assert report.cases > 0
+    assert report.ok is right

@@ -83,10 +83,13 @@ def elu_bound(s: BoundInputs) -> ErrorBounds:
 
 
 def sigmoid_bound(s: BoundInputs) -> ErrorBounds:
-    """1 / (1 + e⁻ˣ), whose relative error is that of e⁻ˣ; dy·(1 − y)·y, where 1 − y cancels."""
+    """1 / (1 + e⁻ˣ), or ½(1 + tanh ½x), which cancels for x < 0; dy·(1 − y)·y, where 1 − y cancels."""
     y, _ = s.op(*s.arrays, **s.options)
     _, dy = _given(s)
-    err_y = gamma(FUNCTION_ERROR + 4, s.u) * y + s.tiny
+    of_tanh = gamma(FUNCTION_ERROR, s.u) * np.abs(2 * y - 1)
+    err_y = (
+        np.maximum(gamma(FUNCTION_ERROR + 4, s.u) * y, of_tanh / 2 + gamma(2, s.u) * (y + of_tanh / 2)) + s.tiny
+    )
     dx = dy * ((1 - y) * err_y + y * (err_y + s.u) + gamma(4, s.u) * y * (1 - y))
     return err_y, (dx + s.tiny * (1 + dy),)
 

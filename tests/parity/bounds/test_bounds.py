@@ -4,12 +4,14 @@ import random
 import re
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import parity
 from parity.bounds.derived import FUNCTION_ERROR, SQRT_ERROR, gamma
 from parity.cases.primitives import draw_plainly
 from parity.lanes import bound
@@ -83,3 +85,12 @@ def test_float32_inside_float64_is_found() -> None:
         fractions, _ = bound.judge(row, expected.inputs, expected.dy, single, expected.theirs)
         found |= {n for n, fraction in fractions.items() if fraction > 1}
     assert found == {"output", "grad_input", "grad_weight", "grad_bias"}
+
+
+def test_a_sigmoid_by_tanh_is_within_the_bound() -> None:
+    def by_tanh(x: Any) -> Any:
+        y = (0.5 * (1 + np.tanh(0.5 * x))).astype(x.dtype)
+        return y, lambda dy: (dy * y * (1 - y),)
+
+    report = parity.check("sigmoid", by_tanh, examples=100)
+    assert report.ok, report

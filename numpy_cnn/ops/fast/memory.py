@@ -1,9 +1,9 @@
 """Keeping freed memory in the process.
 
-By default glibc returns freed memory to the system: blocks from 32 MiB on at once, smaller ones if the free space at
-the end of the heap exceeds a threshold. Getting it back, page by page, takes longer than most ops: a training step
-of `vgg` at batch size 64 spent half of its time there. The threshold is raised here to more than a training step
-frees. The peak of the memory in use stays the same.
+By default glibc returns freed memory to the system: blocks from 32 MiB on at once, smaller ones if the free space
+at the end of the heap exceeds a threshold. Getting it back, page by page, takes longer than most ops: a training
+step of `vgg` at batch size 64 spent half of its time there. The threshold is raised here to more than a training
+step frees. The peak of the memory in use stays the same.
 
 Source: mallopt(3).
 """

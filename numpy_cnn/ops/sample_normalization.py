@@ -8,7 +8,7 @@ import numpy as np
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, integer, real
 from numpy_cnn.ops.batch_normalization import batch_norm, check_running
 from numpy_cnn.ops.fast.elementwise import PIECE
-from numpy_cnn.ops.fast.sums import total
+from numpy_cnn.ops.fast.sums import total, total_product
 
 __all__ = ["group_norm", "instance_norm", "layer_norm"]
 
@@ -195,7 +195,7 @@ def _normalized(
         for block in blocks:
             mean = (total(grouped[block], axes) / count).astype(x.dtype)
             deviation = np.subtract(grouped[block], mean, out=xhat[block])
-            rstd[block] = 1 / np.sqrt(total(deviation * deviation, axes) / count + eps)
+            rstd[block] = 1 / np.sqrt(total_product(deviation, deviation, axes) / count + eps)
             deviation *= rstd[block]
             np.multiply(deviation, 1 if w is None else w, out=y[block])
             if b is not None:
@@ -208,18 +208,14 @@ def _normalized(
         dw, db = np.zeros(along), np.zeros(along)
         with np.errstate(invalid="ignore", divide="ignore"):
             for block in blocks:
-                of_xhat = u[block] * xhat[block]
                 if weight is not None:
-                    dw += total(of_xhat, summed).reshape(along)
+                    dw += total_product(u[block], xhat[block], summed).reshape(along)
                 if bias is not None:
                     db += total(u[block], summed).reshape(along)
-                g = u[block]
-                if w is not None:
-                    g = g * w
-                    of_xhat *= w
+                g = u[block] if w is None else u[block] * w
                 np.subtract(g, (total(g, axes) / count).astype(x.dtype), out=dx[block])
-                slope = (total(of_xhat, axes) / count).astype(x.dtype)
-                dx[block] -= np.multiply(xhat[block], slope, out=of_xhat)
+                slope = (total_product(g, xhat[block], axes) / count).astype(x.dtype)
+                dx[block] -= xhat[block] * slope
                 dx[block] *= rstd[block]
         return (
             dx.reshape(x.shape),

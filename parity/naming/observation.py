@@ -163,7 +163,7 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
     if eps == np.finfo(np.float64).eps:
         scale = max(scale, _scale(probe))
     with np.errstate(all="ignore"):
-        roundings = max((ROUNDINGS, *probe.first.shape))
+        roundings = max(ROUNDINGS, _longest_axis(probe))
         near = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
         return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
 
@@ -171,6 +171,11 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
 def _is_huge(entry: Entry) -> bool:
     """Whether a case is too large to compute every explanation on it: only those that fit the others are."""
     return max(entry.ours.size, entry.probe.first.size, entry.probe.dy.size) > HUGE
+
+
+def _longest_axis(probe: Probe) -> int:
+    arrays = [array for array in (*probe.arrays.values(), probe.dy) if array is not None]
+    return max((size for array in arrays for size in array.shape), default=1)
 
 
 def _scale(probe: Probe) -> float:

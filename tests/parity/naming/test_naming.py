@@ -213,6 +213,8 @@ def test_sums_along_longer_axes_may_differ_by_more_roundings() -> None:
     short, long = (np.full(size, 3.0) for size in (4, 2**15))
     assert agree(long * (1 + 1e-12), long, probe_of(long))
     assert not agree(short * (1 + 1e-12), short, probe_of(short))
+    of_long_weight = replace(probe_of(short), arrays={"input": short, "weight": long})
+    assert agree(short * (1 + 1e-12), short, of_long_weight)
 
 
 def test_a_factor_measured_on_a_long_array_holds_on_short_ones() -> None:

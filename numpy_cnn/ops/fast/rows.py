@@ -31,14 +31,14 @@ from numpy_cnn.ops.fast.windows import Axis, Framed, sliding
 DEEP = 32  # the fewest terms of a product: with fewer, the additions to the output cost more than they save
 
 # With direct kernels (`matmul.DIRECT`) the thin products of patches are as fast as tall ones and need no additions
-# to the output. Patches then win up to this many weights, measured in float32.
-FEW_WEIGHTS = 1 << 16
+# to the output. Patches then win from this many kernels up to this many weights, measured in float32.
+KERNELS, FEW_WEIGHTS = 16, 1 << 16
 
 
 def is_faster(x: Framed, rows: Axis, columns: Axis, channels: int, kernels: int) -> bool:
     """Whether rows are faster than patches, with `channels` channels and `kernels` kernels in a group."""
     weights = channels * kernels * rows.kernel * columns.kernel
-    if matmul.DIRECT and weights <= FEW_WEIGHTS and rows.dilation == 1:
+    if matmul.DIRECT and kernels >= KERNELS and weights <= FEW_WEIGHTS and rows.dilation == 1:
         return False
     wide = columns.windows * x.numbers.shape[3] >= SHORT
     used = 4 * rows.size <= 5 * rows.windows  # most rows of the image meet every row of the kernel

@@ -32,6 +32,7 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
         {
             (patches, "LONG"): st.sampled_from([1, 30, 2048]),
             (patches, "ROWS"): st.sampled_from([1, 8]),
+            (by_rows, "KERNELS"): st.sampled_from([1, 16]),
             (by_rows, "DEEP"): st.sampled_from([1, 1, 1000]),
             (matmul, "SMALL"): st.sampled_from([10, 10_000, 1_000_000]),
             (matmul, "DIRECT"): st.booleans(),

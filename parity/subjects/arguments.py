@@ -231,6 +231,12 @@ class _Recording(dict[str, Any]):
             raise KeyError(key)
         return value
 
+    def __getattr__(self, name: str) -> Any:
+        """An entry as an attribute, for authors whose config is an object such as a dataclass."""
+        if name.startswith("_") or name not in self:
+            raise AttributeError(f"no option is called {name}")
+        return self[name]
+
     def get(self, key: str, default: Any = None) -> Any:
         if super().__contains__(key):
             return super().__getitem__(key)

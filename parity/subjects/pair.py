@@ -45,7 +45,7 @@ class _Pair:
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any]]:
         arguments = arguments_of(arrays, options)
         given = positional(self.forward, arrays)
-        keywords = arguments.bind(self.forward, len(given))
+        keywords = arguments.bind(self.forward, len(given), _plain(by_keyword(self.forward, arrays)))
         if not arguments.gives_dict:
             arguments.decline_unread()
         returned = self.forward(*given, **keywords)
@@ -76,9 +76,10 @@ def of_function(function: Callable[..., Any]) -> Implementation:
         given = positional(function, arrays)
         bound = bound_by_partial(function, options)
         if takes_all or options.keys() - bound <= known:
-            return function(*given, **{name: value for name, value in options.items() if name not in bound})
+            passed = {name: value for name, value in options.items() if name not in bound}
+            return function(*given, **by_keyword(function, arrays), **passed)
         arguments = arguments_of(arrays, options)
-        keywords = arguments.bind(function, len(given))
+        keywords = arguments.bind(function, len(given), _plain(by_keyword(function, arrays)))
         if not arguments.gives_dict:
             arguments.decline_unread()
         returned = function(*given, **keywords)
@@ -101,7 +102,8 @@ def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
         return arrays
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][: len(arrays)]
     places = [p for i, p in enumerate(places) if i == 0 or not _takes_option(p.name, arrays)]
-    if any(array is not None for array in arrays[len(places) :]):
+    named = [id(array) for array in by_keyword(forward, arrays).values()]
+    if any(array is not None and id(array) not in named for array in arrays[len(places) :]):
         raise Declined("it has no bias", {"bias": False})
     return arrays[: len(places)]
 
@@ -115,6 +117,24 @@ def _places_after_an_option(
     interleaved = any(name in options for name in places[: len(arrays)])
     takes_all = options.keys() <= {p.name for p in parameters}
     return names_of_arrays if interleaved and takes_all and len(names_of_arrays) == len(arrays) else []
+
+
+def by_keyword(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> dict[str, Array | None]:
+    """The arrays that keyword-only parameters take: weight and bias, or a loss's target."""
+    found: dict[str, Array | None] = {}
+    for p in parameters_of(forward) or ():
+        short = plain(p.name)
+        if p.kind is not p.KEYWORD_ONLY or len(arrays) not in (2, 3):
+            continue
+        if short in names.WEIGHTS or (short in names.TARGETS and len(arrays) == 2):
+            found[p.name] = arrays[1]
+        elif short in names.BIASES and len(arrays) == 3:
+            found[p.name] = arrays[2]
+    return found
+
+
+def _plain(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    return {plain(name): value for name, value in keywords.items()}
 
 
 def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:

@@ -1,6 +1,7 @@
 """Layers as people write them: recognised, called, and their gradients found."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,37 @@ def softmax_loss(x: Any, y: Any) -> Any:
     return float(loss), pullback(np.ones_like(loss))[0]
 
 
+def keyword_only(x: Any, *, weights: Any, bias: Any) -> Any:
+    return affine_forward(x, weights, bias)
+
+
+@dataclass
+class DenseConfig:
+    in_features: int
+    out_features: int
+
+
+class ConfiguredDense:
+    """Its sizes are the attributes of a config object."""
+
+    def __init__(self, config: DenseConfig) -> None:
+        self.W, self.b = np.zeros((config.in_features, config.out_features)), np.zeros(config.out_features)
+
+    def __call__(self, x: Any) -> Any:
+        y, self._cache = affine_forward(x, self.W, self.b)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        dx, self.dW, self.db = affine_backward(grad, self._cache)
+        return dx
+
+
 FOUND: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "pair with keyword-only parameters": ("linear", (keyword_only, affine_backward), {}),
+    "function with keyword-only parameters": (
+        "linear", lambda x, *, w, b: (dense(x, w, b), lambda dy: affine_backward(dy, (x, w, b))), {},
+    ),
+    "class with a config object": ("linear", ConfiguredDense, {}),
     "pair": ("linear", (affine_forward, affine_backward), {}),
     "pair with the cache first": ("linear", (affine_forward, affine_backward_swapped), {}),
     "pair that returns a dict": ("linear", (affine_forward, affine_backward_as_dict), {}),

@@ -204,13 +204,13 @@ def test_a_derivation_ends_with_six_to_ten_mistakes(name: str) -> None:
 def test_a_table_has_mistake_lane_explanation_and_source() -> None:
     _, _, dense, flatten = build.table(["linear-dw-doubled", "flatten-order-f"]).splitlines()
     assert [cell.strip() for cell in dense.split("|")[1:-1]] == [
-        "linear: A factor 2 is left in dw.",
+        "linear: dw has an extra factor 2.",
         "grad_weight in the exact lane",
         "it is twice too large",
         "[bighuang624/Andrew-Ng-Deep-Learning-notes#10]"
         "(https://github.com/bighuang624/Andrew-Ng-Deep-Learning-notes/issues/10)",
     ]
-    assert flatten.startswith("| flatten: The pixels come out column by column. | output, grad_input in the exact")
+    assert flatten.startswith("| flatten: The pixels are flattened column by column. | output, grad_input in the exact")
 
 
 def test_a_table_is_rebuilt() -> None:

@@ -210,7 +210,7 @@ def test_a_table_has_mistake_lane_explanation_and_source() -> None:
         "[bighuang624/Andrew-Ng-Deep-Learning-notes#10]"
         "(https://github.com/bighuang624/Andrew-Ng-Deep-Learning-notes/issues/10)",
     ]
-    assert flatten.startswith("| flatten: The pixels are flattened column by column. | output, grad_input in the exact")
+    assert flatten.startswith("| flatten: The pixels are flattened column by column. | output, grad_input in the")
 
 
 def test_a_table_is_rebuilt() -> None:

@@ -12,7 +12,7 @@ from parity.subjects.arguments import arguments_of, bound_by_partial, parameters
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation, Pullback
-from parity.subjects.locate_gradients import returned_gradients
+from parity.subjects.locate_gradients import is_array, returned_gradients
 from parity.subjects.names import plain
 
 NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream of 1"
@@ -52,6 +52,7 @@ class _Pair:
         if arguments.gives_dict:
             arguments.keep_statistics()
             arguments.decline_unread()
+        returned = _output_and_cache(returned)
         y, cache = (returned[0], returned[1:]) if isinstance(returned, tuple) else (returned, backwards.NO_CACHE)
         if isinstance(cache, tuple) and len(cache) == 1:
             (cache,) = cache
@@ -131,6 +132,19 @@ def by_keyword(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
         elif short in names.BIASES and len(arrays) == 3:
             found[p.name] = arrays[2]
     return found
+
+
+def _output_and_cache(returned: Any) -> Any:
+    """A tuple, where a forward returns [out, cache] or {"out": …, "cache": …}."""
+    if isinstance(returned, list) and len(returned) == 2 and is_array(returned[0]):
+        return tuple(returned)
+    if isinstance(returned, dict):
+        by_name = {plain(str(name)): value for name, value in returned.items()}
+        outputs = [value for name, value in by_name.items() if name in names.OUTPUTS]
+        caches = [value for name, value in by_name.items() if name in names.CACHES]
+        if len(outputs) == len(caches) == 1:
+            return outputs[0], caches[0]
+    return returned
 
 
 def _plain(keywords: Mapping[str, Any]) -> dict[str, Any]:

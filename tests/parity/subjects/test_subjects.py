@@ -235,6 +235,10 @@ FOUND: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "function with keyword-only parameters": (
         "linear", lambda x, *, w, b: (dense(x, w, b), lambda dy: affine_backward(dy, (x, w, b))), {},
     ),
+    "pair that returns a list": ("linear", (lambda x, w, b: [*affine_forward(x, w, b)], affine_backward), {}),
+    "pair whose forward returns a dict": (
+        "linear", (lambda x, w, b: {"out": dense(x, w, b), "cache": (x, w, b)}, affine_backward), {},
+    ),
     "class with a config object": ("linear", ConfiguredDense, {}),
     "pair": ("linear", (affine_forward, affine_backward), {}),
     "pair with the cache first": ("linear", (affine_forward, affine_backward_swapped), {}),

@@ -78,7 +78,7 @@ def _example(kind: type) -> Any:
         "exception": "E", "message": "m", "where": None, "seconds": 1.0,
         "error": NotNumbers("object", "float32"), "layout": "odd",
         "fact": VALUES, "array": "input", "by": "forward", "calls": 2, "first": VALUES, "other": "dy",
-        "rules": ("stride=0",), "reason": "m",
+        "rules": ("stride=0",), "reason": "m", "option": "stride", "value": 1,
     }  # fmt: skip
     own = {"DtypeChanged": {"got": "float16"}, "WrongShape": {"got": (1,)}, "NotNumbers": {"got": "str"},
            "LayoutChangesResult": {"layout": "other"}}.get(kind.__name__, {})  # fmt: skip

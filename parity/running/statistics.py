@@ -16,6 +16,7 @@ NOTE = (
     "its running statistics follow the convention of courses: momentum is the weight of the old ones, and the "
     "variance is divided by n, not n − 1; converted to torch's and compared"
 )
+CLOSE = 1e-4
 
 
 def of_a_course(
@@ -45,17 +46,20 @@ def of_a_course(
         return made, known
     axes, old = (0, *range(2, x.ndim)), options["momentum"]
 
-    def follows(name: str, before: Array, of_batch: Array) -> bool:
-        # This only distinguishes rules, far above float32 rounding; the lanes compare the numbers.
-        value = old * before + (1 - old) * of_batch
-        got = kept.get(name)
-        return got is not None and np.size(got) == value.size and np.allclose(np.ravel(got), value, rtol=1e-5)
+    def off(name: str, before: Array, of_batch: Array) -> float:
+        """How far a statistic is from the weighted mean of both, relative to the latter."""
+        value, got = old * before + (1 - old) * of_batch, kept.get(name)
+        if got is None or np.size(got) != value.size:
+            return np.inf
+        return float((np.abs(np.ravel(got) - value) / np.maximum(np.abs(value), 1e-3)).max(initial=0.0))
 
-    course = follows("running_var", old_var, x.var(axes))
-    unbiased = follows("running_var", old_var, x.var(axes, ddof=1))
+    # This only distinguishes rules, far above float32 rounding; the lanes compare the numbers. Both variances are
+    # close in a large batch, so the nearer one counts.
+    biased, unbiased = (off("running_var", old_var, x.var(axes, ddof=ddof)) for ddof in (0, 1))
+    course = biased < min(unbiased, CLOSE)
     weights_old = (default_momentum(made.written) or 0.0) > 0.5
-    mean = follows("running_mean", old_mean, x.mean(axes))
-    if not course and not (mean and weights_old and not unbiased):
+    mean = off("running_mean", old_mean, x.mean(axes)) < CLOSE
+    if not course and not (mean and weights_old and unbiased > CLOSE):
         return made, known
     if "momentum" in known:
         known = {**known, "momentum": 1 - known["momentum"]}

@@ -380,7 +380,10 @@ def test_what_cannot_be_recognised_is_requested() -> None:
 
     class Hidden(Dense):
         def __init__(self, in_features: int, out_features: int) -> None:
-            self.hidden = {"stuff": [in_features, out_features]}
+            self.hidden = [lambda: np.zeros((in_features, out_features))]
+
+        def forward(self, x: Any) -> Any:
+            return x @ self.hidden[0]()
 
     with pytest.raises(TypeError, match=r"'mystery'.*for example"):
         parity.check("relu", Odd, examples=3)

@@ -39,6 +39,7 @@ from parity.report.training_run import Step
 Arrays = Mapping[str, Array]
 
 SHAKEN = 2  # gradients from moved weights
+KINKS = 50  # more of them, moved further, where a gradient is too far: a ReLU near 0 may go either way
 MARGIN = 8  # another right order of summation may be so many times less lucky than the most unlucky one measured
 ROUNDINGS = 16  # on the longest way from a gradient to a weight: Adam with weight decay and AMSGrad has 14
 MOVE = 2.0**-30  # large beside float64's roundoff and small beside 1: for derivatives
@@ -134,23 +135,34 @@ class _Lockstep:
         truth = self._of_torch(self.double, parameters, x, y)
         single = self._of_torch(self.single, parameters, x, y)
         noise = {n: self.roundoff / SINGLE * _distance(single[n], truth[n]) for n in ours}
-        for _ in range(SHAKEN):
-            moves = {n: 1 + self.roundoff * self.shaking.choice([-1, 1], a.shape) for n, a in parameters.items()}
+
+        def shaken(by: float) -> dict[str, float]:
+            step = by * self.roundoff
+            moves = {n: 1 + step * self.shaking.choice([-1, 1], a.shape) for n, a in parameters.items()}
             order = self.shaking.permutation(len(x))
-            shaken = self._of_torch(
-                self.double, {n: a * moves[n] for n, a in parameters.items()}, x[order], y[order]
-            )
-            noise = {n: max(noise[n], _distance(shaken[n], truth[n])) for n in ours}
-        fractions = {}
-        for name, gradient in ours.items():
-            # Noise changes slowly, so that one lucky step of a parameter with few entries allows no less.
-            self.noise[name] = max(noise[name], 0.9 * self.noise[name])
-            smallest = float(np.finfo(gradient.dtype).tiny)
-            rounded = self.roundoff * float(np.abs(truth[name]).max(initial=0.0))
-            fractions[name] = _distance(gradient, truth[name]) / (
-                MARGIN * max(self.noise[name], rounded, smallest)
-            )
-        return fractions
+            moved = {n: a * moves[n] for n, a in parameters.items()}
+            gradients = self._of_torch(self.double, moved, x[order], y[order])
+            return {n: max(noise[n], _distance(gradients[n], truth[n]) / by) for n in ours}
+
+        def fractions() -> dict[str, float]:
+            return {n: self._fraction(gradient, truth[n], noise[n]) for n, gradient in ours.items()}
+
+        for _ in range(SHAKEN):
+            noise = shaken(1)
+        # Noise changes slowly, so that one lucky step of a parameter with few entries allows no less.
+        noise = self.noise = {n: max(noise[n], 0.9 * self.noise[n]) for n in ours}
+        found = fractions()
+        for _ in range(KINKS):
+            if max(found.values()) <= 1:
+                break
+            noise = shaken(MARGIN / 2)
+            found = fractions()
+        return found
+
+    def _fraction(self, gradient: Array, truth: Array, noise: float) -> float:
+        smallest = float(np.finfo(gradient.dtype).tiny)
+        rounded = self.roundoff * float(np.abs(truth).max(initial=0.0))
+        return _distance(gradient, truth) / (MARGIN * max(noise, rounded, smallest))
 
     def _updates(self, parameters: Arrays, state: Arrays, lr: float) -> dict[str, float]:
         trained = self.candidate.computed

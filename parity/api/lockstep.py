@@ -40,7 +40,7 @@ Arrays = Mapping[str, Array]
 
 SHAKEN = 2  # gradients from moved weights
 KINKS = 50  # more of them, moved further, where a gradient is too far: a ReLU near 0 may go either way
-MARGIN = 8  # another right order of summation may be so many times less lucky than the most unlucky one measured
+MARGIN = 8  # another order of summation may have an error this many times larger than the largest one measured
 ROUNDINGS = 16  # on the longest way from a gradient to a weight: Adam with weight decay and AMSGrad has 14
 MOVE = 2.0**-30  # large beside float64's roundoff and small beside 1: for derivatives
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoff

@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 import mpmath  # type: ignore[import-untyped]  # it has no annotations
 import numpy as np
 import torch
-from torch._decomp import decomposition_table  # torch publishes them nowhere else
 
 from parity.bounds.derived import BoundInputs, ErrorBounds
 from parity.bounds.running import analysed
 from parity.bounds.selecting import CONSTANTS, MOVES
-from parity.bounds.with_error import NoRule, Registered, Rule, Tensor, aten
+from parity.bounds.with_error import Dispatched, NoRule, Registered, Rule, Tensor, aten, to_be_written
 from parity.cases.torch_op import Array, buffers
 
 LONG = np.longdouble
@@ -26,7 +25,7 @@ LEAST_DIGITS = 10  # beyond those of a float64, so that the error is a thousandt
 DOUBT = 2.0**-40  # two numbers nearer than that, and not equal, may be in either order
 
 
-class Extended(torch.Tensor):
+class Extended(Dispatched):
     """A tensor that torch takes for float64, its numbers in extended precision."""
 
     value: Array
@@ -42,27 +41,6 @@ class Extended(torch.Tensor):
             cls, value.shape, tuple(stride // 8 for stride in strides), dtype=torch.float64
         )
         made.value, made.is_view = value, is_view
-        return made
-
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as torch's own do
-
-    @classmethod
-    def __torch_dispatch__(  # type: ignore[override]  # torch annotates it as an instance method
-        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """Apply the operation's rule, or the rules of those that torch makes it of.
-
-        Raises:
-            NoRule: there is neither.
-        """
-        kwargs = kwargs or {}
-        if func._schema.is_mutable:
-            return _in_place(func, args, kwargs)
-        if rule := cls.rules.get(func.overloadpacket):
-            return rule(*args, **kwargs)
-        made = (decomposition_table.get(func) or func.decompose)(*args, **kwargs)
-        if made is NotImplemented:
-            raise NoRule(str(func))
         return made
 
 
@@ -346,19 +324,12 @@ Extended.rules[torch.ops.prims.convert_element_type] = _to_copy
 
 def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
     """Write over the first operand what the operation of the same name without an underscore gives."""
-    target, name = args[0], func.overloadpacket.__name__
+    target = args[0]
     if not isinstance(target, Extended) or target.is_view:
         raise NoRule(f"{func} writes to a constant, or to part of a tensor")
-    if name in ("copy_", "fill_"):
-        made = args[1]
-    elif name == "zero_":
-        made = 0
-    elif name.endswith("_") and hasattr(aten, name[:-1]):
-        made = getattr(aten, name[:-1])(*args, **kwargs)
-    elif "out" in kwargs:
-        target = kwargs["out"]
-        made = func.overloadpacket(*args)
-    else:
-        raise NoRule(str(func))
+    target, made = to_be_written(func, args, kwargs)
     target.value[...] = _numbers(made)
     return target
+
+
+Extended.in_place = _in_place

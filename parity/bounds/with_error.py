@@ -19,30 +19,11 @@ class NoRule(Exception):  # noqa: N818  # no error of the user's: another bound 
     """Torch performs an operation without a rule for error propagation."""
 
 
-class WithError(torch.Tensor):
-    """Values in double precision, and bounds on the error of the same computation with roundoff `u`.
+class Dispatched(torch.Tensor):
+    """A tensor whose operations are rules of its class, or those of their decomposition."""
 
-    Args:
-        value: the numbers.
-        error: of the same shape, nonnegative.
-        u: the unit roundoff.
-        tiny: the smallest normal number, below which results lose digits or become 0.
-    """
-
-    value: Tensor
-    error: Tensor
-    u: float
-    tiny: float
-
-    rules: ClassVar[dict[Any, Rule]] = {}  # {operation, all overloads of it: its rule}
-
-    @staticmethod
-    def __new__(cls, value: Tensor, error: Tensor, u: float, tiny: float) -> "WithError":
-        made: WithError = torch.Tensor._make_wrapper_subclass(
-            cls, value.shape, value.stride(), value.storage_offset(), dtype=value.dtype
-        )
-        made.value, made.error, made.u, made.tiny = value, error, u, tiny
-        return made
+    rules: ClassVar[dict[Any, Rule]]  # {operation, all overloads of it: its rule}
+    in_place: ClassVar[Rule]  # (operation, arguments, keywords): overwrite an operand
 
     # All work happens in the dispatcher.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as torch's own do
@@ -58,12 +39,56 @@ class WithError(torch.Tensor):
         """
         kwargs = kwargs or {}
         if func._schema.is_mutable:
-            return _in_place(func, args, kwargs)
+            return cls.in_place(func, args, kwargs)
         if rule := cls.rules.get(func.overloadpacket):
             return rule(*args, **kwargs)
         made = (decomposition_table.get(func) or func.decompose)(*args, **kwargs)
         if made is NotImplemented:
             raise NoRule(str(func))
+        return made
+
+
+def to_be_written(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The operand that an operation overwrites, and the result of the operation without the underscore.
+
+    Raises:
+        NoRule: there is no such operation.
+    """
+    name = func.overloadpacket.__name__
+    if name in ("copy_", "fill_"):
+        return args[0], args[1]
+    if name == "zero_":
+        return args[0], 0
+    if name.endswith("_") and hasattr(aten, name[:-1]):
+        return args[0], getattr(aten, name[:-1])(*args, **kwargs)
+    if "out" in kwargs:
+        return kwargs["out"], func.overloadpacket(*args)
+    raise NoRule(str(func))
+
+
+class WithError(Dispatched):
+    """Values in double precision, and bounds on the error of the same computation with roundoff `u`.
+
+    Args:
+        value: the numbers.
+        error: of the same shape, nonnegative.
+        u: the unit roundoff.
+        tiny: the smallest normal number, below which results lose digits or become 0.
+    """
+
+    value: Tensor
+    error: Tensor
+    u: float
+    tiny: float
+
+    rules: ClassVar[dict[Any, Rule]] = {}
+
+    @staticmethod
+    def __new__(cls, value: Tensor, error: Tensor, u: float, tiny: float) -> "WithError":
+        made: WithError = torch.Tensor._make_wrapper_subclass(
+            cls, value.shape, value.stride(), value.storage_offset(), dtype=value.dtype
+        )
+        made.value, made.error, made.u, made.tiny = value, error, u, tiny
         return made
 
     def like(self, value: Tensor, error: Tensor) -> "WithError":
@@ -119,18 +144,11 @@ def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
         target.value, target.error = (func(part.clone(), *args[1:]) for part in (target.value, target.error))
         with no_dispatch():
             return func(*args)
-    if name in ("copy_", "fill_"):
-        made = args[1]
-    elif name == "zero_":
-        made = 0
-    elif name.endswith("_") and hasattr(aten, name[:-1]):
-        made = getattr(aten, name[:-1])(*args, **kwargs)
-    elif "out" in kwargs:
-        target = kwargs["out"]
-        made = func.overloadpacket(*args)
-    else:
-        raise NoRule(str(func))
+    target, made = to_be_written(func, args, kwargs)
     value, error = parts(made, target)
     target.value.copy_(value)  # a view of another tensor shares its values and its errors
     target.error.copy_(error)
     return target
+
+
+WithError.in_place = _in_place

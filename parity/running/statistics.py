@@ -16,7 +16,7 @@ NOTE = (
     "its running statistics follow the convention of courses: momentum is the weight of the old ones, and the "
     "variance is divided by n, not n − 1; converted to torch's and compared"
 )
-CLOSE = 1e-4
+CLOSE = 1e-4  # far above float32 rounding, far below the effect of another momentum
 
 
 def of_a_course(

@@ -30,11 +30,12 @@ SHAPES = [(200, 30, 3, 3), (300, 200)]
 def test_kaiming_is_torchs(shape: tuple[int, ...], a: float, mode: Any) -> None:
     torch.manual_seed(0)
     std = kaiming_std(shape, a, mode)
-    # Samples: their largest entry and their deviation only approach those of the distribution.
+    # The largest of n uniform numbers is below the limit by 1/n on average, by 20/n with probability e⁻²⁰; the
+    # deviation of n normal ones has a relative standard error of 1/√(2n).
     theirs = torch.nn.init.kaiming_uniform_(torch.empty(shape), a=a, mode=mode).numpy()
-    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=1e-3)
+    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=20 / theirs.size)
     theirs = torch.nn.init.kaiming_normal_(torch.empty(shape), a=a, mode=mode).numpy()
-    assert theirs.std() == pytest.approx(std, rel=0.02)
+    assert theirs.std() == pytest.approx(std, rel=6 / math.sqrt(2 * theirs.size))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -43,9 +44,9 @@ def test_xavier_is_torchs(shape: tuple[int, ...], gain: float) -> None:
     torch.manual_seed(0)
     std = xavier_std(shape, gain)
     theirs = torch.nn.init.xavier_uniform_(torch.empty(shape), gain=gain).numpy()
-    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=1e-3)
+    assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=20 / theirs.size)
     theirs = torch.nn.init.xavier_normal_(torch.empty(shape), gain=gain).numpy()
-    assert theirs.std() == pytest.approx(std, rel=0.02)
+    assert theirs.std() == pytest.approx(std, rel=6 / math.sqrt(2 * theirs.size))
 
 
 @pytest.mark.parametrize(("draw", "fourth_moment"), [(uniform, 9 / 5), (normal, 3.0)])

@@ -89,19 +89,24 @@ def _mutmut() -> str:
     return str(Path(sys.executable).with_name("mutmut"))
 
 
-def _copy() -> None:
-    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile.
-
-    Nothing is kept from call to call in it: a result kept before a mutant is switched on would hide it.
-    """
-    shutil.rmtree(COPY, ignore_errors=True)
-    for name in COPIED:
-        source, target = ROOT / name, COPY / name
+def copy_project(names: Iterable[str], to: Path) -> None:
+    """Copy these files and folders of the project to a fresh folder."""
+    shutil.rmtree(to, ignore_errors=True)
+    for name in names:
+        source, target = ROOT / name, to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
+
+
+def _copy() -> None:
+    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile.
+
+    Nothing is kept from call to call in it: a result kept before a mutant is switched on would hide it.
+    """
+    copy_project(COPIED, COPY)
     for module in (COPY / "numpy_cnn").rglob("*.py"):
         text = module.read_text(encoding="utf-8")
         module.write_text(

@@ -16,7 +16,6 @@ import difflib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -27,12 +26,12 @@ from pathlib import Path
 import coverage
 import libcst as cst
 from mutmut.mutation.file_mutation import create_mutations, deep_replace
+from run import copy_project
 
 ROOT = Path(__file__).parent.parent.parent
 COPY = ROOT / "build" / "sample"
 COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "docs", "benchmarks", "README.md", "CONTRIBUTING.md",
           "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", ".ci")  # fmt: skip
-PACKAGES = ("numpy_cnn", "torch_cnn", "parity")
 ELSEWHERE = ("numpy_cnn/ops/", "numpy_cnn/optim/", "numpy_cnn/chain.py")  # run.py plants all mutants of these
 LINES, TIMES, CHOSEN = "lines.coverage", "times.json", "chosen.json"  # in the copy
 
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="file for the outcomes")
     typed = parser.parse_args(arguments)
     if not typed.reuse:
-        _copy()
+        copy_project(COPIED, COPY)
         if _pytest("benchmarks.mutation.executed", "-n", str(typed.jobs), "tests"):
             print("the unchanged code does not pass its tests", file=sys.stderr)
             return 2
@@ -79,17 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
     fates = Counter(mutant.fate for mutant in outcomes)
     print(f"\nseed {typed.seed}: {fates['killed']} of {len(outcomes)} mutants found")
     return 1 if fates["survived"] else 0
-
-
-def _copy() -> None:
-    shutil.rmtree(COPY, ignore_errors=True)
-    for name in COPIED:
-        source, target = ROOT / name, COPY / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, target)
 
 
 def _pytest(plugin: str, *arguments: str, limit: float | None = None) -> int:

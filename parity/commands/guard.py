@@ -24,6 +24,7 @@ GRACE = 5.0  # seconds after a call's own limit, which works wherever Python cod
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 POLL = 1.0  # seconds between two looks at the clock
 INTERRUPT = 0.5  # seconds in which the child ends by itself if the terminal interrupted both
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
@@ -34,8 +35,10 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
         with tempfile.TemporaryFile() as trace:
             journal = Journal()
             reader, writer = os.pipe()
+            signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until this process passes them on
             child = os.fork()
             if not child:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
                 os.close(reader)
                 return _in_child(command, journal, trace)
             os.close(writer)
@@ -80,8 +83,8 @@ def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
     """
     received: list[int] = []
     passed: set[int] = set()
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in PASSED_ON}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     try:
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)

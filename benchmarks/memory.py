@@ -1,4 +1,4 @@
-"""The peak of this process's memory, case by case."""
+"""This process's memory: its size now, and its peak, case by case."""
 
 import resource
 import sys
@@ -16,7 +16,16 @@ def reset() -> None:
 def peak_mb() -> float:
     """The largest resident size since `reset`, in MB."""
     if STATUS.exists():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        return _status("VmHWM")
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def now_mb() -> float:
+    """The resident size in MB; where the system does not report it, its peak."""
+    return _status("VmRSS") if STATUS.exists() else peak_mb()
+
+
+def _status(name: str) -> float:
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024

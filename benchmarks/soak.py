@@ -1,9 +1,10 @@
 """Many cases of each row, without Hypothesis: every difference of ours from torch is printed with its case.
 
-    python benchmarks/soak.py [ROW …] [--cases 5000] [--seed 0] [--json FILE]
+    python benchmarks/soak.py [ROW …] [--cases 5000] [--seed 0] [--minutes M] [--json FILE]
 
 Counts the cases by lane and precision, the cases that ran through each fast path of numpy_cnn/ops/fast, and those
-with each kind of special value. `--cases` are those of a row, divided evenly among its lanes.
+with each kind of special value. `--cases` are those of a row, divided evenly among its lanes. With `--minutes` the
+rows are repeated with the next seeds until that time is over. The process's memory is printed every minute.
 """
 
 import argparse
@@ -20,10 +21,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import memory
 import numpy as np
 
 import numpy_cnn
@@ -51,11 +54,11 @@ def counted(calls: set[str]) -> Iterator[None]:
 
     def counting(name: str, function: FunctionType) -> Callable[..., Any]:
         @functools.wraps(function)
-        def count(*args: Any, **kwargs: Any) -> Any:
+        def called(*args: Any, **kwargs: Any) -> Any:
             calls.add(name)
             return function(*args, **kwargs)
 
-        return count
+        return called
 
     modules = [m for n, m in sys.modules.items() if n.startswith(numpy_cnn.__name__)]
     wrapped: dict[FunctionType, Callable[..., Any]] = {}
@@ -96,29 +99,50 @@ def soak(row: Row, lane: Lane, cases: int, seed: int, counts: Counter[str]) -> l
     return found
 
 
+def rounds(rows: list[Row], seed: int, minutes: float | None) -> Iterator[tuple[Row, int]]:
+    """Each row with its seed: once, or again and again until the time is over."""
+    began = printed = time.monotonic()
+    for number in count(seed):
+        for row in rows:
+            yield row, number
+            now = time.monotonic()
+            if now - printed >= 60:
+                printed = now
+                print(f"minute {(now - began) / 60:.0f}: {memory.now_mb():.0f} MB", file=sys.stderr, flush=True)
+            if minutes is not None and now - began >= minutes * 60:
+                return
+        if minutes is None:
+            return
+
+
 def main() -> int:
     """Soak the rows; 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all if omitted")
     parser.add_argument("--cases", type=int, default=5000, help="for each row")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="of the wall clock; one round if omitted")
     parser.add_argument("--json", type=Path, help="file for the counts")
     typed = parser.parse_args()
-    results: dict[str, Any] = {}
-    for row in (ROWS[name] for name in typed.rows or ROWS):
+    results: dict[str, dict[str, Any]] = {}
+    for row, seed in rounds([ROWS[name] for name in typed.rows or ROWS], typed.seed, typed.minutes):
         counts: Counter[str] = Counter()
         start = time.process_time()
-        found = [
-            f for lane in row.lanes for f in soak(row, lane, -(-typed.cases // len(row.lanes)), typed.seed, counts)
-        ]
-        shares = "  ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        share = -(-typed.cases // len(row.lanes))
+        found = [difference for lane in row.lanes for difference in soak(row, lane, share, seed, counts)]
+        shares = "  ".join(f"{name} {number}" for name, number in sorted(counts.items()))
         print(f"{row.name:20} {time.process_time() - start:6.0f} s  {len(found)} differ  {shares}", flush=True)
         for difference in found:
             print(f"    {difference}", flush=True)
-        results[row.name] = {"counts": counts, "differences": found}
+        result = results.setdefault(row.name, {"counts": Counter(), "differences": []})
+        result["counts"].update(counts)
+        result["differences"] += found
         if typed.json is not None:
             typed.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    return int(any(result["differences"] for result in results.values()))
+    cases = sum(result["counts"][lane] for name, result in results.items() for lane in ROWS[name].lanes)
+    differences = sum(len(result["differences"]) for result in results.values())
+    print(f"{len(results)} rows, {cases} cases, {differences} differ; memory {memory.now_mb():.0f} MB")
+    return int(differences > 0)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ reached the accuracy and ended: imports, compilation, reading and evaluation are
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,20 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import racers
+
 HERE = Path(__file__).resolve().parent
-GOAL, EVERY, BATCH, LR, MOST = 0.98, 100, 64, 0.002, 10  # accuracy, steps, images, step size, epochs
-
-
-def contenders(arch: str) -> list[str]:
-    """Those whose libraries are installed."""
-    found = ["numpy_cnn"]
-    if importlib.util.find_spec("torch"):
-        found.append("torch, eager")
-        if shutil.which("c++") or shutil.which("g++"):
-            found.append("torch, compiled")
-    if importlib.util.find_spec("jax") and arch == "hidden":
-        found.append("jax, jit")
-    return found
+GOAL, EVERY, BATCH, MOST = 0.98, 100, 64, 10  # accuracy, steps, images, epochs
 
 
 def environment(threads: int, name: str) -> dict[str, str]:
@@ -75,7 +63,7 @@ def run(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> dict[s
 
 def contend(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> None:
     """Train until the goal and print the steps and the accuracy: what a contender's process does."""
-    step, predict = prepare(name, arch, threads, seed)
+    step, predict = racers.prepare(name, arch, threads, seed)
     import numpy as np
 
     from numpy_cnn.common.data import mnist
@@ -101,87 +89,6 @@ def contend(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> No
     raise SystemExit(f"{name}: {accuracy:.2%} after {MOST} epochs, not {GOAL:.0%}")
 
 
-def prepare(name: str, arch: str, threads: int, seed: int) -> tuple[Callable[..., object], Callable[..., Any]]:
-    """A function that takes a step, and one that gives the classes of images."""
-    if name == "numpy_cnn":
-        return _own(arch, threads, seed)
-    if name.startswith("torch"):
-        return _torch(arch, threads, seed, compiled="compiled" in name)
-    return _jax(arch, seed)
-
-
-def _own(arch: Any, threads: int, seed: int) -> tuple[Callable[..., object], Callable[..., Any]]:
-    from numpy_cnn.backend import Backend
-    from numpy_cnn.common.spec.architecture import preset
-    from numpy_cnn.common.spec.config import OptimizerConfig
-    from numpy_cnn.common.spec.initial import initial_parameters
-
-    network = preset(arch)
-    backend = Backend(network, initial_parameters(network, seed), OptimizerConfig(), threads=threads)
-    return lambda x, y: backend.train_step(x, y, LR), lambda x: backend.logits(x).argmax(axis=1)
-
-
-def _torch(arch: Any, threads: int, seed: int, compiled: bool) -> tuple[Callable[..., object], Callable[..., Any]]:
-    import torch
-
-    from torch_cnn.model import SimpleCNN
-
-    torch.set_num_threads(threads)
-    module = SimpleCNN(arch, seed=seed)
-    optimizer = torch.optim.Adam(module.parameters(), lr=LR, fused=True)
-    model = torch.compile(module) if compiled else module
-
-    def step(x: Any, y: Any) -> None:
-        loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    @torch.inference_mode()
-    def predict(x: Any) -> Any:
-        return module(torch.from_numpy(x)).argmax(dim=1).numpy()  # eager: as fast, and not compiled again
-
-    return step, predict
-
-
-def _jax(arch: Any, seed: int) -> tuple[Callable[..., object], Callable[..., Any]]:
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from numpy_cnn.common.spec.architecture import preset
-    from numpy_cnn.common.spec.initial import initial_parameters
-
-    p = {name: jnp.asarray(array) for name, array in initial_parameters(preset(arch), seed).items()}
-
-    def scores(p: Any, x: Any) -> Any:
-        y = jax.lax.conv(x, p["conv1.weight"], (1, 1), "VALID") + p["conv1.bias"][:, None, None]
-        y = jax.lax.reduce_window(jax.nn.relu(y), -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-        y = jax.nn.relu(y.reshape(len(x), -1) @ p["fc1.weight"].T + p["fc1.bias"])
-        return y @ p["fc2.weight"].T + p["fc2.bias"]
-
-    def loss(p: Any, x: Any, y: Any) -> Any:
-        return -jax.nn.log_softmax(scores(p, x))[jnp.arange(len(x)), y].mean()
-
-    @jax.jit
-    def update(state: Any, x: Any, y: Any) -> Any:
-        p, m, v, t = state
-        g = jax.grad(loss)(p, x, y)
-        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        root, rate = jnp.sqrt(1 - 0.999**t), LR / (1 - 0.9**t)
-        moved = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + 1e-8), p, m, v)
-        return moved, m, v, t + 1
-
-    state = [(p, jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p), 1.0)]
-    answer = jax.jit(lambda p, x: scores(p, x).argmax(axis=1))
-
-    def step(x: Any, y: Any) -> None:
-        state[0] = update(state[0], x, y)
-
-    return step, lambda x: np.asarray(answer(state[0][0], x))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Let all race in turn, and print the table; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -201,10 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
     found: dict[str, list[dict[str, Any]]] = {}
     for threads in typed.threads:
         for seed in range(typed.seed, typed.seed + typed.rounds):
-            for name in contenders(typed.arch):
+            for name in racers.installed():
                 result = run(name, typed.data_dir, typed.arch, threads, seed)
                 found.setdefault(f"{name} | {threads}", []).append(result)
-                print(f"{name}, {threads} cores, seed {seed}: {result}", file=sys.stderr, flush=True)
+                print(
+                    f"{name}, {threads} {'core' if threads == 1 else 'cores'}, seed {seed}: {result}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     for key, results in found.items():
         times = sorted(result["seconds"] for result in results if "seconds" in result)
         steps = [str(result["steps"]) for result in results if "steps" in result]

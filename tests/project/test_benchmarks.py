@@ -177,13 +177,13 @@ def test_the_table_of_cudnn_needs_a_gpu(run: ModuleType, capsys: pytest.CaptureF
 
 
 def test_contenders_of_the_race_take_steps_and_answer(run: ModuleType) -> None:
-    import race
+    import racers
 
     generator = np.random.default_rng(0)
     images, labels = generator.random((8, 1, 28, 28), dtype=np.float32), generator.integers(0, 10, 8)
     for name in ("numpy_cnn", "torch, eager"):
-        assert name in race.contenders("hidden")
-        step, predict = race.prepare(name, "hidden", 1, 0)
+        assert name in racers.installed()
+        step, predict = racers.prepare(name, "hidden", 1, 0)
         for _ in range(100):
             step(images, labels)
         np.testing.assert_array_equal(predict(images), labels, err_msg=name)

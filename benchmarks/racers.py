@@ -1,4 +1,4 @@
-"""The contenders of race.py: the same network, initial weights, Adam and step size in each library that is installed.
+"""The contenders of race.py: the same network, initial weights, Adam and step size in each installed library.
 
 All of them are built from the NumPy network's own list of layers, of which `hidden` and `lenet5` need five kinds.
 """
@@ -75,7 +75,7 @@ def _torch(arch: Any, threads: int, seed: int, compiled: bool) -> Racer:
 
 
 def _layers(arch: Any, seed: int) -> list[tuple[str, Any, Any, int]]:
-    """(kind, weight, bias, padding) of each layer, the first from the images: conv, relu, pool, flatten or linear."""
+    """(kind, weight, bias, padding) of each layer; the kinds are conv, relu, pool, flatten and linear."""
     from numpy_cnn.common.spec.architecture import preset
     from numpy_cnn.common.spec.initial import initial_parameters
     from numpy_cnn.common.spec.networks import lenet_padding

@@ -2,6 +2,7 @@
 
     make mutation                                                all mutants, and the tables of docs/mutation.md
     python benchmarks/mutation/run.py 'numpy_cnn.ops.loss.*'     some of them, by mutmut's names
+    python benchmarks/mutation/run.py --sample 500 --seed 1      500 of them, drawn at random
     python benchmarks/mutation/run.py --reuse                    the tables of the last run, made again
 
 mutmut (pyproject.toml, [tool.mutmut]) makes the mutants from a copy of the project in build/mutation and runs the
@@ -14,6 +15,7 @@ import argparse
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -31,6 +33,7 @@ ROOT = HERE.parent.parent
 COPY = ROOT / "build" / "mutation"
 PAGE = ROOT / "docs" / "mutation.md"
 COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "benchmarks/mutation", "pyproject.toml")
+FIRST = "numpy_cnn.chain.x_chain__mutmut_1"  # any one
 FOUND = ("killed", "timeout", "segfault")  # mutmut's words for a mutant that did not pass
 
 
@@ -47,14 +50,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Run mutmut on a copy, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="patterns of mutmut's names; all if omitted")
+    parser.add_argument("--sample", type=int, default=0, help="number of mutants, drawn at random (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same mutants (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     parser.add_argument("--reuse", action="store_true", help="run nothing; make the tables of the last run again")
     typed = parser.parse_args(arguments)
     started = time.monotonic()
     if not typed.reuse:
         _copy()
-        command = [_mutmut(), "run", "--max-children", str(typed.jobs), *typed.names]
-        run = subprocess.run(command, cwd=COPY, stdout=sys.stderr)
+        command = [_mutmut(), "run", "--max-children", str(typed.jobs)]
+        if typed.sample:  # mutmut has no command that only generates: run one, list all, draw
+            subprocess.run([*command, FIRST], cwd=COPY, stdout=sys.stderr)
+            typed.names = random.Random(typed.seed).sample(sorted(_statuses()), typed.sample)
+        run = subprocess.run([*command, *typed.names], cwd=COPY, stdout=sys.stderr)
         if run.returncode:
             print("mutmut could not start: without mutants the tests must pass", file=sys.stderr)
             return 2

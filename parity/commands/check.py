@@ -1,9 +1,9 @@
 """`check`: run the parity suite, some of its rows, or check a user's implementation."""
 
+import contextlib
 import json
 import os
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -45,6 +45,8 @@ class Check(ImplementationFlags):
     """File for the report as an HTML page with pictures."""
     soak: Annotated[float | None, named("SECONDS")] = None
     """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
+    jobs: Annotated[int | None, named("N", "(default: one per core)"), tyro.conf.arg(aliases=["-j"])] = None
+    """Rows that are checked at the same time, in processes of their own. The results do not depend on it."""
     shard: Annotated[str | None, named("I/N")] = None
     """Run only part I of N of the cases; `merge` combines the reports of all N."""
     device: Annotated[Literal["cpu", "cuda", "mps", "auto"], named("cpu|cuda|mps|auto", "(default: cpu)")] = "cpu"
@@ -56,6 +58,8 @@ class Check(ImplementationFlags):
         """Print a table and the failures; return the exit code."""
         if self.soak is not None and not self.soak > 0:
             raise UserError(f"--soak must be more than 0 seconds, got {self.soak:g}")
+        if self.jobs is not None and self.jobs < 1:
+            raise UserError(f"--jobs must be at least 1, got {self.jobs}")
         if self.impl is not None and len(self.ops) != 1:
             raise UserError(
                 f"--impl {self.impl} needs the one row that it implements, got {' '.join(self.ops) or 'none'}"
@@ -74,6 +78,7 @@ class Check(ImplementationFlags):
         from parity.api.check import check
         from parity.api.shard import Shard
         from parity.commands.loading import loaded
+        from parity.commands.parallel import check_in_parallel, default_jobs
         from parity.commands.progress import checking_progress
         from parity.report import Report
         from parity.subjects import Unrecognised
@@ -88,21 +93,27 @@ class Check(ImplementationFlags):
         if how.like is None:
             for name in names:
                 row_named(name)  # before the first row runs
+        if self.soak is not None:
+            arguments["seconds"] = self.soak / 4
+        jobs = min(self.jobs or default_jobs(len(names)), len(names))
         rows = []
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             if how.impl is not None:
                 arguments["implementation"] = stack.enter_context(loaded(how.impl)).implementation
             progress = stack.enter_context(checking_progress(names, self.examples or 200))
-            for name in names:
-                if self.soak is not None:
-                    arguments["seconds"] = self.soak / 4
-                try:
-                    one = check(name, **arguments, progress=progress.of(name))
-                except Unrecognised as error:
-                    raise UserError(f"--impl {self.impl}: {error}") from None
-                rows += one.rows
-                if self.exitfirst and one.failures:
-                    break
+            reports = (
+                check_in_parallel(names, arguments, jobs, progress)
+                if jobs > 1
+                else (check(name, **arguments, progress=progress.of(name)) for name in names)
+            )
+            stack.enter_context(contextlib.closing(reports))  # an interrupt stops the other processes too
+            try:
+                for one in reports:
+                    rows += one.rows
+                    if self.exitfirst and one.failures:
+                        break
+            except Unrecognised as error:
+                raise UserError(f"--impl {self.impl}: {error}") from None
         return Report(rows, one.seed, one.examples, one.shard)
 
     def _print(self, report: "Report") -> None:

@@ -87,6 +87,9 @@ class _Bars(Progress):
     def lane(self, lane: Lane, report: RowReport) -> None:  # noqa: ARG002  # the bar counts cases
         self.bar.update(self.task, description=f"{self.name} after {lane}", completed=0)
 
+    def finished(self) -> None:
+        self.bar.remove_task(self.task)
+
 
 class FirstVerdict(Progress):
     """Prints one verdict per save and ignores later ones."""

@@ -18,3 +18,6 @@ class Progress:
 
     def lane(self, lane: Lane, report: RowReport) -> None:
         """A lane is complete."""
+
+    def finished(self) -> None:
+        """All lanes are complete."""

@@ -88,6 +88,7 @@ def run_row(
         else:
             if "structure" in wanted and not run.report.failures:  # numbers first
                 run.invalid()
+    run.progress.finished()
     return run.finished(printed)
 
 

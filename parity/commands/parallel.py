@@ -1,0 +1,117 @@
+"""Check rows in several processes, each row in a fresh one, so that neither order nor number changes a result."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from numpy_cnn.common.spec.errors import UserError
+from parity.api.check import check
+from parity.api.defaults import SESSION, Defaults
+from parity.cases.case import Lane
+from parity.commands.progress import CheckingProgress
+from parity.lanes.facts import Difference
+from parity.report import Report, RowReport
+from parity.running.progress import Progress
+
+ROWS_PER_PROCESS = 4  # of 200 cases per lane, a process takes as long to start as one row
+
+
+def default_jobs(rows: int) -> int:
+    """One process per available core, if there are enough rows."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, rows // ROWS_PER_PROCESS))
+
+
+def check_in_parallel(
+    names: Sequence[str], arguments: Mapping[str, Any], jobs: int, progress: CheckingProgress
+) -> Generator[Report, None, None]:
+    """Yield the reports of these rows in their order, checked by `jobs` processes at a time.
+
+    Raises:
+        UserError: a process ended before its report.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:  # a fork of a process that has imported everything already
+        context.set_forkserver_preload([__name__, "parity.rows.registry"])
+    waiting = deque(names)
+    running: dict[str, _Running] = {}
+    reports: dict[str, Report] = {}
+    try:
+        for name in names:
+            while name not in reports:
+                while waiting and len(running) < jobs:
+                    row = waiting.popleft()
+                    running[row] = _Running(context, row, arguments, progress.of(row))
+                for ready in wait([one.receiver for one in running.values()]):
+                    row = next(row for row, one in running.items() if one.receiver is ready)
+                    report = running[row].receive()
+                    if report is not None:
+                        reports[row] = report
+                        running.pop(row).process.join()
+            yield reports.pop(name)
+    finally:
+        for one in running.values():
+            one.process.terminate()
+            one.process.join()
+
+
+class _Running:
+    """A row that a process checks; it sends its progress, and its report at the end."""
+
+    def __init__(self, context: Any, name: str, arguments: Mapping[str, Any], progress: Progress) -> None:
+        self.name, self.progress = name, progress
+        self.receiver, sender = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_check, args=(name, arguments, SESSION.get(), sender))
+        self.process.start()
+        sender.close()  # the process has its own
+
+    def receive(self) -> Report | None:
+        """Show one event; the report if it was the last one."""
+        try:
+            event, values = self.receiver.recv()
+        except EOFError:
+            self.process.join()
+            code = self.process.exitcode
+            raise UserError(
+                f"{self.name}: its process ended with code {code}; out of memory? try --jobs 1"
+            ) from None
+        if isinstance(event, Report):
+            return event
+        if isinstance(event, BaseException):
+            raise event
+        getattr(self.progress, event)(*values)
+        return None
+
+
+def _check(name: str, arguments: Mapping[str, Any], defaults: Defaults, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    SESSION.set(defaults)
+    try:
+        sender.send((check(name, **arguments, progress=_Sent(sender)), ()))
+    except Exception as error:  # raised again by the first process
+        sender.send((error, ()))
+
+
+class _Sent(Progress):
+    """Sends the events to the first process."""
+
+    def __init__(self, sender: Connection) -> None:
+        self.sender = sender
+
+    def case(self) -> None:
+        self.sender.send(("case", ()))
+
+    def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
+        self.sender.send(("found", (lane, differences)))
+
+    def lane(self, lane: Lane, report: RowReport) -> None:
+        self.sender.send(("lane", (lane, report)))
+
+    def finished(self) -> None:
+        self.sender.send(("finished", ()))

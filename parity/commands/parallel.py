@@ -18,7 +18,7 @@ from parity.lanes.facts import Difference
 from parity.report import Report, RowReport
 from parity.running.progress import Progress
 
-ROWS_PER_PROCESS = 4  # of 200 cases per lane, a process takes as long to start as one row
+ROWS_PER_PROCESS = 8  # fewer are checked sooner than the processes start, which import PyTorch once more
 
 
 def default_jobs(rows: int) -> int:

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -67,7 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
             print("mutmut could not start: without mutants the tests must pass", file=sys.stderr)
             return 2
     minutes = (time.monotonic() - started) / 60
-    statuses = {name: status for name, status in _statuses().items() if not typed.names or status != "not checked"}
+    wanted = typed.names or ["*"]
+    statuses = {
+        name: status for name, status in _statuses().items() if any(fnmatch(name, each) for each in wanted)
+    }
     survivors = _survivors(sorted(name for name, status in statuses.items() if status not in FOUND))
     reasons = _reasons()
     tables = "\n".join(

@@ -62,3 +62,11 @@ def test_an_empty_chain_is_the_identity() -> None:
     y, pullback = chain([], {}, np.array([1.0]))
     assert y.tolist() == [1.0]
     assert pullback(np.array([4.0]))[0].tolist() == [4.0]
+
+
+def test_a_chain_evaluates_unless_it_is_in_training() -> None:
+    x = np.array([[1.0], [3.0]])
+    running = {"bn.running_mean": np.array([5.0]), "bn.running_var": np.array([4.0])}
+    layers = [("bn", ops.batch_norm)]
+    np.testing.assert_allclose(chain(layers, running, x)[0], [[-2.0], [-1.0]], rtol=1e-5)
+    np.testing.assert_allclose(chain(layers, running, x, training=True)[0], [[-1.0], [1.0]], rtol=1e-5)

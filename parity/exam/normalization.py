@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
+from parity.cases.state import collected, keep
 from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import CORRECT, Correct, plant
@@ -116,12 +117,30 @@ def _keeping(
 
     def change(op: Op, _: Any) -> Op:
         def called(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Any:
-            right = op(x, *(a if a is None else a.copy() for a in (mean, var)), *parameters, **options)
+            with collected():  # the right op's own statistics are not reported
+                right = op(x, *(a if a is None else a.copy() for a in (mean, var)), *parameters, **options)
             if (options["training"] or always) and mean is not None and x.size and mean.flags.writeable:
                 wide, m = x.astype(np.float64), x.size // x.shape[1]
                 mean[...] = new(mean, wide.mean(axis=_axes(x)), options["momentum"])
                 unbiased = wide.var(axis=_axes(x), ddof=0 if biased or m < 2 else 1)
                 var[...] = new(var, unbiased, options["momentum"])
+            return right
+
+        return called
+
+    return change
+
+
+def _never(*names: str) -> Change:
+    """Report these running statistics as they were before the call, like a layer that never updates them."""
+
+    def change(op: Op, _: Any) -> Op:
+        def called(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Any:
+            with collected() as kept:
+                right = op(x, mean, var, *parameters, **options)
+            for name, before in (("running_mean", mean), ("running_var", var)):
+                if before is not None:
+                    keep(name, before if name in names else kept[name])
             return right
 
         return called
@@ -145,7 +164,7 @@ norm("norm-statistics-taken-for-constant", "statistics-constant", part(through="
      "In training, the gradient passes through neither mean nor variance, as in evaluation.")
 norm("norm-statistics-of-each-image", "statistics-of-each-image",
      only(lambda c: c.x.ndim > 2, part(axes=lambda x: tuple(range(2, x.ndim)))), "y")
-norm("norm-training-ignored", "training-ignored",
+norm("norm-training-ignored", "training-ignored running-never-updated",
      options(lambda given, c: given | {"training": c.arrays[1] is None}))
 norm("norm-dx-without-weight", "weight-in-gradient-lost", part(scaled=False), "dx",
      "dx lacks the factor w.")
@@ -160,7 +179,13 @@ norm("norm-running-momentum-reversed", "running-momentum-reversed",
      _keeping(lambda old, batchs, m: m * old + (1 - m) * batchs), "rm rv")
 norm("norm-running-replaced", "running-replaced", _keeping(lambda old, batchs, m: batchs), "rm rv")  # noqa: ARG005
 norm("norm-running-always-updated", "running-always-updated", _keeping(always=True), "rm rv")
-norm("norm-running-added", "", _keeping(lambda old, batchs, m: old + m * batchs), "rm rv",
+norm("norm-running-never-updated", "running-never-updated", _never("running_mean", "running_var"), "rm rv")
+norm("norm-running-updated-twice", "running-updated-twice",
+     _keeping(lambda old, batchs, m: _mixed(_mixed(old, batchs, m), batchs, m)), "rm rv")
+norm("norm-running-momentum-fixed", "running-default-momentum",
+     _keeping(lambda old, batchs, _: _mixed(old, batchs, 0.1)), "rm rv")
+norm("norm-running-mean-only", "running-never-updated", _never("running_var"), "rv")
+norm("norm-running-added", "running-added", _keeping(lambda old, batchs, m: old + m * batchs), "rm rv",
      "The batch's statistics are added to the running ones without the factor 1 - momentum.")
 # fmt: on
 

@@ -170,38 +170,61 @@ _OF_INPUT: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+Variance: TypeAlias = Literal["unbiased", "biased", "deviation", "of samples", "squares", "with epsilon"]
+
+
 @dataclass(frozen=True)
 class RunningStatistics:
     """The update of the running statistics as in torch; each field is one way to have it wrong."""
 
-    biased: bool = False  # the variance divided by m
+    variance: Variance = "unbiased"
     reversed: bool = False  # momentum weights the old value
     momentum: float | None = None  # whatever the option is
     trains: bool | None = None  # overrides `training`
-    root: bool = False  # the standard deviation instead of the variance
+    keeps_all: bool = False  # the old value without the factor 1 − momentum
+    updates: int = 1  # with the same batch
 
     def __call__(self, probe: Probe) -> Array:
         """The running mean or the running variance after the call."""
-        x, options, before = probe.first.astype(np.float64), probe.options, probe.array(probe.quantity)
-        if not (options["training"] if self.trains is None else self.trains) or not x.size:
+        options, before = probe.options, probe.array(probe.quantity)
+        if not (options["training"] if self.trains is None else self.trains) or not probe.first.size:
             return before
         momentum = options["momentum"] if self.momentum is None else self.momentum
         momentum = 1 - momentum if self.reversed else momentum
+        of_batch = self._of_batch(probe)
+        after = before.astype(np.float64)
+        for _ in range(self.updates):
+            after = (1.0 if self.keeps_all else 1 - momentum) * after + momentum * of_batch
+        return np.asarray(after)
+
+    def _of_batch(self, probe: Probe) -> Array:
+        x = probe.first.astype(np.float64)
         axes, count = (0, *range(2, x.ndim)), x.size // x.shape[1]
-        of_batch = x.mean(axis=axes) if probe.quantity == "running_mean" else x.var(axis=axes)
-        if probe.quantity == "running_var":
-            of_batch = of_batch if self.biased or count < 2 else of_batch * count / (count - 1)
-            of_batch = np.sqrt(of_batch) if self.root else of_batch
-        return np.asarray((1 - momentum) * before + momentum * of_batch)
+        if probe.quantity == "running_mean":
+            return np.asarray(x.mean(axis=axes))
+        if self.variance == "squares":
+            return np.asarray((x * x).mean(axis=axes))
+        divisor = len(x) if self.variance == "of samples" else count
+        variance = x.var(axis=axes) * (divisor / max(1, divisor - 1) if self.variance in _UNBIASED else 1.0)
+        if self.variance == "deviation":
+            return np.asarray(np.sqrt(variance))
+        return np.asarray(variance + (probe.options["eps"] if self.variance == "with epsilon" else 0.0))
 
 
+_UNBIASED = {"unbiased", "of samples", "deviation", "with epsilon"}
 _RUNNING = (
-    ("running-biased-variance", RunningStatistics(biased=True)),
+    ("running-biased-variance", RunningStatistics("biased")),
     ("running-momentum-reversed", RunningStatistics(reversed=True)),
     ("running-never-updated", RunningStatistics(trains=False)),
     ("running-replaced", RunningStatistics(momentum=1.0)),
     ("running-always-updated", RunningStatistics(trains=True)),
-    ("running-deviation", RunningStatistics(root=True)),
+    ("running-deviation", RunningStatistics("deviation")),
+    ("running-added", RunningStatistics(keeps_all=True)),
+    ("running-updated-twice", RunningStatistics(updates=2)),
+    ("running-default-momentum", RunningStatistics(momentum=0.1)),
+    ("running-squares", RunningStatistics("squares")),
+    ("running-variance-of-samples", RunningStatistics("of samples")),
+    ("running-epsilon", RunningStatistics("with epsilon")),
 )
 
 

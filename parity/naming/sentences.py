@@ -320,7 +320,13 @@ NORMALIZATION = {
     "running-never-updated": "the running statistics are never updated",
     "running-momentum-reversed": "momentum weights the old statistics; torch weights the batch's with it",
     "running-biased-variance": "the variance is divided by m; torch's running variance is divided by m − 1",
-    "running-replaced": "the batch's statistics replace the running ones",
+    "running-replaced": "after one batch, the running statistics are that batch's own",
+    "running-added": "the batch's statistics are added to the running ones without the factor 1 − momentum",
+    "running-updated-twice": "each call updates the running statistics twice",
+    "running-default-momentum": "the option momentum is ignored: it counts as 0.1",
+    "running-squares": "the running variance averages x² instead of the variance",
+    "running-variance-of-samples": "the variance is multiplied by N/(N − 1); torch counts a channel's m values",
+    "running-epsilon": "ε is added to the variance that is averaged",
     "running-always-updated": "the running statistics are updated outside of training too",
 }
 

@@ -11,14 +11,17 @@ import torch.nn.functional as F  # noqa: N812  # the name the field uses
 from hypothesis import strategies as st
 
 from numpy_cnn import ops
+from numpy_cnn.ops.batch_normalization import running_statistics
 from parity.bounds.derived import SQRT_ERROR, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import HUGE, LONG, RARELY, batch, extent, numbers, tail
+from parity.cases.state import keep
 from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
 EPSILONS = (1e-5, 1e-3, 0.1, 1.0)
+MOMENTA = (0.1, 0.01, 0.25, 0.75, 0.9)  # none is 1/2, which is also the weight of the old statistics
 
 
 @composite
@@ -40,7 +43,7 @@ def batch_norm(draw: st.DrawFn, lane: Lane) -> Case:
         ArraySpec("weight", each if draw(booleans) else None),
         ArraySpec("bias", each if draw(booleans) else None),
     )
-    options = {"training": training, "momentum": draw(sampled([0.1, 0.5])), "eps": draw(sampled(EPSILONS))}
+    options = {"training": training, "momentum": draw(sampled(MOMENTA)), "eps": draw(sampled(EPSILONS))}
     return Case("batch_norm", arrays, options, *numbers(draw))
 
 
@@ -239,6 +242,21 @@ def _statistics(s: BoundInputs, x: Array, axes: tuple[int, ...], count: int) -> 
     return mean, var, of_mean, of_var
 
 
+@wraps(ops.batch_norm)
+def batch_norm_with_state(*arrays: Array | None, **options: Any) -> Any:
+    """Our batch norm, reporting the running statistics that torch's writes to its arguments."""
+    bound = inspect.signature(ops.batch_norm).bind(*arrays, **options)
+    bound.apply_defaults()
+    given = bound.arguments
+    before = given["running_mean"], given["running_var"]
+    result = ops.batch_norm(*bound.args, **bound.kwargs)
+    if before[0] is not None:
+        after = running_statistics(given["input"], *before, given["momentum"]) if given["training"] else before
+        for name, value in zip(("running_mean", "running_var"), after, strict=True):
+            keep(name, value)
+    return result
+
+
 def _along(channels: Array, x: Array) -> Array:
     """Reshape one number per channel to broadcast against x (N, C, …)."""
     return channels.reshape(-1, *(1,) * (x.ndim - 2))
@@ -247,7 +265,7 @@ def _along(channels: Array, x: Array) -> Array:
 ROWS = (
     Row(
         "batch_norm",
-        ops.batch_norm,
+        batch_norm_with_state,
         F.batch_norm,
         batch_norm,
         batch_norm_bound,

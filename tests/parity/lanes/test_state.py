@@ -8,6 +8,9 @@ import torch
 
 import parity
 from numpy_cnn import ops
+from numpy_cnn.ops.batch_normalization import running_statistics
+from parity.cases.state import collected
+from parity.rows.registry import ROWS
 
 
 class BatchNorm:
@@ -183,3 +186,19 @@ def test_statistics_that_are_not_compared_are_listed() -> None:
     report = parity.check("batch_norm", ops.batch_norm, examples=10, lanes=["bound"])
     assert report.ok
     assert "running statistics are not compared" in str(report)
+
+
+def test_our_own_statistics_are_compared() -> None:
+    report = parity.check("batch_norm", examples=20, lanes=["bound"])
+    assert report.ok, f"\n{report}"
+    assert {"running_mean", "running_var"} <= {*report.rows[0].quantities}
+    assert "not compared" not in str(report)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_update_and_none(training: bool) -> None:
+    x, mean, var = np.arange(12.0).reshape(4, 3), np.ones(3), np.full(3, 2.0)
+    with collected() as kept:
+        ROWS["batch_norm"].op(x, mean, var, training=training, momentum=0.25)
+    after = running_statistics(x, mean, var, 0.25) if training else (mean, var)
+    np.testing.assert_array_equal([kept["running_mean"], kept["running_var"]], after)

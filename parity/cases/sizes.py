@@ -47,8 +47,8 @@ def images(draw: st.DrawFn, lane: Lane, size: int) -> int:
 
 
 def at_most(few: int, times: int, size: int) -> int:
-    """`few` × `times`, or fewer if that many images of `size` numbers are too many."""
-    return min(few * times, max(few, MOST_NUMBERS // size))
+    """`few` × `times`, or fewer if that many images of `size` numbers are too many, but not none."""
+    return min(few * times, max(1, MOST_NUMBERS // size))
 
 
 def numbers(draw: st.DrawFn, magnitude: int | None = None) -> tuple[Dtype, int, int]:

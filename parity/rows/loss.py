@@ -30,7 +30,7 @@ def _classification(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     size = dyadic(lane) if is_mean else batch(lane)
     around = [draw(size) for _ in range(draw(integers(0, 3)))]
     if classes == HUGE:
-        around = [min(n, 2) for n in around[:1]]
+        around = [min(n, 1) for n in around[:1]]
     ignored = None if draw(booleans) or is_mean else draw(sampled([-100, 0, classes]))
     weighted = draw(booleans) and not is_mean
     x = ArraySpec(

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 from programs import ROOT
 
-NAMES = ["checkpoint", "idx", "idx.gz", "history", "saved case", "request", "picture", "--impl"]
+NAMES = [
+    "checkpoint",
+    "idx",
+    "idx.gz",
+    "history",
+    "saved case",
+    "request",
+    "picture",
+    "--impl",
+    "settings",
+    "weights",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

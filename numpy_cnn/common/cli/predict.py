@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
     from numpy_cnn.common.photo.image import Reading
 
+# Those of other programs are no pictures either, and `load_checkpoint` describes them.
+_WEIGHTS = (".safetensors", ".npz", ".npy", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".bin", ".gguf")
+
 
 @dataclass(frozen=True)
 class Predict(DeviceFlag):
@@ -66,7 +69,7 @@ class Predict(DeviceFlag):
 
 def _checkpoint_and_images(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
     """The checkpoint (the first argument or the included one) and the pictures."""
-    named = bool(paths) and (paths[0].suffix == ".safetensors" or paths[0].is_dir())
+    named = bool(paths) and (paths[0].suffix in _WEIGHTS or paths[0].is_dir())
     return (paths[0], paths[1:]) if named else (PRETRAINED, paths)
 
 

@@ -22,7 +22,11 @@ Pixels = NDArray[np.float64]
 MOST_BYTES = 200_000_000  # of a decoded picture
 _STRIP_BYTES = 4_000_000
 _BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
-_CANVASES = {"WEBP": 3, "AVIF": 3, "GIF": 2}  # additional copies of the picture in the decoder
+_CANVASES = {"WEBP": 3, "AVIF": 3, "GIF": 2, "JPEG2000": 5}  # copies of the picture in the decoder and outside
+# Of Pillow's formats those that it decodes itself: for EPS it starts Ghostscript.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "PPM", "TIFF", "WEBP", "MPO", "JPEG2000", "AVIF", "TGA")
+_MOST_INTERPRETED = 4_000_000  # pixels or bytes for Pillow's decoders in Python: about 1 s
+_MOST_SCANS = 100  # of a progressive JPEG; each one passes over the whole picture
 _WIDE_SCALES = {
     "I;16": (4095, 65535),
     "I": (255, 65535),
@@ -42,6 +46,7 @@ def read_pixels(path: Path, longest: int) -> Pixels:
         UserError: the file is missing, not a picture or damaged, or would need more than ``MOST_BYTES`` decoded.
     """
     with _opened(path) as image:
+        _check_effort(image, path)
         image.draft("RGB", (longest, longest))  # a JPEG is decoded at a smaller size
         _check_size(image, path)
         orientation = image.getexif().get(_ORIENTATION)
@@ -63,7 +68,8 @@ def _opened(path: Path) -> Iterator[Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about large images or odd metadata
-            with Image.open(path) as image:
+            Image.init()
+            with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
                 yield image
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise UserError(f"cannot read the image {path}: {error.strerror}") from error
@@ -75,9 +81,31 @@ def _opened(path: Path) -> Iterator[Image]:
         raise UserError(f"{path}: the image is damaged ({error})") from error
 
 
+def _check_effort(image: Image, path: Path) -> None:
+    """Refuse what takes long to decode; Pillow has read only the header so far."""
+    from PIL import Image as Pillow
+
+    decoder = image.tile[0][0] if image.tile else ""
+    size = max(image.width * image.height, path.stat().st_size)
+    if decoder in Pillow.DECODERS and size > _MOST_INTERPRETED:
+        raise UserError(
+            f"{path}: a {image.format} file of this kind ({decoder}) takes too long to read: {size} pixels or "
+            f"bytes, at most {_MOST_INTERPRETED}; convert it to PNG or JPEG"
+        )
+    if "progressive" in image.info:
+        _check_bytes(image.width * image.height * 2 * len(image.getbands()), image, path)  # all coefficients
+        scans = path.read_bytes().count(b"\xff\xda")
+        if scans > _MOST_SCANS:
+            raise UserError(f"{path}: a progressive JPEG of {scans} scans; at most {_MOST_SCANS} are read")
+
+
 def _check_size(image: Image, path: Path) -> None:
+    needed = image.width * image.height * _BYTES.get(image.mode, 4) * _CANVASES.get(image.format or "", 1)
+    _check_bytes(needed, image, path)
+
+
+def _check_bytes(needed: int, image: Image, path: Path) -> None:
     width, height = image.size
-    needed = width * height * _BYTES.get(image.mode, 4) * _CANVASES.get(image.format or "", 1)
     if needed > MOST_BYTES:
         raise UserError(
             f"{path}: {width}x{height} pixels of {image.format} ({image.mode}) need {needed // 1_000_000} MB of "

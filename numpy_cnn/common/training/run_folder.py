@@ -52,7 +52,10 @@ class RunFolder:
         if path.is_file():
             raise UserError(f"{path}: that is a file; name the run's folder, {path.parent}")
         if not run.last.is_file():
-            raise UserError(f"{path}: no run found: there is no {LAST} in it")
+            begun = (
+                f"; a run that has saved nothing yet is started again with --out {path}" if path.is_dir() else ""
+            )
+            raise UserError(f"{path}: no run found: there is no {LAST} in it{begun}")
         return run
 
     def check_free(self) -> None:

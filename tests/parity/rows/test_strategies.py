@@ -40,6 +40,16 @@ def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
     holds()
 
 
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if "exact" in row.lanes])
+def test_the_sums_of_every_case_are_exact(name: str) -> None:
+    """The guard of the exact lane would end a run with an AssertionError."""
+    generator = random.Random(0)
+    for _ in range(1000):
+        case, _ = draw_plainly(ROWS[name].strategy(lane="exact"), generator)
+        most = max(math.prod(spec.shape) for spec in case.arrays if spec.shape is not None)
+        assert (1 + most) * (2 * case.magnitude) ** 2 < 1 / np.finfo(case.dtype).epsneg, case
+
+
 def _conv(case: Case) -> tuple[dict[str, tuple[int, ...] | None], dict[str, object]]:
     return {spec.name: spec.shape for spec in case.arrays}, case.options
 

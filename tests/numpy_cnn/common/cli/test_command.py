@@ -489,6 +489,7 @@ def test_a_missing_data_folder_is_reported_with_the_files(here: Path, program: s
         (("evaluate", "none.safetensors"), "none.safetensors: no such checkpoint"),
         (("predict", "none.safetensors"), "predict: name at least one picture, as in: predict digit.png"),
         (("predict", "none.safetensors", "digit.png"), "none.safetensors: no such checkpoint"),
+        (("predict", "none.pth", "digit.png"), "none.pth: no such checkpoint"),
         (("plot",), "plot: name at least one run folder"),
         (("plot", "nowhere"), "nowhere: no run found: there is no last.safetensors in it"),
         (("--resume", "nowhere"), "nowhere: no run found: there is no last.safetensors in it"),

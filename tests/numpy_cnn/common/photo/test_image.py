@@ -256,6 +256,33 @@ def test_an_absurd_size_is_refused_before_it_is_unpacked(tmp_path, size, reason)
     assert reason in message_of(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("coefficients.jpg", {"progressive": True}, "6000x6000 pixels of JPEG (RGB) need 216 MB of memory"),
+        ("tiles.jp2", {}, "6000x6000 pixels of JPEG2000 (RGB) need 720 MB of memory"),
+    ],
+)
+def test_the_memory_of_the_decoder_counts(tmp_path, name, settings, reason):
+    Image.new("RGB", (6000, 6000)).save(tmp_path / name, **settings)
+    assert reason in message_of(tmp_path / name)
+
+
+def test_what_takes_long_to_decode_is_refused(tmp_path):
+    (tmp_path / "text.ppm").write_bytes(b"P3 2001 2000 255 " + b"0 " * 100)
+    assert "takes too long to read: 4002000 pixels" in message_of(tmp_path / "text.ppm")
+    scan = tmp_path / "scans.jpg"
+    Image.new("RGB", (64, 64)).save(scan, progressive=True)
+    scan.write_bytes(scan.read_bytes() + b"\xff\xda" * 100)
+    assert "a progressive JPEG of 110 scans" in message_of(scan)
+
+
+def test_no_other_program_reads_a_picture(tmp_path):
+    """Pillow would start Ghostscript."""
+    Image.fromarray(picture(stroke(1))).save(tmp_path / "postscript.png", format="EPS")
+    assert "is not an image that can be read" in message_of(tmp_path / "postscript.png")
+
+
 def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path):
     from numpy_cnn.common.data import mnist
 

@@ -17,11 +17,13 @@
     none: False         no gradient passed to an optimizer is None
     dtype: "float64"    this precision
     magnitude: 8        numbers no larger than this, as integers, or with a standard deviation no larger
+    numbers: 500        at most this many numbers in all arrays together
     an option           has this value; of a set, one of them
 
 A mapping may contain a predicate over the Case under "where"; `supports` may also be a predicate.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -64,7 +66,7 @@ from parity.cases.restrict_windows import (
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
 _WORDS = frozenset(
-    {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude"}
+    {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude", "numbers"}
     | {"kernel_size", "square", "pairs", "tuples", "tiling", "odd"}
 )
 
@@ -195,6 +197,7 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "tiling": lambda v: not v or tiles(case, shape),
         "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in WINDOW[1:]) <= v,
         "magnitude": lambda v: case.magnitude <= v,
+        "numbers": lambda v: numbers_in(case) <= v,
         "pairs": lambda v: has_pairs(case) in (None, v),
         "square": lambda v: not v or is_square(case, shape),
     }
@@ -206,6 +209,11 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
     if by_own_statistics(case.options) and "running_mean" in specs and values_per_channel(shape) == 1:
         return False  # no variance
     return windows_fit(case, shape)
+
+
+def numbers_in(case: Case) -> int:
+    """The number of entries of all arrays of a case."""
+    return sum(math.prod(spec.shape) for spec in case.arrays if spec.shape is not None)
 
 
 def _input(

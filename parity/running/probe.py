@@ -17,11 +17,12 @@ import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
-from parity.cases.restrict import Supports, fits, known_words, narrow, narrowed
+from parity.cases.restrict import Supports, fits, known_words, narrow, narrowed, numbers_in
 from parity.cases.sample import sample
 from parity.cases.torch_op import Array
 from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
+from parity.running.loops import numbers_limit
 from parity.running.masks import P, with_mask
 from parity.running.simple_cases import simple_cases
 from parity.running.statistics import of_a_course
@@ -102,6 +103,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         chosen, known = trials.constants(chosen, bases, known)
         known = trials.ranks(chosen, bases, known)
         known = trials.forms(chosen, known)
+        known = trials.sizes(chosen, bases, known)
     for name in outcome.missing if outcome else ():
         chosen = chosen.with_note(_missing_note(chosen, name))
     if chosen.lenient and bases and any(spec.name == "running_var" for spec in bases[0].arrays):
@@ -296,6 +298,15 @@ class _Trials:
                 known = {**known, word: value}
         return known | self._overflow(implementation, known)
 
+    def sizes(self, implementation: Implementation, bases: list[Case], known: dict[str, Any]) -> dict[str, Any]:
+        """The largest cases that an implementation with loops over numbers runs in milliseconds."""
+        if "numbers" in self.fixed or not bases or self.row.kind != "op":
+            return known
+        case = narrowed(bases[0], {**self.fixed, **known})
+        self.calls += 3
+        limit = numbers_limit(self.row, implementation, self.lane, case)
+        return known if limit is None else known | {"numbers": limit}
+
     def _windows(self, implementation: Implementation, words: Mapping[str, Any]) -> dict[str, Any]:
         """Whether it accepts only square kernels, or only one number per option."""
         free = {w: v for w, v in words.items() if w not in ("stride", "padding", "dilation", "square")}
@@ -394,7 +405,7 @@ class _Trials:
                     break
         else:
             found = sample(strategy, count)
-        return sorted(found, key=_numbers)[:count]
+        return sorted(found, key=numbers_in)[:count]
 
     def attempt(self, implementation: Implementation, case: Case) -> Outcome:
         """One forward and one pullback."""
@@ -476,10 +487,6 @@ def _lacks(word: str, outcome: Outcome) -> bool:
     if word not in FORMS:
         return outcome.kind in ("refused", "pullback") and outcome.deliberate
     return outcome.kind == "refused" or (word in IN_PULLBACK and outcome.kind == "pullback")
-
-
-def _numbers(case: Case) -> int:
-    return sum(int(np.prod(spec.shape)) for spec in case.arrays if spec.shape is not None)
 
 
 def _missing_note(implementation: Implementation, name: str) -> str:

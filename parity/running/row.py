@@ -172,6 +172,12 @@ class _RowRun:
             report.notes[:0] = [*self.implementation.notes, *printed]
             if self.row.state_bound is not None and not any(self._has_state(name) for name in BUFFERS):
                 report.notes.append("its running statistics are not compared")
+        if "numbers" in self.learnt and report.cases:
+            limit = self.learnt["numbers"]
+            report.notes.append(
+                f"its loops over single numbers are slow: checked on arrays of at most {limit} numbers in total; "
+                f"for larger ones: --supports numbers={10 * limit}"
+            )
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
         if left_out and report.cases:
             values = " ".join(left_out)
@@ -237,8 +243,8 @@ def _counted_again(before: RowReport, found: RowReport) -> RowReport:
     return replace(deepcopy(before), failures=found.failures, accepted=found.accepted, tolerated=found.tolerated)
 
 
-# Left out of the notes: the upstream has one of its own, and a padding in words is torch's way to give a number.
-QUIET = ("upstream", "same")
+# Without a note of their own here: upstream and numbers have one, and torch gives a padding in words as a number.
+QUIET = ("upstream", "same", "numbers")
 
 
 def _describe(word: str, value: Any) -> str:

@@ -1,0 +1,44 @@
+"""Implementations that loop over single numbers are checked on small arrays, so that a check takes seconds."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_cnn import ops
+from parity.rows.registry import ROWS
+from parity.running.probe import probe
+from parity.subjects import adapt
+
+
+def looped_relu(x):  # type: ignore[no-untyped-def]
+    y = np.empty_like(x)
+    for at in np.ndindex(x.shape):
+        y[at] = max(x[at], 0)
+    return y, lambda dy: dy * (x > 0)
+
+
+@pytest.mark.parametrize(("layer", "is_slow"), [(looped_relu, True), (ops.relu, False)])
+def test_only_loops_over_numbers_limit_the_sizes(layer, is_slow):  # type: ignore[no-untyped-def]
+    trace = sys.gettrace()
+    assert ("numbers" in probe(ROWS["relu"], adapt(layer), None).capabilities.narrows) == is_slow
+    assert sys.gettrace() is trace
+
+
+def test_the_limit_is_reported_and_can_be_replaced() -> None:
+    (limited,) = parity.check("relu", looped_relu, examples=3).rows
+    assert any("slow" in note and "--supports numbers=" in note for note in limited.notes)
+    (chosen,) = parity.check("relu", looped_relu, examples=3, supports={"numbers": 40}).rows
+    assert not any("slow" in note for note in chosen.notes)
+
+
+def test_numbers_limits_every_case() -> None:
+    sizes = []
+
+    def linear(x, w, b=None):  # type: ignore[no-untyped-def]
+        sizes.append(x.size + w.size + (0 if b is None else b.size))
+        return ops.linear(x, w, b)
+
+    parity.check("linear", linear, examples=20, lanes=["exact"], supports={"numbers": 30})
+    assert max(sizes[-15:]) <= 30

@@ -27,9 +27,12 @@ Description = tuple[tuple[str, str, Any], ...]
 Shape = tuple[int, ...]
 Ops = Mapping[str, Callable[..., Any]]
 
-SELECTING = ("relu", "max_pool2d", "leaky_relu", "avg_pool2d")
-SMOOTH = ("tanh", "sigmoid", "silu", "gelu", "elu", "softplus", "batch_norm")
-CONVOLUTIONS = ("conv2d", "residual", "conv2d")
+SELECTING = ("relu", "max_pool2d", "leaky_relu", "avg_pool2d", "adaptive_max_pool2d", "interpolate")
+SMOOTH = (
+    "tanh", "sigmoid", "silu", "gelu", "elu", "softplus", "hardswish", "batch_norm", "instance_norm",
+    "adaptive_avg_pool2d",
+)  # fmt: skip
+CONVOLUTIONS = ("conv2d", "residual", "conv2d", "conv_transpose2d")
 MOST_DEEP = 5
 
 
@@ -100,7 +103,7 @@ def parameter_names(layers: Description, prefix: str = "") -> list[str]:
     for name, function, options in layers:
         if function == "residual":
             names += parameter_names(options, f"{prefix}{name}.residual.")
-        elif function in ("conv2d", "linear", "batch_norm"):
+        elif function in ("conv2d", "conv_transpose2d", "linear", "batch_norm"):
             names += [f"{prefix}{name}.weight", f"{prefix}{name}.bias"]
     return names
 
@@ -110,15 +113,18 @@ def networks(draw: st.DrawFn, lane: Lane) -> Case:
     """Two to five layers, including residual blocks, and a dense one; single layers have their own rows.
 
     For exact results: float64, functions that select, add and multiply, and powers of two as divisors.
-    A convolution multiplies by at most 2·27 + 2 < 2^6, a dense layer by less than 2^8, and pooling adds two binary
-    digits: with two convolutions in a block, no more than three layers with weights keep every sum below 2^53.
+    A convolution multiplies by at most 2·27 + 2 < 2^6, a dense layer by less than 2^11, and pooling adds two
+    binary digits: with two convolutions in a block, no more than three layers with weights keep every sum below
+    2^53.
     """
     exact = lane != "bound"
     batch = draw(integers(2, 3))
     shape: Shape = (draw(extent(3)), draw(integers(1, 6)), draw(integers(1, 6)))
     images, layers, arrays = shape, [], []
     for place in range(draw(integers(2, 3 if exact else MOST_DEEP))):
-        between = SELECTING if exact else SELECTING + SMOOTH
+        between: tuple[str, ...] = SELECTING if exact else SELECTING + SMOOTH
+        if math.prod(shape[1:]) == 1:  # which torch's instance_norm rejects
+            between = tuple(function for function in between if function != "instance_norm")
         function = draw(sampled(CONVOLUTIONS if place % 2 == 0 else between))
         layer, shapes, shape = _layer(draw, f"{function}{place}", function, shape, exact)
         layers.append(layer)
@@ -154,6 +160,16 @@ def _layer(
         sides = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
         options = {"stride": stride, "padding": padding}
         return (name, function, options), _weights(name, (filters, channels, kernel, kernel)), (filters, *sides)
+    if function == "conv_transpose2d":
+        kernel, stride, filters = draw(extent(2)), draw(extent(2)), draw(extent(2))
+        weights = _weights(name, (channels, filters, kernel, kernel), filters)
+        larger = ((side - 1) * stride + kernel for side in (height, width))
+        return (name, function, {"stride": stride}), weights, (filters, *larger)
+    if function == "interpolate":
+        return (name, function, {"scale_factor": 2}), [], (channels, 2 * height, 2 * width)
+    if function.startswith("adaptive"):
+        size = (draw(integers(1, height)), draw(integers(1, width)))
+        return (name, function, {"output_size": size}), [], (channels, *size)
     if function in ("max_pool2d", "avg_pool2d"):
         kernel = 2 if min(height, width) > 1 else 1
         return (name, function, {"kernel_size": kernel}), [], (channels, height // kernel, width // kernel)
@@ -162,8 +178,8 @@ def _layer(
     return (name, function, {"negative_slope": 0.5} if function == "leaky_relu" else {}), [], shape
 
 
-def _weights(name: str, shape: Shape) -> list[ArraySpec]:
-    return [ArraySpec(f"{name}.weight", shape), ArraySpec(f"{name}.bias", shape[:1])]
+def _weights(name: str, shape: Shape, biases: int | None = None) -> list[ArraySpec]:
+    return [ArraySpec(f"{name}.weight", shape), ArraySpec(f"{name}.bias", (biases or shape[0],))]
 
 
 def prefixes(case: Case) -> Iterator[tuple[str, Case]]:

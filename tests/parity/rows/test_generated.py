@@ -24,6 +24,9 @@ OPTIONS: dict[str, Any] = {
     "max_pool2d": {"kernel_size": 1},
     "avg_pool2d": {"kernel_size": 1},
     "leaky_relu": {"negative_slope": 0.5},
+    "adaptive_max_pool2d": {"output_size": (4, 4)},
+    "adaptive_avg_pool2d": {"output_size": (4, 4)},
+    "interpolate": {"scale_factor": 1},
 }
 SHAPES: dict[str, Any] = {"conv": ((2, 2, 3, 3), (2,)), "line": ((3, 32), (3,)), "midd": ((2,), (2,))}
 
@@ -38,7 +41,8 @@ def five_layers(function: str) -> Case:
         ("linear", "linear", {}),
     )
     names = generated.parameter_names(layers)
-    arrays = [ArraySpec(name, SHAPES[name[:4]][name.endswith("bias")]) for name in names]
+    shapes = SHAPES | ({"midd": ((2, 2, 1, 1), (2,))} if function == "conv_transpose2d" else {})
+    arrays = [ArraySpec(name, shapes[name[:4]][name.endswith("bias")]) for name in names]
     exactly = function in (*generated.SELECTING, "linear", "conv2d")
     return Case(
         "network",
@@ -87,7 +91,7 @@ def test_both_sides_of_generated_networks_agree(lane: Any) -> None:
             assert not compare(NETWORK, NETWORK.op, expect(NETWORK, case, lane))[1], case
 
 
-@pytest.mark.parametrize("function", [*generated.SELECTING, *generated.SMOOTH])
+@pytest.mark.parametrize("function", [*generated.SELECTING, *generated.SMOOTH, "conv_transpose2d"])
 def test_a_wrong_layer_in_the_middle_of_five_is_named(function: str) -> None:
     assert find_layer(five_layers(function), "middle", doubled(function)) == "middle"
 

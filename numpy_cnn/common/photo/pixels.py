@@ -85,7 +85,8 @@ def _check_effort(image: Image, path: Path) -> None:
     """Refuse what takes long to decode; Pillow has read only the header so far."""
     from PIL import Image as Pillow
 
-    decoder = image.tile[0][0] if image.tile else ""
+    tiles = getattr(image, "tile", [])  # of an ImageFile, which Pillow.open returns
+    decoder = tiles[0][0] if tiles else ""
     size = max(image.width * image.height, path.stat().st_size)
     if decoder in Pillow.DECODERS and size > _MOST_INTERPRETED:
         raise UserError(

@@ -40,15 +40,15 @@ def main(module: str, variant: str, threads: int, clock: str) -> None:
     idle = memory.peak_mb()  # the library itself
     ready, run = None, None
     for line in sys.stdin:
-        asked = json.loads(line)
-        if ready != (asked["workload"], asked["case"]):
-            ready, run = (asked["workload"], asked["case"]), None
+        request = json.loads(line)
+        if ready != (request["workload"], request["case"]):
+            ready, run = (request["workload"], request["case"]), None
             gc.collect()
             memory.reset()
-            run = prepare(asked["workload"], asked["case"], *filter(None, [variant]), **own)
+            run = prepare(request["workload"], request["case"], *filter(None, [variant]), **own)
             for _ in range(3):  # compile, fill the caches, let the allocator settle
                 run()
-        seconds = turn(run, asked["seconds"], CLOCKS[clock])
+        seconds = turn(run, request["seconds"], CLOCKS[clock])
         print(json.dumps({"seconds": seconds, "peak_mb": max(0.1, memory.peak_mb() - idle)}), flush=True)
 
 

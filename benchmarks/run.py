@@ -149,12 +149,12 @@ def machine(settings: Settings) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure what was asked for."""
-    told = "\n".join(f"  {name:10} {run.__doc__}" for name, run in WORKLOADS.items())
+    """Run the workloads and print their tables."""
+    listed = "\n".join(f"  {name:10} {run.__doc__}" for name, run in WORKLOADS.items())
     parser = argparse.ArgumentParser(
         "benchmarks/run.py",
         None,
-        f"{__doc__}\nworkloads:\n{told}",
+        f"{__doc__}\nworkloads:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="the workloads to run; all if omitted")
@@ -170,30 +170,30 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="small cases, few turns: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every turn")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
-    asked = parser.parse_args(arguments)
-    unknown = [name for name in asked.workloads if name not in WORKLOADS]
+    typed = parser.parse_args(arguments)
+    unknown = [name for name in typed.workloads if name not in WORKLOADS]
     if unknown:
         parser.error(f"no workload {unknown[0]!r} (there are {', '.join(WORKLOADS)})")
-    if asked.clock == "processor" and asked.threads > 1:
+    if typed.clock == "processor" and typed.threads > 1:
         parser.error("--clock processor adds up what all threads take; it compares one thread alone")
     settings = Settings(
-        asked.threads,
-        asked.rounds or (2 if asked.quick else 9),
-        asked.seconds or (0.01 if asked.quick else 0.2),
-        asked.quick,
-        asked.clock,
+        typed.threads,
+        typed.rounds or (2 if typed.quick else 9),
+        typed.seconds or (0.01 if typed.quick else 0.2),
+        typed.quick,
+        typed.clock,
     )
     report: dict[str, Any] = {"schema": 1, "machine": machine(settings)}
     written = [machine(settings) + "\n"]
-    for name in asked.workloads or WORKLOADS:
+    for name in typed.workloads or WORKLOADS:
         found, report[name] = WORKLOADS[name](settings)
         for title, table in found.items():
             tables.show(title, table)
             written.append(tables.markdown(title, table))
-    if asked.json:
-        asked.json.write_text(json.dumps(report, indent=1) + "\n")
-    if asked.markdown:
-        asked.markdown.write_text("\n".join(written))
+    if typed.json:
+        typed.json.write_text(json.dumps(report, indent=1) + "\n")
+    if typed.markdown:
+        typed.markdown.write_text("\n".join(written))
     return 0
 
 

@@ -16,7 +16,7 @@ resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def pytest_collection_finish() -> None:
-    """Each mutant is a fork of one process: what is there already is left where it lies, shared by all."""
+    """Exempt existing objects from garbage collection: each mutant is a fork of this process and shares them."""
     gc.freeze()
 
 

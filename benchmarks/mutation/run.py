@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     unexplained = [survivors[name] for name, entry in entries.items() if entry is None]
     if unexplained:
         fates = sorted({statuses[name] for name, entry in entries.items() if entry is None})
-        print(f"\n{len(unexplained)} unexplained ({', '.join(fates)}): close the gap, or tell the reason here:")
+        print(f"\n{len(unexplained)} unexplained ({', '.join(fates)}): add a test, or give the reason here:")
         print("\n".join(_as_toml(unexplained)))
     if typed.names:
         return 1 if unexplained else 0

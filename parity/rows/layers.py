@@ -36,7 +36,7 @@ def layers_of(architecture: Architecture) -> list[Layer]:
 
 def _layer(name: str, op: Any, shapes: list[str]) -> Layer:
     function, given = (op.func, op.keywords) if isinstance(op, partial) else (op, {})
-    row = next(row for row in ROWS.values() if inspect.unwrap(row.op) is function)
+    row = next(row for row in ROWS.values() if function in (row.op, getattr(row.op, "__wrapped__", None)))
     own = {p.rpartition(".")[2]: p for p in shapes if p.startswith(f"{name}.")}
     arguments = inspect.signature(function).parameters.values()
     # The arrays precede the options; needs_input_grad is not an option of torch's function.

@@ -91,9 +91,14 @@ def soak(row: Row, lane: Lane, cases: int, seed: int, counts: Counter[str]) -> l
         for _ in range(cases):
             case, _choices = draw_plainly(row.strategy(lane=lane), generator)
             calls.clear()
-            expected = expect(row, case, lane)
-            differences = compare(row, row.op, lane, expected)[1]
-            counts.update((lane, case.dtype, *calls, *(special(expected) if lane == "special" else ())))
+            differences: object
+            try:
+                expected = expect(row, case, lane)
+                differences = compare(row, row.op, lane, expected)[1]
+            except Exception as error:  # a case that cannot be compared is a finding too
+                expected, differences = None, repr(error)
+            kinds = special(expected) if lane == "special" and expected else ()
+            counts.update((lane, case.dtype, *calls, *kinds))
             if differences:
                 found.append(f"{lane}: {json.dumps(case.to_json())}: {differences}")
     return found

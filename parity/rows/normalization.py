@@ -116,6 +116,8 @@ def instance_norm(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one s
     around = [draw(integers(2, 5)), *(draw(extent(4)) for _ in range(draw(integers(0, 1))))]
     if draw(RARELY):
         samples, channels, around = _with_tail(samples, channels, around, draw(sampled((0, 1, 2))), draw(LONG))
+    if math.prod(around) == 1:
+        around = [2, *around[1:]]  # one number has no variance, and torch rejects it
     own = draw(booleans)
     each = (channels,)
     arrays = (

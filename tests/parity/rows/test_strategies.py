@@ -50,6 +50,14 @@ def test_the_sums_of_every_case_are_exact(name: str) -> None:
         assert (1 + most) * (2 * case.magnitude) ** 2 < 1 / np.finfo(case.dtype).epsneg, case
 
 
+def test_instance_norm_has_more_than_one_number_to_normalize() -> None:
+    """Torch rejects a single one."""
+    generator = random.Random(0)
+    for _ in range(2000):
+        case, _ = draw_plainly(ROWS["instance_norm"].strategy(lane="bound"), generator)
+        assert math.prod(case.arrays[0].shape[2:]) > 1, case
+
+
 def _conv(case: Case) -> tuple[dict[str, tuple[int, ...] | None], dict[str, object]]:
     return {spec.name: spec.shape for spec in case.arrays}, case.options
 

@@ -25,9 +25,10 @@ relu("relu-times-output", "multiplies-by-output", gradient(lambda dy, c: c.y * d
      "dy is multiplied by the output instead of the mask.")
 relu("relu-nan-dead", "nan-blocks", gradient(lambda dy, c: np.where(c.x > 0, dy, 0)), "dx",
      "NaN blocks the gradient because NaN > 0 is false; torch passes dy.")
-relu("relu-mask-times-infinity", "", result(lambda g, c: np.where(np.isinf(c.x) & (c.x < 0), np.nan, g)), "dx",
+relu("relu-mask-times-infinity", "zero-times-infinity",
+     result(lambda g, c: np.where(np.isinf(c.x) & (c.x < 0), np.nan, g)), "dx",
      "The mask is multiplied in: where the input is minus infinity, the gradient is NaN.")
-relu("relu-mask-times-infinite-upstream", "", gradient(lambda dy, c: ~(c.x <= 0) * dy), "dx",
+relu("relu-mask-times-infinite-upstream", "zero-times-infinity", gradient(lambda dy, c: ~(c.x <= 0) * dy), "dx",
      "The mask is multiplied in instead of selecting: where a unit is off, an infinite dy becomes NaN.")
 relu("relu-leaky", "leaky",
      both(output(lambda c: np.where(c.x > 0, c.x, c.x.dtype.type(0.01) * c.x)),
@@ -42,6 +43,6 @@ relu("relu-in-place", "mutates-input", stateful.overwriting("x", lambda x, _: np
 relu("relu-mask-shared", "shared-state", stateful.of_last_call(),
      description="The mask is kept at module level, so a layer used twice in a network shares it.")
 relu("relu-hands-out-its-buffer", "hands-out-cache", stateful.by_call(stateful.handed_out), "dx")
-relu("relu-tail-of-the-vector-loop", "", output(lambda c: np.where(leftover(c.x), c.x, c.y)), "y",
+relu("relu-tail-of-the-vector-loop", "tail-lost", output(lambda c: np.where(leftover(c.x), c.x, c.y)), "y",
      "A loop over blocks of eight elements passes the remainder unchanged.")
 # fmt: on

@@ -182,7 +182,7 @@ conv("conv-pointwise-dx-without-stride", "stride-ignored",
 conv("conv-dilation-ignored-for-3x3", "dilation-ignored",
      only(lambda c: c.w.shape[2:] == (3, 3), dw_at(dilation=lambda _: (1, 1))), "dw",
      "The fast path for 3x3 kernels ignores the dilation in dw.")
-conv("conv-blocks-of-eight-columns", "", result(lambda y, _: np.where(leftover(y, axis=-1), 0, y)), "y",
+conv("conv-blocks-of-eight-columns", "tail-lost", result(lambda y, _: np.where(leftover(y, axis=-1), 0, y)), "y",
      "The output is computed in blocks of eight columns; the remaining columns stay 0.")
 conv("conv-third-image-repeats-the-second", "",
      result(lambda y, _: np.concatenate([y[:-1], y[-2:-1]]) if len(y) % 2 and len(y) > 1 else y), "y",

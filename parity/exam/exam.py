@@ -185,15 +185,15 @@ def sit(entry: Planted | Correct, examples: int, seed: int, naming: bool = True)
         if naming and found_values["wrong"]:
             begun = time.process_time()
             unnamed = {d.quantity for d in caught.differences if d.aspect not in SPEAK_FOR_THEMSELVES}
-            found_values["names"] = _names(row, entry.op, caught.lane, [q for q in quantities if q in unnamed])
+            found_values["names"] = _names(row, entry.op, caught, [q for q in quantities if q in unnamed])
             seconds = time.process_time() - begun
     return Outcome(entry.row, entry.name, entry.description, **found_values, seconds=seconds)
 
 
-def _names(row: Row, op: Op, lane: Lane, quantities: Sequence[str]) -> dict[str, str]:
+def _names(row: Row, op: Op, caught: Caught, quantities: Sequence[str]) -> dict[str, str]:
     with sandboxed():
-        observation = Observation(row, adapt(op), lane)
-        found = {quantity: explain(observation, quantity) for quantity in quantities}
+        observation = Observation(row, adapt(op), caught.lane)
+        found = {quantity: explain(observation, quantity, caught.case, caught.lane) for quantity in quantities}
     return {quantity: explanation.name for quantity, explanation in found.items() if explanation is not None}
 
 

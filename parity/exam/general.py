@@ -61,9 +61,10 @@ CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
      "avg_pool2d adaptive_avg_pool2d pad interpolate flatten"),
     ("accumulates", "accumulates", stateful.by_call(stateful.accumulated), "{dx}", "", ""),
     ("overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy), "", "", ""),
-    ("tail-lost", "", result(_without_leftover), "{dx}",
+    ("tail-lost", "tail-lost", result(_without_leftover), "{dx}",
      "A loop over blocks of eight elements loses the remainder.", ""),
-    ("index-of-8-bits", "", result(_without_beyond), "y", "An 8-bit index loses the elements beyond 255.",
+    ("index-of-8-bits", "index-overflows", result(_without_beyond), "y",
+     "An 8-bit index loses the elements beyond 255.",
      "dropout2d layer_norm group_norm instance_norm nll_loss cross_entropy mse_loss SimpleCNN network"),
     ("wrong-at-defaults", "doubled", only(_at_defaults, result(lambda a, _: 2 * a)), "{dx}",
      "The shortcut for default options doubles the gradient.", NEVER_AT_DEFAULTS),
@@ -109,7 +110,7 @@ def _plant_in_optimizer(row: Row) -> None:
         description="The sign of the gradient is wrong, but not that of the decay.")  # fmt: skip
     one(f"{prefix}-lr-doubled", "option-doubled", option("lr", lambda lr: 2 * lr), option="lr")
     one(f"{prefix}-dtype-changed", "dtype-changed", result(lambda a, _: a.astype(np.float64)))
-    one(f"{prefix}-tail-lost", "", result(lambda a, c: np.where(leftover(a[0]), c.x, a)), "y",
+    one(f"{prefix}-tail-lost", "tail-lost", result(lambda a, c: np.where(leftover(a[0]), c.x, a)), "y",
         "A loop over blocks of eight elements does not update the remainder.")  # fmt: skip
     alike(row.name, f"{prefix}-in-fortran-order", "The trajectory is stored in Fortran order.",
           result(_in_fortran_order))  # fmt: skip

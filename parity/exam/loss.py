@@ -194,7 +194,8 @@ mse("mse-mean-over-batch", "feature-sum batch-mean",
 mse("mse-target-sign", "target-sign negated other-gradient", result(lambda g, _: -g), "dt")
 mse("mse-target-without-gradient", "", result(lambda *_: None), "dt",
     "The target gets no gradient.")
-mse("mse-expanded-square", "", output(lambda c: _reduced(c.x * c.x - 2 * c.x * c.w + c.w * c.w, c)), "y",
+mse("mse-expanded-square", "digits-lost",
+    output(lambda c: _reduced(c.x * c.x - 2 * c.x * c.w + c.w * c.w, c)), "y",
     "x² - 2xt + t² cancels if x and t are close.")
 mse("mse-absolute", "sign-of-error",
     result(lambda g, c: g / np.maximum(np.abs(2 * (c.x - c.w)), np.finfo(g.dtype).tiny)), "dx dt")

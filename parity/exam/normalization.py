@@ -151,7 +151,7 @@ def _never(*names: str) -> Change:
 # fmt: off
 norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased),
      description="The batch is normalized by the variance over m - 1, which only the running statistics use.")
-norm("norm-variance-by-squares", "", part(variance=_by_squares, narrow=True), "y",
+norm("norm-variance-by-squares", "digits-lost", part(variance=_by_squares, narrow=True), "y",
      "E[x²] - E[x]² cancels if the mean is far from 0.")
 norm("norm-epsilon-outside-root", "epsilon-outside-root", part(root=lambda v, eps: np.sqrt(v) + eps),
      description="Epsilon is added to the standard deviation instead of the variance.")

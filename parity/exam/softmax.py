@@ -71,7 +71,7 @@ softmax("softmax-small-number-in-the-sum", "epsilon-in-sum",
 softmax("softmax-float16-inside", "float16-inside", in_dtype(np.float16))
 softmax("softmax-output-shared", "shared-state", stateful.of_last_call(), "dx",
         "The output is kept at module level for the gradient: the next call overwrites it.")
-softmax("softmax-tail-of-the-vector-loop", "", result(_small_loop), "y",
+softmax("softmax-tail-of-the-vector-loop", "tail-lost", result(_small_loop), "y",
         "A loop over blocks of four elements doubles the remainder of a row.")
 
 log_softmax("log-softmax-log-of-softmax", "log-of-softmax",

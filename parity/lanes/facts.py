@@ -375,6 +375,7 @@ class Explained:
     passing: int  # cases on which it does not
     exactly: bool  # bitwise, on all of them
     always: bool = True  # False: it reproduces only the failing cases
+    in_double: bool = False  # nothing is reproduced: the errors are far smaller in float64, so they are roundoff
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,20 @@ def _other_gradients(arrays: tuple[str, ...]) -> Iterator[Explanation]:
         yield mistake("other-gradient", GRADIENT, formula=other, array=name)
 
 
+def _multiplied_by(name: str) -> EditResult:
+    """A gradient whose zeros are products with an array instead of a selection."""
+
+    def edit(result: Array, probe: Probe) -> Array:
+        factor = probe.first if name == "input" else probe.dy
+        if not factor.shape == probe.dy.shape == result.shape:
+            raise NotApplicable("the gradient is not computed entry by entry")
+        return np.where((result == 0) & (probe.dy != 0) & ~np.isfinite(factor), np.nan, result).astype(
+            result.dtype
+        )
+
+    return edit
+
+
 FACTORS = (
     mistake("negated", result=scaled(lambda _: -1)),
     mistake("doubled", result=scaled(lambda _: 2)),
@@ -141,6 +155,11 @@ UPSTREAM = (
     mistake("passes-upstream", "grad_input", formula=lambda probe: probe.dy),
 )
 
+ZERO_TIMES_INFINITY = tuple(
+    mistake("zero-times-infinity", GRADIENT, result=_multiplied_by(name), array=name)
+    for name in ("upstream gradient", "input")
+)
+
 ZERO = mistake("zero", result=result_only(np.zeros_like))
 
 BIAS = (
@@ -155,6 +174,7 @@ GENERAL = (
     *FACTORS,
     *UPSTREAM,
     ZERO,
+    *ZERO_TIMES_INFINITY,
     *BIAS,
     mistake("result-flipped", result=result_only(lambda a: np.flip(a, (-2, -1)))),
     mistake("spatial-axes-swapped", result=result_only(lambda a: a.swapaxes(-2, -1))),

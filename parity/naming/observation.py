@@ -7,6 +7,7 @@ limited by counts, never by time, so that an implementation gets the same name o
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ class Observation:
     """
 
     def __init__(self, row: Row, op: Op, lane: Lane, supports: Supports | None = None) -> None:
-        self.row, self.op = row, op
+        self.row, self.op, self.supports = row, op, supports
         self.lane: Lane = lane if lane != "structure" else "exact" if "exact" in row.lanes else "bound"
         self.explained: list[Explanation] = []
         # Real numbers besides integers, on which a cap at 1 looks like a sign. In float64 rounding is far below
@@ -134,6 +135,12 @@ class Observation:
         entry = Entry(probe, got, expected.theirs[quantity], lane != "bound")
         return None if agree(entry.ours, entry.theirs, probe) else entry
 
+    def cases(self, lane: Lane, first: Case) -> Iterator[Case]:
+        """This case, and others of the lane that the implementation supports."""
+        yield first
+        strategy = narrow(self.row.strategy(lane=lane), self.supports)
+        yield from islice(_cases(self.row, strategy, self.supports), MOST_CASES)
+
     def right_so_far(self, quantity: str) -> bool:
         """Whether the quantity agreed with the oracle in every case so far, and there are enough of them."""
         return self._runs[0].right_so_far(quantity)
@@ -154,8 +161,11 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
     double precision the largest number that they are computed from counts too: a difference of large numbers
     rounds to an arbitrary tiny one, and a normalization divides it by √(σ² + ε), where σ may be 0.
     """
-    if a.shape != b.shape:
-        return False
+    return a.shape == b.shape and bool(near(a, b, probe).all())
+
+
+def near(a: Array, b: Array, probe: Probe) -> Array:
+    """Where two results of one shape are equal up to a few roundings, as in `agree`."""
     eps = max(
         float(np.finfo(array.dtype).eps) for array in (a, probe.first, np.empty(0)) if array.dtype.kind == "f"
     )
@@ -164,8 +174,8 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
         scale = max(scale, _scale(probe))
     with np.errstate(all="ignore"):
         roundings = max(ROUNDINGS, _longest_axis(probe))
-        near = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
-        return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
+        close = np.abs(a.astype(np.float64) - b) <= roundings * eps * scale
+        return np.asarray(close | (a == b) | (np.isnan(a) & np.isnan(b)))
 
 
 def _is_huge(entry: Entry) -> bool:

@@ -12,14 +12,17 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from parity.cases.case import Case, Lane
 from parity.cases.torch_op import Array, own_kernels
 from parity.lanes.facts import Explained
+from parity.naming.blocks import lost_parts
 from parity.naming.catalogue import explanations_of
 from parity.naming.explanation import Explanation
 from parity.naming.fitted import fitted
 from parity.naming.observation import Entry, Evidence, Observation, agree
 from parity.naming.precision import lost
 from parity.naming.probe import NotApplicable, Probe
+from parity.naming.roundoff import loses_digits
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
 PAIRED = 300  # explanations that are combined into pairs: a whole network has too many
@@ -47,14 +50,27 @@ class Fit(NamedTuple):
         )
 
 
-def explain(observation: Observation, quantity: str, on: Entry | None = None) -> Explained | None:
+def explain(
+    observation: Observation, quantity: str, case: Case | None = None, lane: Lane | None = None
+) -> Explained | None:
     """The explanation of a quantity that differs, or None.
 
     Args:
         observation: the implementation's results in the lane that found the difference.
         quantity: output, grad_input, …
-        on: the reported case, which an explanation has to reproduce too.
+        case: the reported case, which an explanation has to reproduce too.
+        lane: the lane of that case.
     """
+    if case is None or lane is None:
+        return _reproduced(observation, quantity, None)
+    found = _reproduced(observation, quantity, observation.entry(case, lane, quantity))
+    if found is None and lane == "bound":
+        cases = observation.cases(lane, case)
+        found = loses_digits(observation.row, observation.op, cases, quantity)
+    return found
+
+
+def _reproduced(observation: Observation, quantity: str, on: Entry | None) -> Explained | None:
     with own_kernels():
         evidence = observation.evidence(quantity, LEAST_FAILING)
         if evidence is None:
@@ -89,6 +105,7 @@ def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result
             possible.append(explanation)
     return (
         _precision(evidence)
+        or _first_fitting(lost_parts(evidence), evidence, result)
         or _first_fitting(fitted(evidence), evidence, result)
         or _first_fitting(possible, evidence, result, always=False)
         or _first_fitting(_pairs(candidates[:PAIRED], evidence, result), evidence, result)

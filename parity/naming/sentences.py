@@ -50,6 +50,10 @@ GENERAL = {
     "option-swapped": "the two numbers of the option {option} are swapped",
     "float16-inside": "precision is lost: every number returned is a float16 number",
     "float32-inside": "precision is lost: every number returned is a float32 number",
+    "tail-lost": "the remainder {axis} beyond blocks of {block} {value}",
+    "index-overflows": "everything {axis} from index {first} on {value}: an index of {bits} ends there",
+    "zero-times-infinity": "0 is multiplied by an infinite or undefined {array}, which gives NaN",
+    "digits-lost": "the formula is right, but digits cancel: in float32 the error exceeds its bound",
     "updated-weights": "it is computed from weights that a step of {rate} times dw has already updated",
 }
 

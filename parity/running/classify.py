@@ -37,8 +37,7 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
         # A choice is not a mistake.
         by_torch = difference.quantity.startswith("grad_") and _by_torch(observation.row, op, found)
         difference = replace(difference, only="ties", wrong_side="undecided", by_torch=by_torch)
-    reported = observation.entry(found.case, found.lane, difference.quantity)
-    explained = explain(observation, difference.quantity, reported)
+    explained = explain(observation, difference.quantity, found.case, found.lane)
     if explained is None:
         return difference
     if explained.convention and not _held_throughout(observation, difference.quantity, explained):

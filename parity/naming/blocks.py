@@ -1,0 +1,92 @@
+"""Parts that a loop over blocks or a narrow index leaves out, measured on the wrong entries of one case."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity.cases.torch_op import Array
+from parity.naming.explanation import Explanation, mistake
+from parity.naming.observation import Evidence, near
+from parity.naming.probe import NotApplicable, Probe
+
+BLOCKS = (4, 8, 16, 32, 64, 2)
+LIMITS = {128: "8 bits with a sign", 256: "8 bits", 32768: "16 bits with a sign", 65536: "16 bits"}
+AXES = {None: "of all elements", -1: "of the last axis", 1: "of the second axis", 0: "of the first axis"}
+VALUES = {"zero": "is 0", "given": "is what was passed in", "doubled": "is counted twice"}
+
+
+class _Part(NamedTuple):
+    """The elements from the last multiple of `block` on, or from `limit` on; of one axis or of all."""
+
+    axis: int | None
+    block: int = 0
+    limit: int = 0
+    short: bool = False  # whether an axis shorter than a block is a remainder, too
+
+    def mask(self, shape: tuple[int, ...]) -> Array:
+        """True at the elements of the part; nowhere if there is no such axis."""
+        if self.axis is not None and not -len(shape) <= self.axis < len(shape):
+            return np.zeros(shape, bool)
+        count = math.prod(shape) if self.axis is None else shape[self.axis]
+        start = self.limit or (
+            count if count <= self.block and not self.short else count // self.block * self.block
+        )
+        along = np.arange(count) >= start
+        if self.axis is None:
+            return along.reshape(shape)
+        sizes = [1] * len(shape)
+        sizes[self.axis] = count
+        return np.broadcast_to(along.reshape(sizes), shape)
+
+
+def lost_parts(evidence: Evidence) -> Iterator[Explanation]:
+    """Explanations by a remainder or a limit that contains every wrong entry of the first failing case."""
+    first = evidence.failing[0]
+    if first.ours.shape != first.theirs.shape:
+        return
+    wrong = ~near(first.ours, first.theirs, first.probe)
+    for part in _parts():
+        if not _mask(part, first.probe, wrong.shape)[wrong].all():
+            continue
+        for value, words in VALUES.items():
+            if part.block:
+                yield _explanation("tail-lost", part, value, words, block=part.block)
+            else:
+                yield _explanation(
+                    "index-overflows", part, value, words, first=part.limit, bits=LIMITS[part.limit]
+                )
+
+
+def _parts() -> Iterator[_Part]:
+    for axis in AXES:
+        for block in BLOCKS:
+            yield from (_Part(axis, block), _Part(axis, block, short=True))
+        yield from (_Part(axis, limit=limit) for limit in LIMITS)
+
+
+def _explanation(name: str, part: _Part, value: str, words: str, **values: Any) -> Explanation:
+    def edit(result: Array, probe: Probe) -> Array:
+        mask = _mask(part, probe, result.shape)
+        if value == "given":
+            return np.where(mask, _given(result, probe), result)
+        return np.where(mask, 2 * result if value == "doubled" else np.zeros_like(result), result)
+
+    return mistake(name, result=edit, axis=AXES[part.axis], value=words, **values)
+
+
+def _mask(part: _Part, probe: Probe, shape: tuple[int, ...]) -> Array:
+    """Of each step's parameter, if the result is the trajectory of an optimizer."""
+    steps = "parameter" in probe.arrays
+    return np.broadcast_to(part.mask(shape[1:]), shape) if steps else part.mask(shape)
+
+
+def _given(result: Array, probe: Probe) -> Array:
+    """The argument that the result is computed from, entry by entry."""
+    given = probe.first if probe.is_output else probe.dy
+    if given.shape != result.shape[-given.ndim :] or (
+        given.shape != result.shape and "parameter" not in probe.arrays
+    ):
+        raise NotApplicable("the argument has another shape")
+    return np.broadcast_to(given, result.shape).astype(result.dtype)

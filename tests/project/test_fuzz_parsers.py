@@ -15,7 +15,7 @@ NAMES = [
     "saved case",
     "request",
     "picture",
-    "--impl",
+    "impl",
     "settings",
     "weights",
 ]
@@ -33,3 +33,14 @@ def test_mutated_input_gives_only_documented_errors(
     seen = fuzz.fuzz(name, 100, seed=1, folder=tmp_path)
     assert seen["refused"] > 0
     assert seen["accepted"] > 0 or name == "idx.gz", "nothing valid was tried"
+
+
+def test_the_command_tries_every_parser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.chdir(tmp_path)
+    import fuzz
+
+    fuzz.main(["--inputs", "2"])
+    assert [line[:12].rstrip() for line in capsys.readouterr().out.splitlines()] == NAMES

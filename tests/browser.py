@@ -1,4 +1,4 @@
-"""A headless browser for the tests of pages; they are skipped where there is none."""
+"""A headless Chromium for the tests of HTML pages, which are skipped if it is not installed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from importlib import resources
 import pytest
 
 pytest.importorskip("selenium.webdriver", reason="the tests of the pages need selenium")
-from selenium import webdriver  # only where selenium is
+from selenium import webdriver  # after the check that selenium is installed
 from selenium.webdriver.support.ui import WebDriverWait
 
 
 class Browser(webdriver.Chrome):
-    """Chromium, with what the tests of a page need."""
+    """Chromium with helpers for testing a page."""
 
     def resize(self, width: int, height: int = 900) -> None:
         sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
 
     def prefer(self, scheme: str) -> None:
-        """Have the system prefer light or dark."""
+        """Emulate the system's preference for light or dark."""
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def touch(self, points: list[tuple[float, float]]) -> None:
-        """One finger, from point to point."""
+        """Drag one finger from point to point."""
         for kind, some in (("touchStart", points[:1]), ("touchMove", points[1:]), ("touchEnd", [])):
             for x, y in some or ([(0, 0)] if kind == "touchEnd" else []):
                 at = [] if kind == "touchEnd" else [{"x": x, "y": y}]
                 self.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
     def open(self, url: str) -> None:
-        """Load the page; return when it has shown its first numbers."""
+        """Load the page and wait until it shows its first numbers."""
         self.get(url)
         self.until("return document.body.dataset.ready === 'yes'")
         self.settle()
@@ -50,7 +50,7 @@ class Browser(webdriver.Chrome):
         return str(self.find_element("id", name).text)
 
     def violations(self) -> list[str]:
-        """The violations that axe-core finds."""
+        """Return the accessibility violations that axe-core finds."""
         axe = resources.files(pytest.importorskip("axe_core_python")).joinpath("axe.min.js")
         self.execute_script(axe.read_text(encoding="utf-8"))
         found = self.execute_async_script("axe.run(document).then(result => arguments[0](result.violations))")
@@ -59,7 +59,7 @@ class Browser(webdriver.Chrome):
 
 @contextmanager
 def started() -> Iterator[Browser]:
-    """Chromium, until the context is left; the test is skipped where it is not installed."""
+    """Run Chromium within the context; skip the test if it is not installed."""
     program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:

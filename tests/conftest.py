@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures shared by several test files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import pytest  # the number of threads is read at the import of NumPy and torch
+import pytest  # NumPy and torch read the number of threads when they are imported
 import torch
 from hypothesis import Phase, settings
 from mnist_files import real_mnist_dir
@@ -17,13 +17,13 @@ from programs import PROGRAMS, succeed
 
 torch.set_num_threads(1)
 
-# The same cases in every run, however busy the machine is. Hypothesis has a profile `ci` of its own.
+# The same cases in every run, and no deadline on a busy machine. Not named `ci`, which Hypothesis defines itself.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """Keep modules and tests, which live until the end, out of every later garbage collection."""
+    """Exclude modules and collected tests, which live until the end, from later garbage collections."""
     gc.collect()
     gc.freeze()
 
@@ -36,7 +36,7 @@ def program(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run on the digits by each program, with pictures, that reads most digits right. Not to be written to."""
+    """A finished run of each program on the digits, with plots; it classifies most digits correctly. Read-only."""
     folders = {}
     for name in PROGRAMS:
         folders[name] = tmp_path_factory.mktemp("trained") / name
@@ -46,25 +46,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training draws nothing, which takes longer than training does."""
+    """Disable the plots of a training run, which take longer than the training itself."""
     monkeypatch.setattr("numpy_cnn.common.cli.train.draw_pictures", lambda *_: [])
 
 
 @pytest.fixture
 def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check reports each failure as it was found: it is not shrunk, classified, named or explained."""
+    """Report each failure as found, without shrinking, classifying, naming or explaining it."""
     monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
     monkeypatch.setattr("parity.running.row.investigate", lambda row, op, lane, found, *_, **__: (found, {}))
 
 
 @pytest.fixture
 def unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check shrinks and classifies its failures, but looks for no name, condition or script."""
+    """Shrink and classify failures, but do not search for a name, a condition or a script."""
     monkeypatch.setattr("parity.running.classify.explain", lambda *_: None)
     monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})
 
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """The real MNIST; the test is skipped where MNIST_DIR does not name it."""
+    """The folder of the real MNIST; skips the test if MNIST_DIR is not set."""
     return real_mnist_dir()

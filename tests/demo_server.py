@@ -1,4 +1,4 @@
-"""The demo in a process of its own, as a user has it, for the tests of its answers and of its page."""
+"""The demo in a separate process, as a user runs it, for the tests of its responses and of its page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Served:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers in lower case, body."""
+        """Send a request; return the status, the headers in lower case, and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request(method, path, body, headers or {})
@@ -43,7 +43,7 @@ class Served:
             connection.close()
 
     def look(self, ink: np.ndarray, **options: object) -> dict[str, np.ndarray]:
-        """The record of a drawing."""
+        """Send a drawing; return the decoded response."""
         body = json.dumps({"ink": base64.b64encode(ink.tobytes()).decode(), **options}).encode()
         status, _, answer = self.ask("POST", "/look", body, {"Content-Type": "application/json"})
         assert status == 200, answer
@@ -52,7 +52,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Iterator[Served]:
-    """`python -m PROGRAM demo CHECKPOINT` on a free port, ended by Ctrl-C, which it must take well."""
+    """Run `python -m PROGRAM demo CHECKPOINT` on a free port; end it with Ctrl-C and check its exit code."""
     process = start("-m", program, "demo", checkpoint, "--port", 0, cwd=folder)
     reported = ""
     try:
@@ -69,7 +69,7 @@ def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Itera
 
 
 def seven() -> np.ndarray:
-    """A drawn 7, uint8 (GRID, GRID): a bar, and a stroke that leans."""
+    """A drawn 7, uint8 (GRID, GRID): a horizontal bar and a slanted stroke."""
     ink = np.zeros((GRID, GRID), np.uint8)
     ink[24:33, 32:80] = 255
     for row in range(28, 92):
@@ -79,7 +79,7 @@ def seven() -> np.ndarray:
 
 
 def zero() -> np.ndarray:
-    """A drawn 0, uint8 (GRID, GRID): a ring, higher than wide."""
+    """A drawn 0, uint8 (GRID, GRID): a ring that is taller than wide."""
     down, right = np.mgrid[:GRID, :GRID] - GRID / 2
     distance = np.hypot(down / 1.4, right)
     return np.where((distance > 20) & (distance < 30), 255, 0).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Where the tests find the real MNIST, and how they write a small one."""
+"""Locates the real MNIST for the tests, and writes a small one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy_cnn.common.data import mnist
 
 
 def real_mnist_dir() -> Path:
-    """The folder that holds MNIST/raw, from the environment variable MNIST_DIR; skips the test without it."""
+    """The folder that contains MNIST/raw, as set in MNIST_DIR; skips the test if MNIST_DIR is not set."""
     if "MNIST_DIR" not in os.environ:
         pytest.skip("set MNIST_DIR to the folder that holds MNIST/raw to run the tests on the real MNIST")
     return Path(os.environ["MNIST_DIR"])
@@ -39,7 +39,7 @@ def small_mnist() -> dict[str, np.ndarray]:
 def write_mnist(
     folder: Path, arrays: dict[str, np.ndarray], gzipped: bool = False, dotted: bool = False
 ) -> mnist.Files:
-    """Write the arrays as the four files of MNIST and return where they are."""
+    """Write the arrays as the four files of MNIST and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for role, path in vars(mnist.standard_files(folder)).items():

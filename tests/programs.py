@@ -1,4 +1,4 @@
-"""How the tests call the two programs, in this process or in one of their own."""
+"""Runs the two programs for the tests, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHER = {"numpy_cnn": "torch_cnn", "torch_cnn": "numpy_cnn"}
 ROOT = Path(__file__).parent.parent
 
 
-# `python -m PROGRAM`, which draws no pictures: matplotlib takes longer than a short training.
+# `python -m PROGRAM` without plots: matplotlib takes longer than a short training run.
 WITHOUT_PICTURES = """
 import runpy, sys
 from numpy_cnn.common.cli import train
@@ -41,7 +41,7 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """The result of a command: exit code, output and errors."""
 
     code: int
     out: str
@@ -54,7 +54,7 @@ def call(program: str, *arguments: object) -> Result:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main(PROGRAMS[program], [str(argument) for argument in arguments])
-        except SystemExit as stop:  # tyro's, for help and for a value of the wrong kind
+        except SystemExit as stop:  # tyro exits after --help and after a value of the wrong kind
             code = stop.code
     return Result(code, out.getvalue(), err.getvalue())
 
@@ -71,7 +71,7 @@ def typed(command: str, cwd: Path, width: int, together: bool = False) -> Result
     variables = {"COLUMNS": str(width), "NO_COLOR": "1"}
     with contextlib.chdir(cwd), mock.patch.dict(os.environ, variables), warnings.catch_warnings():
         os.environ.pop("FORCE_COLOR", None)
-        warnings.simplefilter("ignore")  # of the implementation that is checked
+        warnings.simplefilter("ignore")  # from the implementation under test
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             run = parity.__main__.main if program == "parity" else lambda typed: main(PROGRAMS[program], typed)
             code = run(arguments)
@@ -79,14 +79,14 @@ def typed(command: str, cwd: Path, width: int, together: bool = False) -> Result
 
 
 def succeed(program: str, *arguments: object) -> Result:
-    """Run a command that must end well."""
+    """Run a command and check that it succeeds."""
     result = call(program, *arguments)
     assert result.code == 0, result.err
     return result
 
 
 def error_of(program: str, *arguments: object) -> str:
-    """Run a command that must fail, and give its one line."""
+    """Run a command, check that it fails, and return its one-line message."""
     result = call(program, *arguments)
     assert result.code == 2, result
     assert result.err.startswith(f"{program}: error: "), result.err
@@ -97,9 +97,9 @@ def error_of(program: str, *arguments: object) -> str:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """For a process of its own: one thread, as few libraries as it needs."""
+    """The environment of a separate process: one thread, the project on the path, no settings for output."""
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    habits = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")  # of whoever runs the tests
+    habits = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")  # possibly set where the tests run
     kept = {name: value for name, value in os.environ.items() if name not in habits}
     return {**kept, **one_thread, **changes}
 
@@ -119,7 +119,7 @@ def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Begin `python ARGUMENTS…`, which answers to SIGINT even where the tests themselves do not."""
+    """Start `python ARGUMENTS…` with SIGINT enabled, even if the tests themselves ignore it."""
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -142,11 +142,11 @@ def best(folder: Path) -> Checkpoint:
 
 
 def history(folder: Path) -> list[dict[str, str]]:
-    """The rows without the seconds, as text, for NaN differs from itself."""
+    """The rows of the history without the seconds, as text because NaN is not equal to itself."""
     rows = RunFolder(folder).history()
     return [{key: repr(value) for key, value in row.items() if key != "seconds"} for row in rows]
 
 
 def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """Arrays as something that `==` compares bit for bit."""
+    """Convert arrays to values that `==` compares bit for bit."""
     return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}

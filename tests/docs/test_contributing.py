@@ -1,4 +1,4 @@
-"""CONTRIBUTING's example is true: applied to a copy of the project, it adds an op in two files."""
+"""CONTRIBUTING's example works: applied to a copy of the project, it adds an op in two files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, *arguments: str) -> str:
-    """The output of a module run in the copy; it has to succeed."""
+    """Run a module in the copy, check that it succeeds, and return its output."""
     command = [sys.executable, "-m", *arguments]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -47,8 +47,8 @@ def run(project: Path, *arguments: str) -> str:
 def test_the_example_names_its_two_files_and_has_at_most_40_lines() -> None:
     assert f"`{OP}`" in TEXT
     assert f"`{FAMILY}`" in TEXT
-    assert "hardtanh" not in (ROOT / OP).read_text(encoding="utf-8"), "an op that the project does not have"
-    assert len(FUNCTION.splitlines()) + len(ROW.splitlines()) + 1 <= 40  # and one name in __all__
+    assert "hardtanh" not in (ROOT / OP).read_text(encoding="utf-8"), "the op is not new"
+    assert len(FUNCTION.splitlines()) + len(ROW.splitlines()) + 1 <= 40  # and one line for __all__
 
 
 def test_the_new_op_agrees_with_torch_in_every_lane(project: Path) -> None:

@@ -28,25 +28,25 @@ EXAMPLES = {name: page for name, page in PAGES.items() if ">>>" in page.read_tex
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_code_is_the_source_s_and_mistakes_are_the_exam_s(name: str) -> None:
+def test_quoted_code_and_tables_of_mistakes_are_current(name: str) -> None:
     text = PAGES[name].read_text(encoding="utf-8")
     assert build.built(text, ROOT) == text, f"{name} is stale: run python docs/build.py"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_run(name: str) -> None:
-    # A fence would count as output; an empty line ends it.
+    # doctest would take a closing fence for output; an empty line ends the output instead.
     text = re.sub(r"^```.*$", "", EXAMPLES[name].read_text(encoding="utf-8"), flags=re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, str(EXAMPLES[name]), 0)
     failures: list[str] = []
-    with np.printoptions():  # a page may set its own
+    with np.printoptions():  # restores the options that a page sets
         result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=failures.append)
     assert result.attempted
     assert not result.failed, "".join(failures)
 
 
 def prose(path: Path) -> str:
-    """A page, or the text of a notebook, without its code."""
+    """The text of a page or a notebook, without its code."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = json.loads(text)["cells"]
@@ -55,7 +55,7 @@ def prose(path: Path) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """The names by which GitHub lets one link to the headings."""
+    """The anchors that GitHub generates for the headings."""
     headings = re.findall(r"^#+ (.*)$", prose(path), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -70,7 +70,7 @@ LINKS = {
 
 
 @pytest.mark.parametrize("name", [name for name, links in LINKS.items() if links])
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_have_targets(name: str) -> None:
     for target in LINKS[name]:
         file, _, anchor = target.partition("#")
         path = TEXTS[name].parent / file if file else TEXTS[name]
@@ -79,7 +79,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_links_are_found() -> None:
-    """The index leads to every page but itself; a link is missed by the pattern above if this fails."""
+    """The index links to every other page. If this fails, the pattern above may miss links."""
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages <= {target.partition("#")[0] for target in LINKS["docs/README.md"]}
     assert sum(map(len, LINKS.values())) >= 50
@@ -97,7 +97,7 @@ COMMANDS = sorted(
 
 
 def help_of(program: str, command: str) -> str:
-    """What `python -m PROGRAM COMMAND --help` prints."""
+    """The output of `python -m PROGRAM COMMAND --help`."""
     if program in PROGRAMS:
         result = call(program, command, "--help")
         assert result.code == 0, f"there is no {program} {command}: {result.err}"

@@ -1,7 +1,7 @@
-"""The page on checking one's own layers prints what its commands print, one after the other.
+"""The page on checking your own layers shows what its commands print when run in order.
 
-How many cases there were, and what a failure depends on, hang on what the machine manages in its time and on the
-strategies; of these lines the words are compared, or nothing.
+The number of cases and the conditions of a failure depend on the speed of the machine and on the strategies. Lines
+with such numbers are compared without the numbers; lines with conditions are not compared.
 """
 
 import re
@@ -16,12 +16,12 @@ LEARNT = (
     "        and only ",
     "  on this case ",
     "  independent of: ",
-)  # from as many cases as could be run
+)  # depend on how many cases were run
 COUNTED = re.compile(r"^  linear |which reproduces|cases, seed|^ *─+$|^ *(row|worst error) ")
 
 
 def shown() -> list[tuple[str, list[str]]]:
-    """(command, the lines below it), in the page's order; without output a command is a mention."""
+    """(command, its output lines), in the page's order; commands without output are skipped."""
     found = []
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):
         for command, lines in re.findall(r"^\$ python -m (parity .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
@@ -31,7 +31,7 @@ def shown() -> list[tuple[str, list[str]]]:
 
 
 def stable(lines: list[str], home: Path) -> list[str]:
-    """What any machine prints: counts and widths left out."""
+    """The lines that are the same on every machine: without counts and widths."""
     kept = []
     for line in lines:
         line = line.rstrip().replace(str(home), "/home/me")
@@ -48,7 +48,7 @@ def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
     source, commands = layer[1], shown()
     assert [command.split()[1] for command, _ in commands] == ["check", "check", "replay", "check"]
     for command, lines in commands:
-        if command.startswith("parity replay"):  # "With `mean` replaced by `sum`"
+        if command.startswith("parity replay"):  # the page: "With `mean` replaced by `sum`"
             assert "drows.mean(axis=0)" in source
             source = source.replace("drows.mean(axis=0)", "drows.sum(axis=0)")
         (home / "my_layers.py").write_text(source, encoding="utf-8")
@@ -57,7 +57,7 @@ def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
         printed, expected = stable(done.out.splitlines(), home), stable(lines, home)
         failing = any("disagreement" in line or line == "…" for line in expected)
         assert done.code == (1 if failing else 0), f"{done.out}\n{done.err}"
-        if "…" in expected:  # lines left out before and after
+        if "…" in expected:  # the page omits lines before and after
             start = printed.index(expected[1])
             printed, expected = printed[start : start + len(expected) - 2], expected[1:-1]
         assert printed == expected, command

@@ -1,7 +1,7 @@
 """The notebooks run from top to bottom, and print the committed outputs.
 
-The cells are executed in order in this process, as plain Python, so Jupyter is not a dependency. The output of a
-cell with nbval's tag is not compared, because it depends on the machine or on the wording of the harness.
+The cells run in order in this process as plain Python, so Jupyter is not a dependency. The output of a cell with
+nbval's tag is not compared, because it depends on the machine or on the wording of the harness.
 `jupyter execute --inplace docs/notebooks/*.ipynb` updates the outputs.
 """
 
@@ -23,11 +23,11 @@ VARIES = "nbval-ignore-output"
 
 
 def printed(cell: dict[str, Any]) -> str:
-    """What the cell is committed with; a figure is no text."""
+    """The committed text output of a cell; figures are skipped."""
     return "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
 
 
-def test_there_is_one_for_each_use() -> None:
+def test_there_is_a_notebook_for_each_use() -> None:
     assert {*NOTEBOOKS} == {"develop_a_layer", "run_the_parity_suite", "train_both_backends"}
 
 
@@ -40,7 +40,7 @@ def test_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == [*range(1, len(cells) + 1)], "not run from top to bottom"
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    # As in a kernel, a warning is no error: one of the layers overflows on purpose.
+    # Warnings are not errors, as in a kernel: one of the layers overflows on purpose.
     with warnings.catch_warnings(), np.printoptions(), mpl.rc_context({"backend": "agg"}):
         warnings.simplefilter("default")
         try:
@@ -57,7 +57,7 @@ def test_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_notebook_is_small_and_without_traces_of_a_machine(name: str) -> None:
+def test_notebook_is_small_and_contains_no_paths(name: str) -> None:
     text = NOTEBOOKS[name].read_text(encoding="utf-8")
     assert len(text) < 200_000
     assert "/home/" not in text

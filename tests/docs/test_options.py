@@ -1,4 +1,4 @@
-"""The page of options is what its command writes, and every deliberate difference from torch is one."""
+"""The page of options is up to date, and each listed difference from torch exists."""
 
 from __future__ import annotations
 

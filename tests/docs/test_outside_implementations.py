@@ -1,4 +1,4 @@
-"""The page on outside implementations tells the truth: each command is run, and prints what the page shows."""
+"""Each command on the page about outside implementations prints what the page shows."""
 
 import re
 import shutil
@@ -30,10 +30,10 @@ def test_the_command_prints_what_is_shown(command: str, lines: list[str], tmp_pa
     agrees = any("all agree" in line for line in lines)
     assert done.code == (0 if agrees else 1), f"{done.out}\n{done.err}"
     printed = map(uncounted, done.out.splitlines())
-    for line in map(uncounted, lines):  # in this order, others between them
+    for line in map(uncounted, lines):  # in this order, with other lines between them
         assert line.strip() in ("…", "") or any(line == other for other in printed), f"{line!r}\n{done.out}"
 
 
 def uncounted(line: str) -> str:
-    """Without the number of random cases, which is a question of time."""
+    """The text without the number of random cases, which depends on the machine's speed."""
     return re.sub(r"which reproduces all \d+", "which reproduces all", line)

@@ -1,4 +1,4 @@
-"""The README and CONTRIBUTING are true: commands print what is shown, code runs, links and targets exist."""
+"""The README and CONTRIBUTING are up to date: commands print what is shown, code runs, links and targets exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _spec = importlib.util.spec_from_file_location("docs_outputs", ROOT / "docs" / "
 assert _spec is not None
 assert _spec.loader is not None
 outputs = importlib.util.module_from_spec(_spec)
-sys.modules["docs_outputs"] = outputs  # dataclasses look their module up
+sys.modules["docs_outputs"] = outputs  # dataclasses look up their module
 _spec.loader.exec_module(outputs)
 
 BLOCKS = [*outputs.commands(README)]
@@ -31,10 +31,10 @@ def test_the_commands_are_found() -> None:
 
 
 def run(line: str, folder: Path) -> str:
-    """What `outputs.run` returns, without a process for each command."""
+    """Return what `outputs.run` returns, without starting a process for each command."""
     if not (folder / "docs").exists():
         (folder / "docs").symlink_to(ROOT / "docs")
-    done = typed(line, folder, width=80, together=" parity " not in line)  # of training also the epochs
+    done = typed(line, folder, width=80, together=" parity " not in line)  # epochs go to standard error
     assert done.code in (0, 1), done.err
     return "\n".join(row.rstrip() for row in done.out.replace(str(ROOT), ".").splitlines()) + "\n"
 
@@ -70,14 +70,14 @@ def test_code_runs(block: str) -> None:
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_links_lead_somewhere(text: str) -> None:
+def test_links_have_targets(text: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert links
     assert all((ROOT / link).exists() for link in links), [x for x in links if not (ROOT / x).exists()]
 
 
-def test_the_map_is_the_tree() -> None:
-    """Every folder and file that it names exists, and every room of the packages is named."""
+def test_the_map_matches_the_tree() -> None:
+    """Every folder and file in the map exists, and every room of the packages is listed."""
     tree = README.split("## What is where")[1].split("```")[1]
     named = set(re.findall(r"[\w/]+(?:/|\.py)(?=[\s:,;()]|$)", tree))
     roots = [ROOT, ROOT / "numpy_cnn", ROOT / "numpy_cnn" / "common", ROOT / "torch_cnn", ROOT / "parity"]
@@ -88,7 +88,7 @@ def test_the_map_is_the_tree() -> None:
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_make_knows_the_targets(text: str) -> None:
+def test_every_make_target_in_the_text_exists(text: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {
         word for words in re.findall(r"`make ([a-z ]+)`|^make ([a-z]+)", text, re.MULTILINE) for word in words

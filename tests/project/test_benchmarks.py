@@ -1,4 +1,4 @@
-"""The benchmarks run and tell what they should; how fast anything is, no test asserts."""
+"""The benchmarks run and print the expected tables; no test asserts a speed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALONE = {"numpy_cnn": ("by_numpy", ""), "as_strided + einsum": ("by_einsum", "")
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """benchmarks/run.py, which finds its neighbours because it is a script."""
+    """Run benchmarks/run.py as a script, so that it can import the modules beside it."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import run
 
@@ -85,12 +85,12 @@ def both_sides_of(case: dict[str, Any]) -> Iterator[Any]:
 
 def test_both_sides_of_a_layer_compute_the_same(run: ModuleType) -> None:
     for name, case in run.every_layer.cases(quick=True).items():
-        if not name.startswith("dropout"):  # torch draws the mask itself
+        if not name.startswith("dropout"):  # torch draws its own mask
             ours, theirs = both_sides_of(case)
             np.testing.assert_allclose(ours[0], theirs[0].numpy(), 1e-3, 1e-4, err_msg=name)
 
 
-def test_an_epoch_is_both_commands_in_turn(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_runs_both_commands_in_turn(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     called, budgets = [], set()
 
     def look(command: list[str], env: dict[str, str], **_: object) -> None:
@@ -128,13 +128,13 @@ def test_the_usual_way_has_the_right_gradients(run: ModuleType, optimize: bool) 
     y = F.max_pool2d(F.relu(F.conv2d(images, t["conv.w"], t["conv.b"])), 2).flatten(1)
     y = F.linear(F.relu(F.linear(y, t["fc1.w"], t["fc1.b"])), t["fc2.w"], t["fc2.b"])
     F.cross_entropy(y, torch.tensor(labels)).backward()
-    # 2⁻²⁰ in double precision is no bound on rounding: it tells a wrong formula from a right one.
+    # 2⁻²⁰ in double precision is not a bound on rounding: it separates a wrong formula from a right one.
     for name, gradient in found.items():
         np.testing.assert_allclose(gradient, t[name].grad.numpy(), rtol=2**-20, atol=2**-40, err_msg=name)
     np.testing.assert_allclose(pictures, images.grad.numpy(), rtol=2**-20, atol=2**-40)
 
 
-def test_who_breaks_down_drops_out(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_contender_that_fails_drops_out(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with run.turns.Field({"numpy_cnn": ("by_numpy", ""), "nobody": ("by_nobody", "")}, 1) as field:
         found = field.measure("inference", {"batch": 2}, rounds=1, seconds=0.001)
     assert set(found) == {"numpy_cnn"}
@@ -176,7 +176,7 @@ def test_the_table_of_cudnn_needs_a_gpu(run: ModuleType, capsys: pytest.CaptureF
     assert "has no CUDA device" in capsys.readouterr().err
 
 
-def test_contenders_of_the_race_take_steps_and_answer(run: ModuleType) -> None:
+def test_contenders_of_the_race_train_and_predict(run: ModuleType) -> None:
     import racers
 
     generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Who may import whom: the oracle and what it judges share nothing but the neutral parts."""
+"""The import law: the oracle and the code that it checks share only the neutral parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = {
 }
 PRODUCT = [*FILES["numpy_cnn"], *FILES["torch_cnn"], *FILES["parity"]]
 
-# What the commands need and the network does not: only numpy_cnn.common has a use for it.
+# Libraries that the commands need and the network does not: only numpy_cnn.common may import them.
 FOR_COMMANDS = {
     "filelock",
     "h11",
@@ -32,7 +32,7 @@ FOR_COMMANDS = {
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every module that the code imports, wherever it does: full names, and of relative imports the package's."""
+    """The full names of all imported modules, also inside functions; relative imports are resolved."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -70,7 +70,7 @@ def h():
 
 
 @pytest.mark.parametrize("path", FILES["numpy_cnn"], ids=lambda path: str(path.relative_to(ROOT)))
-def test_numpy_cnn_imports_neither_torch_nor_what_judges_it(path: Path) -> None:
+def test_numpy_cnn_imports_neither_torch_nor_parity(path: Path) -> None:
     for name in imports_of(path):
         for other in ("torch", "torchvision", "hypothesis", "pytest", "parity", "torch_cnn"):
             assert not within(name, other), f"{path} imports {name}"
@@ -138,12 +138,12 @@ print("trained")
 """
 
 
-def test_training_by_hand_needs_numpy_and_the_standard_library_alone(tmp_path: Path) -> None:
+def test_training_in_numpy_cnn_needs_only_numpy_and_the_standard_library(tmp_path: Path) -> None:
     result = spawn("-c", ONE_STEP, cwd=tmp_path)
     assert (result.code, result.out) == (0, "trained\n"), result.err
 
 
-def test_the_oracle_does_not_load_what_it_judges(tmp_path: Path) -> None:
+def test_the_oracle_does_not_load_the_code_that_it_checks(tmp_path: Path) -> None:
     modules = ", ".join(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES["torch_cnn"])
     assert "torch_cnn.backend" in modules
     reported = (

@@ -1,4 +1,4 @@
-"""The tables of `make mutation`, from what mutmut tells; mutants themselves are a matter of minutes."""
+"""The tables of `make mutation`, built from mutmut's output; no mutants are run here, which takes minutes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STALE = EXPLAINED.replace("chain.chain", "chain.other")
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """benchmarks/mutation/run.py after a run, with a page and an explanation of its own."""
+    """benchmarks/mutation/run.py after a run, with its own page and explanation."""
     spec = importlib.util.spec_from_file_location("mutation_run", ROOT / "benchmarks" / "mutation" / "run.py")
     assert spec is not None
     assert spec.loader is not None

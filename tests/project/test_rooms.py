@@ -64,7 +64,7 @@ ROOMS = {
         "numpy_cnn.common",
     ),
 }
-PACKAGES = {"parity", "torch_cnn", "numpy_cnn", "numpy_cnn.common"}  # an __init__.py with a place of its own
+PACKAGES = {"parity", "torch_cnn", "numpy_cnn", "numpy_cnn.common"}  # an __init__.py that is listed as a room
 
 
 def module_name(path: Path) -> str:
@@ -77,14 +77,14 @@ FILES = {module_name(path): path for package in ROOMS for path in sorted((ROOT /
 
 @dataclass(frozen=True)
 class Import:
-    """One module of the project that a file imports, and one name out of it where there is one."""
+    """A module of the project that a file imports, with the imported name in `from … import name`."""
 
     module: str
     name: str | None = None
 
 
 def imports(code: str, modules: Mapping[str, object]) -> Iterator[Import]:
-    """Every import of the project's own modules, inside functions and for the type checker too."""
+    """All imports of the project's own modules, including those inside functions and for the type checker."""
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name) for alias in node.names if alias.name in modules)
@@ -98,7 +98,7 @@ def imports(code: str, modules: Mapping[str, object]) -> Iterator[Import]:
 
 
 def room_of(module: str) -> str:
-    """The room with the longest name that the module lies in."""
+    """The room that contains the module: the one with the longest matching name."""
     if module in PACKAGES:
         return module
     rooms = [r for r in ROOMS[module.partition(".")[0]] if r not in PACKAGES and f"{module}.".startswith(f"{r}.")]
@@ -124,7 +124,7 @@ def f():
     assert sum(map(len, IMPORTS.values())) > 500
 
 
-def test_every_file_lies_in_a_room() -> None:
+def test_every_file_belongs_to_a_room() -> None:
     assert {room_of(module) for module in FILES} == {room for rooms in ROOMS.values() for room in rooms}
 
 
@@ -156,7 +156,7 @@ def test_no_private_name_leaves_its_room() -> None:
 
 
 def test_no_files_import_each_other() -> None:
-    """Not directly, and not in a circle: files are taken away while one imports nothing that is left."""
+    """No cycle of any length: repeatedly remove the files that import none of the remaining ones."""
     left = {module: {found.module for found in IMPORTS[module]} - {module} for module in FILES}
     while ready := [module for module, needed in left.items() if not needed & left.keys()]:
         for module in ready:
@@ -164,7 +164,7 @@ def test_no_files_import_each_other() -> None:
     assert left == {}, "these import each other, or a file that does"
 
 
-def test_the_root_of_parity_holds_rooms_only() -> None:
+def test_the_root_of_parity_contains_only_rooms() -> None:
     rooms = {room.split(".")[1] for room in ROOMS["parity"] if room.count(".") == 1}
     assert {path.stem for path in (ROOT / "parity").glob("*.py")} == {"__init__", "__main__", "plugin"}
     assert {path.parent.name for path in (ROOT / "parity").glob("*/*.py")} == rooms - {"__main__", "plugin"}

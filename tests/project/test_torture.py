@@ -1,4 +1,4 @@
-"""A short torture: crashes at some file operations of a run lose nothing. `make torture` covers all of them."""
+"""Crashes at some file operations of a run lose no data. `make torture` covers all operations."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_a_fault_while_a_run_is_written_loses_nothing(
     torture.succeed("numpy_cnn", *typed, folder=tmp_path / "whole")
     expected = torture.fingerprint(tmp_path / "whole" / "run")
     events = [*torture.enumerated("numpy_cnn", typed, None, expected, (kind,), step=12)]
-    assert len(events) >= 3, "the faults have not covered the run"
+    assert len(events) >= 3, "the faults did not reach the end of the run"
     assert any("ended" in event for event in events)

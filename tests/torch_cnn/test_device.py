@@ -1,4 +1,4 @@
-"""`--device`: what is there, what is not, and that nothing stays behind on the CPU."""
+"""`--device`: existing and missing devices, and that all tensors move to the device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA d
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch's meta device: tensors without numbers, of which it mixes none with those of the CPU."""
+    """PyTorch's meta device, whose tensors have no data and cannot be combined with tensors on the CPU."""
     monkeypatch.setattr(device, "_selected", torch.device("meta"))
 
     def host(values: torch.Tensor) -> Array:
@@ -76,7 +76,7 @@ def test_the_views_move_everything() -> None:
     assert learner.logits(images).shape == (3, 10)
 
 
-def test_the_meta_device_rejects_what_stays_behind() -> None:
+def test_the_meta_device_rejects_tensors_on_the_cpu() -> None:
     scores = torch.zeros(2, 2, device="meta")
     with pytest.raises(RuntimeError, match="expected device"):
         torch.nn.functional.cross_entropy(scores, torch.tensor([0, 1]))
@@ -84,7 +84,7 @@ def test_the_meta_device_rejects_what_stays_behind() -> None:
 
 @NO_GPU
 @pytest.mark.parametrize("command", [["train"], ["evaluate", "none"], ["summary"], ["predict", "none.png"]])
-def test_a_device_that_is_not_there_is_reported(command: list[str]) -> None:
+def test_a_missing_device_is_reported(command: list[str]) -> None:
     result = call("torch_cnn", *command, "--device", "cuda")
     assert result.code == 2
     version = torch.__version__
@@ -99,14 +99,14 @@ def test_numpy_computes_on_the_cpu() -> None:
 
 
 @NO_GPU
-def test_auto_is_the_cpu_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_the_cpu_if_there_is_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert device.find("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert device.find("auto") == torch.device("mps")
 
 
-def test_each_process_of_a_host_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_of_a_host_uses_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert device.find("auto") == torch.device("cuda", 0)

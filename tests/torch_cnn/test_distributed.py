@@ -1,4 +1,4 @@
-"""torchrun and mpirun: two real processes train as one."""
+"""torchrun and mpirun: two real processes train the same network as one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_two_processes_train_the_network_of_one(program: str, tmp_path: Path) ->
     one, two = (load_checkpoint(tmp_path / name / "last.safetensors") for name in ("one", "two"))
     assert one.progress.epoch == two.progress.epoch == 2
     for name, parameter in one.parameters.items():
-        # 2⁻¹² in single precision is no bound on rounding: a shard that is missing or weighted wrongly exceeds it.
+        # 2⁻¹² in single precision is not a bound on rounding: a missing or wrongly weighted shard exceeds it.
         np.testing.assert_allclose(two.parameters[name], parameter, rtol=2**-12, atol=2**-12, err_msg=name)
     histories = [json.loads((tmp_path / f"{name}.json").read_text())["history"] for name in ("one", "two")]
     assert [row["train_accuracy"] for row in histories[0]] == [row["train_accuracy"] for row in histories[1]]
@@ -100,7 +100,7 @@ def _kill_rank_1(launcher: int) -> None:
         try:
             words = (entry / "environ").read_bytes().split(b"\0")
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended, or belongs to somebody else
+        except OSError:  # it has ended, or belongs to another user
             continue
         if {b"RANK=1", b"PMI_RANK=1"} & {*words} and _descends(parent, launcher):
             os.kill(int(entry.name), signal.SIGKILL)

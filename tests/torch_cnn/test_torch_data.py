@@ -1,4 +1,4 @@
-"""torchvision's MNIST gives the same bits as the hand-written reader, and the same errors."""
+"""torchvision's MNIST and the hand-written reader give identical bits and the same errors."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def test_the_download_process_prints_what_went_wrong(tmp_path, monkeypatch, caps
     assert capsys.readouterr().out == "no network\n"
 
 
-def test_no_operators_are_declared_where_torchvision_has_its_own():
+def test_no_operators_are_declared_if_torchvision_has_its_own():
     extension = torchvision_import.torchvision_module("extension")
     torchvision_import.torchvision_module("transforms.v2")
     assert not (extension._has_ops() and torchvision_import._declared)
 
 
-def test_a_torchvision_that_cannot_be_imported_is_one_line(monkeypatch):
+def test_a_torchvision_that_cannot_be_imported_gives_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     with pytest.raises(UserError, match=r"cannot import torchvision .* pip install torchvision"):
         torchvision_import.torchvision_module("datasets")

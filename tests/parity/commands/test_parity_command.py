@@ -208,7 +208,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--data", "mnist", "--data-dir", "/nowhere"], "/nowhere"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_a_mistake_gives_one_line(
     arguments: list[str], message: str, layers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")

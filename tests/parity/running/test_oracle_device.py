@@ -26,7 +26,7 @@ def test_the_device_is_that_of_the_oracle_and_is_restored() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_reported() -> None:
+def test_a_missing_device_is_reported() -> None:
     with pytest.raises(UserError, match="has no CUDA device"):
         parity.check("relu", examples=1, device="cuda")
 

@@ -1,4 +1,4 @@
-"""What users type, and what they read: results, files, exit codes, one line for every mistake."""
+"""The commands from end to end: results, files, exit codes, and one line for every mistake."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMANDS = ["train", "evaluate", "predict", "export", "summary", "plot", "walkth
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, empty."""
+    """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -62,15 +62,15 @@ def test_a_run_leaves_checkpoints_history_and_pictures(trained: dict[str, Path],
 
 @pytest.mark.parametrize("typed", [(), ("train",)], ids=["bare", "train"])
 @pytest.mark.usefixtures("no_pictures")
-def test_runs_are_numbered_where_no_folder_is_named(here: Path, program: str, typed: tuple) -> None:
+def test_runs_without_out_are_numbered(here: Path, program: str, typed: tuple) -> None:
     for number in (1, 2):
         result = succeed(program, *typed, *QUICK)
         assert result.out.endswith(f"of training; runs/{program}-digits-hidden-{number}\n")
         assert (here / "runs" / f"{program}-digits-hidden-{number}" / "last.safetensors").is_file()
 
 
-def test_runs_that_begin_together_get_folders_of_their_own(here: Path) -> None:
-    """Another process takes the next number between the moment of looking and that of making it."""
+def test_runs_that_start_together_get_separate_folders(here: Path) -> None:
+    """Another process creates the folder between the search for a free number and its use."""
     assert RunFolder.new(None, "name").path == Path("runs/name-1")
     assert not (here / "runs").exists()
     taken = {RunFolder.new(None, "name", make=True).path for _ in range(3)}
@@ -78,7 +78,7 @@ def test_runs_that_begin_together_get_folders_of_their_own(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_json_has_the_fields_that_others_hold_on_to(here: Path, program: str) -> None:
+def test_json_has_the_documented_fields(here: Path, program: str) -> None:
     result = succeed(program, "train", *QUICK, "--epochs", 2, "--out", "run", "--json", "result.json")
     report = json.loads((here / "result.json").read_text())
     assert {"schema", "backend", "config", "test_accuracy", "test_loss", "seconds", "history"} <= {*report}
@@ -95,18 +95,16 @@ def test_json_has_the_fields_that_others_hold_on_to(here: Path, program: str) ->
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_json_on_standard_output_is_alone_there(here: Path, program: str) -> None:  # it changes the folder
+def test_standard_output_contains_only_the_json(here: Path, program: str) -> None:  # `here` changes the folder
     result = succeed(program, "train", *QUICK, "--validation", 0, "--json", "-", "--arch", "edge")
     report = json.loads(result.out)
-    assert report["history"][0]["validation_loss"] is None, "JSON knows no NaN"
+    assert report["history"][0]["validation_loss"] is None, "JSON has no NaN"
     assert "only classes 0-1 kept" in result.err
     assert "test accuracy" in result.err
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_in_a_process_results_go_to_standard_output_and_progress_to_standard_error(
-    tmp_path: Path, program: str
-) -> None:
+def test_results_go_to_standard_output_and_progress_to_standard_error(tmp_path: Path, program: str) -> None:
     result = spawn("-m", program, *QUICK, "--out", "there", cwd=tmp_path, PYTHONHASHSEED="1")
     assert result.code == 0, result.err
     first, second = result.out.splitlines()
@@ -116,7 +114,7 @@ def test_in_a_process_results_go_to_standard_output_and_progress_to_standard_err
     assert line.startswith("epoch 1/1  loss ")
     assert "\x1b" not in result.out + result.err
 
-    # Nothing but the flags decides the outcome, whatever Python's hash seed is: here it is the same.
+    # The flags alone decide the outcome, whatever Python's hash seed: this process gives the same result.
     succeed(program, "train", *QUICK, "--out", tmp_path / "here")
     there, here = last(tmp_path / "there"), last(tmp_path / "here")
     assert bits(there.parameters) == bits(here.parameters)
@@ -133,7 +131,7 @@ def test_a_dry_run_writes_nothing(here: Path, program: str) -> None:
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["train", "dry"])
-def test_a_folder_with_a_run_is_not_written_over(trained: dict[str, Path], program: str, dry: tuple) -> None:
+def test_a_folder_with_a_run_is_not_overwritten(trained: dict[str, Path], program: str, dry: tuple) -> None:
     folder = trained[program]
     before = {file: file.read_bytes() for file in folder.iterdir()}
     message = error_of(program, "train", *QUICK, "--out", folder, *dry)
@@ -142,7 +140,7 @@ def test_a_folder_with_a_run_is_not_written_over(trained: dict[str, Path], progr
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_folder_with_other_files_is_fine(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     succeed("numpy_cnn", "train", *QUICK, "--out", tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
@@ -173,10 +171,10 @@ def test_a_flag_that_contradicts_the_run_is_reported_with_both_values(
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_flags_of_the_run_may_be_typed_again(tmp_path: Path) -> None:
+def test_the_flags_of_the_run_may_be_repeated(tmp_path: Path) -> None:
     flags = (*QUICK, "--optimizer", "sgd", "--momentum", 0.9, "--nesterov")
     succeed("numpy_cnn", "train", *flags, "--out", tmp_path / "run")
-    for again in (flags, (), ("--lr", "0.1")):  # 0.1 is what sgd takes where nothing is typed
+    for again in (flags, (), ("--lr", "0.1")):  # 0.1 is sgd's default
         succeed("numpy_cnn", "train", *again, "--resume", tmp_path / "run")
     assert last(tmp_path / "run").config.optimization.nesterov
 
@@ -185,7 +183,7 @@ def test_the_flags_of_the_run_may_be_typed_again(tmp_path: Path) -> None:
     assert message.startswith(f"--nesterov True contradicts {tmp_path / 'plain'}, which was started with False")
 
 
-# Using what was trained
+# Commands that use a checkpoint
 
 
 def test_a_checkpoint_gives_the_same_answers_in_either_program(trained: dict[str, Path], program: str) -> None:
@@ -242,7 +240,7 @@ def test_predict_reads_pictures_in_either_program(trained: dict[str, Path], prog
         row = lines[lines.index(head) + 1].split()
         assert row[0::2] == [f"{digit}:" for digit in range(10)]
         shares = [float(share.rstrip("%")) for share in row[1::2]]
-        assert abs(sum(shares) - 100) < 0.1  # each is rounded to a hundredth of a per cent
+        assert abs(sum(shares) - 100) < 0.1  # each is rounded to 0.01 %
         assert shares[int(head[-1])] == max(shares)
 
 
@@ -256,7 +254,7 @@ def test_predict_knows_most_digits_of_pictures(trained: dict[str, Path], tmp_pat
     assert sum(map(int.__eq__, said, labels)) >= 20
 
 
-def test_predict_takes_the_network_of_the_package_where_none_is_named(tmp_path: Path, program: str) -> None:
+def test_predict_uses_the_network_of_the_package_by_default(tmp_path: Path, program: str) -> None:
     out = succeed(program, "predict", ROOT / "docs" / "images" / "walkthrough_seven.png").out
     assert out.splitlines()[0].endswith("walkthrough_seven.png: 7")
 
@@ -272,7 +270,7 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_predict_warns_when_the_network_is_unsure(tmp_path: Path, program: str) -> None:
-    """A network that was hardly trained is never sure, and one with a large bias is."""
+    """A network trained with a step size of 0 is unsure; one with a large bias is not."""
     succeed(program, "train", *QUICK, "--lr", 0, "--out", tmp_path / "run")
     draw(tmp_path / "digit.png", 0)
     out = succeed(program, "predict", checkpoint_of(tmp_path / "run"), tmp_path / "digit.png").out.splitlines()
@@ -289,8 +287,8 @@ def test_predict_warns_when_the_network_is_unsure(tmp_path: Path, program: str) 
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_scores_of_squared_errors_are_taken_for_probabilities(tmp_path: Path, program: str) -> None:
-    """They aim at 0 and 1: a softmax would call every answer unsure."""
+def test_scores_trained_with_squared_errors_are_printed_as_probabilities(tmp_path: Path, program: str) -> None:
+    """Squared errors train scores towards 0 and 1; a softmax of these would call every answer unsure."""
     succeed(program, "train", *QUICK, "--arch", "tiny", "--out", tmp_path / "run")
     draw(tmp_path / "digit.png", 0)
     for scores, reported in (
@@ -308,7 +306,7 @@ def test_the_scores_of_squared_errors_are_taken_for_probabilities(tmp_path: Path
         ] == reported
 
 
-def test_show_input_saves_what_the_network_saw(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
+def test_show_input_saves_the_input_of_the_network(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     pictures = [tmp_path / "one.png", tmp_path / "two.png"]
     for number, picture in enumerate(pictures):
         draw(picture, number)
@@ -317,7 +315,7 @@ def test_show_input_saves_what_the_network_saw(trained: dict[str, Path], program
     with Image.open(seen) as image:
         assert image.size == (2 * 10 * 8, 10 * 8)
         pixels = np.asarray(image)[::8, ::8]
-    assert pixels[1:9, 1:9].max() > 200  # bright ink on black, as in the data set
+    assert pixels[1:9, 1:9].max() > 200  # light on dark, as in the data set
     assert (pixels[0] == 128).all()  # and a margin
 
     message = error_of(program, "predict", checkpoint_of(trained[program]), pictures[0], "--show-input", "x.what")
@@ -335,7 +333,7 @@ def test_plot_draws_the_pictures_again(trained: dict[str, Path], program: str, t
     assert {name: (run / name).read_bytes() for name in PICTURES} == before
 
 
-def test_plot_compares_runs_under_names_that_differ(
+def test_plot_gives_each_run_a_distinct_name(
     trained: dict[str, Path], program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     succeed(program, "plot", *trained.values(), "--compare", tmp_path / "both.png")
@@ -378,14 +376,14 @@ def test_summary_lists_layers_shapes_and_parameters(program: str) -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small MNIST of noise."""
+    """A folder with a small MNIST whose images are noise."""
     folder = tmp_path_factory.mktemp("mnist")
     write_mnist(folder / "MNIST" / "raw", small_mnist())
     return folder
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_mnist_is_trained_on_and_remembered(tmp_path: Path, program: str, small: Path) -> None:
+def test_training_on_mnist_stores_the_data_set(tmp_path: Path, program: str, small: Path) -> None:
     flags = ("--data", "mnist", "--epochs", 1, "--filters", 2, "--hidden", 4)
     result = succeed(program, "train", *flags, "--data-dir", small, "--out", tmp_path / "run")
     assert "mnist: 45 images to train, 5 to validate, 20 to test" in result.out
@@ -410,7 +408,7 @@ def test_both_programs_learn_the_real_mnist(tmp_path: Path, mnist_dir: Path) -> 
 
 
 def damaged(folder: Path, damage: str) -> str:
-    """Damage one of the files; what the message must say."""
+    """Damage one of the files; return the expected message."""
     arrays = small_mnist()
     files = write_mnist(folder, arrays)
     content = files.train_images.read_bytes()
@@ -500,7 +498,7 @@ def test_a_missing_data_folder_is_reported_with_the_files(here: Path, program: s
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_a_mistake_is_one_line(here: Path, program: str, typed: tuple[str, ...], reported: str) -> None:
+def test_a_mistake_gives_one_line(here: Path, program: str, typed: tuple[str, ...], reported: str) -> None:
     message = error_of(program, *typed) if "memory" not in reported else call(program, *typed).err
     assert reported in message
     assert "Traceback" not in message
@@ -521,7 +519,7 @@ def test_a_value_of_the_wrong_kind_is_explained(program: str, typed: tuple[str, 
     assert typed[0].strip("-") in result.err
 
 
-def test_a_file_that_is_no_image_is_reported(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     path = tmp_path / "letter.png"
     path.write_text("no image")
     message = error_of(program, "predict", checkpoint_of(trained[program]), path)
@@ -530,7 +528,7 @@ def test_a_file_that_is_no_image_is_reported(trained: dict[str, Path], program: 
     assert message == f"cannot read the image {tmp_path / 'none.png'}: No such file or directory"
 
 
-def test_a_folder_that_cannot_be_made_is_reported(here: Path, program: str) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(here: Path, program: str) -> None:
     (here / "file").write_text("")
     assert error_of(program, "train", *QUICK, "--out", "file") == "--out file: that is a file, not a folder"
     result = call(program, "train", *QUICK, "--out", "file/run")
@@ -538,7 +536,7 @@ def test_a_folder_that_cannot_be_made_is_reported(here: Path, program: str) -> N
 
 
 def test_a_place_without_permission_is_reported(here: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # whoever runs the tests may be root
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # the tests may run as root
     message = error_of(program, "train", *QUICK, "--json", "result.json")
     assert message == "--json result.json: no permission to write it"
     assert list(here.iterdir()) == []
@@ -555,7 +553,7 @@ def test_a_place_without_permission_is_reported(here: Path, program: str, monkey
         b"\xff\xfe\0\0",
     ],
 )
-def test_a_corrupt_history_is_reported_where_the_checkpoint_of_an_older_version_needs_it(
+def test_a_corrupt_history_is_reported_if_an_older_checkpoint_needs_it(
     trained: dict[str, Path], program: str, tmp_path: Path, content: str | bytes
 ) -> None:
     run = tmp_path / "run"
@@ -571,7 +569,7 @@ def test_a_corrupt_history_is_reported_where_the_checkpoint_of_an_older_version_
 
 @pytest.mark.parametrize("torn", [b"7,0.1,0.9", b"7,0.1", b"\n7,x,,", b"\xff\xfe"[:1]])
 @pytest.mark.usefixtures("no_pictures")
-def test_a_torn_row_beyond_the_checkpoint_of_an_older_version_is_dropped(
+def test_a_torn_row_after_the_epoch_of_an_older_checkpoint_is_dropped(
     trained: dict[str, Path], program: str, tmp_path: Path, torn: bytes
 ) -> None:
     run = tmp_path / "run"
@@ -596,7 +594,7 @@ def test_a_checkpoint_of_another_architecture_is_reported(
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_full_disk_is_reported_and_the_run_can_go_on(
+def test_a_full_disk_is_reported_and_the_run_can_continue(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, content: memoryview) -> int:
@@ -618,7 +616,7 @@ def test_torch_cnn_without_torch_names_what_to_install(monkeypatch: pytest.Monke
         assert message == "PyTorch is not installed: pip install torch torchvision"
 
 
-def test_the_end_of_any_command_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_a_command_give_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     def raises(error: BaseException):
         def command() -> int:
             raise error
@@ -636,7 +634,7 @@ def test_the_end_of_any_command_is_one_line_and_a_code(capsys: pytest.CaptureFix
     for error, code, reported in cases:
         assert flags.run("p", raises(error)) == code
         assert capsys.readouterr().err == reported
-    with pytest.raises(ZeroDivisionError):  # a mistake of ours keeps its traceback
+    with pytest.raises(ZeroDivisionError):  # a bug in the program keeps its traceback
         flags.run("p", raises(ZeroDivisionError()))
 
 
@@ -644,7 +642,7 @@ def test_the_end_of_any_command_is_one_line_and_a_code(capsys: pytest.CaptureFix
 
 
 def test_help_is_quick(program: str, tmp_path: Path) -> None:
-    """The help of every command in turn, in one process: none of them has loaded a slow library at the end."""
+    """Prints the help of every command in one process, which must not import a slow library."""
     runner = (
         "import runpy, sys\n"
         f"for command in ([], *([name] for name in {COMMANDS!r})):\n"
@@ -668,14 +666,14 @@ def test_help_is_quick(program: str, tmp_path: Path) -> None:
 
 
 def on_a_terminal(*arguments: str, cwd: Path, **changes: str) -> str:
-    """All that `python -m numpy_cnn` writes to a terminal."""
+    """Everything that `python -m numpy_cnn` writes to a terminal."""
     ours, its = pty.openpty()
     variables = environment(TERM="xterm-256color", **changes)
     process = subprocess.Popen([sys.executable, "-m", "numpy_cnn", *arguments], cwd=cwd, env=variables,
                                stdin=its, stdout=its, stderr=its)  # fmt: skip
     os.close(its)
     reported = b""
-    with contextlib.suppress(OSError):  # Linux tells so that the other end is closed
+    with contextlib.suppress(OSError):  # Linux raises when the other end is closed
         while part := os.read(ours, 4096):
             reported += part
     os.close(ours)
@@ -693,14 +691,14 @@ def test_a_terminal_gets_colours_unless_they_are_disabled(arguments: tuple[str, 
     loud = on_a_terminal(*arguments, cwd=tmp_path / "loud")
     quiet = on_a_terminal(*arguments, cwd=tmp_path, NO_COLOR="1")
     colour = re.compile(r"\x1b\[[0-9;]*(3[0-8]|9[0-7])[0-9;]*m")
-    if arguments != ("--help",):  # its few words have none
+    if arguments != ("--help",):  # this short text has no colours
         assert colour.search(loud)
     assert not colour.search(quiet)
     assert "Traceback" not in loud + quiet
 
 
 @pytest.mark.parametrize("arguments", [("summary",), ("--help",), ("evaluate", "CHECKPOINT")], ids=lambda a: a[0])
-def test_a_reader_that_leaves_early_is_no_mistake(
+def test_a_reader_that_closes_the_pipe_early_is_not_an_error(
     arguments: tuple[str, ...], trained: dict[str, Path], tmp_path: Path
 ) -> None:
     path = str(checkpoint_of(trained["numpy_cnn"]))

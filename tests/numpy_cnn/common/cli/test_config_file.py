@@ -33,7 +33,7 @@ def test_the_file_of_a_run_reproduces_it(program: str, flags: tuple, tmp_path: P
     assert settings.read_bytes() == (tmp_path / "other" / "run.toml").read_bytes()
 
 
-def test_typed_flags_win_over_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('optimizer = "sgd"\nmomentum = 0.5\nnesterov = true\nepochs = 9\nseed = 3\n')
     succeed(
         "numpy_cnn",
@@ -61,13 +61,13 @@ def test_a_resumed_run_updates_its_file(tmp_path: Path) -> None:
     text = file.read_text()
     assert "\nepochs = 2\n" in text
     assert "resumed, with --epochs 1 before" in text
-    file.unlink()  # a run of an older version has none
+    file.unlink()  # older versions wrote no such file
     succeed("numpy_cnn", "--resume", tmp_path / "run")
     assert config_file.read(file, Train).epochs == 2
 
 
 @pytest.mark.parametrize("name", ['a"b\\c', "tab\there", "é\x7f", "new\nline"])
-def test_every_path_is_text_in_toml(name: str, tmp_path: Path) -> None:
+def test_every_path_survives_toml(name: str, tmp_path: Path) -> None:
     config = Train()
     config = Train(dataset=type(config.dataset)(data_dir=Path(name)))
     (tmp_path / "run.toml").write_bytes(config_file.to_toml(config, "two\nlines"))
@@ -91,7 +91,7 @@ def test_every_path_is_text_in_toml(name: str, tmp_path: Path) -> None:
         (None, "cannot be read (No such file or directory)"),
     ],
 )
-def test_a_mistake_in_the_file_is_one_line(content: bytes | None, expected: str, tmp_path: Path) -> None:
+def test_a_mistake_in_the_file_gives_one_line(content: bytes | None, expected: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "a.toml").write_bytes(content)
     message = error_of("numpy_cnn", "--config", tmp_path / "a.toml", "--dry-run")

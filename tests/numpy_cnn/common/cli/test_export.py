@@ -1,4 +1,4 @@
-"""A checkpoint's parameters for other programs."""
+"""Exports a checkpoint's parameters for other programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch_cnn import SimpleCNN
 
 
-def test_a_state_dict_that_torch_loads_and_that_is_a_checkpoint(
+def test_safetensors_is_a_state_dict_for_torch_and_a_checkpoint(
     trained: dict[str, Path], program: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "net.safetensors"
@@ -32,7 +32,7 @@ def test_numpy_arrays(trained: dict[str, Path], tmp_path: Path) -> None:
         assert all(np.array_equal(arrays[name], parameters[name]) for name in parameters)
 
 
-def test_another_suffix_and_another_folder_are_one_line(trained: dict[str, Path], tmp_path: Path) -> None:
+def test_an_unknown_suffix_or_a_missing_folder_gives_one_line(trained: dict[str, Path], tmp_path: Path) -> None:
     run = trained["numpy_cnn"]
     assert error_of("numpy_cnn", "export", run, "net.h5").endswith("must end in .safetensors, .npz or .onnx")
     assert "No such file" in error_of("numpy_cnn", "export", run, tmp_path / "no" / "net.npz")

@@ -1,4 +1,4 @@
-"""Help and errors of the command line, in the user's words."""
+"""Help and errors of the command line, in words that a user understands."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ COMMANDS = [
         ("--epcohs", "--epochs"),
     ],
 )
-def test_the_names_of_other_programs_are_known(program: str, typed: str, meant: str) -> None:
+def test_option_names_of_other_programs_get_a_suggestion(program: str, typed: str, meant: str) -> None:
     assert (
         error_of(program, typed, "1") == f"unknown option {typed}: did you mean {meant}? (train --help lists all)"
     )
 
 
 @pytest.mark.parametrize("typed", ["--dropout", "--workers", "--xyzzy", "--fp16"])
-def test_nothing_is_offered_where_nothing_is_near(typed: str) -> None:
+def test_an_unrelated_name_gets_no_suggestion(typed: str) -> None:
     assert error_of("numpy_cnn", typed, "1") == f"unknown option {typed} (train --help lists all)"
 
 
@@ -76,10 +76,10 @@ def test_a_value_of_the_wrong_kind_is_explained_in_plain_words(typed: tuple[str,
 
 
 @pytest.mark.parametrize("module", ["numpy_cnn summary", "parity list", "numpy_cnn --help"])
-def test_a_reader_that_stops_early_is_no_error(module: str, tmp_path: Path) -> None:
+def test_a_reader_that_stops_early_is_not_an_error(module: str, tmp_path: Path) -> None:
     package, argument = module.split()
     reader, writer = os.pipe()
-    os.close(reader)  # as `| head` does when it has read enough
+    os.close(reader)  # as `| head` does after its last line
     command = [sys.executable, "-m", package, argument]
     done = subprocess.run(
         command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False, timeout=60

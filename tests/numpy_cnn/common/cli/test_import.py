@@ -1,4 +1,4 @@
-"""Plain weights of other programs become a checkpoint."""
+"""Turns plain weights of other programs into a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth", ".pt"])
-def test_weights_come_back(trained: dict[str, Path], suffix: str, tmp_path: Path) -> None:
+def test_imported_weights_equal_the_exported_ones(trained: dict[str, Path], suffix: str, tmp_path: Path) -> None:
     parameters = best(trained["torch_cnn"]).parameters
     file = write(tmp_path / f"weights{suffix}", {f"module.{name}": array for name, array in parameters.items()})
     out = succeed("torch_cnn", "import", file, tmp_path / "net.safetensors", "--data", "digits").out
@@ -82,7 +82,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         (None, b"", "no such file"),
     ],
 )
-def test_another_file_is_one_line(name: str | None, content: bytes, expected: str, tmp_path: Path) -> None:
+def test_any_other_file_gives_one_line(name: str | None, content: bytes, expected: str, tmp_path: Path) -> None:
     file = tmp_path / (name or "w.npz")
     if name:
         file.write_bytes(content)
@@ -90,7 +90,7 @@ def test_another_file_is_one_line(name: str | None, content: bytes, expected: st
     assert not (tmp_path / "net.safetensors").exists()
 
 
-def test_a_damaged_file_of_torch_is_one_line(tmp_path: Path) -> None:
+def test_a_damaged_torch_file_gives_one_line(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(999)}, tmp_path / "w.pth")
     whole = (tmp_path / "w.pth").read_bytes()
     for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
@@ -102,7 +102,7 @@ def test_a_damaged_file_of_torch_is_one_line(tmp_path: Path) -> None:
     assert message.endswith("expected a state_dict, found list")
 
 
-def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
+def test_weights_of_another_network_give_one_line(tmp_path: Path) -> None:
     file = write(tmp_path / "w.npz", {"conv1.weight": np.zeros((8, 1, 3, 3), np.float32)})
     message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
     assert message == f"{file}: parameters of another architecture: conv1.bias has the shape none, expected (8,)"
@@ -112,7 +112,7 @@ def test_weights_of_another_network_are_one_line(tmp_path: Path) -> None:
     assert error_of("numpy_cnn", "import", file, tmp_path / "net.npz").endswith("ends in .safetensors")
 
 
-def test_what_unpacks_to_more_than_any_network_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_file_that_unpacks_to_too_much_is_rejected_before_it_is_read(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f4", "fortran_order": False, "shape": (LARGEST // 2,)}

@@ -12,12 +12,12 @@ from numpy_cnn.common.spec.errors import UserError
 
 
 def numbered(n: int) -> Split:
-    """A split whose images and labels are their own index."""
+    """A split in which each image and label equals its index."""
     return Split(np.arange(n, dtype=np.float32).reshape(n, 1, 1, 1), np.arange(n))
 
 
 @given(n=st.integers(2, 200), fraction=st.floats(0, 0.5), seed=st.integers(0, 2**32 - 1))
-def test_hold_out_shares_the_examples_out(n, fraction, seed):
+def test_hold_out_splits_the_examples(n, fraction, seed):
     train, validation = hold_out(numbered(n), fraction, seed)
 
     assert len(validation) == (0 if fraction == 0 else max(1, round(fraction * n)))
@@ -27,7 +27,7 @@ def test_hold_out_shares_the_examples_out(n, fraction, seed):
         assert (np.diff(part.labels) > 0).all()
 
 
-def test_hold_out_depends_on_the_seed_alone():
+def test_hold_out_depends_only_on_the_seed():
     def held(seed):
         return hold_out(numbered(100), 0.1, seed)[1].labels.tolist()
 
@@ -58,12 +58,12 @@ def test_limit_takes_the_first_training_examples_only():
 
 
 @pytest.mark.parametrize(("n", "message"), [(0, "0 images"), (-1, "-1 images"), (11, "numbers has 10")])
-def test_limit_rejects_what_is_not_there(n, message):
+def test_limit_rejects_more_examples_than_there_are(n, message):
     with pytest.raises(UserError, match=message):
         limit(Dataset("numbers", numbered(10), numbered(5), PixelScale(1, 0, 1)), n)
 
 
-def test_pixels_become_inputs_without_touching_the_pixels():
+def test_converting_pixels_to_inputs_leaves_the_pixels_unchanged():
     pixels = np.array([[0, 8, 16]], dtype=np.uint8)
     inputs = PixelScale(maximum=16, mean=0.5, std=0.25).inputs(pixels)
 
@@ -73,7 +73,7 @@ def test_pixels_become_inputs_without_touching_the_pixels():
     assert PixelScale(16, 0.5, 0.25).fraction(inputs).tolist() == [[0, 0.5, 1]]
 
 
-def test_load_knows_its_names():
+def test_load_rejects_an_unknown_name():
     assert load("digits").train.images.shape == digits.load().train.images.shape
     with pytest.raises(UserError, match="unknown data set 'cifar': choose digits or mnist"):
         load("cifar")

@@ -1,4 +1,4 @@
-"""The embedded digits: the fixed split, the constants, and that they are scikit-learn's."""
+"""The embedded digits equal scikit-learn's; their split and constants are fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MNIST in the formats of other programs, read by both backends to the same bits."""
+"""MNIST in the formats of other programs: both backends read identical bits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch_cnn import data as torch_data
 
 
 def read(folder) -> Dataset:
-    """The data set, once both backends have read the same."""
+    """Read the data set with both backends, check that the results are identical, and return it."""
     ours, theirs = load("mnist", folder), load("mnist", folder, torch_data.load)
     for mine, other in ((ours.train, theirs.train), (ours.test, theirs.test)):
         assert np.array_equal(mine.images, other.images)
@@ -22,7 +22,7 @@ def read(folder) -> Dataset:
 
 
 def holds(dataset: Dataset, arrays) -> bool:
-    """Whether the data set holds these images with these labels, in any order."""
+    """Whether the data set contains exactly these images with these labels, in any order."""
 
     def key(images, labels):
         return sorted((int(label), image.tobytes()) for image, label in zip(images, labels, strict=True))
@@ -74,7 +74,7 @@ def test_keras_npz(tmp_path):
 def test_folders_of_pictures_by_class(tmp_path, inverted):
     arrays = small_mnist()
     for name in ("train", "test"):
-        arrays[f"{name}_images"] //= 4  # mostly dark, as MNIST is
+        arrays[f"{name}_images"] //= 4  # mostly dark, like MNIST
         for number, (image, label) in enumerate(
             zip(arrays[f"{name}_images"], arrays[f"{name}_labels"], strict=True)
         ):
@@ -91,7 +91,7 @@ def refused(folder) -> str:
     return str(error.value)
 
 
-def test_other_contents_are_one_line(tmp_path):
+def test_other_contents_give_one_line(tmp_path):
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     np.savez(pickled / "mnist.npz", x_train=np.array([{}]), y_train=[0], x_test=[0], y_test=[0])

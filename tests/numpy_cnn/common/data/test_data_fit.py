@@ -1,4 +1,4 @@
-"""Data sets made to fit a network."""
+"""Adapting a data set to the inputs and classes of a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy_cnn.common.data import Dataset, PixelScale, Split, fit, load
 from numpy_cnn.common.spec.errors import UserError
 
 
-def test_nothing_is_done_where_everything_fits():
+def test_a_data_set_that_fits_is_unchanged():
     dataset = load("digits")
 
     for classes in (10, 12):
@@ -54,7 +54,7 @@ def test_a_single_class_is_named_as_one():
     assert note == "digits: only class 0 kept (178 of 1797 images)"
 
 
-def test_classes_must_be_there():
+def test_missing_classes_are_reported():
     dataset = load("digits")
     with pytest.raises(UserError, match="at least 1 class, not 0"):
         fit(dataset, (8, 8), 0)

@@ -1,4 +1,4 @@
-"""The IDX reader: what it reads, and one clear line for each kind of damage."""
+"""The IDX reader: valid files, and one line for each kind of damage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def message_of(path, content: bytes, read=idx.read_images) -> str:
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("name", ["file", "file.gz"])
-def test_reads_images_and_labels_whatever_the_name_ends_in(tmp_path, gzipped, name):
+def test_reads_images_and_labels_whatever_the_suffix(tmp_path, gzipped, name):
     for array, read in ((IMAGES, idx.read_images), (LABELS, idx.read_labels)):
         path = tmp_path / name
         path.write_bytes(gzip.compress(idx_bytes(array)) if gzipped else idx_bytes(array))
@@ -51,7 +51,7 @@ def test_trailing_bytes(tmp_path):
     assert "do not belong to it" in message
 
 
-def test_a_size_that_no_memory_holds_is_just_a_truncated_file(tmp_path):
+def test_a_header_with_a_huge_size_is_a_truncated_file(tmp_path):
     header = b"".join(number.to_bytes(4, "big") for number in (0x0803, 2**32 - 1, 2**32 - 1, 2**32 - 1))
     assert "cut short" in message_of(tmp_path / "images", header)
 
@@ -83,7 +83,7 @@ def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
     assert cause in message_of(tmp_path / "images", content)
 
 
-def test_swapped_files_are_seen_from_the_labels_too(tmp_path):
+def test_swapped_files_are_also_recognised_by_the_labels(tmp_path):
     assert "this is a file of images" in message_of(tmp_path / "labels", idx_bytes(IMAGES), idx.read_labels)
 
 

@@ -1,4 +1,4 @@
-"""MNIST from its files: where they may lie, how they may be spelled, and what is wrong with them."""
+"""Reading MNIST: supported locations and names of its files, and messages for missing or damaged ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_layout_gives_the_same_arrays(tmp_path, folder, gzipped, dotted):
     assert np.array_equal(dataset.test.images, mnist.PIXEL.inputs(arrays["test_images"])[:, None])
 
 
-def test_a_missing_folder_is_named_with_the_files_and_the_way_to_get_them(tmp_path):
+def test_a_missing_folder_is_reported_with_the_expected_files(tmp_path):
     with pytest.raises(UserError) as error:
         load("mnist", tmp_path / "absent")
     names = [path.name for path in vars(mnist.standard_files(tmp_path)).values()]
@@ -51,7 +51,7 @@ def test_images_and_labels_of_different_length(tmp_path):
         load("mnist", tmp_path)
 
 
-def test_a_label_that_is_no_digit(tmp_path):
+def test_a_label_that_is_not_a_digit(tmp_path):
     arrays = small_mnist()
     arrays["test_labels"][3] = 11
     write_mnist(tmp_path, arrays)
@@ -75,7 +75,7 @@ def test_the_reader_reports_damage(tmp_path):
         load("mnist", tmp_path)
 
 
-def test_download_leaves_alone_what_is_there(tmp_path, monkeypatch):
+def test_download_skips_existing_files(tmp_path, monkeypatch):
     write_mnist(tmp_path, small_mnist(), gzipped=True)
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_options: pytest.fail("a process was started"))
 
@@ -89,7 +89,7 @@ def test_download_without_torchvision_names_what_to_install(tmp_path, monkeypatc
         load("mnist", tmp_path, download=True)
 
 
-def test_a_failed_download_passes_on_the_one_line_of_its_process(tmp_path, monkeypatch):
+def test_a_failed_download_reports_the_line_of_its_process(tmp_path, monkeypatch):
     def failing(command, **_options):
         assert command[1:] == ["-m", "torch_cnn.data", str(tmp_path)]
         return subprocess.CompletedProcess(command, 2, stdout="no network\n")
@@ -114,7 +114,7 @@ def test_the_constants_are_those_of_the_real_training_images():
 
 
 def equal(dataset, arrays) -> bool:
-    """Whether the data set holds exactly these images, in this order."""
+    """Whether the data set contains exactly these images, in this order."""
     return all(
         np.array_equal(split.images, mnist.PIXEL.inputs(arrays[f"{name}_images"])[:, None])
         and np.array_equal(split.labels, arrays[f"{name}_labels"])
@@ -141,7 +141,7 @@ def test_test_files_alone_are_enough_to_evaluate_and_not_to_train(tmp_path):
         hold_out(dataset.train, 0.1, 0)
 
 
-def test_what_is_not_understood_is_named(tmp_path):
+def test_unrecognised_files_are_listed(tmp_path):
     (tmp_path / "train.parquet").touch()
     with pytest.raises(UserError, match=r"not understood: train\.parquet; --download"):
         load("mnist", tmp_path)

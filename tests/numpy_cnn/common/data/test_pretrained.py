@@ -1,4 +1,4 @@
-"""The network that the package brings along."""
+"""The pretrained network in the package."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_it_is_small_and_trained_by_the_project_s_own_command() -> None:
     assert not checkpoint.optimizer_state
 
 
-def test_it_reads_as_many_test_images_of_mnist_as_documented(mnist_dir: Path, program: str) -> None:
+def test_its_accuracy_on_mnist_is_the_documented_one(mnist_dir: Path, program: str) -> None:
     assert (
         "accuracy 99.04% (9904 of 10000 test images)"
         in succeed(program, "evaluate", PRETRAINED, "--data-dir", mnist_dir).out

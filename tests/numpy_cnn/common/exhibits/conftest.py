@@ -1,4 +1,4 @@
-"""One browser for all tests of pages."""
+"""One browser, shared by all tests of HTML pages."""
 
 from __future__ import annotations
 

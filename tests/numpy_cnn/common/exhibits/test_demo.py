@@ -1,4 +1,4 @@
-"""The demo's answers: the backends' own numbers for those who may ask, and a clear word for all others."""
+"""The demo's responses: the backends' numbers for valid requests, a one-line error for all others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def served(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield running
 
 
-# ---- what is seen ----
+# ---- numbers ----
 
 
 @pytest.mark.parametrize("centre", [True, False])
@@ -100,7 +100,7 @@ def test_a_centred_drawing_is_read_as_predict_reads_its_picture(checkpoint: Chec
     assert np.array_equal(centred(seven(), checkpoint), expected)
 
 
-def test_a_drawing_stays_where_it_was_drawn(checkpoint: Checkpoint) -> None:
+def test_a_drawing_keeps_its_position(checkpoint: Checkpoint) -> None:
     step = GRID // 8
     ink = np.zeros((GRID, GRID), np.uint8)
     ink[2 * step : 3 * step, 5 * step : 6 * step] = 255
@@ -116,7 +116,7 @@ def question(checkpoint: Checkpoint, **options: object) -> Question:
 
 @pytest.mark.parametrize("package", sorted(BACKENDS))
 @pytest.mark.parametrize("seed", [None, 5])
-def test_training_takes_the_backends_steps_and_rewinds_to_the_same_numbers(
+def test_training_steps_equal_the_backends_and_can_be_rewound(
     checkpoint: Checkpoint, package: str, seed: int | None
 ) -> None:
     answers = Answers(TRACERS[package], checkpoint.architecture, checkpoint.parameters)
@@ -126,13 +126,13 @@ def test_training_takes_the_backends_steps_and_rewinds_to_the_same_numbers(
     for steps, expected in ((0, first), (3, third)):
         for name, array in again.answer(replace(asked, steps=steps)).items():
             assert np.array_equal(array, expected[name]), name
-    assert ("parameter.fc1.weight" in first) == (seed is not None), "only unknown ones are sent"
+    assert ("parameter.fc1.weight" in first) == (seed is not None), "sent only if the page lacks them"
 
     start = checkpoint.parameters if seed is None else initial_parameters(checkpoint.architecture, seed)
     sgd = replace(checkpoint.config.optimization, optimizer="sgd", momentum=0.0, weight_decay=0.0)
     backend = BACKENDS[package](checkpoint.architecture, start, sgd)
     losses = [backend.train_step(asked.image, np.array([3]), 0.05)[0] for _ in range(4)]
-    # A step is rounded in another order there: float32 has 6e-8, and three steps add up a few of them.
+    # The backend's steps round in another order: a few units of 6e-8 add up over three steps.
     assert abs(losses[0] - first["loss"][0]) <= 1e-5 * losses[0]
     assert abs(losses[3] - third["loss"][0]) <= 1e-5 * max(losses)
 
@@ -145,7 +145,7 @@ def test_a_step_that_is_too_large_is_reported(served: Served) -> None:
         assert b"take a smaller learning rate" in answer
 
 
-def test_a_refusal_of_the_backends_is_not_an_end_of_them(checkpoint: Checkpoint, path: Path) -> None:
+def test_a_backend_survives_an_error(checkpoint: Checkpoint, path: Path) -> None:
     bad = Question(np.full((1, 1, 8, 8), np.nan, np.float32), label=1)
     with Worker("numpy_cnn", path) as worker:
         worker.wait()
@@ -157,7 +157,7 @@ def test_a_refusal_of_the_backends_is_not_an_end_of_them(checkpoint: Checkpoint,
 # ---- the page ----
 
 
-def test_the_page_allows_itself_and_nothing_else(served: Served) -> None:
+def test_the_policy_allows_only_the_page_s_own_code(served: Served) -> None:
     status, headers, body = served.ask("GET", "/")
     page = body.decode()
     assert status == 200
@@ -175,7 +175,7 @@ def test_the_page_allows_itself_and_nothing_else(served: Served) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-# ---- who and what is refused ----
+# ---- rejected requests ----
 
 
 def body(**changes: object) -> bytes:
@@ -219,7 +219,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_refusals_are_reported_in_words(served: Served, what: str) -> None:
+def test_rejected_requests_get_one_line(served: Served, what: str) -> None:
     status, content, headers, reported = REFUSED[what]
     got, sent, text = served.ask("POST", "/look", content, JSON | headers)
     assert got == status, text
@@ -230,7 +230,7 @@ def test_refusals_are_reported_in_words(served: Served, what: str) -> None:
     assert "content-security-policy" in sent
 
 
-def test_a_body_without_a_length_is_read_no_further_than_allowed(served: Served) -> None:
+def test_a_body_without_a_length_is_read_up_to_the_limit(served: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
     parts = (b" " * 4096 for _ in range(LARGEST // 4096 + 2))
     connection.request("POST", "/look", parts, JSON, encode_chunked=True)
@@ -239,7 +239,7 @@ def test_a_body_without_a_length_is_read_no_further_than_allowed(served: Served)
     connection.close()
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def receive() -> dict:
         await asyncio.sleep(60)
         return {}
@@ -254,19 +254,19 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("method", "address", "status"), [("GET", "/look", 405), ("POST", "/", 405), ("GET", "/../etc/passwd", 404)]
 )
-def test_there_is_nothing_else(served: Served, method: str, address: str, status: int) -> None:
+def test_other_paths_and_methods_are_rejected(served: Served, method: str, address: str, status: int) -> None:
     assert served.ask(method, address)[0] == status
 
 
 @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"])
-def test_what_is_no_request_is_answered_all_the_same(served: Served, sent: bytes) -> None:
+def test_malformed_requests_get_status_400(served: Served, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
         connection.sendall(sent)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
     assert served.ask("GET", "/")[0] == 200
 
 
-def test_the_origin_has_the_scheme_of_the_page(served: Served) -> None:
+def test_the_origin_must_equal_that_of_the_page(served: Served) -> None:
     for origin in (
         f"https://localhost:{served.port}",
         f"localhost:{served.port}",
@@ -275,7 +275,7 @@ def test_the_origin_has_the_scheme_of_the_page(served: Served) -> None:
         assert served.ask("POST", "/look", body(), JSON | {"Origin": origin})[0] == 403
 
 
-def test_heads_that_are_sent_in_part_block_nobody_and_time_out(served: Served) -> None:
+def test_incomplete_headers_block_no_other_request_and_time_out(served: Served) -> None:
     connections = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(100)]
     try:
         for connection in connections:
@@ -291,7 +291,7 @@ def test_heads_that_are_sent_in_part_block_nobody_and_time_out(served: Served) -
 
 
 def children(process: int) -> list[int]:
-    """The processes that any thread of this one has started."""
+    """The child processes started by any thread of this process."""
     lists = Path(f"/proc/{process}/task").glob("*/children")
     return sorted(int(child) for own in lists for child in own.read_text().split())
 
@@ -308,7 +308,7 @@ def test_a_killed_worker_is_replaced(served: Served) -> None:
     assert before[0] not in after
 
 
-def test_if_one_backend_cannot_be_restarted_the_other_answers(path: Path, tmp_path: Path) -> None:
+def test_if_one_backend_cannot_be_restarted_the_other_still_works(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(path.read_bytes())
     with Worker("numpy_cnn", path) as first, Worker("torch_cnn", copy) as second:
@@ -335,7 +335,7 @@ def test_if_one_backend_cannot_be_restarted_the_other_answers(path: Path, tmp_pa
 
 
 async def post(application: object, content: bytes) -> tuple[int, bytes]:
-    """Call the application as the server does; the status and the body of its answer."""
+    """Call the application as the server does; return the status and the body of the response."""
     sent: list[dict] = []
     headers = [(b"host", b"127.0.0.1:1"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/look", "raw_path": b"/look", "query_string": b""}
@@ -350,14 +350,14 @@ async def post(application: object, content: bytes) -> tuple[int, bytes]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
-def test_it_is_the_own_page_that_may_ask(served: Served) -> None:
+def test_requests_from_the_page_itself_are_accepted(served: Served) -> None:
     for host in (f"127.0.0.1:{served.port}", f"localhost:{served.port}", f"LocalHost:{served.port}"):
         headers = JSON | {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
         assert served.ask("POST", "/look", body(), headers)[0] == 200
 
 
-def test_the_socket_is_on_the_loopback_address_alone(served: Served) -> None:
-    """Another address of this machine, such as 127.0.0.2, is not listened on."""
+def test_the_socket_listens_only_on_the_loopback_address(served: Served) -> None:
+    """Connecting to another address of this machine, such as 127.0.0.2, fails."""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", served.port), timeout=5)
 
@@ -365,7 +365,7 @@ def test_the_socket_is_on_the_loopback_address_alone(served: Served) -> None:
 # ---- the command ----
 
 
-def test_without_a_checkpoint_it_shows_the_network_of_the_package(tmp_path: Path) -> None:
+def test_without_a_checkpoint_it_uses_the_network_of_the_package(tmp_path: Path) -> None:
     process = start("-m", "numpy_cnn", "demo", "--port", 0, cwd=tmp_path)
     try:
         assert process.stdout.readline().startswith("draw a digit at http://127.0.0.1:")
@@ -378,7 +378,7 @@ def test_without_a_checkpoint_it_shows_the_network_of_the_package(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_without_torch_numpy_is_shown_alone_and_it_is_said(
+def test_without_torch_only_numpy_is_shown_with_a_note(
     monkeypatch: pytest.MonkeyPatch, path: Path, program: str
 ) -> None:
     import numpy_cnn.common.cli.demo as command
@@ -400,7 +400,7 @@ def test_without_torch_numpy_is_shown_alone_and_it_is_said(
 
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn"])
-def test_without_the_server_library_one_line_tells_how_to_get_it(
+def test_a_missing_server_library_is_reported_with_its_install_command(
     monkeypatch: pytest.MonkeyPatch, program: str, library: str
 ) -> None:
     import numpy_cnn.common.cli.demo as command
@@ -418,7 +418,7 @@ def test_mistakes_are_reported_before_anything_starts(path: Path, tmp_path: Path
         assert error_of(program, "demo", path, "--port", port).startswith(f"--port {port}: cannot listen on it (")
 
 
-def test_a_backend_that_ends_says_its_last_words(tmp_path: Path) -> None:
+def test_a_backend_process_that_ends_is_reported_with_its_error(tmp_path: Path) -> None:
     with Worker("numpy_cnn", tmp_path / "none.safetensors") as worker, pytest.raises(WorkerEnded) as ended:
         worker.wait()
     assert "the process of NumPy has ended: " in str(ended.value)
@@ -427,7 +427,7 @@ def test_a_backend_that_ends_says_its_last_words(tmp_path: Path) -> None:
         worker.look(Question(np.zeros((1, 1, 8, 8), np.float32)))
 
 
-def test_a_network_that_no_drawing_fits_is_refused(checkpoint: Checkpoint) -> None:
+def test_a_network_with_unsupported_inputs_is_rejected(checkpoint: Checkpoint) -> None:
     from numpy_cnn.common.exhibits.demo.drawing import check_fits
 
     check_fits(checkpoint, None)

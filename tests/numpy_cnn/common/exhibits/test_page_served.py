@@ -1,4 +1,4 @@
-"""The page that `demo` serves, in a browser: by mouse, keyboard and finger, wide and narrow, light and dark."""
+"""The page of `demo` in a browser: mouse, keyboard and touch, wide and narrow, light and dark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 from numpy_cnn.views.trace import trace
 
 pytest.importorskip("selenium.webdriver", reason="the tests of the page need selenium")
-from browser import Browser  # only where selenium is
+from browser import Browser  # after the check that selenium is installed
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -45,7 +45,7 @@ def served(browser: Browser, checkpoint_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Browser]:
-    """The page, wide, with its first example; nothing may be complained of in its console."""
+    """The page in a wide window with its first example; afterwards the browser's console must be empty."""
     browser.resize(1280)
     browser.execute_script("window.scrollTo(0, 0)")
     yield browser
@@ -53,7 +53,7 @@ def page(browser: Browser, served: Served) -> Iterator[Browser]:
 
 
 def draw(page: Browser, points: list[tuple[float, float]]) -> np.ndarray:
-    """Clear the paper, draw with the mouse, and wait for the answer; return the ink."""
+    """Clear the canvas, draw with the mouse, and wait for the response; return the ink."""
     page.find_element("id", "clear").click()
     paper = page.find_element("id", "paper")
     size = paper.rect
@@ -161,7 +161,7 @@ def test_sliders_show_the_size_of_a_convolution(page: Browser) -> None:
     assert "row 0, column 1" in page.text("play-result")
 
 
-def test_a_finger_draws_and_chooses_on_a_telephone(page: Browser) -> None:
+def test_drawing_and_selecting_by_touch_on_a_phone(page: Browser) -> None:
     page.find_element("id", "clear").click()
     page.resize(400)
     page.execute_script("document.getElementById('paper').scrollIntoView({block: 'center'})")
@@ -181,7 +181,7 @@ def test_a_finger_draws_and_chooses_on_a_telephone(page: Browser) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_everybody_can_read_it(page: Browser, width: int, scheme: str) -> None:
+def test_the_page_is_accessible(page: Browser, width: int, scheme: str) -> None:
     page.resize(width)
     page.prefer(scheme)
     assert page.violations() == []
@@ -201,7 +201,7 @@ def test_the_button_changes_the_theme_and_words_are_explained(page: Browser) -> 
     assert not page.find_element("id", "explanation").is_displayed()
 
 
-def test_a_dropped_picture_is_read_and_a_file_that_is_none_is_refused(page: Browser, tmp_path: Path) -> None:
+def test_a_dropped_picture_is_read_and_any_other_file_rejected(page: Browser, tmp_path: Path) -> None:
     from PIL import Image, ImageDraw
 
     picture = Image.new("RGB", (300, 200), "white")

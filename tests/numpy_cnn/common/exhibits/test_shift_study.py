@@ -1,4 +1,4 @@
-"""The study of shifted digits: what is shifted, what is counted, what is written."""
+"""The study of shifted digits: shifting, counting, and the written results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from numpy_cnn.common.spec.initial import initial_parameters
 DENSE = {"numpy_cnn": numpy_cnn.views.dense.Dense, "torch_cnn": torch_cnn.views.dense.Dense}
 
 
-def test_pictures_move_and_what_leaves_them_is_lost() -> None:
+def test_shifted_pixels_beyond_the_edge_are_dropped() -> None:
     image = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
     assert shifted(image, 1, 0, 0.0)[0, 0].tolist() == [[0, 0, 0], [1, 2, 3], [4, 5, 6]]
     assert shifted(image, 0, -2, -1.0)[0, 0].tolist() == [[3, -1, -1], [6, -1, -1], [9, -1, -1]]
@@ -41,27 +41,27 @@ def test_pictures_move_and_what_leaves_them_is_lost() -> None:
 def test_the_ink_that_stays_is_counted() -> None:
     pixels = np.zeros((1, 1, 5, 5))
     pixels[0, 0, 2, 2] = pixels[0, 0, 2, 4] = 1
-    # By one to the right the second point is lost: half the ink in one of four directions.
+    # A shift by one to the right drops the second point: half of the ink, in one of four directions.
     assert ink_kept(pixels, 2).tolist() == [1, 1 - 1 / 8, 1 - 1 / 8]
 
 
 def test_the_share_of_right_answers_is_measured_in_each_direction() -> None:
     class Corner:
-        """Says 1 where the upper left pixel has ink."""
+        """Predicts class 1 if the upper left pixel has ink."""
 
         def logits(self, images: np.ndarray) -> np.ndarray:
             return np.stack([np.full(len(images), 0.5), images[:, 0, 0, 0]], axis=1)
 
     images = np.zeros((4, 1, 3, 3), np.float32)
-    images[:2, 0, 0, 0] = 1  # found where it is, and gone when moved anywhere
-    images[2:, 0, 0, 1] = 1  # found only when moved left by one
+    images[:2, 0, 0, 0] = 1  # found only without a shift
+    images[2:, 0, 0, 1] = 1  # found only after a shift to the left by one
     table = measure(Corner(), Split(images, np.ones(4, np.int64)), 1, 0.0)
     assert table[0] == dict.fromkeys([*DIRECTIONS, "mean"], 0.5)
     assert table[1] == {"up": 0, "down": 0, "left": 0.5, "right": 0, "mean": 0.125}
 
 
-def test_both_dense_networks_take_the_same_step_where_sums_are_exact() -> None:
-    """Small integers in float64 give both the same scores, and SGD by a power of two the same first layers."""
+def test_both_dense_networks_give_the_same_scores() -> None:
+    """With small integers in float64, both networks give the exact scores."""
     rng = np.random.default_rng(0)
     sizes = DenseSizes(pixels=16, hidden=5, classes=4)
     parameters = {
@@ -120,7 +120,7 @@ def test_the_study_is_printed_drawn_and_written(tmp_path: Path, program: str) ->
 
 
 def test_on_the_real_mnist_a_shift_costs_the_dense_network_most(mnist_dir: Path) -> None:
-    """What docs/shift-study.md tells, on fewer images."""
+    """The result of docs/shift-study.md on fewer images."""
     dataset, optimization = mnist.load(mnist_dir), OptimizerConfig()
     test, means = dataset.test[:1500], {}
     for name, learner in {
@@ -148,7 +148,7 @@ def test_mistakes_are_reported(tmp_path: Path, program: str) -> None:
     assert "that is a file, not a folder" in error_of(program, "shift-study", "--out", tmp_path / "file")
 
 
-def test_ctrl_c_ends_it_in_one_line(tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_with_one_line(tmp_path: Path) -> None:
     write_mnist(tmp_path / "data", small_mnist())
     process = start(
         "-m", "numpy_cnn", "shift-study", "--data-dir", "data", "--epochs", 100_000, "--out", "out", cwd=tmp_path
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_it_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in reported
 
 
-def test_labels_of_lines_that_end_together_lie_apart() -> None:
+def test_labels_of_lines_with_equal_ends_do_not_overlap() -> None:
     assert _apart([0.5, 0.2, 0.9], 0.05) == [0.5, 0.2, 0.9]
     assert [round(height, 6) for height in _apart([0.5, 0.49, 0.51], 0.05)] == [0.54, 0.49, 0.59]
     assert [*PROGRAMS] == [*DENSE]

@@ -1,4 +1,4 @@
-"""One picture through the network and back: the numbers, computed by hand and by both backends, and the report."""
+"""A picture's forward and backward pass: numbers computed by hand and by both backends, and the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PHOTO = ROOT / "docs" / "images" / "walkthrough_lighthouse.jpg"
 
 @pytest.fixture
 def drawn_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only the words matter: matplotlib takes longer than all the rest."""
+    """Disable the plots in tests of the printed text: matplotlib takes longer than everything else."""
     monkeypatch.setattr("numpy_cnn.common.cli.walkthrough.Walkthrough._draw", lambda *_: [])
 
 
@@ -40,7 +40,7 @@ def traced(program: str, start: lesson.Lesson, epochs: int = 0, lr: float = 0.1)
     return learn(PROGRAMS[program].tracer(), start, epochs, lr)[1]
 
 
-# Small enough for paper: a 4x4 picture, bright on the left, whose edge the kernel finds in both columns.
+# Small enough to compute by hand: a 4x4 picture, bright on the left; the kernel responds in both columns.
 PICTURE = np.array([[1.0, 1, 0, 0]] * 3 + [[1.0, 0, 0, 0]])
 PAPER = lesson.Lesson(
     "vertical-edge",
@@ -57,32 +57,29 @@ PAPER = lesson.Lesson(
 
 
 def near(got: object, paper: object) -> None:
-    """Equal but for the last digits: 4 units in the last place are what the bounds allow for one exp or log.
-
-    A few products follow, each worth half a unit.
-    """
+    """Equal up to 8 units in the last place: 4 are allowed for one exp or log, half a unit for each product."""
     np.testing.assert_array_max_ulp(
         np.asarray(got), np.broadcast_to(np.asarray(paper, float), np.shape(got)), maxulp=8
     )
 
 
 def within(roundings: int, got: Any, expected: Any, size: Any) -> None:
-    """Apart by no more than γₙ · size, where both sides add up terms whose absolute values sum to `size`."""
+    """Both sides are within γₙ · size of the exact sum of terms whose absolute values add up to `size`."""
     assert (np.abs(np.asarray(got) - expected) <= 2 * gamma(roundings, U) * size).all()
 
 
-def test_the_numbers_are_those_worked_out_on_paper(program: str) -> None:
+def test_the_numbers_equal_those_computed_by_hand(program: str) -> None:
     (trace,) = traced(program, PAPER)
     np.testing.assert_array_equal(trace.values["conv1"][0, 0], [[3, 3], [3, 2]])
     np.testing.assert_array_equal(trace.values["relu1"], trace.values["conv1"])
     np.testing.assert_array_equal(trace.values["pool1"], [[[[3]]]])
-    np.testing.assert_array_equal(trace.routes[0, 0], [[1, 0], [0, 0]])  # of three threes the first
+    np.testing.assert_array_equal(trace.routes[0, 0], [[1, 0], [0, 0]])  # the first of three equal maxima
     # Logits 0 and log 3: probabilities 1/4 and 3/4, and the right class is 0.
     near(trace.probabilities, [[0.25, 0.75]])
     near(trace.loss, math.log(4))
     assert (trace.scores, trace.answer) == ("fc1", 1)
     near(trace.gradients["fc1"], [[-0.75, 0.75]])
-    # Back through the weights (0, log 3 / 3), then to the one place that pooling chose, and on through the kernel.
+    # Back through the weights (0, log 3 / 3), then to the position that pooling selected, then through the kernel.
     u = 0.75 * math.log(3) / 3
     near(trace.gradients["pool1"], [[[[u]]]])
     near(trace.gradients["conv1"][0, 0], [[u, 0], [0, 0]])
@@ -101,7 +98,7 @@ def test_only_the_dense_layer_learns_from_a_fixed_kernel(program: str) -> None:
     assert after.answer == 0
 
 
-def test_a_trace_begins_with_the_numbers_it_was_given_and_leaves_them_alone(program: str) -> None:
+def test_a_trace_does_not_change_its_inputs(program: str) -> None:
     kept = {name: array.copy() for name, array in PAPER.parameters.items()}
     traces = traced(program, PAPER, epochs=3)
     for name, array in kept.items():
@@ -112,22 +109,22 @@ def test_a_trace_begins_with_the_numbers_it_was_given_and_leaves_them_alone(prog
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_both_backends_find_the_same_maxima_in_a_photograph(kernel: str) -> None:
-    """Bit for bit, for the convolution is exact; another maximum would send the gradient elsewhere."""
+    """Bit-identical because the convolution is exact; another maximum would route the gradient elsewhere."""
     start = lesson.fixed(PHOTO, kernel, 1, 2, 42)
     ours, theirs = (traced(name, start, epochs=2) for name in ("numpy_cnn", "torch_cnn"))
     for stage in ("conv1", "relu1", "pool1"):
         np.testing.assert_array_equal(ours[0].values[stage], theirs[0].values[stage])
     np.testing.assert_array_equal(ours[0].routes, theirs[0].routes)
     for (name, a), b in zip(comparing.arrays_of(ours).items(), comparing.arrays_of(theirs).values(), strict=True):
-        # What follows sums 169 products; 1000 roundings of the largest are room for twice three such sums.
+        # Later stages sum 169 products each; 1000 roundings of the largest value allow three such sums per side.
         assert np.abs(a - b).max() <= 1000 * np.finfo(float).eps * max(1, np.abs(a).max()), name
 
 
 @pytest.mark.parametrize("kernel", ["sobel", "horizontal-edge"])
-def test_flat_parts_do_not_send_the_gradient_elsewhere(tmp_path: Path, kernel: str) -> None:
-    """A grey of 77/255 is no binary number, and three of it minus three of it are 0 all the same, in any order.
+def test_ties_in_flat_areas_are_resolved_alike(tmp_path: Path, kernel: str) -> None:
+    """Pixels are rounded to a binary grid, so that 3·(77/255) − 3·(77/255) is 0 in any order of summation.
 
-    Without the grid 7 maxima of this picture were found elsewhere, and gradients differed by 0.025.
+    Without the grid, 7 maxima of this picture had other positions, and gradients differed by 0.025.
     """
     picture = np.full((28, 28), 77, np.uint8)
     picture[5:20, 8:14], picture[:, 20:] = 200, 90
@@ -141,8 +138,8 @@ def test_flat_parts_do_not_send_the_gradient_elsewhere(tmp_path: Path, kernel: s
 
 
 @pytest.mark.parametrize("stage", ["input", "conv1", "flatten"])
-def test_the_gradients_are_those_that_differences_give(stage: str) -> None:
-    """Of the pixels by moving one, of other stages by how the loss depends on the pixels."""
+def test_the_gradients_equal_finite_differences(stage: str) -> None:
+    """Pixels: a central difference. Other stages: their gradients must be consistent with those of the pixels."""
     start = lesson.fixed(PHOTO, "blur", 0, 3, 7)
     trace = traced("numpy_cnn", start)[0]
     if stage == "input":
@@ -152,10 +149,10 @@ def test_the_gradients_are_those_that_differences_give(stage: str) -> None:
             inputs = start.inputs.copy()
             inputs[at] += sign * step
             moved.append(traced("numpy_cnn", replace(start, inputs=inputs))[0].loss)
-        # The losses are rounded, which the step magnifies; what the curvature adds is of the step's square.
+        # Division by the step magnifies the rounding of the losses; the curvature adds an error of order step².
         slope = (moved[0] - moved[1]) / (2 * step)
         assert abs(slope - trace.gradients["input"][at]) <= gamma(8, U) * trace.loss / step + step**2
-    elif stage == "conv1":  # sum of dy · y is the directional derivative along y, the same behind any linear layer
+    elif stage == "conv1":  # Σ dy · y is the directional derivative along y, which a linear layer preserves
         routed = trace.gradients["conv1"] * trace.values["conv1"]
         within(2000, routed.sum(), np.sum(trace.gradients["input"] * start.inputs), np.abs(routed).sum())
     else:
@@ -164,7 +161,7 @@ def test_the_gradients_are_those_that_differences_give(stage: str) -> None:
         within(6, trace.gradients["flatten"], upstream @ weights, np.abs(upstream) @ np.abs(weights))
 
 
-# The notebook that the project began from: its picture's corner, kernel, seed and format.
+# The notebook that the project started from: a corner of its picture, its kernel, seed and format.
 
 
 def test_the_dense_layer_starts_from_numpys_old_generator_as_notebooks_do() -> None:
@@ -174,7 +171,7 @@ def test_the_dense_layer_starts_from_numpys_old_generator_as_notebooks_do() -> N
 
 
 def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing: None, program: str) -> None:
-    """Rows of a picture whose edges were worked out with loops: (67 − 67) / 255 and so on down the columns."""
+    """The expected values were computed with loops over the picture: (67 − 67) / 255 and so on."""
     greys = np.array([[67, 68, 67, 67, 68], [69, 70, 71, 71, 73], [74, 74, 74, 75, 76], [78, 78, 77, 78, 79]])
     picture = np.full((28, 28), 80, np.uint8)
     picture[:4, :5] = greys
@@ -200,7 +197,7 @@ def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing:
     )
     assert reported is not None, out
     logits, (p0, p1) = np.array([float(x) for x in reported.groups()[:2]]), map(float, reported.groups()[2:4])
-    # Eight decimals are printed, of what goes in as of what comes out.
+    # Inputs and outputs are printed with eight decimals.
     assert np.abs(np.array([p0, p1]) - np.exp(logits) / np.exp(logits).sum()).max() <= 2e-8
     assert abs(float(reported[5]) + math.log(p1)) <= 2e-8 / p1
     assert reported[7] == str(reported[6] == "1")
@@ -212,20 +209,20 @@ def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing:
         assert words in out
 
 
-def test_a_picture_is_read_as_pillow_makes_it_grey_and_small() -> None:
+def test_a_picture_is_converted_as_by_pillow() -> None:
     with Image.open(PHOTO) as picture:
         expected = np.asarray(picture.convert("L").resize((28, 28)), dtype=float) / 255
     np.testing.assert_array_equal(read_grey(PHOTO, (28, 28)), expected)
 
 
-def test_transparency_is_white_and_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+def test_transparency_becomes_white_and_16_bits_are_scaled(tmp_path: Path) -> None:
     Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert read_grey(tmp_path / "clear.png", (28, 28)).min() == 1
     Image.fromarray(np.full((30, 30), 65535, np.uint16)).save(tmp_path / "deep.png")
     assert read_grey(tmp_path / "deep.png", (28, 28)).min() == 1
 
 
-def test_the_place_from_near_adds_up(program: str) -> None:
+def test_the_close_up_of_a_position_adds_up(program: str) -> None:
     start = lesson.fixed(PHOTO, "vertical-edge", 1, 2, 42)
     trace = traced(program, start)[0]
     focus = loudest(start, trace)
@@ -237,7 +234,7 @@ def test_the_place_from_near_adds_up(program: str) -> None:
 # A trained network
 
 
-def test_a_learned_network_is_walked_through_whole(
+def test_a_walkthrough_of_a_trained_network(
     tmp_path: Path, drawn_nothing: None, trained: dict[str, Path], program: str
 ) -> None:
     digit = draw(tmp_path / "digit.png", 0)
@@ -257,7 +254,7 @@ def test_a_learned_network_is_walked_through_whole(
     assert f"{probabilities[0, digit]:.2%}" == f"{share / 100:.2%}"
 
 
-def test_everything_of_a_learned_network_learns(tmp_path: Path, trained: dict[str, Path]) -> None:
+def test_all_parameters_of_a_trained_network_are_updated(tmp_path: Path, trained: dict[str, Path]) -> None:
     draw(tmp_path / "digit.png", 1)
     start = lesson.learned(tmp_path / "digit.png", RunFolder(trained["numpy_cnn"]).best, 3)
     ours, theirs = (traced(name, start, epochs=2, lr=0.01) for name in PROGRAMS)
@@ -265,10 +262,10 @@ def test_everything_of_a_learned_network_learns(tmp_path: Path, trained: dict[st
     assert not np.array_equal(ours[-1].values["conv1"], ours[0].values["conv1"])
     np.testing.assert_array_equal(ours[0].routes, theirs[0].routes)
     for one, other in zip(ours, theirs, strict=True):
-        within(10_000, one.loss, other.loss, other.loss)  # fewer roundings than that in two steps of any one sum
+        within(10_000, one.loss, other.loss, other.loss)  # no sum of two steps has more roundings
 
 
-def test_the_seven_of_the_documentation_is_one_of_mnists() -> None:
+def test_the_seven_in_the_documentation_is_from_mnist() -> None:
     from numpy_cnn.common.data import mnist
 
     dataset = mnist.load(real_mnist_dir())
@@ -281,7 +278,7 @@ def test_the_seven_of_the_documentation_is_one_of_mnists() -> None:
 # Side by side
 
 
-def test_the_other_backend_is_run_and_laid_beside(tmp_path: Path) -> None:
+def test_compare_runs_the_other_backend(tmp_path: Path) -> None:
     result = spawn("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", "--epochs", 1, cwd=tmp_path)
     assert result.code == 0, result.err
     table = result.out.partition("===== numpy_cnn and torch_cnn =====\n")[2]
@@ -293,7 +290,7 @@ def test_the_other_backend_is_run_and_laid_beside(tmp_path: Path) -> None:
         assert f"\n{row} " in table
 
 
-def test_a_missing_torch_is_reported_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_torch_gives_one_line(tmp_path: Path) -> None:
     hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'torch' else f(n)"
     (tmp_path / "sitecustomize.py").write_text(hide)
     path = f"{tmp_path}{os.pathsep}{ROOT}"
@@ -313,7 +310,7 @@ def test_differences_are_reported_where_they_are_largest() -> None:
     assert "5.0e-01" in last
 
 
-def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None:
+def test_all_numbers_can_be_saved_as_arrays(tmp_path: Path, program: str) -> None:
     result = succeed(program, "walkthrough", PHOTO, "--arrays", tmp_path / "all.npz", "--epochs", 3)
     assert result == Result(0, "", "")
     with np.load(tmp_path / "all.npz") as arrays:
@@ -345,7 +342,7 @@ def test_every_number_can_be_had_as_arrays(tmp_path: Path, program: str) -> None
         ((__file__,), "is not an image that can be read"),
     ],
 )
-def test_mistakes_are_reported_in_one_line(
+def test_mistakes_give_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[object, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

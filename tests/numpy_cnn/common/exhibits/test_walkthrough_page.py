@@ -1,4 +1,4 @@
-"""The picture and the page of a walkthrough: complete, safe, in one file, and right for every network."""
+"""The picture and the page of a walkthrough: complete, safe, self-contained, and correct for every network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NETWORKS = {
 
 
 def walk(architecture: Architecture, steps: int = 2) -> tuple[lesson.Lesson, list[Trace], dict[str, Any]]:
-    """A random network that takes steps on a random picture, in float32 as in the demo, and torch's first pass."""
+    """Steps of a random network on a random picture, in float32 as in the demo, and torch's first pass."""
     picture = np.random.default_rng(3).standard_normal((1, 1, *architecture.image_size)).astype(np.float32)
     parameters = initial_parameters(architecture, 1)
     start = lesson.Lesson("learned", architecture, parameters, picture[0, 0], picture, 1)
@@ -86,12 +86,12 @@ def test_a_deeper_network_has_a_page_and_no_picture(tmp_path: Path, monkeypatch:
     assert [*tmp_path.iterdir()] == [tmp_path / "walk.html"]
 
 
-def test_a_name_is_only_a_name_to_the_picture(tmp_path: Path) -> None:
+def test_a_name_is_not_interpreted_as_math_text(tmp_path: Path) -> None:
     draw(*WALKED, "numpy_cnn", "$x_{1}$ \\frac " + "日本" * 60 + ".png", tmp_path / "walk.png")
     assert (tmp_path / "walk.png").stat().st_size > 10_000
 
 
-def test_a_picture_without_any_edge_is_drawn_as_well(tmp_path: Path) -> None:
+def test_a_picture_without_edges_can_be_drawn(tmp_path: Path) -> None:
     Image.new("L", (28, 28), 0).save(tmp_path / "black.png")
     start = lesson.fixed(tmp_path / "black.png", "sobel", 1, 12, 0)
     walked = learn(PROGRAMS["numpy_cnn"].tracer(), start, 0, 0.1)
@@ -100,7 +100,7 @@ def test_a_picture_without_any_edge_is_drawn_as_well(tmp_path: Path) -> None:
 
 
 class Links(HTMLParser):
-    """Everything that a page would fetch."""
+    """Collects every address that a page would fetch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def test_the_page_fetches_nothing() -> None:
     assert "connect-src 'none'" in policy
 
 
-def test_a_hostile_name_stays_a_name() -> None:
+def test_a_name_is_escaped() -> None:
     name = "</script><script>alert(1)</script>&\"'{{STYLE}}\u2028.png"
     text = page(*WALKED, "numpy_cnn", name, 0.1, None)
     assert text.count("<script") == text.count("</script>") == 3
@@ -159,7 +159,7 @@ def test_the_graph_has_the_stages_of_the_network(architecture: Architecture) -> 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_number_is_explained_forward_and_backward(name: str, browser: Any, tmp_path: Path) -> None:
-    """In a browser, from a file: what a number is made of adds up to it, and its line of code evaluates to it."""
+    """In a browser, from a file: the parts of each number add up to it, and its line of code evaluates to it."""
     start, traces, torch = walk(NETWORKS[name])
     file = tmp_path / "page.html"
     file.write_text(page(start, traces, "numpy_cnn", "<b>tree</b>.jpg", 0.05, torch), encoding="utf-8")
@@ -170,7 +170,7 @@ def test_every_number_is_explained_forward_and_backward(name: str, browser: Any,
     for step, trace in enumerate(traces):
         browser.execute_script(f"cnn.network.step = {step}; cnn.refresh()")
         worst = browser.execute_script("return cnn.check(12)")
-        # Sums in float64 of numbers in float32, which differ from the backend's sums in float32 by their rounding.
+        # The page sums float32 numbers in float64; the backend's float32 sums differ by their rounding.
         assert worst["error"] < 2e-5, worst
         shown = browser.execute_script("return [...cnn.probabilities()]")
         assert np.array_equal(np.array(shown, np.float32), trace.probabilities[0])
@@ -193,7 +193,7 @@ def test_every_number_is_explained_forward_and_backward(name: str, browser: Any,
     assert browser.get_log("browser") == []
 
 
-def test_numbers_are_written_as_people_write_them() -> None:
+def test_numbers_are_formatted_for_readers() -> None:
     assert [number(value) for value in (0.0, 1.0, -1.0, 0.256, -0.00012)] == ["0", "1", "−1", "0.26", "−1.2·10⁻⁴"]
     assert [precise(value) for value in (0.99965737, 12.0, 3.4e-7)] == ["0.9997", "12", "3.4·10⁻⁷"]
     assert total([0.5, 0.0, -0.25, 1.0]) == "0.50 − 0.25 + 1"

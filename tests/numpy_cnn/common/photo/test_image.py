@@ -1,7 +1,7 @@
-"""A user's picture becomes what the data set would have made of it.
+"""A user's picture is converted the way the data set was made.
 
-The pictures here are drawn so that the answer is known exactly: a bitmap whose longer side is 20 points,
-enlarged by a whole factor, is what the MNIST way must give back bit for bit.
+The expected result is known exactly: MNIST's conversion of a bitmap whose longer side is 20 points, enlarged by a
+whole factor, is the bitmap itself, bit for bit.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def ink_box(pixels) -> tuple[slice, slice]:
 
 
 def distance_from_centre(pixels) -> list[float]:
-    """How far the centre of mass is from the pixel (H/2, W/2), row and column."""
+    """The distance of the centre of mass from the pixel (H/2, W/2), in rows and in columns."""
     indices = np.indices(pixels.shape)
     return [abs((axis * pixels).sum() / pixels.sum() - len(pixels) / 2) for axis in indices]
 
@@ -74,7 +74,7 @@ margins = st.integers(1, 60)
     right=margins,
     paper_and_ink=st.sampled_from([(255, 0), (0, 255), (200, 60), (90, 250), (100, 0)]),
 )
-def test_place_scale_contrast_and_inversion_leave_the_mnist_digit_the_same(
+def test_the_mnist_digit_does_not_depend_on_place_scale_contrast_or_inversion(
     tmp_path_factory, seed, factor, top, left, bottom, right, paper_and_ink
 ):
     bitmap = stroke(seed)
@@ -88,7 +88,7 @@ def test_place_scale_contrast_and_inversion_leave_the_mnist_digit_the_same(
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), top=margins, left=margins, inverted=st.booleans())
-def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed, top, left, inverted):
+def test_the_uci_digit_does_not_depend_on_place_or_inversion(tmp_path_factory, seed, top, left, inverted):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
     shown = picture(bitmap, top=top, left=left)
 
@@ -98,7 +98,7 @@ def test_place_and_inversion_leave_the_uci_digit_the_same(tmp_path_factory, seed
 
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
-def test_noise_and_uneven_light_are_taken_for_paper(tmp_path_factory, seed):
+def test_noise_and_uneven_light_are_ignored(tmp_path_factory, seed):
     bitmap, folder = stroke(seed), tmp_path_factory.getbasetemp()
     shown = picture(bitmap, 6, paper=220, ink=40).astype(np.float64)
     rng = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def test_specks_are_dropped_and_second_strokes_kept(tmp_path):
     assert not np.array_equal(read(tmp_path, apart), read(tmp_path, shown))
 
 
-def test_a_picture_of_uci_size_is_upright_fills_the_height_and_is_three_tenths_ink(tmp_path):
+def test_a_picture_of_uci_size_is_upright_full_height_and_30_percent_ink(tmp_path):
     leaning = np.zeros((200, 200), dtype=np.bool_)
     for row in range(20, 180):
         leaning[row, 130 - row // 2 : 145 - row // 2] = True
@@ -133,13 +133,13 @@ def test_a_picture_of_uci_size_is_upright_fills_the_height_and_is_three_tenths_i
     assert counts[:, [0, 7]].sum() == 0
     assert 300 <= counts.sum() <= 320  # 30 % of 1,024 points, in whole columns of 32
     centres = (counts * np.arange(8)).sum(axis=1) / counts.sum(axis=1)
-    assert np.ptp(centres) < 1  # it leaned over by 80 of its 160 rows, which is 4 of 8 columns
+    assert np.ptp(centres) < 1  # before, it was slanted by 80 points over 160 rows: 4 of 8 columns
 
 
 @pytest.mark.parametrize(
     ("image_size", "pixel", "own"), [((4, 4), UCI, (8, 8)), ((14, 14), MNIST, (28, 28)), ((4, 7), MNIST, (28, 28))]
 )
-def test_smaller_sizes_are_averaged_as_the_data_set_is(tmp_path, image_size, pixel, own):
+def test_smaller_sizes_are_averaged_like_the_data_set(tmp_path, image_size, pixel, own):
     shown = picture(stroke(2))
     small = read(tmp_path, shown, image_size, pixel)
 
@@ -155,7 +155,7 @@ def test_other_sizes_keep_the_proportion_of_mnist(tmp_path):
     assert max(distance_from_centre(pixels)) <= 1
 
 
-def test_a_thin_line_across_and_one_down(tmp_path):
+def test_a_thin_horizontal_or_vertical_line(tmp_path):
     for bitmap in (np.ones((2, 20), np.bool_), np.ones((20, 2), np.bool_)):
         pixels = raw(read(tmp_path, picture(bitmap)))
         assert np.array_equal(pixels[ink_box(pixels)], 255 * bitmap)
@@ -184,7 +184,7 @@ def test_every_mode_of_a_picture_reads_the_same(tmp_path, mode):
     assert np.array_equal(read_digit(path, (28, 28), MNIST).inputs, read(tmp_path, shown))
 
 
-def test_transparency_is_laid_on_white(tmp_path):
+def test_transparency_becomes_white(tmp_path):
     shown = picture(stroke(5))
     black = np.zeros((*shown.shape, 4), np.uint8)
     black[..., 3] = 255 - shown
@@ -224,7 +224,7 @@ def message_of(path) -> str:
     return str(error.value)
 
 
-def test_what_is_no_picture_of_a_digit_gives_one_line(tmp_path):
+def test_any_other_file_is_rejected_with_one_line(tmp_path):
     assert "No such file" in message_of(tmp_path / "absent.png")
     assert "Is a directory" in message_of(tmp_path)
 
@@ -250,7 +250,7 @@ def test_a_blank_picture_has_no_digit(tmp_path, grey):
 @pytest.mark.parametrize(
     ("size", "reason"), [((12_000, 9_000), "12000x9000 pixels"), ((20_000, 20_000), "its pixels")]
 )
-def test_an_absurd_size_is_refused_before_it_is_unpacked(tmp_path, size, reason):
+def test_a_huge_picture_is_rejected_before_it_is_decoded(tmp_path, size, reason):
     path = tmp_path / "bomb.png"
     Image.new("RGB" if size[0] < 20_000 else "1", size).save(path, compress_level=1)
     assert reason in message_of(path)
@@ -268,7 +268,7 @@ def test_the_memory_of_the_decoder_counts(tmp_path, name, settings, reason):
     assert reason in message_of(tmp_path / name)
 
 
-def test_what_takes_long_to_decode_is_refused(tmp_path):
+def test_a_picture_that_is_slow_to_decode_is_rejected(tmp_path):
     (tmp_path / "text.ppm").write_bytes(b"P3 2001 2000 255 " + b"0 " * 100)
     assert "takes too long to read: 4002000 pixels" in message_of(tmp_path / "text.ppm")
     scan = tmp_path / "scans.jpg"
@@ -277,13 +277,13 @@ def test_what_takes_long_to_decode_is_refused(tmp_path):
     assert "a progressive JPEG of 110 scans" in message_of(scan)
 
 
-def test_no_other_program_reads_a_picture(tmp_path):
+def test_no_other_program_is_started_to_read_a_picture(tmp_path):
     """Pillow would start Ghostscript."""
     Image.fromarray(picture(stroke(1))).save(tmp_path / "postscript.png", format="EPS")
     assert "is not an image that can be read" in message_of(tmp_path / "postscript.png")
 
 
-def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path):
+def test_real_mnist_digits_survive_enlargement_and_inversion(tmp_path):
     from numpy_cnn.common.data import mnist
 
     _, test = mnist.read(mnist.find(real_mnist_dir()))
@@ -297,7 +297,7 @@ def test_real_mnist_digits_come_back_from_large_dark_on_light_pictures(tmp_path)
         rows, columns = ink_box(pixels)
         assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
         assert max(distance_from_centre(pixels)) <= 1
-        # It is the same digit in the same place: moving the original by more than a pixel shares less ink.
+        # The same digit in the same place: the overlap is largest for a shift of at most one pixel.
         steps = range(-3, 4)
         shared = {(i, j): (pixels * np.roll(digit, (i, j), (0, 1))).sum() for i in steps for j in steps}
         assert max(map(abs, max(shared, key=shared.get))) <= 1
@@ -316,7 +316,7 @@ def test_thin_strokes_are_thickened_before_they_fade(tmp_path):
         & np.roll(bitmap, -2, axis=0)
         & np.roll(bitmap, 2, axis=1)
         & np.roll(bitmap, -2, axis=1)
-    )  # an outline of 2 points where 320 are the height
+    )  # an outline of 2 points in a digit of 320
     pixels = raw(read(tmp_path, picture(edges, factor=1, top=40, left=40, bottom=40, right=40)))
     assert pixels.max() > 230
 
@@ -353,7 +353,7 @@ def test_ink_and_paper_of_the_same_grey_differ_in_colour(tmp_path):
     assert np.array_equal(read(tmp_path, coloured), read(tmp_path, shown))
 
 
-def test_white_ink_on_nothing(tmp_path):
+def test_white_ink_on_a_transparent_background(tmp_path):
     shown = picture(stroke(13))
     white = np.full((*shown.shape, 4), 255, np.uint8)
     white[..., 3] = 255 - shown
@@ -374,14 +374,14 @@ def test_two_digits_are_reported(tmp_path):
     assert notes_of(tmp_path, first) == ""
 
 
-def test_ink_at_the_edge_and_scattered_ink_are_doubted(tmp_path):
+def test_ink_at_the_edge_and_scattered_ink_give_a_warning(tmp_path):
     assert "touches the edge" in notes_of(tmp_path, picture(stroke(16), bottom=0))
     dots = np.where(np.indices((200, 200)).sum(axis=0) % 40 < 8, 0, 255)
     dots = np.where(np.abs(np.subtract(*np.indices((200, 200)))) % 40 < 8, dots, 255)
     assert "may not be a digit" in notes_of(tmp_path, np.pad(dots, 20, constant_values=255).astype(np.uint8))
 
 
-def test_a_size_that_does_not_divide_mnist_s_is_read(tmp_path):
+def test_a_size_that_does_not_divide_mnist_s_is_accepted(tmp_path):
     pixels = raw(read(tmp_path, picture(stroke(17)), (32, 32)))
     assert pixels.shape == (32, 32)
     assert np.array_equal(pixels[ink_box(pixels)].shape[0], 23)
@@ -389,7 +389,7 @@ def test_a_size_that_does_not_divide_mnist_s_is_read(tmp_path):
 
 @pytest.mark.parametrize("mode", ["L", "P", "I;16", "F"])
 def test_a_large_picture_needs_little_memory(tmp_path, mode):
-    """Measured on the arrays that NumPy allocates: strips, never the whole picture as floats."""
+    """NumPy's peak memory shows that the picture is converted to floats in strips."""
     import tracemalloc
 
     shown = picture(stroke(18), factor=90, top=300, left=300, bottom=300, right=300)
@@ -406,7 +406,7 @@ def test_a_large_picture_needs_little_memory(tmp_path, mode):
     assert max(side.stop - side.start for side in ink_box(pixels)) == 20
 
 
-def test_an_answer_that_changes_with_the_place_is_doubted():
+def test_an_answer_that_changes_after_a_small_shift_gives_a_warning():
     inputs = np.zeros((1, 1, 28, 28), np.float32)
     inputs[0, 0, 10, 10] = 1
     near = with_neighbours(inputs)

@@ -1,4 +1,4 @@
-"""Sizes: what is promised before any array exists is what both networks compute."""
+"""Sizes computed from an architecture equal those of both networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch_cnn import SimpleCNN as TorchCNN
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
-    """Any architecture that fits together, built from the sizes behind its windows."""
+    """Draws any valid architecture, starting from the pooled size."""
     kernel, stride, pool = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
     padding = draw(st.integers(0, 2))
     sides = []
@@ -30,7 +30,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         pooled = draw(st.integers(1, 3)) * pool + draw(st.integers(0, pool - 1))
         size = (pooled - 1) * stride + kernel - 2 * padding + draw(st.integers(0, stride - 1))
         sides.append(max(size, 1))
-        if size < 1:  # the padding alone is larger: any window over it that is large enough for the pooling
+        if size < 1:  # the padding alone exceeds the size: choose an image large enough for one pooling window
             sides[-1] = max(1, pool * stride + kernel)
     return Architecture(
         image_size=(sides[0], sides[1]),
@@ -47,7 +47,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 @given(architectures(), st.integers(0, 3))
-def test_stages_are_what_both_networks_compute(architecture: Architecture, batch: int) -> None:
+def test_stages_have_the_shapes_of_both_networks(architecture: Architecture, batch: int) -> None:
     stages = dict(architecture.stages())
     x = np.ones((batch, *stages["input"]), np.float32)
 
@@ -67,15 +67,15 @@ def test_stages_are_what_both_networks_compute(architecture: Architecture, batch
 def test_parameter_shapes_are_those_of_torchs_layers(architecture: Architecture) -> None:
     shapes = {name: tuple(p.shape) for name, p in TorchCNN(architecture).named_parameters()}
     assert architecture.parameter_shapes() == shapes
-    assert list(architecture.parameter_shapes()) == list(shapes)  # in torch's order, too
+    assert list(architecture.parameter_shapes()) == list(shapes)  # also in torch's order
 
 
 @given(architectures())
-def test_json_gives_the_same_architecture_back(architecture: Architecture) -> None:
+def test_an_architecture_survives_json(architecture: Architecture) -> None:
     assert Architecture.from_json(architecture.to_json()) == architecture
 
 
-def test_presets_are_those_of_the_source_material() -> None:
+def test_presets_have_their_documented_sizes() -> None:
     assert PRESETS["simple"].parameter_shapes() == {
         "conv1.weight": (8, 1, 3, 3), "conv1.bias": (8,),
         "fc1.weight": (10, 8 * 13 * 13), "fc1.bias": (10,),
@@ -180,8 +180,8 @@ def test_check_reports_parameters_of_another_architecture(architecture: Architec
 
 
 @given(architectures())
-def test_as_many_numbers_as_the_layers_need(architecture: Architecture) -> None:
-    """Counted by hand: a weight for each pair of an output and what it sums, and a bias for each output."""
+def test_the_number_of_parameters(architecture: Architecture) -> None:
+    """Counted by hand: one weight per pair of output and input, and one bias per output."""
     a, flat = architecture, math.prod(dict(architecture.stages())["pool1"])
     convolution = a.filters * (a.in_channels * a.kernel_size**2 + 1)
     widths = [flat, a.hidden, a.classes] if a.hidden else [flat, a.classes]

@@ -1,4 +1,4 @@
-"""Kaiming and Xavier: torch's numbers, by its formulas and by statistics of both."""
+"""Kaiming and Xavier initialization follow torch's formulas and statistics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHAPES = [(200, 30, 3, 3), (300, 200)]
 def test_kaiming_is_torchs(shape: tuple[int, ...], a: float, mode: Any) -> None:
     torch.manual_seed(0)
     std = kaiming_std(shape, a, mode)
-    # The largest of n uniform numbers is below the limit by 1/n on average, by 20/n with probability e⁻²⁰; the
+    # The largest of n uniform numbers is below the limit by 1/n on average, and by 20/n with probability e⁻²⁰; the
     # deviation of n normal ones has a relative standard error of 1/√(2n).
     theirs = torch.nn.init.kaiming_uniform_(torch.empty(shape), a=a, mode=mode).numpy()
     assert np.abs(theirs).max() == pytest.approx(math.sqrt(3) * std, rel=20 / theirs.size)
@@ -57,7 +57,7 @@ def test_the_distributions_have_their_moments(draw: Any, fourth_moment: float) -
     assert (numbers**4).mean() == pytest.approx(fourth_moment, rel=0.03)
 
 
-def test_fans_of_a_vector_are_refused() -> None:
+def test_fans_of_a_vector_are_rejected() -> None:
     assert fans((4, 3, 2, 5)) == (30, 40)
     with pytest.raises(ValueError, match=r"at least two axes, got the shape \(3,\)"):
         fans((3,))

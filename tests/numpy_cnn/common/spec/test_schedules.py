@@ -1,4 +1,4 @@
-"""Schedules and gradient clipping beside torch's."""
+"""Schedules and gradient clipping are compared with torch's."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_the_step_sizes_are_torchs(name: str) -> None:
     ours, make = SCHEDULES[name]
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR, momentum=0.9)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a scheduler without steps of its optimizer
+        warnings.simplefilter("ignore")  # torch warns because the optimizer takes no steps
         scheduler = make(optimizer)
         for t in range(STEPS):
-            # Torch multiplies step by step where there is a closed form: a rounding or two for each step.
+            # torch updates the rate recursively; the closed form differs by one or two roundings per step.
             np.testing.assert_allclose(ours(t), optimizer.param_groups[0]["lr"], rtol=4 * (t + 4) * EPS, atol=EPS)
             if t < STEPS - 1:
                 scheduler.step()

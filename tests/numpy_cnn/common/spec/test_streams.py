@@ -1,4 +1,4 @@
-"""Output wherever it goes: closed streams, full disks, readers that have gone, narrow encodings."""
+"""Output to closed streams, full disks, closed pipes and narrow encodings."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("closed", ["<&- >&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_a_run_survives_streams_that_nobody_reads(tmp_path: Path, closed: str) -> None:
+def test_a_run_survives_closed_streams(tmp_path: Path, closed: str) -> None:
     (tmp_path / "without_pictures.py").write_text(WITHOUT_PICTURES)
     python = "python -m" if closed == "<&- >&- 2>&-" else "python without_pictures.py"
     done = shell(f"{python} numpy_cnn {SMALL} --out run {closed}", tmp_path)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
-    assert last(tmp_path / "run").progress.epoch == 1  # and no line of text is in the checkpoints
+    assert last(tmp_path / "run").progress.epoch == 1  # output did not end up in the checkpoints
 
 
-def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+def test_standard_output_on_a_full_disk_gives_one_line(tmp_path: Path) -> None:
     done = shell("python -m numpy_cnn summary >/dev/full", tmp_path)
     assert (done.returncode, done.stderr) == (2, "numpy_cnn: error: No space left on device\n")
 
@@ -43,7 +43,7 @@ RUN = {name: partial(main, program) for name, program in PROGRAMS.items()} | {"p
 
 
 def written(command: list[str], encoding: str) -> tuple[int, bytes]:
-    """The exit code of a command, and what it writes to a standard output of this encoding."""
+    """The exit code of a command, and its output in the given encoding."""
     program, *arguments = command
     content = io.BytesIO()
     with io.TextIOWrapper(content, encoding=encoding) as out, redirect_stdout(out):
@@ -110,6 +110,6 @@ runpy.run_module("parity", run_name="__main__")
         ("hypothesis", "check relu"),
     ],
 )
-def test_parity_without_a_library_names_what_to_install(tmp_path: Path, missing: str, command: str) -> None:
+def test_parity_reports_how_to_install_a_missing_library(tmp_path: Path, missing: str, command: str) -> None:
     done = spawn("-c", _WITHOUT, missing, *command.split(), cwd=tmp_path)
     assert (done.code, done.err) == (2, f"parity: error: parity needs {missing}: pip install {missing}\n")

@@ -1,4 +1,4 @@
-"""The NumPy backend takes a batch slice by slice: whatever their size, the step is the same."""
+"""The NumPy backend processes a batch in slices; the step does not depend on their size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_a_step_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    # Integers, halves and a power of two for the batch and the step size: every sum is exact in whatever order.
+    # Integers and halves, with powers of two as batch size and step size: every sum is exact in any order.
     images = integers((8, TINY.in_channels, *TINY.image_size), 0)
     labels = np.arange(8) % TINY.classes
     start = {name: integers(shape, i) for i, (name, shape) in enumerate(TINY.parameter_shapes().items())}
@@ -37,7 +37,7 @@ def test_a_step_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch, s
     assert any(not np.array_equal(found[0][3][name], start[name]) for name in start)
 
 
-def test_no_images_have_no_scores() -> None:
+def test_no_images_give_no_scores() -> None:
     start = {name: integers(shape, 0) for name, shape in TINY.parameter_shapes().items()}
     network = backend.Backend(TINY, start, OptimizerConfig())
     assert network.logits(np.zeros((0, TINY.in_channels, *TINY.image_size))).shape == (0, TINY.classes)

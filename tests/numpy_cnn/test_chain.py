@@ -1,4 +1,4 @@
-"""The chain: gradients by name, and none where nobody asks."""
+"""The chain: gradients by name, and skipped input gradients."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_a_chain_that_begins_without_parameters() -> None:
     assert pullback(np.array([[1.0]]), input_gradient=False)[0] is None
 
 
-def test_the_first_layer_with_parameters_alone_is_spared_its_input_gradient() -> None:
+def test_only_the_first_layer_with_parameters_skips_its_input_gradient() -> None:
     asked = []
 
     def spied(x: Any, *own: Any) -> Any:
@@ -64,7 +64,7 @@ def test_an_empty_chain_is_the_identity() -> None:
     assert pullback(np.array([4.0]))[0].tolist() == [4.0]
 
 
-def test_a_chain_evaluates_unless_it_is_in_training() -> None:
+def test_a_chain_runs_in_evaluation_mode_by_default() -> None:
     x = np.array([[1.0], [3.0]])
     running = {"bn.running_mean": np.array([5.0]), "bn.running_var": np.array([4.0])}
     layers = [("bn", ops.batch_norm)]

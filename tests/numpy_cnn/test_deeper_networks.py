@@ -1,4 +1,4 @@
-"""The deeper networks: three writings of each agree, batch norm trains and evaluates alike in both backends."""
+"""The deeper networks: specification and both models agree, and so does batch norm in both modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEEPER = ["lenet5", "vgg", "resnet"]
 
 
 def names_of(layers: list[Layer], prefix: str = "") -> list[str]:
-    """All layers, those of a residual block before the block."""
+    """The names of all layers; those inside a residual block come before the block."""
     names = []
     for name, op in layers:
         if isinstance(op, Residual):
@@ -64,7 +64,7 @@ def test_lenet5_has_the_parameters_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("architecture", [*DEEPER, Architecture(batch_norm=True, filters=4, hidden=8)])
-def test_both_backends_take_the_same_steps_and_evaluate_alike(architecture: Any) -> None:
+def test_both_backends_train_and_evaluate_alike(architecture: Any) -> None:
     if isinstance(architecture, str):
         architecture = PRESETS[architecture]
     start = initial_parameters(architecture, 0, np.float64)
@@ -94,7 +94,7 @@ def test_batch_norm_evaluates_each_image_by_itself() -> None:
     np.testing.assert_allclose(whole[:1], network.logits(images[:1]), rtol=1e-12)
 
 
-def test_batch_norm_takes_the_whole_batch_whatever_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_norm_uses_the_whole_batch_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numpy_cnn.backend.TRAINED", 2)
     monkeypatch.setattr("numpy_cnn.backend.SHARE", 2)
     architecture = preset("vgg", image_size=(8, 8))
@@ -146,7 +146,7 @@ def test_a_size_that_a_deeper_network_does_not_have_is_refused() -> None:
     ],
     ids=lambda config: config.optimizer,
 )
-def test_every_optimizer_and_clipping_move_both_backends_alike(optimizer: OptimizerConfig) -> None:
+def test_every_optimizer_and_clipping_give_the_same_steps_in_both_backends(optimizer: OptimizerConfig) -> None:
     architecture = preset("lenet5", image_size=(8, 8))
     start = initial_parameters(architecture, 0, np.float64)
     backends = [kind(architecture, start, optimizer) for kind in (NumpyBackend, TorchBackend)]

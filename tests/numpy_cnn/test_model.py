@@ -1,4 +1,4 @@
-"""Both networks begin with the same numbers under the same names."""
+"""Both networks start with identical parameters under the same names."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SEED = st.integers(0, 2**32)
 
 
 def of_torch(model: TorchCNN) -> dict[str, np.ndarray]:
-    """All parameters and buffers but the counts of batches, which nothing reads."""
+    """All parameters and buffers except the unused counts of batches."""
     state = model.state_dict()
     return {name: array.numpy() for name, array in state.items() if not name.endswith("num_batches_tracked")}
 
 
 def drawn_ones(architecture: Architecture) -> list[str]:
-    """The parameters that are drawn: all but fixed kernels and batch norm's."""
+    """The randomly initialized parameters: all except fixed kernels and those of batch norm."""
     return [
         name for name in architecture.trained if not name.rpartition(".")[0].rpartition(".")[2].startswith("bn")
     ]
@@ -39,7 +39,7 @@ def drawn_ones(architecture: Architecture) -> list[str]:
 
 @given(PRESET, SEED, st.sampled_from([np.float32, np.float64]))
 @settings(max_examples=20)
-def test_both_begin_with_the_same_bits(name: str, seed: int, dtype: type) -> None:
+def test_both_start_with_identical_bits(name: str, seed: int, dtype: type) -> None:
     ours, theirs = NumpyCNN(name, seed=seed, dtype=dtype), TorchCNN(name, seed=seed, dtype=dtype)
     assert {array.dtype for array in ours.parameters.values()} == {np.dtype(dtype)}
     assert list(ours.parameters) == list(of_torch(theirs))
@@ -48,14 +48,14 @@ def test_both_begin_with_the_same_bits(name: str, seed: int, dtype: type) -> Non
 
 @given(PRESET, SEED)
 @settings(max_examples=20)
-def test_every_parameter_lies_within_torchs_bounds_and_fills_them(name: str, seed: int) -> None:
+def test_initial_parameters_fill_torchs_bounds(name: str, seed: int) -> None:
     architecture = PRESETS[name]
     parameters = initial_parameters(architecture, seed)
     for parameter in drawn_ones(architecture):
         fan_in = math.prod(parameters[f"{parameter.rpartition('.')[0]}.weight"].shape[1:])
         drawn = np.abs(parameters[parameter].astype(np.float64))
         assert drawn.max() <= np.float32(1 / math.sqrt(fan_in))
-        if drawn.size >= 100:  # the chance that none of 100 comes within 30 % of the bound is below 1e-15
+        if drawn.size >= 100:  # the probability that none of 100 is within 30 % of the bound is below 1e-15
             assert drawn.max() > 0.7 / math.sqrt(fan_in)
 
 
@@ -83,7 +83,7 @@ def test_a_float64_network_starts_where_the_float32_network_does() -> None:
     assert bits({name: array.astype(np.float64) for name, array in single.items()}) == bits(double)
 
 
-def test_the_same_layers_under_the_same_names() -> None:
+def test_both_have_the_same_layers_under_the_same_names() -> None:
     for name in PRESETS:
         ours = [layer for layer, _ in NumpyCNN(name).layers]
         assert ours == [layer for layer, _ in TorchCNN(name).named_children()]
@@ -134,8 +134,8 @@ def test_the_edge_kernel_is_fixed_and_everything_else_is_trained(
 
 @pytest.mark.parametrize("backend", [NumpyBackend, TorchBackend])
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-def test_a_step_is_as_large_as_the_step_size(backend: type, kind: str) -> None:
-    """Whatever the optimizer was made with: the schedule decides anew for each step."""
+def test_a_step_uses_the_given_step_size(backend: type, kind: str) -> None:
+    """The schedule passes a step size for each step, which overrides that of the optimizer."""
     images, labels = np.ones((3, 1, 4, 4), np.float32), np.array([0, 1, 1])
 
     def after(made_with: float, *steps: float) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
@@ -150,7 +150,7 @@ def test_a_step_is_as_large_as_the_step_size(backend: type, kind: str) -> None:
 
 
 @pytest.mark.parametrize("backend", [NumpyBackend, TorchBackend])
-def test_a_backend_leaves_the_parameters_and_images_it_was_given_alone(backend: type) -> None:
+def test_a_backend_does_not_modify_its_parameters_and_images(backend: type) -> None:
     architecture = PRESETS["tiny"]
     start = initial_parameters(architecture, 0)
     before = bits(start)
@@ -164,7 +164,7 @@ def test_a_backend_leaves_the_parameters_and_images_it_was_given_alone(backend: 
 
 
 @pytest.mark.parametrize("name", ["numpy_cnn", "torch_cnn"])
-def test_a_package_has_no_other_names(name: str) -> None:
+def test_an_unknown_name_of_a_package_is_an_attribute_error(name: str) -> None:
     package = __import__(name)
     with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'SimplestCNN'"):
         _ = package.SimplestCNN

@@ -1,4 +1,4 @@
-"""What the parity rows of the optimizers do not say: settings out of range, and who owns which array."""
+"""Properties of the optimizers that their rows do not check: settings out of range, and ownership of arrays."""
 
 import inspect
 from typing import Any
@@ -50,7 +50,7 @@ def test_parameters_change_in_place_and_gradients_do_not(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.RMSprop, optim.Adagrad])
-def test_gradients_that_belong_to_nothing(kind: Any) -> None:
+def test_gradients_without_a_parameter(kind: Any) -> None:
     optimizer = kind({"w": np.ones(2)})
     with pytest.raises(ValueError, match=rf"^{kind.__name__}: .*'v'.*\['w'\]"):
         optimizer.step({"v": np.ones(2)})
@@ -106,7 +106,7 @@ def test_the_state_is_torchs(kind: Any, amsgrad: bool) -> None:
         (optim.Adagrad, {"lr_decay": 0.1}),
     ],
 )
-def test_parameters_together_are_moved_as_each_alone(kind: Any, settings: dict[str, Any]) -> None:
+def test_several_parameters_are_updated_like_each_one_alone(kind: Any, settings: dict[str, Any]) -> None:
     generator = np.random.default_rng(0)
     shapes = {"a": ((2, 3), np.float32), "b": ((), np.float64), "c": ((4,), np.float32), "d": ((0,), np.float32)}
     w = {
@@ -130,7 +130,7 @@ def test_parameters_together_are_moved_as_each_alone(kind: Any, settings: dict[s
 
 
 @pytest.mark.parametrize("kernels", range(1, 9))
-def test_the_moments_begin_where_a_line_of_the_cache_does(kernels: int) -> None:
+def test_the_moments_are_aligned_to_cache_lines(kernels: int) -> None:
     w = np.ones((kernels, 9 * kernels), np.float32)
     optimizer = optim.Adam({"w": w})
     optimizer.step({"w": w})

@@ -1,4 +1,4 @@
-"""Over 60 steps with drawn options every optimizer follows torch's; settings that torch rejects are rejected."""
+"""Every optimizer follows torch's for 60 steps with random options, and rejects what torch rejects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REJECTED: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", OPTIONS)
-def test_60_steps_with_drawn_options(name: str, seed: int) -> None:
+def test_60_steps_with_random_options(name: str, seed: int) -> None:
     draw, generator = random.Random(f"{name} {seed}"), np.random.default_rng(seed)
     common = {"weight_decay": [0.0, 0.1], "maximize": [False, True]}
     settings = {option: draw.choice(values) for option, values in (OPTIONS[name] | common).items()}
@@ -49,7 +49,7 @@ def test_60_steps_with_drawn_options(name: str, seed: int) -> None:
     ours = getattr(optim, name)(parameters, **settings)
     theirs = getattr(torch.optim, name)([*tensors.values()], **settings)
     for step in range(STEPS):
-        ours.lr = theirs.param_groups[0]["lr"] = ours.lr * (0.98 if step % 7 else 1.1)  # as a schedule varies it
+        ours.lr = theirs.param_groups[0]["lr"] = ours.lr * (0.98 if step % 7 else 1.1)  # varies like a schedule
         gradients: dict[str, Any] = {key: generator.standard_normal(array.shape) for key, array in start.items()}
         if draw.random() < 0.2:
             gradients[draw.choice([*gradients])] = None

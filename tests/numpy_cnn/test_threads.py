@@ -1,4 +1,4 @@
-"""--threads: the same bits in each run, the numbers of one thread, and mistakes and Ctrl-C as without them."""
+"""`--threads`: reproducible bits, the results of one thread, and the same errors and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def integers(shape: tuple[int, ...], seed: int) -> np.ndarray:
 @pytest.mark.parametrize("threads", [2, 3, 8, 9])
 @pytest.mark.parametrize("size", [1, 2, 64])
 def test_a_step_does_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, size: int) -> None:
-    # Integers, halves and a power of two for the batch and the step size: every sum is exact in whatever order.
+    # Integers and halves, with powers of two as batch size and step size: every sum is exact in any order.
     for name in ("SCORED", "TRAINED", "SHARE"):
         monkeypatch.setattr(backend, name, size)
     images = integers((8, TINY.in_channels, *TINY.image_size), 0)
@@ -46,7 +46,7 @@ def test_a_step_does_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_a_run_ends_in_the_same_bits_each_time(threads: int) -> None:
+def test_repeated_runs_give_identical_bits(threads: int) -> None:
     architecture = preset("hidden")
     generator = np.random.default_rng(0)
     images = generator.random((150, 1, 28, 28), dtype=np.float32)
@@ -61,8 +61,8 @@ def test_a_run_ends_in_the_same_bits_each_time(threads: int) -> None:
     assert ends[0] == ends[1]
 
 
-def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of three threads at work waits for the others: with fewer this would never end."""
+def test_all_threads_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three threads meet at a barrier, which times out if fewer of them work."""
     together = threading.Barrier(3, timeout=60)
     monkeypatch.setattr(backend, "SHARE", 3)
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=3)
@@ -79,8 +79,8 @@ def test_the_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(images for _, images in seen) == [2, 3, 3]
 
 
-@pytest.mark.parametrize("bad", [0, 7])  # of the calling thread's part, and of the other's
-def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+@pytest.mark.parametrize("bad", [0, 7])  # in the part of the calling thread, and of the other
+def test_an_error_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
     monkeypatch.setattr(backend, "SHARE", 1)
     network = backend.Backend(
         preset("hidden"), initial_parameters(preset("hidden"), 0), OptimizerConfig(), threads=2
@@ -92,10 +92,10 @@ def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, bad: in
 
 
 @pytest.mark.parametrize("setting", ["ignore", "raise"])
-def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+def test_every_thread_uses_the_error_settings_of_the_caller(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setattr(backend, "SHARE", 1)
     images = np.zeros((2, TINY.in_channels, *TINY.image_size), np.float32)
-    images[1] = 1e38  # in the part of the other thread; its own setting would be a warning
+    images[1] = 1e38  # in the part of the other thread, which warns by default
     network = backend.Backend(TINY, initial_parameters(TINY, 0), OptimizerConfig(), threads=2)
     with np.errstate(all="ignore", over=setting):
         if setting == "ignore":
@@ -106,7 +106,7 @@ def test_every_thread_minds_overflow_as_the_calling_one(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "257"])
-def test_a_count_that_cannot_be(program: str, threads: str) -> None:
+def test_an_invalid_number_of_threads_is_reported(program: str, threads: str) -> None:
     message = error_of(program, "train", "--threads", threads)
     assert message == f"--threads must be between 1 and 256, got {threads}"
 
@@ -120,8 +120,8 @@ def test_both_programs_train_on_two_threads(tmp_path: Path, program: str) -> Non
     assert runs[0] == runs[1]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a signal as a terminal sends it")
-def test_ctrl_c_is_met_as_without_threads(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_saves_the_run(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Random calls of every op, with legal and illegal options, for torch and numpy_cnn alike."""
+"""Random calls of every op, with legal and illegal options, to run in both torch and numpy_cnn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS, NO_FLAGS = [True, False], [1, 0, None]
 
 
 class Random(random.Random):
-    """Random numbers, with what the calls are made of."""
+    """A random generator with methods for arrays, shapes, dtypes and options."""
 
     def array(self, *shape: int, dtype: Any = np.float64) -> Any:
         generator = np.random.default_rng(self.getrandbits(32))
@@ -30,7 +30,7 @@ class Random(random.Random):
         return self.choice([np.float32, np.float64])
 
     def size(self, most: int = 4) -> int:
-        """Rarely 0."""
+        """A size from 1 to `most`, rarely 0."""
         return 0 if self.random() < 0.05 else self.randint(1, most)
 
     def shape(self, least: int = 0, most: int = 4) -> list[int]:
@@ -50,7 +50,7 @@ def convolution(axes: int, *, transposed: bool = False) -> Draw:
         groups, dtype = r.choice([1, 1, 2, 3]), r.dtype()
         channels, kernels = groups * r.randint(1, 2), groups * r.randint(1, 2)
         per_group = (channels, kernels // groups) if transposed else (kernels, channels // groups)
-        # Of an empty batch, torch does not check the options of a transposed convolution.
+        # No empty batch: torch then does not check the options of a transposed convolution.
         x = r.array(
             r.choice([1, 2] if transposed else [0, 1, 2]),
             channels,
@@ -117,7 +117,7 @@ def padding(r: Random) -> Call:
     x = r.array(*(r.size(5) for _ in range(r.randint(1, 4))), dtype=r.dtype())
     axes = r.randint(1, min(3, x.ndim))
     mode = r.choice(["constant", "constant", "reflect", "replicate", "circular"])
-    least = -1 if mode != "circular" else 0  # of a crop, torch's circular padding reads uninitialized memory
+    least = -1 if mode != "circular" else 0  # if negative, torch's reads uninitialized memory
     widths = [r.randint(least, 2) for _ in range(2 * axes - r.seldom())]
     return [x, r.choice([tuple(widths), widths])], {"mode": mode} | r.options(value=([0, None], [1.5, "a", True]))
 
@@ -189,7 +189,7 @@ def of_pairs(weights: Sequence[str] = (), positive: bool = False, **options: Any
 
 
 def normalization(statistics: str) -> Draw:
-    """Of a batch (`training`) or of single images (`use_input_stats`)."""
+    """Normalization over a batch (option `training`) or over single images (option `use_input_stats`)."""
 
     def draw(r: Random) -> Call:
         dtype, channels = r.dtype(), r.randint(1, 4)
@@ -218,11 +218,11 @@ def layers(r: Random) -> Call:
 def groups(r: Random) -> Call:
     count, dtype = r.choice([1, 2, 3]), r.dtype()
     channels = count * r.randint(1, 3)
-    # Of no positions, torch's gradient of the weight is NaN, though the sum of no numbers is 0.
+    # No empty axes: torch's gradient of the weight is then NaN instead of an empty sum, 0.
     positions = [max(1, side) for side in r.shape(0, 3)]
     x = r.array(r.choice([0, 1, 2]), channels, *positions, dtype=dtype)
     weight = r.choice([None, r.array(channels + r.seldom(), dtype=dtype)])
-    bias = None if weight is None else r.array(channels, dtype=dtype)  # torch's backward fails without a weight
+    bias = None if weight is None else r.array(channels, dtype=dtype)  # torch's backward needs a weight
     number = r.choice([count] if not r.seldom() else [0, 5, True, 1.0, None, "1"])
     return [x, number, weight, bias], r.options(eps=(EPS[:1], [None, "1"]))
 

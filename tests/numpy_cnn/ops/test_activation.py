@@ -1,4 +1,4 @@
-"""The activations beside their rows: the accuracy of Φ, special values, layouts and dtypes."""
+"""Properties of the activations that their rows do not check: accuracy of Φ, special values, layouts, dtypes."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def by_torch(name: str, x: Array, dy: Array, options: dict[str, Any]) -> tuple[A
 
 @pytest.mark.parametrize(("name", "options"), CALLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_special_values_are_torchs(name: str, options: dict[str, Any], dtype: str) -> None:
-    """Tiled to 512 numbers: torch's vectorised kernels decide, not its scalar remainder loops."""
+def test_special_values_equal_torchs(name: str, options: dict[str, Any], dtype: str) -> None:
+    """Inputs are tiled to 512 numbers, so that torch uses its vectorised kernels, not its scalar loops."""
     x, dy = (a.ravel().astype(dtype) for a in np.meshgrid(SPECIAL, UPSTREAM))
     x, dy = (np.resize(a, 512) for a in (x, dy))
     y, pullback = getattr(ops, name)(x, **options)
@@ -52,7 +52,7 @@ def test_special_values_are_torchs(name: str, options: dict[str, Any], dtype: st
         assert ours.dtype == dtype
         if name == "hardswish":  # torch's gradient at NaN depends on the number of elements; ours is NaN
             np.testing.assert_array_equal(np.isnan(ours[np.isnan(x)]), True)
-            ours, theirs = ours[~np.isnan(x)], theirs[~np.isnan(x)]  # compared without them
+            ours, theirs = ours[~np.isnan(x)], theirs[~np.isnan(x)]  # so NaN is left out
         np.testing.assert_allclose(ours, theirs, rtol=0 if name == "relu" else 1e-5, atol=1e-6)
         zeros = (ours == 0) & (theirs == 0)
         np.testing.assert_array_equal(np.signbit(ours[zeros]), np.signbit(theirs[zeros]))
@@ -60,7 +60,7 @@ def test_special_values_are_torchs(name: str, options: dict[str, Any], dtype: st
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_at_infinity_gelu_is_its_limit(dtype: str) -> None:
-    y, pullback = ops.gelu(np.array([np.inf], dtype))  # torch: NaN in float32, ∞ in float64
+    y, pullback = ops.gelu(np.array([np.inf], dtype))  # torch returns NaN in float32 and ∞ in float64
     assert y[0] == np.inf
     assert np.isnan(pullback(np.ones(1))[0][0])  # ∞ · φ(∞) is ∞ · 0
 
@@ -81,7 +81,7 @@ def test_the_normal_tail_is_accurate_relative_to_its_own_size(dtype: Any) -> Non
 
 @pytest.mark.parametrize(("name", "options"), CALLS)
 @pytest.mark.parametrize("piece", [1, 7, 1 << 16])
-def test_layout_and_pieces_change_no_number(
+def test_results_do_not_depend_on_layout_or_pieces(
     name: str, options: dict[str, Any], piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = np.random.default_rng(0).standard_normal
@@ -100,9 +100,7 @@ def test_layout_and_pieces_change_no_number(
 @pytest.mark.parametrize(("name", "options"), CALLS)
 @pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (2,)])
-def test_every_floating_dtype_and_no_axes_keep_dtype_and_shape(
-    name: str, options: dict[str, Any], dtype: str, shape: tuple[int, ...]
-) -> None:
+def test_dtype_and_shape_are_kept(name: str, options: dict[str, Any], dtype: str, shape: tuple[int, ...]) -> None:
     x = np.full(shape, 0.5, dtype)
     y, pullback = getattr(ops, name)(x, **options)
     (dx,) = pullback(np.ones(shape, dtype))

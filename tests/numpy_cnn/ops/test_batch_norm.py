@@ -1,4 +1,4 @@
-"""Batch normalization: running statistics, edge cases, and what the bound lane accepts and rejects."""
+"""Batch normalization: running statistics, edge cases, and what the bound lane must accept and reject."""
 
 from collections.abc import Callable
 from typing import Any
@@ -68,7 +68,7 @@ def test_a_constant_channel_scales_gradients_by_one_over_root_eps() -> None:
     np.testing.assert_array_equal(pullback(dy)[0], (dy - dy.mean()) / np.sqrt(1e-4))
 
 
-def test_training_reads_no_running_statistics_and_writes_none() -> None:
+def test_training_does_not_use_running_statistics() -> None:
     x, nan = normal(4, 3), np.full(3, np.nan, np.float32)
     nan.flags.writeable = False
     y, pullback = ops.batch_norm(x, nan, nan, training=True)
@@ -85,7 +85,7 @@ def test_a_variance_of_zero_or_below_gives_torchs_result() -> None:
         assert np.array_equal(np.isfinite(y), np.isfinite(expected))
 
 
-def test_far_from_zero_it_is_as_good_as_torch() -> None:
+def test_far_from_zero_it_is_as_accurate_as_torch() -> None:
     x = (100 + 0.1 * normal(64, 4, 7)).astype(np.float32)
     truth = F.batch_norm(torch.from_numpy(x).double(), None, None, training=True).numpy()
     theirs = F.batch_norm(torch.from_numpy(x), None, None, training=True).numpy()
@@ -112,7 +112,7 @@ def two_passes(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def welford(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """One number after the other, in the precision of x."""
+    """Welford's algorithm, one number at a time, in the precision of x."""
     mean = np.zeros_like(x[:1].sum(axes, keepdims=True))
     squares = mean.copy()
     for count, place in enumerate(np.ndindex(*(x.shape[axis] for axis in axes)), start=1):
@@ -139,7 +139,7 @@ def by_hand(
     always: bool = False,
     **parts: bool,
 ) -> Callable[..., Any]:
-    """batch_norm as courses derive it: back through y, x̂, σ² and μ, one by one. Declines empty batches."""
+    """batch_norm as courses derive it: the backward goes through y, x̂, σ² and μ. Declines empty batches."""
 
     def op(
         x: Array, running_mean: Any, running_var: Any, w: Any = None, b: Any = None,
@@ -183,7 +183,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("way", RIGHT)
-def test_right_ways_agree(way: str) -> None:
+def test_correct_implementations_agree(way: str) -> None:
     report = parity.check("batch_norm", RIGHT[way], examples=50, lanes=["bound", "structure"])
     assert report.ok, f"\n{report}"
     assert report.rows[0].lanes["bound"] >= 50
@@ -211,7 +211,7 @@ def test_mistakes_are_found(mistake: str) -> None:
 
 
 def statistics_held(x: Array, *rest: Any, **options: Any) -> Any:
-    """At the top level, so that a script can import it."""
+    """An op with a wrong input gradient. At module level, so that a script can import it."""
     y, pullback = ops.batch_norm(x, *rest, **options)
     return y, lambda dy: (dy, *pullback(dy)[1:])
 

@@ -38,7 +38,7 @@ GEOMETRIES = [
     Geometry("by_rows.correlate", 22, 11, (6, 3), 11, (2, 3), {"padding": (0, 1)}),
     Geometry("by_rows.correlate", 40, 24, (4, 4), 26, (3, 3), {"padding": 2, "dilation": 2, "groups": 2}),
     Geometry("by_rows.correlate", 70, 16, (1, 3), 4, (3, 3), {"padding": 1}),
-    Geometry("by_rows.correlate", 70, 16, (2, 3), 3, (2, 3), {"padding": (3, 1)}),  # windows that meet no pixel
+    Geometry("by_rows.correlate", 70, 16, (2, 3), 3, (2, 3), {"padding": (3, 1)}),  # some windows are all padding
     Geometry("by_rows.correlate", 70, 16, (1, 3), 3, (2, 3), {"padding": (1, 1), "dilation": (2, 1)}),
     Geometry("patches._stacked", 12, 2, (6, 7), 3, (3, 3), {"padding": 1}),
     Geometry("patches._stacked", 20, 3, (9, 8), 4, (3, 2), {"padding": (1, 0), "stride": 2}),
@@ -51,12 +51,12 @@ GEOMETRIES = [
 
 @pytest.fixture(autouse=True)
 def without_direct_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paths above are those of a processor without AVX-512, on which more geometries go by rows."""
+    """The paths above are those of a processor without AVX-512, where more geometries use the path by rows."""
     monkeypatch.setattr(matmul, "DIRECT", False)
 
 
 def by_formula(x: Array, w: Array, dy: Array, options: dict[str, Any]) -> tuple[Array, Array, Array]:
-    """y, dx and dw, one product at a time."""
+    """y, dx and dw by the formula, tap by tap."""
     sh, sw, ph, pw, dh, dw_ = (
         side
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))
@@ -89,12 +89,12 @@ def arrays_of(geometry: Geometry) -> dict[str, Array]:
 
 
 def kinds(a: Array) -> Array:
-    """0 for finite, 1 for NaN, 2 and 3 for the infinities."""
+    """0 for finite numbers, 1 for NaN, 2 for ∞, 3 for −∞."""
     return np.select([np.isnan(a), a == np.inf, a == -np.inf], [1, 2, 3])
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The fast paths that run from now on."""
+    """A list to which each call of a fast path appends its name."""
     called: list[str] = []
 
     def count(module: Any, function: str, name: str) -> None:
@@ -118,7 +118,7 @@ def test_each_geometry_takes_its_path(geometry: Geometry, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("name", ["x", "w", "dy"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_it_reaches_the_results_whose_formula_contains_it(geometry: Geometry, name: str, value: float) -> None:
+def test_a_value_reaches_exactly_the_results_that_use_it(geometry: Geometry, name: str, value: float) -> None:
     arrays = arrays_of(geometry)
     *_, height, width = arrays[name].shape
     for h, v in product({0, height // 2, height - 1}, {0, width // 2, width - 1}):

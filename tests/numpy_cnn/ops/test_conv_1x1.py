@@ -1,4 +1,4 @@
-"""Kernels of one tap, on images in several memory layouts."""
+"""1×1 convolutions of images in several memory layouts."""
 
 from collections.abc import Callable
 
@@ -27,9 +27,7 @@ Array = npt.NDArray[np.float32]
 )
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("images", [0, 1, 5])
-def test_conv2d_of_single_pixels_is_torchs_to_the_bit(
-    lay: Callable[[Array], Array], groups: int, images: int
-) -> None:
+def test_1x1_conv2d_is_bit_identical_to_torch(lay: Callable[[Array], Array], groups: int, images: int) -> None:
     draw = np.random.default_rng(groups).integers
     x, w, b, dy = (
         lay(draw(-8, 9, shape).astype(np.float32)) if len(shape) == 4 else draw(-8, 9, shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""conv2d by patches and by rows, cut into blocks of any size, is bit-identical to torch."""
+"""conv2d by patches and by rows is bit-identical to torch for every block size."""
 
 from types import ModuleType
 
@@ -43,7 +43,7 @@ pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     short=st.sampled_from([1, 1, 64]),
 )
 @settings(max_examples=200)
-def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
+def test_conv2d_gives_identical_bits_for_every_block_size(
     seed: int,
     images: int,
     groups: int,
@@ -59,7 +59,7 @@ def test_conv2d_is_the_same_to_the_bit_however_its_output_is_cut(
     draw = np.random.default_rng(seed)
 
     def integers(*shape: int) -> Array:
-        return draw.integers(-8, 9, shape).astype(np.float32)  # every sum is exact, whatever its order
+        return draw.integers(-8, 9, shape).astype(np.float32)  # every sum is exact in any order
 
     spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     height, width = (max(1, span - 2 * p + int(draw.integers(12))) for span, p in zip(spans, padding, strict=True))

@@ -1,4 +1,4 @@
-"""Freed memory stays in the process, and the sums that skip a temporary array equal those that do not."""
+"""Freed memory stays in the process; sums of products without a temporary array equal those with one."""
 
 import ctypes
 import sys
@@ -23,7 +23,7 @@ def test_memory_that_is_freed_and_allocated_again_causes_no_page_faults() -> Non
     fill()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     fill()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 1_000  # of 25,600 pages
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 1_000  # out of 25,600 pages
 
 
 @pytest.mark.parametrize("run", [1, 6, 4096])

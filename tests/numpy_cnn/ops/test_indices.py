@@ -1,4 +1,4 @@
-"""The positions of the maxima, which the rows do not compare, are torch's, also for ties, NaN and −∞."""
+"""The positions of the maxima, which the rows do not compare, equal torch's, also for ties, NaN and −∞."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def images(seed: int) -> Any:
         ("adaptive_max_pool2d", {"output_size": (9, None)}),
     ],
 )
-def test_indices_are_torchs(seed: int, name: str, options: dict[str, Any]) -> None:
+def test_indices_equal_torchs(seed: int, name: str, options: dict[str, Any]) -> None:
     x = images(seed)
     (y, indices), pullback = getattr(ops, name)(x, **options, return_indices=True)
     expected, their = getattr(F, name)(torch.from_numpy(x), **options, return_indices=True)

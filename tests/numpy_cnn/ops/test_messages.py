@@ -14,12 +14,12 @@ from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.rows.registry import ROWS
 
-# An op may delegate to another one, whose name is then in the message.
+# These ops delegate to another one, whose name is then in the message.
 ALSO = {"cross_entropy": "nll_loss: ", "instance_norm": "batch_norm: ", "conv1d": "conv2d: "}
 
 
 def calls(name: str, count: int = 60) -> Iterator[Inputs]:
-    """Valid arguments of the op, in many shapes."""
+    """Valid arguments of the op in many shapes."""
     row, generator = ROWS[name], random.Random(name)
     for _ in range(count):
         case, _ = draw_plainly(row.strategy(lane="structure"), generator)
@@ -28,7 +28,7 @@ def calls(name: str, count: int = 60) -> Iterator[Inputs]:
         image, *rest = inputs.arrays
         if name in ("conv2d", "max_pool2d") and image is not None and len(image):
             yield inputs._replace(arrays=(image[0], *rest))
-        if name == "conv2d":  # kernels of one tap, which take another path
+        if name == "conv2d":  # 1×1 kernels use another path
             weight, bias = rest
             assert weight is not None
             pixels = image, weight[:, :, :1, :1], bias
@@ -36,7 +36,7 @@ def calls(name: str, count: int = 60) -> Iterator[Inputs]:
 
 
 @pytest.mark.parametrize("name", ops.__all__)
-def test_each_array_must_be_one_and_all_of_one_floating_dtype(name: str) -> None:
+def test_array_arguments_must_share_one_floating_dtype(name: str) -> None:
     for inputs in calls(name):
         arguments = dict(zip(inputs.names, inputs.arrays, strict=True)) | inputs.options
         arrays = {n: a for n, a in arguments.items() if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
@@ -48,7 +48,7 @@ def test_each_array_must_be_one_and_all_of_one_floating_dtype(name: str) -> None
 
         for argument, array in arrays.items():
             if (name, argument) == ("cross_entropy", "target"):
-                continue  # integers are class indices, and anything else is rejected as those are
+                continue  # any target that is not floating is checked as class indices
             rejected(argument, array.tolist(), f"{argument} must be a NumPy array, got ")
             rejected(argument, array.astype(np.int64), f"{argument} int64")
             rejected(argument, array.astype(np.longdouble), f"at most 64 bits, got .*{argument} ")
@@ -60,7 +60,7 @@ def test_each_array_must_be_one_and_all_of_one_floating_dtype(name: str) -> None
 @pytest.mark.parametrize("name", ops.__all__)
 def test_the_pullback_requires_the_shape_of_the_output(name: str) -> None:
     for inputs in calls(name):
-        with np.errstate(divide="ignore"):  # the logarithm of an empty sum
+        with np.errstate(divide="ignore"):  # log_softmax over an empty axis
             y, pullback = ROWS[name].op(*inputs.arrays, **inputs.options)
         for wrong in ((*y.shape, 1), (2, *y.shape)):
             with pytest.raises(ValueError, match="dy") as error:

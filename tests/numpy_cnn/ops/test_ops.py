@@ -1,4 +1,4 @@
-"""Properties of the ops that rows do not check: one image, defaults, blocks, skipped gradients, no warnings."""
+"""Properties of the ops that rows do not check: single images, defaults, blocks, skipped gradients, warnings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from parity.running.sandbox import sandboxed
 
 
 def drawn(name: str, lane: Lane, count: int = 60) -> Iterator[Case]:
-    """Cases of a row, the same ones in every run."""
+    """Cases of a row, identical in every run."""
     generator = random.Random(name)
     return (draw_plainly(ROWS[name].strategy(lane=lane), generator)[0] for _ in range(count))
 
@@ -81,14 +81,14 @@ KEPT = [value for m in MODULES for value in vars(m).values() if hasattr(value, "
 
 
 @pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "SimpleCNN"])
-def test_the_size_of_blocks_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The integer constants of the ops are sizes of blocks; with small ones, small cases fill several blocks."""
+def test_results_do_not_depend_on_block_sizes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integer constants of the ops are block sizes; small ones split even small cases into several blocks."""
     assert SIZES
     generator = random.Random(0)
     for case in drawn(name, "exact", 150):
         for module, constant in SIZES:
             monkeypatch.setattr(module, constant, generator.choice([1, 2, 3, 5, 50, 1000]))
-        for function in KEPT:  # results that were computed with other sizes
+        for function in KEPT:  # cached results depend on the sizes
             function.cache_clear()
         with sandboxed(), own_kernels():
             assert not differences_of(ROWS[name], ROWS[name].op, "exact", case)[1], case
@@ -103,7 +103,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     (
         "conv2d",
         (ArraySpec("input", (30, 24, 20, 18)), ArraySpec("weight", (40, 24, 3, 3)), ArraySpec("bias", (40,))),
-        {"padding": 1},  # row by row, forward and backward
+        {"padding": 1},  # forward and backward by rows
     ),
     (
         "conv2d",
@@ -113,7 +113,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
     (
         "conv2d",
         (ArraySpec("input", (20, 1, 16, 16)), ArraySpec("weight", (2, 1, 3, 3)), ArraySpec("bias", (2,))),
-        {},  # 1 kB per image, or 2: `numpy_cnn.ops.fast.windows` transposes fewer of them at a time
+        {},  # 1 or 2 kB per image: `numpy_cnn.ops.fast.windows` transposes these in smaller groups
     ),
     ("max_pool2d", (ArraySpec("input", (70, 4, 31, 30)),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("linear", (ArraySpec("input", (70, 300)), ArraySpec("weight", (200, 300)), ArraySpec("bias", (200,))), {}),
@@ -122,7 +122,7 @@ LARGE: list[tuple[str, tuple[ArraySpec, ...], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "arrays", "options"), LARGE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_several_blocks_of_their_real_size(
+def test_cases_with_several_blocks_of_the_default_size(
     name: str, arrays: tuple[ArraySpec, ...], options: dict[str, Any], dtype: Dtype
 ) -> None:
     with sandboxed(), own_kernels():

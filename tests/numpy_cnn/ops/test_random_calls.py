@@ -1,4 +1,4 @@
-"""Every call that torch accepts is accepted with the same results, and every call that it rejects is rejected."""
+"""The ops accept the calls that torch accepts, with the same results, and reject those that torch rejects."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from random_calls import DRAWS, Call, Random
 
 REJECTIONS = (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)
-BY_DROPOUT = {"dropout", "dropout2d"}  # torch draws their masks itself
-OF_INDICES = {"max_unpool2d"}  # test_indices.py
-# How wrong a result may be, in units of the largest one: the lanes check accuracy, this test conventions.
+BY_DROPOUT = {"dropout", "dropout2d"}  # torch draws its own masks
+OF_INDICES = {"max_unpool2d"}  # see test_indices.py
+# Allowed error relative to the largest result. This test checks conventions; the lanes check accuracy.
 CLOSE = {np.float32: 2e-4, np.float64: 1e-8}
 BUFFERS = {"batch_norm": (1, 2), "instance_norm": (1, 2)}  # torch computes no gradient for these
 
@@ -29,7 +29,7 @@ def tensor(value: Any) -> Any:
 
 
 def expected(name: str, call: Call) -> tuple[list[Any], list[Any], Any] | str:
-    """Torch's outputs, its gradients, and the cotangent; or how it rejected the call."""
+    """torch's outputs, its gradients and the cotangent, or torch's error if it rejects the call."""
     arguments, options = [tensor(a) for a in call[0]], {key: tensor(value) for key, value in call[1].items()}
     for i, argument in enumerate(arguments):
         if torch.is_tensor(argument) and argument.is_floating_point() and i not in BUFFERS.get(name, ()):
@@ -55,7 +55,7 @@ def assert_same(name: str, got: Any, want: Any, call: Call) -> None:
     np.testing.assert_allclose(got, want, tolerance, tolerance * largest, err_msg=f"{name} {call}")
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of targets that are broadcast, by both
+@pytest.mark.filterwarnings("ignore::UserWarning")  # both warn when they broadcast targets
 @pytest.mark.parametrize("name", DRAWS)
 def test_what_torch_accepts_and_rejects(name: str) -> None:
     accepted = 0

@@ -1,4 +1,4 @@
-"""What torch rejects is rejected, by a ValueError that carries the offending values."""
+"""Calls that torch rejects raise a ValueError whose message contains the offending values."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ one = np.ones((1, 1, 1, 1), np.float32)
 zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
 scores, labels = np.zeros((3, 4), np.float32), np.array([0, 1, 3])
 
-# op, arrays, options, what the message must contain
+# op, arrays, options, part of the message
 REJECTED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("conv2d", (x, w), {}, "2·1 channels, the input has 4"),
     ("conv2d", (x, w), {"groups": 4}, "2·4 channels"),
@@ -95,7 +95,7 @@ def test_rejected_as_torch_rejects(name: str, arrays: Any, options: Any, message
         like(*tensors, **keywords)
 
 
-# Stricter than torch, each for a reason.
+# Stricter than torch, each for the given reason.
 STRICTER = [
     ("max_pool2d", (one, 2), {"padding": 1, "dilation": 2}, "covers no pixel"),  # torch writes outside the image
     ("relu", (x.astype(int),), {}, "floating"),  # integers have no gradient

@@ -1,4 +1,4 @@
-"""Checkpoints come back bit for bit, on either side, and damage is reported in one line that names the file."""
+"""Checkpoints are restored bit for bit by either backend; damage is reported in one line that names the file."""
 
 from __future__ import annotations
 
@@ -83,16 +83,16 @@ CONFIGS = st.builds(
     seed=st.integers(0, 2**70),
     validation=st.floats(0, 1, exclude_max=True),
     limit=st.none() | st.integers(1, 99),
-    patience=st.none(),  # any other needs a validation split
+    patience=st.none(),  # any other value needs a validation split
 )
 FINITE = st.floats(0, allow_infinity=False)
 PROGRESSES = st.builds(Progress, loss_sum=FINITE, seconds=FINITE, best_loss=st.floats(allow_nan=False))
 
 
 @given(CONFIGS, PROGRESSES)
-# Each example writes the file, which takes long on a busy disk.
+# Each example writes the file, which may be slow on a busy disk.
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_everything_comes_back(tmp_path: Path, config: TrainConfig, progress: Progress) -> None:
+def test_all_fields_are_restored(tmp_path: Path, config: TrainConfig, progress: Progress) -> None:
     written = checkpoint(config=config, progress=progress)
     save_checkpoint(tmp_path / "a.safetensors", written)
     read = load_checkpoint(tmp_path / "a.safetensors")
@@ -103,7 +103,7 @@ def test_everything_comes_back(tmp_path: Path, config: TrainConfig, progress: Pr
 
 @given(st.integers(0, 2**32), st.sampled_from(["transposed", "flipped", "strided", "read-only", "big-endian"]))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_arrays_come_back_however_they_lie_in_memory(tmp_path: Path, seed: int, how: str) -> None:
+def test_arrays_in_any_memory_layout_are_restored(tmp_path: Path, seed: int, how: str) -> None:
     random = np.random.default_rng(seed)
     shapes = TINY.parameter_shapes()
     parameters = {name: random.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
@@ -126,7 +126,7 @@ def test_arrays_come_back_however_they_lie_in_memory(tmp_path: Path, seed: int, 
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_a_backend_goes_on_from_what_either_backend_saved(
+def test_a_backend_resumes_from_a_checkpoint_of_either_backend(
     tmp_path: Path, program: str, optimizer: OptimizerConfig
 ) -> None:
     random = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def test_a_backend_goes_on_from_what_either_backend_saved(
     assert bits(read.parameters) == bits(unbroken.parameters())
     assert state == bits(unbroken.optimizer_state())
 
-    for name in (program, OTHER[program]):  # the other one takes over the same bits
+    for name in (program, OTHER[program]):  # the other backend also restores identical bits
         taken = PROGRAMS[name].backend()(TINY, read.parameters, optimizer, read.optimizer_state)
         assert bits(taken.parameters()) == bits(read.parameters)
         assert bits(taken.optimizer_state()) == state
@@ -156,7 +156,7 @@ def test_a_backend_goes_on_from_what_either_backend_saved(
     assert bits(read.optimizer_state) == state, "training wrote into the checkpoint it began from"
 
 
-def test_a_run_of_either_backend_is_read(trained: dict[str, Path], program: str) -> None:
+def test_a_run_of_either_backend_can_be_read(trained: dict[str, Path], program: str) -> None:
     for read in (best(trained[program]), last(trained[program])):
         assert read.backend == program
         assert read.data_size == (8, 8)
@@ -169,7 +169,7 @@ def test_a_run_of_either_backend_is_read(trained: dict[str, Path], program: str)
 
 @given(st.data())
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_changed_byte_is_never_taken_for_the_checkpoint(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_changed_byte_is_reported_or_harmless(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.safetensors"
     written = checkpoint()
     save_checkpoint(path, written)
@@ -182,14 +182,14 @@ def test_a_changed_byte_is_never_taken_for_the_checkpoint(tmp_path: Path, data: 
     except UserError:
         message_of(path)
         return
-    # What is left is white space, and the order of names: it changes nothing.
+    # Only white space and the order of names can change unnoticed; neither has a meaning.
     assert replace(read, parameters={}, optimizer_state={}) == replace(written, parameters={}, optimizer_state={})
     assert bits(read.parameters) == bits(written.parameters)
 
 
 @given(st.data())
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_a_flipped_bit_in_the_numbers_is_seen_by_the_checksum(tmp_path: Path, data: st.DataObject) -> None:
+def test_the_checksum_detects_a_flipped_bit_in_the_numbers(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     content = bytearray(path.read_bytes())
@@ -248,13 +248,13 @@ def test_another_schema_is_reported(tmp_path: Path, schema: object) -> None:
 
 
 @pytest.mark.parametrize("metadata", [[], 7, "text", None])
-def test_metadata_that_is_no_object_is_reported(tmp_path: Path, metadata: object) -> None:
+def test_metadata_that_is_not_an_object_is_reported(tmp_path: Path, metadata: object) -> None:
     path = tmp_path / "a.safetensors"
     rewrite(path, initial_parameters(TINY, 0), metadata)
     assert message_of(path) == "a checkpoint of schema None, this version reads 1"
 
 
-def test_metadata_that_is_no_json_is_reported(tmp_path: Path) -> None:
+def test_metadata_that_is_not_json_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file(initial_parameters(TINY, 0), path, metadata={"cnn_parity": "{"})
     assert message_of(path).startswith("damaged: its 'cnn_parity' metadata is not JSON (")
@@ -271,11 +271,11 @@ def test_tensors_of_another_architecture_are_reported(tmp_path: Path) -> None:
     assert message_of(path).endswith("fc1.bias has the shape none, expected (2,)")
 
 
-KEYS = ("architecture", "data_size", "pixel", "config", "position")  # of the metadata that is read back
+KEYS = ("architecture", "data_size", "pixel", "config", "position")  # keys of the metadata that are read
 DAMAGED = [
     *((key, "absent") for key in ("sha256", "backend", *KEYS)),
     *((key, value) for key in KEYS for value in (None, [], {"unknown": 1}, 7)),
-    *((key, {}) for key in KEYS if key != "position"),  # {} is the position at which a run begins
+    *((key, {}) for key in KEYS if key != "position"),  # {} is the position at the start of a run
 ]
 
 
@@ -297,7 +297,7 @@ def test_sizes_that_do_not_fit_together_are_reported(tmp_path: Path) -> None:
     assert "conv1 needs at least 9 pixels, but has 6" in message_of(path)
 
 
-def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_previous_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, checkpoint())
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A right checksum is no proof of right contents, and other programs' files are named."""
+"""Contents are validated even if the checksum is right; other programs' files are recognised by type."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_wrong_tensors_under_a_right_checksum(path: Path, what: str) -> None:
             "architecture",
             {"padding": True},
             "architecture.padding: expected an integer, got True",
-        ),  # found by fuzz
+        ),  # found by `make fuzz`
         ("architecture", {"loss": "hinge"}, "architecture.loss: expected 'cross_entropy' or 'mse', got 'hinge'"),
         ("backend", 7, "backend: expected text, got int"),
         ("history", [[1, 2]], "damaged"),
@@ -104,8 +104,8 @@ def test_wrong_metadata_under_a_right_checksum(path: Path, key: str, value: obje
     assert message in message_of(path)
 
 
-def test_an_epoch_of_any_size_takes_no_memory(path: Path) -> None:
-    """Found by fuzz: a list of all epochs was made."""
+def test_a_huge_epoch_number_takes_no_memory(path: Path) -> None:
+    """Found by `make fuzz`: the reader built a list of all epochs."""
     save_checkpoint(path, checkpoint(history=()))
     tensors, metadata = stored(path)
     rewrite(path, tensors, {**metadata, "position": {**metadata["position"], "epoch": 2**40}})
@@ -160,20 +160,20 @@ READ = "only checkpoints written by `train` are read (`import` turns plain weigh
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_files_of_other_programs_are_named(tmp_path: Path, what: str) -> None:
+def test_files_of_other_programs_are_recognised(tmp_path: Path, what: str) -> None:
     (tmp_path / "weights").write_bytes(FOREIGN[what])
     message = message_of(tmp_path / "weights")
     assert message == f"not a readable safetensors file, but {what}; {READ}"
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["old format", "zip"])
-def test_files_of_torch_save_are_named_and_not_unpickled(tmp_path: Path, old: bool) -> None:
+def test_files_of_torch_save_are_recognised_and_not_unpickled(tmp_path: Path, old: bool) -> None:
     torch.save({"w": torch.zeros(3)}, tmp_path / "w.pth", _use_new_zipfile_serialization=not old)
     assert "but a PyTorch file " in message_of(tmp_path / "w.pth")
 
 
-def test_no_length_of_a_header_makes_a_checkpoint_another_programs_file(path: Path) -> None:
-    """The first byte of the file is part of a length: one of `<`, `{` or a pickle's is nothing special there."""
+def test_a_checkpoint_is_recognised_whatever_the_length_of_its_header(path: Path) -> None:
+    """The first byte of the file is part of a length, and may equal `<`, `{` or the first byte of a pickle."""
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     for extra in range(0, 256, 8):  # safetensors aligns the header to eight bytes
@@ -182,9 +182,7 @@ def test_no_length_of_a_header_makes_a_checkpoint_another_programs_file(path: Pa
         load_checkpoint(path)
 
 
-def test_the_folder_of_a_run_is_taken_where_a_checkpoint_is(
-    trained: dict[str, Path], program: str, tmp_path: Path
-) -> None:
+def test_a_run_folder_is_accepted_as_a_checkpoint(trained: dict[str, Path], program: str, tmp_path: Path) -> None:
     folder = trained[program]
     file = succeed(program, "evaluate", folder / "best.safetensors").out
     assert succeed(program, "evaluate", folder).out == file.replace(f"{folder}/best.safetensors", str(folder))

@@ -1,4 +1,4 @@
-"""The confusion matrix: counts, accuracy of each class, picture."""
+"""The confusion matrix: its counts, the accuracy per class, and its plot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from programs import error_of, succeed
 from numpy_cnn.common.training.confusion import class_accuracy, confusion_matrix, draw_confusion
 
 
-def test_rows_are_classes_and_columns_are_answers() -> None:
+def test_rows_are_classes_and_columns_are_predictions() -> None:
     matrix = confusion_matrix(np.array([0, 0, 1, 3]), np.array([0, 2, 1, 0]), 4)
     assert matrix.tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
     np.testing.assert_array_equal(class_accuracy(matrix), [0.5, 1, np.nan, 0])
 
 
 @pytest.mark.parametrize("classes", [1, 2, 10, 47])
-def test_a_picture_of_any_number_of_classes(classes: int, tmp_path: Path) -> None:
+def test_a_plot_with_any_number_of_classes(classes: int, tmp_path: Path) -> None:
     labels = np.arange(3 * classes) % classes
     draw_confusion(confusion_matrix(labels, labels // 2, classes), tmp_path / "m.png")
     with Image.open(tmp_path / "m.png") as picture:

@@ -1,4 +1,4 @@
-"""A diverging run names the step and the quantity; one that explodes without NaN gives a warning."""
+"""The message of a diverging run contains the step and the quantity; a huge finite loss gives a warning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)
 
 
 def test_the_message_names_step_quantity_and_the_last_good_checkpoint(tmp_path: Path, program: str) -> None:
-    """A weight decay that overshoots makes the weights grow; the first epochs end before they overflow."""
+    """A weight decay that overshoots makes the weights grow; they overflow only after the first epochs."""
     flags = ("--optimizer", "sgd", "--lr", 10, "--weight-decay", 1, "--schedule", "constant", "--epochs", 60)
     result = call(program, "train", *SMALL, *flags, "--out", tmp_path / "run")
     assert result.code == 2
@@ -37,13 +37,13 @@ def test_a_loss_that_explodes_gives_one_warning(tmp_path: Path, program: str) ->
     assert "guessing gives 2.3: training diverges; try a smaller --lr than 1e+06" in warning
 
 
-def test_a_run_that_learns_gives_none(trained: dict[str, Path], tmp_path: Path, program: str) -> None:
+def test_a_run_that_learns_gives_no_warning(trained: dict[str, Path], tmp_path: Path, program: str) -> None:
     assert "warning" not in succeed(program, "train", *SMALL, "--epochs", 1, "--out", tmp_path / "run").err
 
 
 @pytest.mark.parametrize("architecture", [PRESETS["tiny"], PRESETS["edge"], preset("hidden", image_size=(8, 8))])
 def test_both_backends_list_the_same_quantities(architecture) -> None:
-    """Those of torch may be fewer: it computes no gradients before the first layer with parameters."""
+    """torch may list fewer: it computes no gradients before the first layer with parameters."""
     rng = np.random.default_rng(0)
     images = rng.standard_normal((3, 1, *architecture.image_size), np.float32)
     labels = np.array([0, 1, 0])

@@ -1,4 +1,4 @@
-"""Several processes train as one: their shards add up to the whole batch."""
+"""Data-parallel training: the shards of several processes add up to the whole batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TINY = preset("tiny")
 
 
 class Member:
-    """A group of threads, which meet at a barrier."""
+    """A member of a group of threads that synchronise at a barrier."""
 
     def __init__(self, rank: int, size: int, sent: list[Array], barrier: threading.Barrier) -> None:
         self.rank, self.size, self._sent, self._barrier = rank, size, sent, barrier
@@ -47,7 +47,7 @@ def integer_backend(program: str) -> Backend:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(("size", "images"), [(1, 8), (2, 8), (3, 8), (3, 2), (5, 4)])
-def test_shards_give_the_step_of_the_whole_batch_to_the_bit(program: str, size: int, images: int) -> None:
+def test_shards_give_the_bits_of_a_step_with_the_whole_batch(program: str, size: int, images: int) -> None:
     """On integers, with a number of images that is a power of two, every sum and quotient is exact."""
     generator = np.random.default_rng(0)
     batch = generator.integers(-3, 4, (images, 1, *TINY.image_size)).astype(np.float32)
@@ -76,7 +76,7 @@ def test_gradients_are_those_of_the_sum(program: str) -> None:
     assert set(gradients) == set(network.trained)
     mean = dict(backend.quantities(images, labels))
     for name, gradient in gradients.items():
-        # 2⁻¹⁴ in single precision is no bound on rounding: it distinguishes the sum from the mean.
+        # 2⁻¹⁴ in single precision is not a bound on rounding: it distinguishes the sum from the mean.
         np.testing.assert_allclose(gradient, 6 * mean[f"the gradient of {name}"], rtol=2**-14, atol=2**-14)
     assert loss == pytest.approx(6 * backend.loss(scores, labels), rel=2**-14)
 
@@ -99,7 +99,7 @@ def test_shards_are_the_batch_in_order(images: int, size: int) -> None:
     assert max(lengths) - min(lengths) <= 1
 
 
-def test_a_request_reaches_every_process() -> None:
+def test_a_request_to_stop_reaches_every_process() -> None:
     batch, labels = np.zeros((2, 1, *TINY.image_size), np.float32), np.zeros(2, np.int64)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.map(
@@ -123,9 +123,9 @@ def test_the_launcher_of_the_other_backend_is_reported(monkeypatch: pytest.Monke
     assert Alone().size == 1
 
 
-def test_a_run_of_which_another_process_writes(tmp_path: Path) -> None:
+def test_only_one_process_writes_the_run(tmp_path: Path) -> None:
     from numpy_cnn.common.training.run_folder import ReadOnlyRun
 
     run = ReadOnlyRun(tmp_path / "run")
-    run.save(None)  # type: ignore[arg-type]  # it looks at nothing
+    run.save(None)  # type: ignore[arg-type]  # the argument is unused
     assert not run.path.exists()

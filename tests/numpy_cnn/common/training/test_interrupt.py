@@ -1,4 +1,4 @@
-"""Ctrl-C in a process of its own: what is done is saved, and the run can go on."""
+"""Ctrl-C in a separate process: the run is saved and can be resumed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from programs import environment, history, last, start, succeed
 
 from numpy_cnn.common.training.interrupt import PATIENCE, SIGNALS, Interrupt
 
-# Steps of one image: an epoch of 1,294 takes a good while, and there are more of them than anybody waits for.
+# Batches of one image: an epoch has 1,294 steps, and the run would take hours.
 ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 
 
-# `python -m PROGRAM`, with one more line on standard error: 20 steps of the second epoch are done.
+# `python -m PROGRAM`, with an extra line on standard error after 20 steps of the second epoch.
 _ANNOUNCES = """
 import runpy, sys
 from numpy_cnn.common.cli import train
@@ -38,7 +38,7 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
 def interrupt_in_the_second_epoch(
     program: str, *flags: object, cwd: Path, presses: int
 ) -> subprocess.CompletedProcess[str]:
-    """Train until the middle of the second epoch and press Ctrl-C; what is printed after that."""
+    """Train until the middle of the second epoch, press Ctrl-C, and return what is printed after that."""
     process = start("-c", _ANNOUNCES, program, *ENDLESS, *flags, cwd=cwd)
     try:
         first, second = process.stderr.readline(), process.stderr.readline()
@@ -95,8 +95,8 @@ def test_the_message_is_a_command_that_continues_the_run(tmp_path: Path) -> None
     assert f"of {done + 1}," in resumed.stdout
 
 
-def test_ctrl_c_before_training_is_one_line(tmp_path: Path) -> None:
-    """Pressed while a picture is drawn, for one: nothing to save."""
+def test_ctrl_c_before_training_gives_one_line(tmp_path: Path) -> None:
+    """There is nothing to save before training, for example while a plot is drawn."""
     process = start("-c", _SLOW, cwd=tmp_path)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
@@ -116,7 +116,7 @@ sys.exit(flags.run("numpy_cnn", command))
 """
 
 
-def test_only_the_first_press_counts_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_presses_count_once_within_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("numpy_cnn.common.training.interrupt.time.monotonic", lambda: now[0])
     before = signal.getsignal(signal.SIGINT)
@@ -128,7 +128,7 @@ def test_only_the_first_press_counts_for_a_while(monkeypatch: pytest.MonkeyPatch
         now[0] += PATIENCE
         signal.raise_signal(signal.SIGINT)
         now[0] += 0.1
-        with pytest.raises(KeyboardInterrupt):  # a batch that does not end
+        with pytest.raises(KeyboardInterrupt):  # the batch takes too long
             signal.raise_signal(signal.SIGINT)
         now[0] = 100.0
     try:

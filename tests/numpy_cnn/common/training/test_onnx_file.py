@@ -1,4 +1,4 @@
-"""Exported networks, run by another program: the scores are ours, up to the rounding of float32."""
+"""Exported networks run by ONNX Runtime give our scores up to the rounding of float32."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def scores_of(content: bytes, images: np.ndarray) -> np.ndarray:
 def agree(model: SimpleCNN, content: bytes, images: np.ndarray) -> None:
     ours, theirs = model(images)[0], scores_of(content, images)
     assert theirs.shape == ours.shape
-    # Two orders of summation, over some layers: a few hundred roundings of the largest score.
+    # Two orders of summation over a few layers: 300 roundings of the largest score.
     assert np.abs(ours - theirs).max() <= 300 * np.finfo(np.float32).eps * max(1, np.abs(ours).max())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("images", [1, 3])
-def test_another_program_computes_the_same_scores(name: str, images: int) -> None:
+def test_onnxruntime_computes_the_same_scores(name: str, images: int) -> None:
     architecture, rng = NETWORKS[name], np.random.default_rng(0)
     model = SimpleCNN(architecture, seed=1)
     for parameter, array in model.parameters.items():
-        if array.ndim == 1:  # scales, shifts and statistics that do something
+        if array.ndim == 1:  # scales, shifts and statistics that change the result
             model.parameters[parameter] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
     inputs = rng.standard_normal((images, architecture.in_channels, *architecture.image_size)).astype(np.float32)
     agree(model, to_onnx(architecture, model.parameters, PIXELS["mnist"]), inputs)
@@ -68,7 +68,7 @@ def test_names_and_scale_are_in_the_file() -> None:
     assert {prop.key: prop.value for prop in loaded.metadata_props} == {"mean": "0.1307", "std": "0.3081"}
 
 
-def test_without_onnx_one_line_says_how_to_get_it(
+def test_a_missing_onnx_is_reported_with_its_install_command(
     trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("numpy_cnn.common.training.onnx_file.find_spec", lambda name: None)

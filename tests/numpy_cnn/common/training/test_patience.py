@@ -19,7 +19,7 @@ SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)
 
 
 def test_training_stops_when_the_validation_stops_improving(program: str, tmp_path: Path) -> None:
-    flags = (*SMALL, "--lr", 0, "--epochs", 9)  # nothing is learned: the first epoch stays the best
+    flags = (*SMALL, "--lr", 0, "--epochs", 9)  # a step size of 0: the first epoch stays the best
     result = succeed(program, *flags, "--patience", 2, "--out", tmp_path / "run")
     assert len(history(tmp_path / "run")) == 3
     assert "stopped early: 2 epochs without a better validation" in result.err
@@ -42,13 +42,13 @@ def test_a_run_that_improves_is_not_stopped(tmp_path: Path) -> None:
         (("--patience", 2, "--validation", 0), "--patience needs a validation split, and --validation is 0"),
     ],
 )
-def test_a_patience_that_cannot_be_is_one_line(flags: tuple, expected: str) -> None:
+def test_an_invalid_patience_gives_one_line(flags: tuple, expected: str) -> None:
     assert error_of("numpy_cnn", *flags, "--dry-run") == expected
 
 
-def test_the_history_has_the_step_size_of_each_epochs_last_step(program: str, tmp_path: Path) -> None:
+def test_the_history_contains_the_step_size_at_the_end_of_each_epoch(program: str, tmp_path: Path) -> None:
     succeed(program, *SMALL, "--lr", 0.01, "--epochs", 2, "--out", tmp_path / "run")
-    batches = 4  # of 72 images
+    batches = 4  # with 72 images
     expected = [
         0.01 * (1 + math.cos(math.pi * step / (2 * batches))) / 2 for step in (batches - 1, 2 * batches - 1)
     ]
@@ -56,7 +56,7 @@ def test_the_history_has_the_step_size_of_each_epochs_last_step(program: str, tm
 
 
 def test_files_of_older_versions_are_read(tmp_path: Path) -> None:
-    """Without the setting `patience`, and without the step size in the history."""
+    """They have no setting `patience` and no step size in the history."""
     succeed("numpy_cnn", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
     run = tmp_path / "run"
     new = last(run)

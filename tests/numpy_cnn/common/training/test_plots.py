@@ -1,4 +1,4 @@
-"""The pictures of a run: what they show, read off the figures before they are written."""
+"""The plots of a run, checked on matplotlib's figures before they are written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HISTORY = [
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that were written, in order."""
+    """Collects the figures in the order in which they are written."""
     figures = []
     save = plots.save
 
@@ -45,7 +45,7 @@ def lines_of(axes) -> dict[str, list[float]]:
     return {line.get_label(): list(line.get_ydata()) for line in axes.lines}
 
 
-def test_training_curves_show_what_was_measured(tmp_path, drawn):
+def test_training_curves_show_the_history(tmp_path, drawn):
     plots.training_curves(HISTORY, tmp_path / "curves.png", title="a run")
 
     loss, accuracy = drawn[0].axes
@@ -129,7 +129,7 @@ def test_without_matplotlib_one_line_names_what_to_install(tmp_path, monkeypatch
         plots.training_curves(HISTORY, tmp_path / "curves.png")
 
 
-def test_nothing_heavy_is_imported_before_it_is_used():
+def test_large_libraries_are_imported_on_first_use():
     program = (
         "import sys, numpy_cnn.common.training.plots, numpy_cnn.common.photo.image, numpy_cnn.common.data;"
         "print([name for name in ('matplotlib', 'PIL', 'torch', 'torchvision') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""One process per folder, and whatever a crash left is restored."""
+"""One process per run folder; files that a crash left incomplete are restored."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 @pytest.mark.parametrize(
     ("second", "typed"), [("torch_cnn", ("--resume",)), ("numpy_cnn", (*ENDLESS, "--out"))], ids=["resume", "out"]
 )
-def test_a_second_process_is_refused_at_once_and_the_first_goes_on(
-    tmp_path: Path, second: str, typed: tuple
-) -> None:
+def test_a_second_process_is_rejected_and_the_first_continues(tmp_path: Path, second: str, typed: tuple) -> None:
     process = start("-m", "numpy_cnn", *ENDLESS, "--out", "run", cwd=tmp_path)
     try:
         assert process.stderr.readline().startswith("epoch 1/")
@@ -52,10 +50,10 @@ def test_a_second_process_is_refused_at_once_and_the_first_goes_on(
 @pytest.mark.parametrize(
     "content",
     ["", "1 elsewhere\n", f"{os.getpid()} here\n", "\0" * 99],
-    ids=["empty", "another host", "this process", "damaged"],  # every pytest worker must collect the same names
+    ids=["empty", "another host", "this process", "damaged"],  # the same ids in every pytest worker
 )
-def test_a_lock_that_nobody_holds_blocks_nobody(tmp_path: Path, content: str) -> None:
-    """Its owner was killed, or is on another machine."""
+def test_a_stale_lock_is_ignored(tmp_path: Path, content: str) -> None:
+    """Its owner was killed or ran on another machine."""
     (tmp_path / NAME).write_text(content)
     with locked(tmp_path):
         with pytest.raises(UserError, match="in use: process"), locked(tmp_path):
@@ -79,8 +77,8 @@ def test_a_run_that_ended_before_its_first_checkpoint_can_be_started_again(tmp_p
     assert len(history(tmp_path / "run")) == 1
 
 
-def test_a_best_that_was_not_written_is_restored_without_training(tmp_path: Path) -> None:
-    """The process was killed between the writes of last and of best."""
+def test_a_missing_best_checkpoint_is_restored_without_training(tmp_path: Path) -> None:
+    """The process was killed after writing last.safetensors and before writing best.safetensors."""
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 3, "--validation", 0, "--out", tmp_path / "run")
     whole = best(tmp_path / "run")
     save_checkpoint(
@@ -94,8 +92,8 @@ def test_a_best_that_was_not_written_is_restored_without_training(tmp_path: Path
     assert "epoch 3 of 3" in succeed("numpy_cnn", "train", "--resume", tmp_path / "run").out
 
 
-def test_a_best_beyond_the_last_epoch_is_no_epoch_3_of_2(tmp_path: Path) -> None:
-    """As older versions left it, which wrote best before last."""
+def test_a_best_checkpoint_of_a_later_epoch_is_replaced(tmp_path: Path) -> None:
+    """Older versions wrote best.safetensors before last.safetensors."""
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 3, "--validation", 0, "--out", tmp_path / "run")
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 2, "--validation", 0, "--out", tmp_path / "short")
     ahead = RunFolder(tmp_path / "run").best.read_bytes()
@@ -106,7 +104,7 @@ def test_a_best_beyond_the_last_epoch_is_no_epoch_3_of_2(tmp_path: Path) -> None
     assert "epoch 3 of 3" in succeed("numpy_cnn", "train", "--resume", tmp_path / "short", "--epochs", 3).out
 
 
-def test_a_best_that_cannot_be_restored_is_reported_before_training(tmp_path: Path) -> None:
+def test_a_best_checkpoint_that_cannot_be_restored_is_reported_before_training(tmp_path: Path) -> None:
     flags = (*SMALL, "--schedule", "constant", "--lr", "0.1", "--validation", "0.4")
     succeed("numpy_cnn", "train", *flags, "--epochs", 8, "--out", tmp_path / "run")
     assert last(tmp_path / "run").progress.best_epoch < 8
@@ -122,7 +120,7 @@ def error_of_resume(folder: Path) -> str:
     return result.err.splitlines()[-1]
 
 
-def test_a_file_is_no_run(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_run_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"")
     message = error_of("numpy_cnn", "train", "--resume", tmp_path / "a.safetensors")
     assert message.endswith(f"that is a file; name the run's folder, {tmp_path}")

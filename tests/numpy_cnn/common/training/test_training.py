@@ -1,4 +1,4 @@
-"""The one training loop: what it visits, what it keeps, and that stopping and going on leaves no trace."""
+"""The training loop: batches, checkpoints, and interrupted runs that end like uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 ADAM = ("--optimizer", "adam")
 SGD = ("--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.9", "--nesterov", "--weight-decay", "0.01")
-SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)  # 72 to train: 4 batches, one of 12
+SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)  # 72 images: 4 batches
 BATCHES = 4
 
 
 def assert_same_runs(one: Path, other: Path) -> None:
-    """Everything but the time that they took, bit for bit."""
+    """Assert that two runs are identical bit for bit, except for their times."""
     for mine, theirs in ((last(one), last(other)), (best(one), best(other))):
         assert bits(mine.parameters) == bits(theirs.parameters)
         assert bits(mine.optimizer_state) == bits(theirs.optimizer_state)
@@ -48,7 +48,7 @@ def assert_same_runs(one: Path, other: Path) -> None:
 
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch):
-    """Makes the next runs stop as by Ctrl-C, each after so many batches."""
+    """Interrupt the next runs as Ctrl-C does, each after the given number of batches."""
 
     def stop(*counts: int) -> None:
         remaining = list(counts)
@@ -68,8 +68,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
-def test_more_epochs_later_are_the_same_as_at_once(tmp_path: Path, program: str, optimizer: tuple) -> None:
-    flags = (*SMALL, *optimizer, "--schedule", "constant")  # the cosine knows from the start where it ends
+def test_a_run_extended_later_equals_a_longer_run(tmp_path: Path, program: str, optimizer: tuple) -> None:
+    flags = (*SMALL, *optimizer, "--schedule", "constant")  # a cosine schedule depends on the number of epochs
     succeed(program, "train", *flags, "--epochs", 5, "--out", tmp_path / "at once")
     succeed(program, "train", *flags, "--epochs", 2, "--out", tmp_path / "later")
     succeed(program, "train", *flags, "--epochs", 5, "--resume", tmp_path / "later")
@@ -83,7 +83,7 @@ def test_more_epochs_later_are_the_same_as_at_once(tmp_path: Path, program: str,
     validation=st.sampled_from(["0.1", "0"]),
 )
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_interrupted_anywhere_and_resumed_is_the_same_as_uninterrupted(
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     tmp_path_factory: pytest.TempPathFactory,
     program: str,
     stop_after,
@@ -120,10 +120,10 @@ def test_the_message_explains_how_to_continue(tmp_path: Path, program: str, stop
     assert len(history(tmp_path / "a run")) == 1
 
 
-def test_a_row_that_was_not_written_is_restored_from_the_checkpoint(
+def test_a_missing_row_of_the_history_is_restored_from_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process is killed between the writes of the checkpoint and of the history."""
+    """The process is killed after writing the checkpoint and before writing the history."""
     succeed("numpy_cnn", "train", *SMALL, "--epochs", 4, "--out", tmp_path / "unbroken")
     save = RunFolder._write_history
 
@@ -141,7 +141,7 @@ def test_a_row_that_was_not_written_is_restored_from_the_checkpoint(
     assert_same_runs(tmp_path / "unbroken", tmp_path / "killed")
 
 
-def test_a_run_begun_by_one_program_is_finished_by_the_other(tmp_path: Path, program: str, stop_after) -> None:
+def test_a_run_of_one_program_can_be_finished_by_the_other(tmp_path: Path, program: str, stop_after) -> None:
     stop_after(BATCHES + 2)
     assert call(program, "train", *SMALL, "--epochs", 3, "--out", tmp_path / "run").code == 130
     assert last(tmp_path / "run").backend == program
@@ -158,8 +158,8 @@ def test_a_run_begun_by_one_program_is_finished_by_the_other(tmp_path: Path, pro
     assert len(steps) == len(finished.parameters)
 
 
-def test_both_programs_begin_with_the_same_numbers_and_batches(tmp_path: Path) -> None:
-    """With a step size of 0 nothing moves, so that every epoch shows the same network to the same images."""
+def test_both_programs_start_with_the_same_parameters_and_images(tmp_path: Path) -> None:
+    """With a step size of 0 the parameters stay equal, and both programs report the same accuracies."""
     for name in PROGRAMS:
         succeed(name, "train", *SMALL, "--epochs", 1, "--lr", 0, "--out", tmp_path / name)
     ours, theirs = last(tmp_path / "numpy_cnn"), last(tmp_path / "torch_cnn")
@@ -169,12 +169,12 @@ def test_both_programs_begin_with_the_same_numbers_and_batches(tmp_path: Path) -
 
 
 def test_the_best_checkpoint_is_the_best_by_validation(tmp_path: Path, program: str) -> None:
-    # A step size this large makes the accuracy go up and down.
+    # A step size this large makes the accuracy fluctuate.
     flags = (*SMALL, "--schedule", "constant", "--lr", "0.1", "--validation", "0.4")
     result = succeed(program, "train", *flags, "--epochs", 8, "--out", tmp_path / "run")
     rows = RunFolder(tmp_path / "run").history()
     chosen = max(rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"], -row["epoch"]))
-    assert 1 < chosen["epoch"] < 8, "the flags above do not make an epoch in the middle the best"
+    assert 1 < chosen["epoch"] < 8, "with the flags above, the best epoch is the first or the last"
     assert best(tmp_path / "run").progress.best_epoch == chosen["epoch"]
     assert f"epoch {chosen['epoch']} of 8" in result.out
 
@@ -182,7 +182,7 @@ def test_the_best_checkpoint_is_the_best_by_validation(tmp_path: Path, program: 
     assert bits(best(tmp_path / "run").parameters) == bits(last(tmp_path / "short").parameters)
 
 
-def test_of_equally_accurate_epochs_the_lowest_loss_is_best_and_of_equal_ones_the_first() -> None:
+def test_ties_in_accuracy_are_broken_by_the_loss_and_then_by_the_epoch() -> None:
     def after(*measured: tuple[float, float]) -> int:
         progress = Progress()
         for accuracy, loss in measured:
@@ -216,7 +216,7 @@ def test_any_batch_size_covers_every_image(tmp_path: Path, program: str, size: i
 
 
 class Counting:
-    """A backend that learns nothing: its loss is the mean of the labels, its answer always 1."""
+    """A backend without parameters: its loss is the mean of the labels, its prediction always 1."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -251,7 +251,7 @@ def plan_of(n: int, size: int, epochs: int = 2, seed: int = 0, optimizer: Optimi
 
 @given(n=st.integers(1, 40), size=st.integers(1, 50), seed=st.integers(0, 9))
 @settings(max_examples=25)
-def test_every_image_is_seen_once_an_epoch_in_an_order_of_the_seed(
+def test_each_epoch_visits_every_image_once_in_an_order_set_by_the_seed(
     tmp_path_factory: pytest.TempPathFactory, n: int, size: int, seed: int
 ) -> None:
     backend, plan = Counting(), plan_of(n, size, seed=seed)
@@ -263,13 +263,13 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_the_seed(
     epochs = [[*chain.from_iterable(half)] for half in halves]
     for epoch in epochs:
         assert sorted(epoch) == [*range(n)]
-    if n >= 30:  # the same order twice, or that of the data, by chance: 1 in 30!
+    if n >= 30:  # two equal orders have a probability of 1 / 30!
         assert epochs[0] != epochs[1]
         assert epochs[0] != [*range(n)]
         elsewhere = [batch.tolist() for batch in plan_of(n, size, seed=seed + 1).order(0)]
         assert elsewhere != backend.batches[: plan.batches]
     for row in run.history():
-        # Weighted by the sizes of the batches: mean by mean, in float64, and rounded back to the whole sum.
+        # The mean over an epoch weights each batch by its size; rounding recovers the integer sum.
         assert round(row["train_loss"] * n) == sum(number % 3 for number in range(n))
         assert row["train_accuracy"] == sum(number % 3 == 1 for number in range(n)) / n
 
@@ -283,14 +283,14 @@ def test_the_step_size_follows_the_schedule() -> None:
     assert OptimizerConfig(optimizer="sgd").base_lr == 0.1
 
 
-def test_every_step_receives_the_step_size_of_its_moment(tmp_path: Path) -> None:
+def test_every_step_receives_its_scheduled_step_size(tmp_path: Path) -> None:
     optimizer = OptimizerConfig(lr=1.0)
     backend, plan = Counting(), plan_of(10, 3, epochs=2, optimizer=optimizer)
     loop.train(backend, plan, RunFolder(tmp_path), _Silent(), Interrupt(), Alone(), Progress())
     assert backend.steps == [optimizer.lr_at(done, 8, 4) for done in range(8)]
 
 
-def test_evaluation_goes_through_all_images_in_parts() -> None:
+def test_evaluation_covers_all_images_in_batches() -> None:
     n = 2 * loop.EVALUATION_BATCH + 7
     split = plan_of(n, 1).train
     loss, accuracy, answers = loop.evaluate(Counting(), split)
@@ -327,13 +327,13 @@ def test_a_run_that_diverges_later_keeps_the_checkpoint_of_the_epoch_before(tmp_
     assert call(program, "train", *SMALL, *flags, "--epochs", 60, "--out", tmp_path / "run").code == 2
     kept = last(tmp_path / "run")
     good = kept.progress.epoch
-    assert 1 <= good < 59, "it should diverge in an epoch after the first"
+    assert 1 <= good < 59, "the run must diverge after the first epoch"
     succeed(program, "train", *SMALL, *flags, "--epochs", good, "--out", tmp_path / "stopped before")
     assert_same_runs(tmp_path / "run", tmp_path / "stopped before")
 
 
-def test_parameters_that_only_the_last_step_ruined_are_not_saved(tmp_path: Path, program: str) -> None:
-    """One batch an epoch: its loss is fine, and what it leaves is not."""
+def test_parameters_that_the_last_step_made_infinite_are_not_saved(tmp_path: Path, program: str) -> None:
+    """With one batch per epoch, the loss is finite but the updated parameters are not."""
     flags = ("--limit", 30, "--epochs", 1, "--batch-size", 30, "--lr", "1e30", "--weight-decay", "1e30")
     result = call(program, "train", *flags, "--optimizer", "sgd", "--out", tmp_path / "run")
     assert result.code == 2
@@ -376,7 +376,7 @@ def test_limit_takes_the_first_images(tmp_path: Path, program: str, monkeypatch:
     assert not {i.tobytes() for i in taken} & {i.tobytes() for i in test.images}
 
 
-def test_an_epoch_is_a_line_where_there_is_no_terminal(tmp_path: Path, program: str) -> None:
+def test_without_a_terminal_each_epoch_prints_one_line(tmp_path: Path, program: str) -> None:
     result = succeed(program, "train", *SMALL, "--epochs", 3, "--out", tmp_path / "run")
     lines = result.err.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
@@ -391,7 +391,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, colour: bool) -> None:
+def test_a_terminal_shows_a_progress_bar(monkeypatch: pytest.MonkeyPatch, colour: bool) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setenv("TERM", "xterm")
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
@@ -410,7 +410,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, colour: bool) ->
     assert ("\x1b[3" in reported) == colour
 
 
-def test_an_epoch_that_is_there_already_is_not_trained_again(tmp_path: Path, program: str) -> None:
+def test_a_finished_epoch_is_not_trained_again(tmp_path: Path, program: str) -> None:
     succeed(program, "train", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
     before = bits(last(tmp_path / "run").parameters)
     result = succeed(program, "train", "--resume", tmp_path / "run")

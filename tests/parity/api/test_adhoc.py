@@ -1,4 +1,4 @@
-"""Oracles beyond the registry: any torch function, and finite differences."""
+"""Checks without a registered row: any torch function as the oracle, and finite differences."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def gelu(x: Any) -> Any:
 
 
 def gelu_by_tanh(x: Any) -> Any:
-    """An approximation: off by 3e-4, everywhere."""
+    """gelu by its tanh approximation, which differs by 3e-4."""
     c = math.sqrt(2 / math.pi)
     t = np.tanh(c * (x + 0.044715 * x**3)).astype(x.dtype)
     slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x)
@@ -71,20 +71,20 @@ LIKE: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] =
 
 
 @pytest.mark.parametrize("name", LIKE)
-def test_another_way_of_writing_it_agrees(name: str) -> None:
+def test_an_equivalent_formula_agrees(name: str) -> None:
     mine, like, how = LIKE[name]
     report = parity.check(name, mine, like=like, examples=EXAMPLES, lanes=["exact", "bound"], **how)
     assert report.ok, f"\n{report}"
     assert set(report.rows[0].lanes) == ({"exact", "bound"} if name in ("matmul", "square") else {"bound"})
 
 
-def test_an_approximation_is_seen() -> None:
+def test_an_approximation_is_reported() -> None:
     report = parity.check("gelu", gelu_by_tanh, like=F.gelu, examples=EXAMPLES)
     assert {f.quantity for f in report.failures} >= {"output", "grad_input"}
     assert {f.wrong_side for f in report.failures} <= {"implementation", "undecided"}
 
 
-def test_a_wrong_argument_of_several_is_named() -> None:
+def test_the_wrong_one_of_several_gradients_is_reported() -> None:
     def wrong(a: Any, b: Any) -> Any:
         return a @ b, lambda dy: (dy @ b.T, a.T @ dy * 2)
 
@@ -93,7 +93,7 @@ def test_a_wrong_argument_of_several_is_named() -> None:
     assert report.failures[0].lane == "exact"
 
 
-def test_arguments_that_do_not_go_together() -> None:
+def test_contradictory_arguments_are_rejected() -> None:
     with pytest.raises(TypeError, match="belong to like"):
         parity.check("relu", gelu, shapes="n")
     with pytest.raises(TypeError, match="needs an implementation"):
@@ -108,7 +108,7 @@ def swish(x: Any, w: Any) -> Any:
 
 
 @pytest.mark.parametrize("complex_step", [False, True])
-def test_differences_agree_with_a_right_gradient_and_find_a_wrong_one(complex_step: bool) -> None:
+def test_finite_differences_accept_a_right_gradient_and_reject_a_wrong_one(complex_step: bool) -> None:
     generator = np.random.default_rng(0)
     x, w = generator.standard_normal((5, 3)), generator.standard_normal(3)
     report = parity.check_gradients(swish, x, w, names=("input", "slope"), complex_step=complex_step)
@@ -123,14 +123,14 @@ def test_differences_agree_with_a_right_gradient_and_find_a_wrong_one(complex_st
     assert [f.quantity for f in report.failures] == ["grad_weight"]
 
 
-def test_differences_leave_kinks_out_and_say_so() -> None:
+def test_finite_differences_skip_kinks_and_report_it() -> None:
     x = np.array([-1.0, 0.0, 2.0])
     report = parity.check_gradients(lambda x: (np.maximum(x, 0), lambda dy: (dy * (x > 0),)), x)
     assert report.ok, f"\n{report}"
     assert "1 of 3 entries are at a kink" in report.rows[0].notes[0]
 
 
-def test_differences_report_shapes_and_crashes() -> None:
+def test_finite_differences_report_wrong_shapes_and_exceptions() -> None:
     x = np.ones((2, 3))
     report = parity.check_gradients(lambda x: (x * 2, lambda dy: (dy.sum(0),)), x)
     assert "has the shape (3,), expected (2, 3)" in str(report)

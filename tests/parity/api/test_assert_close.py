@@ -1,4 +1,4 @@
-"""A result of one's own, held to the bound of a torch function."""
+"""`assert_close`: a user's result is checked against the error bound of a torch function."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def arrays(dtype: Any) -> tuple[Any, Any, Any]:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_right_result_passes_and_a_wrong_entry_is_named(dtype: Any) -> None:
+def test_a_right_result_passes_and_a_wrong_entry_is_reported(dtype: Any) -> None:
     x, w, b = arrays(dtype)
     y, pullback = ops.conv2d(x, w, b, stride=2)
     dy = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
@@ -34,7 +34,7 @@ def test_a_right_result_passes_and_a_wrong_entry_is_named(dtype: Any) -> None:
         parity.assert_close(ops.conv2d(x, w, b, stride=2)[0], **how, dy=dy, gradients=(dx, -dw, None))
 
 
-def test_what_passes_allclose_may_be_too_far_off() -> None:
+def test_a_result_that_passes_allclose_may_exceed_the_bound() -> None:
     x, w, b = arrays(np.float64)
     y = ops.conv2d(x, w, b)[0] * (1 + 1e-9)
     theirs = F.conv2d(*(torch.from_numpy(a) for a in (x, w, b)))

@@ -1,4 +1,4 @@
-"""Training in lockstep: right backends agree at every step, and a mistake is found in its step and parameter."""
+"""Training in lockstep: correct backends agree at every step; a mistake is reported with step and parameter."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_both_backends_take_the_same_steps(arch: Preset, optimizer: OptimizerCon
     assert 0 < max(gradient for gradient, _ in report.worst.values()) <= 0.5
     assert 0 < max(update for _, update in report.worst.values()) <= 0.5
     assert all(0 < step.ulp_drift < 1e-3 for step in report.steps)
-    assert report.steps[-1].numpy_loss == pytest.approx(report.steps[-1].torch_loss, rel=1e-5)  # printed only
+    assert report.steps[-1].numpy_loss == pytest.approx(report.steps[-1].torch_loss, rel=1e-5)  # only printed
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def images_at_a_kink(architecture: Architecture, seed: int) -> Iterator[Array]:
             yield image
 
 
-def test_a_unit_that_roundoff_turns_off_is_no_departure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_at_its_kink_is_not_a_departure(monkeypatch: pytest.MonkeyPatch) -> None:
     architecture = preset("hidden", image_size=(8, 8))
 
     def worst(image: Array, kinks: int) -> float:
@@ -103,12 +103,12 @@ def test_a_unit_that_roundoff_turns_off_is_no_departure(monkeypatch: pytest.Monk
     kinks = lockstep.KINKS
     image = next(
         image for image in images_at_a_kink(architecture, seed=0) if worst(image, 0) > 1000
-    )  # not PyTorch's
+    )  # float32 moves it off its kink
     assert worst(image, kinks) < 1
 
 
 @pytest.mark.parametrize("mistake", [1 + 1e-6, 1.001])
-def test_a_step_size_slightly_off_is_seen(monkeypatch: pytest.MonkeyPatch, mistake: float) -> None:
+def test_a_slightly_wrong_step_size_is_found(monkeypatch: pytest.MonkeyPatch, mistake: float) -> None:
     right = optim.Adam.step
 
     def wrong(self: optim.Adam, gradients: dict[str, Array]) -> None:
@@ -124,7 +124,7 @@ def test_a_step_size_slightly_off_is_seen(monkeypatch: pytest.MonkeyPatch, mista
 
 
 def test_a_mistake_is_found_in_its_layer_and_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gradient of fc1.weight is off by one part in a million from the fourth step on."""
+    """The gradient of fc1.weight is too large by one part in a million from the fourth step on."""
     right, calls = ops.linear, {"fc1": 0}
 
     def wrong(input: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Pullback]:
@@ -134,7 +134,7 @@ def test_a_mistake_is_found_in_its_layer_and_step(monkeypatch: pytest.MonkeyPatc
             dx, dw, db = pullback(dy, **wanted)
             if weight.shape[0] == 128:
                 calls["fc1"] += 1
-                dw = dw * (1 + 1e-6 * (calls["fc1"] > 6))  # two runs of numpy_cnn take each step
+                dw = dw * (1 + 1e-6 * (calls["fc1"] > 6))  # numpy_cnn runs each step twice
             return dx, dw, db
 
         return y, off
@@ -146,8 +146,8 @@ def test_a_mistake_is_found_in_its_layer_and_step(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
-def test_a_run_moves_between_the_backends(optimizer: OptimizerConfig) -> None:
-    """Ten steps here and ten there end where twenty in one place end, but for the drift of one ulp."""
+def test_a_run_can_switch_between_the_backends(optimizer: OptimizerConfig) -> None:
+    """Ten steps in each backend give the result of twenty in one, up to the drift caused by one ulp."""
     architecture = preset("hidden", image_size=(8, 8))
     images, labels = digits(architecture)
     batches = [np.random.default_rng(number).integers(0, len(images), 16) for number in range(20)]

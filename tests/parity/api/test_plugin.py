@@ -1,4 +1,4 @@
-"""The pytest plugin: its flags reach `parity.case`, and it costs nothing where no parity test runs."""
+"""The pytest plugin: its flags reach `parity.case`; it imports nothing slow unless a parity test runs."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from parity.api import defaults
 
 pytest_plugins = ["pytester"]
 
-# An installed project is found by its entry point, and must not be named a second time.
+# An installed plugin is loaded by its entry point, and must not be loaded a second time.
 INSTALLED = any(point.value == "parity.plugin" for point in entry_points(group="pytest11"))
 PLUGIN = [] if INSTALLED else ["-p", "parity.plugin"]
 
@@ -49,7 +49,7 @@ def test_flags_reach_the_tests(pytester: pytest.Pytester, flags: list[str], exam
 
 
 @pytest.mark.parametrize("flags", [["--parity-examples", "0"], ["--parity-seed", "-1"]])
-def test_flags_that_mean_nothing(pytester: pytest.Pytester, flags: list[str]) -> None:
+def test_invalid_flags_are_rejected(pytester: pytest.Pytester, flags: list[str]) -> None:
     done = pytester.runpytest(*PLUGIN, *flags)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([f"*got {flags[1]}*"])
@@ -79,7 +79,7 @@ def test_a_profile_of_hypothesis_sets_the_number_of_cases() -> None:
         parity.check("relu", examples=0)
 
 
-def test_neither_the_plugin_nor_a_test_not_run_imports_torch() -> None:
+def test_torch_is_imported_only_if_a_parity_test_runs() -> None:
     code = (
         "import sys\n"
         "import parity.plugin\n"
@@ -122,7 +122,7 @@ def test_one_id_per_lane_in_a_class(pytester: pytest.Pytester, monkeypatch: pyte
     )
     out = done.stdout.str()
     assert "its sign is wrong" in out
-    assert "pytest_pyfunc_call" not in out  # the harness's source explains nothing
+    assert "pytest_pyfunc_call" not in out  # the harness's source is not shown
     assert "def test" not in out
     assert 'message="Failed: relu: grad_input: ' in (pytester.path / "report.xml").read_text()
 
@@ -140,7 +140,7 @@ def test_mistakes_in_a_call_are_type_errors(call: str, message: str) -> None:
         eval(call, {"parity": parity, "ops": ops})
 
 
-def test_a_row_that_does_not_exist_is_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_row_gives_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     pytester.makepyfile("import parity\ntest_it = parity.case('rellu', lambda x: x)")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
@@ -193,7 +193,7 @@ def test_defaults_in_pyproject(pytester: pytest.Pytester) -> None:
     ],
 )
 def test_mistakes_in_pyproject(pytester: pytest.Pytester, table: str, message: str) -> None:
-    pytester.makefile(".ini", pytest="[pytest]")  # pytest itself need not read the file
+    pytester.makefile(".ini", pytest="[pytest]")  # pytest itself does not read this file
     (pytester.path / "pyproject.toml").write_text(f"[tool.parity]\n{table}\n")
     done = pytester.runpytest(*PLUGIN)
     assert done.ret == pytest.ExitCode.USAGE_ERROR

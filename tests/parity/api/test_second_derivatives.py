@@ -1,4 +1,4 @@
-"""Second derivatives: a pullback is an op of x and dy, and torch's double backward is its oracle."""
+"""Second derivatives: a pullback, as an op of x and dy, is checked against torch's double backward."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ import parity
 
 
 def gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """The gradient of the sigmoid, which autograd can differentiate again."""
+    """The gradient of the sigmoid by autograd, which can be differentiated again."""
     return torch.autograd.grad(torch.sigmoid(x), x, dy, create_graph=True)[0]
 
 
 def sigmoid_backward(x: Any, dy: Any) -> Any:
-    """dx = dy·s·(1 − s), and its own pullback v → (v·dy·s·(1 − s)·(1 − 2s), v·s·(1 − s))."""
+    """dx = dy·s·(1 − s) and its pullback v → (v·dy·s·(1 − s)·(1 − 2s), v·s·(1 − s))."""
     s = 1 / (1 + np.exp(-x))
     slope = s * (1 - s)
     return dy * slope, lambda v: (v * dy * slope * (1 - 2 * s), v * slope)

@@ -1,4 +1,4 @@
-"""The bounds: wide enough for rounding, too narrow for a mistake."""
+"""The bounds are wide enough for rounding and too narrow for a mistake."""
 
 import random
 import re
@@ -35,7 +35,7 @@ def test_gamma_bounds_a_dot_product_in_any_order(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("function", ["exp", "log"])
-def test_functions_keep_to_the_stated_error(function: str) -> None:
+def test_functions_have_at_most_the_stated_error(function: str) -> None:
     generator = np.random.default_rng(0)
     x = (-80 * generator.random(200_000) if function == "exp" else 1 + 1000 * generator.random(200_000)).astype(
         np.float32
@@ -43,10 +43,10 @@ def test_functions_keep_to_the_stated_error(function: str) -> None:
     exact = getattr(np, function)(x.astype(np.float64))
     error = np.abs(getattr(np, function)(x) - exact) / np.abs(exact) / U
     assert error.max() <= FUNCTION_ERROR
-    assert error.max() > 1, "were it rounded correctly, no allowance would be needed"
+    assert error.max() > 1, "correctly rounded functions need no allowance"
 
 
-def test_square_root_keeps_to_the_stated_error() -> None:
+def test_square_roots_have_at_most_the_stated_error() -> None:
     import torch
 
     x = (1000 * np.random.default_rng(0).random(200_000)).astype(np.float32)
@@ -55,7 +55,7 @@ def test_square_root_keeps_to_the_stated_error() -> None:
         assert (np.abs(root - exact) / exact / U).max() <= SQRT_ERROR
 
 
-SLIGHT = 3e-5  # a relative mistake of this size lies far above roundoff and far below any tolerance in use
+SLIGHT = 3e-5  # far above roundoff and far below common tolerances
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -69,11 +69,11 @@ def test_a_relative_mistake_of_3e5_is_found_in_single_precision_in_every_quantit
         expected = expect(row, case, "bound")
         slightly_off = {n: a * a.dtype.type(1 + SLIGHT) for n, a in expected.theirs.items()}
         fractions, _ = bound.judge(row, expected.inputs, expected.dy, slightly_off, expected.theirs)
-        # A network names its quantities by layer and place: conv2 and conv4 are of one kind.
+        # The quantities of a network contain the number of the layer: conv2 and conv4 count as one.
         compared |= {re.sub(r"\d+", "", name) for name in fractions}
         found |= {re.sub(r"\d+", "", name) for name, fraction in fractions.items() if fraction > 1}
         cases += 1
-        assert cases <= 60, f"{name}: {compared - found} may be off by {SLIGHT} and nothing reports it"
+        assert cases <= 60, f"{name}: no case reports a relative error of {SLIGHT} in {compared - found}"
 
 
 def test_float32_inside_float64_is_found() -> None:

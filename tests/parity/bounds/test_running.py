@@ -1,4 +1,4 @@
-"""Running error analysis: wide enough for every right way to compute, too narrow for a mistake."""
+"""Bounds by running error analysis are wide enough for rounding and too narrow for a mistake."""
 
 import random
 from collections.abc import Callable
@@ -22,7 +22,7 @@ U, TINY = 2.0**-24, float(np.finfo(np.float32).tiny)
 
 
 def inputs(like: Callable[..., Any], *arrays: Array, seed: int = 0) -> BoundInputs:
-    """The bound's inputs for arrays and a cotangent that float32 holds."""
+    """Inputs of a bound whose arrays and cotangent are representable in float32."""
     wide = tuple(a.astype(np.float32).astype(np.float64) if a.dtype.kind == "f" else a for a in arrays)
     op = oracle(like)
     y, _ = op(*wide)
@@ -31,7 +31,7 @@ def inputs(like: Callable[..., Any], *arrays: Array, seed: int = 0) -> BoundInpu
 
 
 def results(s: BoundInputs, dtype: type) -> list[Array | None]:
-    """The output and the gradients in a precision."""
+    """The output and the gradients, computed in the given precision."""
     arrays = [a.astype(dtype) if a is not None and a.dtype.kind == "f" else a for a in s.arrays]
     y, pullback = s.op(*arrays)
     return [y, *pullback(s.dy.astype(dtype))]
@@ -69,7 +69,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_single_precision_keeps_to_the_bound_and_a_mistake_does_not(name: str) -> None:
+def test_single_precision_stays_within_the_bound_and_a_mistake_exceeds_it(name: str) -> None:
     like, arrays = FUNCTIONS[name]
     s = inputs(like, *arrays)
     error_y, errors = analysed(s)
@@ -78,17 +78,17 @@ def test_single_precision_keeps_to_the_bound_and_a_mistake_does_not(name: str) -
         if truth is not None and got is not None and error is not None:
             assert np.isfinite(error).all()
             assert (np.abs(got - truth) <= error).all()
-            assert (np.abs(truth) * 1e-3 > error).any(), "a relative error of 1e-3 would hide in every element"
+            assert (np.abs(truth) * 1e-3 > error).any(), "every element allows a relative error of 1e-3"
 
 
-def test_what_rounding_may_decide_is_in_doubt() -> None:
+def test_the_bound_covers_choices_that_rounding_may_change() -> None:
     x = np.array([[[[1.0, 1.0 + 1e-7, -2.0, 3.0]]]])
     s = inputs(lambda x: F.max_pool2d(x * 0.1, (1, 2)), x)
     _, (dx,) = analysed(s)
     assert dx is not None
-    # 0.1 and 0.1 + 1e-8 may change places in float32: their pixels may get the whole cotangent, or none of it.
+    # float32 may round 0.1 and 0.1 + 1e-8 to the same number: either pixel may receive the whole cotangent.
     assert (dx[..., :2] >= 0.1 * np.abs(s.dy[..., :1])).all()
-    s = inputs(lambda x: F.max_pool2d(x, (1, 2)), x)  # nothing is rounded, so nothing is in doubt
+    s = inputs(lambda x: F.max_pool2d(x, (1, 2)), x)  # without rounding, the maximum is certain
     assert np.asarray(analysed(s)[1][0]).max() < 1e-5
     kink = inputs(lambda x: F.relu(x * 0.1 - 0.1), np.array([1.0, 2.0, -1.0]))
     (error,) = analysed(kink)[1]
@@ -96,7 +96,7 @@ def test_what_rounding_may_decide_is_in_doubt() -> None:
     assert error[0] >= 0.1 * abs(kink.dy[0]) > error[2]
 
 
-def test_where_an_operation_has_no_rule_the_bound_is_measured() -> None:
+def test_without_a_rule_for_an_operation_the_bound_is_measured() -> None:
     s = inputs(torch.linalg.det, X[0, :3, :3, 0] + 3 * np.eye(3))
     with pytest.raises(NoRule, match="_linalg_det"):
         analysed(s)
@@ -104,8 +104,8 @@ def test_where_an_operation_has_no_rule_the_bound_is_measured() -> None:
     assert 0 < error_y < 1e-2
 
 
-def test_a_gradient_that_rounding_may_send_anywhere_is_measured() -> None:
-    s = inputs(lambda x: (x * 0.1).amax(1), X)  # each maximum is compared with itself, and both are rounded
+def test_an_unbounded_error_is_measured() -> None:
+    s = inputs(lambda x: (x * 0.1).amax(1), X)  # two rounded values of each maximum are compared
     with pytest.raises(NoRule, match="the error is unbounded"):
         analysed(s)
     (dx,) = running(s)[1]
@@ -118,7 +118,7 @@ BY_HAND = [name for name, row in ROWS.items() if row.bound not in (running, copi
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_bound_derived_by_hand_is_tighter(name: str) -> None:
-    """On the whole; how much tighter it is in each quantity is printed."""
+    """Tighter in the geometric mean over all quantities; the ratio of each quantity is printed."""
     row, generator = ROWS[name], random.Random(0)
     ratios: dict[str, list[float]] = {}
     for _ in range(20):
@@ -128,7 +128,7 @@ def test_a_bound_derived_by_hand_is_tighter(name: str) -> None:
         s = BoundInputs(row.like, expected.like, arrays, options, expected.dy.astype(np.float64), U, TINY)
         try:
             (hand_y, hand), (own_y, own) = row.bound(s), analysed(s)
-        except NoRule:  # a mode that torch computes in one operation of its own: nothing to compare with
+        except NoRule:  # torch computes this mode in one operation, which has no rule
             continue
         pairs = [("output", hand_y, own_y), *zip(expected.inputs.names, hand, own, strict=True)]
         for quantity, a, b in pairs:

@@ -1,4 +1,4 @@
-"""A crash, an exit or a hang of the user's code leaves a report."""
+"""A crash, an exit or a hang of the user's code is reported."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_an_exit_during_the_import_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(("body", "code"), [("pass", 0), ("return 1", 1), ("sys.exit(2)", 2)])
-def test_a_command_that_ends_by_itself_keeps_its_exit_code(body: str, code: int) -> None:
+def test_a_normal_exit_code_is_kept(body: str, code: int) -> None:
     done = run(body)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 

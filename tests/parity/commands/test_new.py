@@ -1,4 +1,4 @@
-"""A stub for each op: it says what to write, and passes once both bodies are there."""
+"""`new` prints a stub for each op, which passes once both bodies are filled in."""
 
 import inspect
 from pathlib import Path
@@ -13,12 +13,12 @@ from parity.rows.registry import ROWS
 OPS = [name for name, row in ROWS.items() if has_stub(row)]
 
 
-def test_every_op_has_one() -> None:
+def test_every_op_has_a_stub() -> None:
     assert set(OPS) == set(ops.__all__)
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_filled_in_it_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_completed_stub_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     parameters = inspect.signature(getattr(ops, name)).parameters.values()
     names = ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in parameters)
@@ -34,7 +34,7 @@ def test_filled_in_it_passes(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_it_is_python_and_raises_until_it_is_written(name: str) -> None:
+def test_a_stub_is_valid_python_and_raises(name: str) -> None:
     text = stub(name)
     compile(text, name, "exec")
     assert max(map(len, text.splitlines())) <= 115
@@ -49,10 +49,10 @@ def test_an_empty_stub_fails_with_the_reason(
     monkeypatch.chdir(tmp_path)
     assert main(["new", "relu"]) == 0
     Path("my_relu.py").write_text(capsys.readouterr().out)
-    assert main(["check", "relu", "--impl", "my_relu.py:relu", "--examples", "10"]) == 2  # not one case ran
+    assert main(["check", "relu", "--impl", "my_relu.py:relu", "--examples", "10"]) == 2  # no case ran
     assert FORWARD in " ".join(capsys.readouterr().out.split())
 
 
-def test_no_stub_for_what_is_no_op(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_optimizer_has_no_stub(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "Adam"]) == 2
     assert "no stub for 'Adam'; there are conv2d, " in capsys.readouterr().err

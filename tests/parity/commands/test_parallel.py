@@ -1,4 +1,4 @@
-"""Several rows at a time, in processes of their own."""
+"""Rows run in parallel in separate processes."""
 
 import json
 import os
@@ -16,13 +16,13 @@ ROWS = ["relu", "linear", "tanh"]
 
 
 class Exit:
-    """Ends the process that receives it."""
+    """Ends the process that unpickles it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (3,)
 
 
-def test_the_number_of_processes_changes_nothing(
+def test_the_report_does_not_depend_on_the_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -44,12 +44,12 @@ def test_a_process_that_ends_is_reported() -> None:
         list(check_in_parallel(ROWS, {"examples": Exit()}, 2, progress))
 
 
-def test_an_error_of_a_process_is_raised_here() -> None:
+def test_an_error_in_a_process_is_raised_in_the_caller() -> None:
     with checking_progress(ROWS, 5) as progress, pytest.raises(ValueError, match="examples must be at least 1"):
         list(check_in_parallel(ROWS, {"examples": 0}, 2, progress))
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1"])
-def test_there_is_at_least_one(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_must_be_at_least_one(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "relu", "--jobs", jobs]) == 2
     assert f"--jobs must be at least 1, got {jobs}" in capsys.readouterr().err

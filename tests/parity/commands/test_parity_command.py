@@ -1,4 +1,4 @@
-"""`python -m parity`, as it is typed."""
+"""`python -m parity` with the arguments that a user types."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hypothesis  # noqa: F401  # loaded, as in a run of pytest that uses it
+import hypothesis  # noqa: F401  # must be loaded before the command runs
 import pytest
 from programs import ROOT
 
@@ -38,7 +38,7 @@ def of_four(x, w, b, c):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failures are saved where the command runs."""
+    """Run in a temporary folder, where failures are saved."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -79,7 +79,7 @@ def test_an_implementation_and_its_replay(layers: Path, capsys: pytest.CaptureFi
     assert "FIXED" in capsys.readouterr().out
 
 
-def test_a_failure_that_cannot_be_saved_is_reported_all_the_same(
+def test_a_failure_that_cannot_be_saved_is_still_reported(
     layers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "taken").write_text("a file where the folder should be")
@@ -141,7 +141,7 @@ def test_a_module_of_a_package_with_relative_imports(tmp_path: Path, capsys: pyt
     assert not {name for name in sys.modules if name.partition(".")[0] == "mine"}
 
 
-def test_the_first_failing_lane_ends_it(layers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exitfirst_stops_after_the_first_failing_lane(layers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["check", "conv2d", "--impl", f"{layers}:flipped", "--examples", "40", "-x", "--json", "-"]
     assert main(arguments) == 1
     out, err = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_the_first_failing_lane_ends_it(layers: Path, capsys: pytest.CaptureFixt
     assert "conv2d: exact lane: grad_weight differs from torch" in err
 
 
-def test_one_precision_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_precision(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "SGD", "--examples", "10", "--dtype", "float32", "--json", "-"]) == 0
     out = capsys.readouterr().out
     lanes = json.loads(out[out.index("{\n") :])["rows"][0]["lanes"]
@@ -232,7 +232,7 @@ def test_a_mistake_gives_one_line(
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m parity …` as a process of its own."""
+    """Run `python -m parity …` in a separate process."""
     return subprocess.run(
         [sys.executable, "-m", "parity", *arguments],
         capture_output=True,
@@ -243,18 +243,18 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def test_a_check_leaves_nothing_where_it_is_typed(tmp_path: Path) -> None:
+def test_a_check_writes_nothing_to_the_working_directory(tmp_path: Path) -> None:
     here, notes = tmp_path / "here", tmp_path / "notes"
     here.mkdir()
     assert run(here, "check", "relu", "--examples", "3").returncode == 0
     assert [*here.iterdir()] == []
-    # Who has named a folder for Hypothesis' notes finds them there.
+    # An explicit folder for Hypothesis's database is used.
     assert run(here, "check", "relu", "--examples", "3", HYPOTHESIS_STORAGE_DIRECTORY=str(notes)).returncode == 0
     assert [*here.iterdir()] == []
     assert notes.is_dir()
 
 
-def test_where_hypothesis_runs_already_its_folder_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_hypothesis_keeps_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hypothesis" in sys.modules
     monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
     with nothing_left_behind():
@@ -268,7 +268,7 @@ def test_help_is_readable() -> None:
         assert not re.search(r"None|STR|PATH|\(default: \)", done.stdout), done.stdout
 
 
-def test_help_is_quick_to_come() -> None:
+def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys, runpy\n"
         "sys.argv = ['parity', '--help']\n"

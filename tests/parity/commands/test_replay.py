@@ -1,4 +1,4 @@
-"""Failures are saved, and run again: FIXED, STILL FAILING or ERROR."""
+"""Failures are saved and replayed: FIXED, STILL FAILING or ERROR."""
 
 import json
 import shlex
@@ -41,7 +41,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_failure_is_saved_and_seen_to_be_fixed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_failure_is_replayed_until_it_is_fixed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     (saved,) = saved_in()
     assert saved.name.startswith("linear-grad_input-exact-")
@@ -56,12 +56,12 @@ def test_a_failure_is_saved_and_seen_to_be_fixed(file: Path, capsys: pytest.Capt
     assert "no saved failure in .parity" in capsys.readouterr().err
 
 
-def test_a_failure_saved_twice_is_one_file(file: Path) -> None:
+def test_a_failure_saved_twice_gives_one_file(file: Path) -> None:
     assert main(["check", "linear", "--impl", "layer.py:layer", "--examples", "30"]) == 1
     assert len(saved_in()) == 1
 
 
-def test_the_numbers_are_small_and_nothing_of_hypothesis_is_in_the_file(file: Path) -> None:
+def test_a_saved_file_contains_small_numbers_and_no_state_of_hypothesis(file: Path) -> None:
     text = saved_in()[0].read_text()
     assert "hypothesis" not in text
     reported = json.loads(text)
@@ -86,7 +86,7 @@ def _flat(value: object) -> list[float]:
         (b"\xff\xfe", "layer.json"),
     ],
 )
-def test_a_damaged_file_is_an_error_of_one_line(
+def test_a_damaged_file_gives_one_line(
     text: str | bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "layer.json"
@@ -97,7 +97,7 @@ def test_a_damaged_file_is_an_error_of_one_line(
     assert message in line
 
 
-def test_what_cannot_be_run_is_an_error_and_the_others_run(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_case_that_cannot_run_does_not_stop_the_others(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (good,) = saved_in()
     reported = json.loads(good.read_text())
     (good.parent / "gone.json").write_text(json.dumps(reported | {"impl": "gone.py:layer"}))
@@ -115,7 +115,7 @@ def test_what_cannot_be_run_is_an_error_and_the_others_run(file: Path, capsys: p
     assert main(["replay", "all"]) == 2
 
 
-def test_saved_cases_survive_the_trip(tmp_path: Path) -> None:
+def test_a_saved_failure_equals_the_original_after_reading(tmp_path: Path) -> None:
     case = Case(
         "relu", (ArraySpec("input", (2,)),), values={"input": (float("inf"), -0.0), "dy": (float("nan"), 0.5)}
     )
@@ -138,7 +138,7 @@ def layer(x, w, b):
 """
 
 
-def test_a_narrowed_check_is_replayed_as_it_was_run(
+def test_a_replay_uses_the_flags_of_the_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -147,7 +147,7 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     flags = ["--supports", "bias=true", "rank=2", "--accept", "dtype", "--strict", "--timeout", "20"]
     assert main(["check", "linear", "--impl", "layer.py:layer", "--examples", "40", *flags]) == 1
     out = capsys.readouterr().out
-    assert out.count("who is wrong") == 1  # dx; nothing about dtypes
+    assert out.count("who is wrong") == 1  # for dx, not for the dtypes
     (saved,) = saved_in()
     assert read(saved).rerun == RerunFlags(
         "layer.py:layer", {"bias": True, "rank": 2}, ("dtype",), 20.0, strict=True
@@ -158,12 +158,12 @@ def test_a_narrowed_check_is_replayed_as_it_was_run(
     file.write_text(NARROW.replace("FACTOR", "1"))
     assert main(shlex.split(again)) == 0
     assert main(["replay", "all"]) == 0
-    lenient = [flag for flag in flags if flag != "--strict"]  # the layer accepts what torch rejects
+    lenient = [flag for flag in flags if flag != "--strict"]  # --strict would report what torch rejects
     assert main(["watch", "layer.py:layer", "--op", "linear", "--rounds", "1", *lenient]) == 0
     reported = json.loads(saved.read_text())
     del reported["accept"]
     saved.write_text(json.dumps(reported))
-    assert main(["replay", "all"]) == 1  # the dtype is accepted no more
+    assert main(["replay", "all"]) == 1  # the dtype is not accepted any more
     assert main(["replay", "all", "--accept", "dtype"]) == 0
 
 
@@ -178,7 +178,7 @@ def gelu(x):
 """
 
 
-def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
+def test_an_op_without_a_row_is_replayed_with_its_oracle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -187,7 +187,7 @@ def test_an_op_that_is_no_row_is_replayed_with_its_oracle(
         "import torch\ndef gelu(x): return torch.nn.functional.gelu(x, approximate='tanh')\n"
     )
     check = ["check", "my_gelu", "--impl", "mine.py:gelu", "--examples", "20", "--shapes", "n c"]
-    assert main([*check, "--like", "theirs.py:gelu"]) == 0  # the approximation that it is
+    assert main([*check, "--like", "theirs.py:gelu"]) == 0  # the oracle uses the same approximation
     assert main([*check, "--like", "torch.nn.functional.gelu"]) == 1
     out = capsys.readouterr().out
     assert "--impl mine.py:gelu --like torch.nn.functional.gelu --shapes 'n c'" in out
@@ -223,7 +223,7 @@ def test_mistakes_in_the_oracle(
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_python_prints_a_replay_command_that_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_check_in_python_prints_a_valid_replay_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "their_gelu.py").write_text(GELU)
     monkeypatch.syspath_prepend(str(tmp_path))

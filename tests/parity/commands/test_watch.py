@@ -1,4 +1,4 @@
-"""A layer is checked again at every save."""
+"""`watch` checks a layer again whenever its file is saved."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_round(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 0
     assert re.search(r"agrees on \d+ cases \(\d\.\d\d s\)", capsys.readouterr().out)
     file.write_text(WRONG)
@@ -55,7 +55,7 @@ def test_a_first_look(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(saved_in()) == 1
     assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("still failing: exact linear(")  # the saved failure comes first
+    assert out.startswith("still failing: exact linear(")  # the saved failure is replayed first
     assert "1 saved failure still failing" in out
 
 
@@ -94,7 +94,7 @@ def test_an_imported_helper_that_is_fixed_is_noticed(file: Path, capsys: pytest.
 
     def events(followed: Followed) -> Iterator[None]:
         assert verdicts(capsys) == ["DISAGREES"]
-        yield None  # the system reports something else
+        yield None  # the system reports an unrelated change
         assert verdicts(capsys) == []
         helper.write_text("sign = +1\n")
         yield None
@@ -126,7 +126,7 @@ def watching(file: Path) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-LIMIT = 60  # seconds until the next line, far more than a busy machine needs
+LIMIT = 60  # seconds to wait for the next line, with a wide margin for a busy machine
 
 
 def test_saves_a_syntax_error_and_ctrl_c(file: Path, watching: subprocess.Popen[str]) -> None:

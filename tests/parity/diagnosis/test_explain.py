@@ -1,4 +1,4 @@
-"""What is learned of a failure by running more cases, also where the implementation does not cooperate."""
+"""Evidence about a failure from further cases, even if the implementation raises meanwhile."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy_cnn import ops
 from parity.diagnosis.facets import Facet, Kind
 
 
-def test_a_condition_names_the_array_it_is_about() -> None:
+def test_a_condition_refers_to_an_array_by_name() -> None:
     def wrong_without_bias(x: Any, w: Any, b: Any = None) -> Any:
         y, pullback = ops.linear(x, w, b)
         return y, lambda dy: (pullback(dy)[0], pullback(dy)[1] * (3 if b is None else 1), pullback(dy)[2])
@@ -29,7 +29,7 @@ def test_a_condition_names_the_array_it_is_about() -> None:
 
 
 class Treacherous:
-    """Wrong at first; after some calls it raises, so that it does so while its failure is being explained."""
+    """A wrong ReLU that raises after a number of calls, possibly while its failure is being explained."""
 
     def __init__(self, calls: int) -> None:
         self.left = calls
@@ -59,7 +59,7 @@ class Layer:
 """
 
 
-def test_a_class_made_at_a_prompt_has_a_script_with_its_result() -> None:
+def test_a_class_without_source_gets_a_script_with_its_result() -> None:
     scope: dict[str, Any] = {"np": np, "__name__": "__main__"}
     exec(compile(PROMPT, "<stdin>", "exec"), scope)
     report = parity.check("relu", scope["Layer"], examples=20, lanes=["exact"])

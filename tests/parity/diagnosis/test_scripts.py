@@ -1,4 +1,4 @@
-"""Failures as scripts of their own: each runs, without parity, and prints what differs."""
+"""Stand-alone scripts of failures: each runs without parity and prints the difference."""
 
 import re
 import sys
@@ -173,7 +173,7 @@ RAISES = {"once", "contiguous", "crashes"}
 
 
 @pytest.mark.parametrize(("row", "name", "message"), EXPECTED)
-def test_the_script_shows_the_failure_by_itself(
+def test_the_script_reproduces_the_failure(
     row: str,
     name: str,
     message: str,
@@ -206,13 +206,13 @@ def test_the_script_shows_the_failure_by_itself(
 
 
 def _run(script: str) -> tuple[str, str]:
-    """What the script prints, and the traceback of what it raises; test_report.py runs some as processes."""
+    """The output of the script, with the traceback of its exception. test_report.py runs some in a process."""
     sys.modules.pop("their_layers", None)
     with redirect_stdout(StringIO()) as out, warnings.catch_warnings():
         warnings.simplefilter("default")
         try:
             exec(compile(script, "script.py", "exec"), {"__name__": "__main__"})
-        except Exception:  # the script shows the layer's own exception, of any kind
+        except Exception:  # the layer may raise any exception
             return out.getvalue(), traceback.format_exc()
         finally:
             sys.modules.pop("their_layers", None)
@@ -220,7 +220,7 @@ def _run(script: str) -> tuple[str, str]:
 
 
 def _failures(out: str) -> list[str]:
-    """The report, one part per failure."""
+    """Split the report into one part per failure."""
     return re.split(r"^(?=\w+: \w+: [\w.]+ in the \w+ lane)", out, flags=re.MULTILINE)[1:]
 
 

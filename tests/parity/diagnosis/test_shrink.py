@@ -1,4 +1,4 @@
-"""The numbers of a failing case are made small, those of keyword arrays too."""
+"""Shrinking reduces the numbers of a failing case, including those of keyword arrays."""
 
 import random
 
@@ -23,5 +23,5 @@ def test_class_weights_become_one_and_scores_zero() -> None:
         Mismatch("bound", case, [difference]), expected, lambda _: [difference], attempts=5000
     )
     assert small.case.values is not None
-    assert np.unique(small.case.values["weight"]).tolist() == [1]  # a weight of 0 would be another mistake
+    assert np.unique(small.case.values["weight"]).tolist() == [1]  # a weight of 0 would change the failure
     assert not np.any(small.case.values["input"])

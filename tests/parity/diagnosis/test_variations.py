@@ -1,4 +1,4 @@
-"""What a failure depends on: learned from random cases, and from single changes to the smallest one."""
+"""The conditions of a failure, derived from random cases and from single changes to the smallest case."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ def _evidence(report: Any) -> Evidence:
     return evidence
 
 
-def test_the_smallest_case_changed_in_one_place() -> None:
+def test_single_changes_to_the_smallest_case() -> None:
     def cropped_wrongly(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
         y, pullback = ops.conv2d(x, w, b, **options)
         rows = options["padding"][0] if isinstance(options["padding"], tuple) else options["padding"]
@@ -39,8 +39,8 @@ def test_the_smallest_case_changed_in_one_place() -> None:
     assert (first.facet, first.holds) == (Facet(Kind.ABOVE, "padding", 0), True)
 
 
-def test_no_variation_has_a_window_that_meets_no_pixel() -> None:
-    """torch answers those out of bounds, and its backward writes outside the buffer."""
+def test_every_window_of_a_variation_covers_a_pixel() -> None:
+    """torch accepts such windows, but its backward writes outside of the buffer."""
     options = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 1, "ceil_mode": False}
     case = Case("max_pool2d", (ArraySpec("input", (1, 1, 1, 2)),), options, "float32", 1, 0)
     tried: list[Case] = []
@@ -52,7 +52,7 @@ def test_no_variation_has_a_window_that_meets_no_pixel() -> None:
     assert not row.valid(replace(case, options=options | {"dilation": 2}))
 
 
-def test_a_mistake_that_raises_proves_nothing_about_what_was_not_computed() -> None:
+def test_after_an_exception_no_quantity_counts_as_agreeing() -> None:
     def refuses_large(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
         if x.size > 100:
             raise TypeError("too large")

@@ -1,4 +1,4 @@
-"""The catalogue of planted bugs: each is found, nothing correct is flagged, and the command reports both."""
+"""The exam: every planted bug is found, no correct implementation is flagged, and the command reports both."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RARE = {"max-pool2d-y-returns-its-argument": 1000}  # one case in 500 has such a
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    # A few cases of every lane first: a bug that only the structure lane shows needs no 400 other cases before.
+    # Few cases of every lane first, so that a bug of the structure lane does not need 400 cases of other lanes.
     for examples in (4, 40, RARE.get(name, 200)):
         caught, cases = find(bug, examples, seed=0)
         if caught is not None:
@@ -60,7 +60,7 @@ def test_nothing_correct_is_flagged(name: str) -> None:
     assert caught is None, f"{caught}"
 
 
-def test_the_same_seed_has_the_same_outcome() -> None:
+def test_the_same_seed_gives_the_same_outcome() -> None:
     first, second = (sit(BUGS["linear-bias-missing"], 50, 3, naming=False) for _ in range(2))
     assert first.to_json() == second.to_json()
     assert (first.caught, first.lane, first.quantities) == (True, "exact", ("output",))
@@ -82,12 +82,12 @@ OUTCOME = Outcome("relu", "relu-leaky", "Leaks.", wrong=True, expected=("leaky",
         (replace(OUTCOME, wrong=False, lane=None), "not", True),
     ],
 )
-def test_what_passes(outcome: Outcome, named: str, passed: bool) -> None:
+def test_the_rules_for_passing(outcome: Outcome, named: str, passed: bool) -> None:
     assert (outcome.named, outcome.passed) == (named, passed)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # One process loads torch, not one per core.
+    # One process: each would have to load torch.
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
     file = tmp_path / "outcomes.json"
     code = main(["self-test", "--row", "flatten", "--examples", "20", "--json", str(file)])
@@ -104,7 +104,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     assert "flatten: complete" in captured.err
 
 
-def test_the_command_reports_what_did_not_pass(
+def test_the_command_reports_missed_and_flagged_implementations(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(rows: Any, examples: int, seed: int) -> Any:
@@ -149,8 +149,8 @@ def test_the_benchmark_rejects_bugs_that_its_cases_show() -> None:
         )
 
     assert rejecting("relu-times-output") == (True, True)
-    assert rejecting("mse-with-a-half") == (True, False)  # output and gradient agree with each other
-    assert rejecting("mse-upstream-ignored") == (False, True)  # the cotangent consists of ones
+    assert rejecting("mse-with-a-half") == (True, False)  # the gradient is right for the wrong output
+    assert rejecting("mse-upstream-ignored") == (False, True)  # by_allclose uses a cotangent of ones
     assert rejecting("conv-dx-groups-interleaved") == (False, False)
 
 

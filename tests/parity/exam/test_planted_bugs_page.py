@@ -1,4 +1,4 @@
-"""The table of planted bugs is computed from outcomes, and the page contains it."""
+"""The table of planted bugs is computed from outcomes; the page contains it."""
 
 import sys
 

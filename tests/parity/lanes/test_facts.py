@@ -1,4 +1,4 @@
-"""Facts, their grades, and which side is wrong."""
+"""Facts, their verdicts, and which side is wrong."""
 
 from dataclasses import fields
 from typing import Any, get_args
@@ -55,7 +55,7 @@ def explained(convention: bool) -> Explained:
         (Difference("grad_input", CacheShared()), "contract", "memory"),
     ],
 )
-def test_the_verdict_is_that_of_the_table(difference: Difference, verdict: str, accept: str | None) -> None:
+def test_each_fact_has_its_verdict(difference: Difference, verdict: str, accept: str | None) -> None:
     assert (difference.verdict, difference.accept_as) == (verdict, accept)
 
 
@@ -63,7 +63,7 @@ def test_verdicts_are_ordered_worst_first() -> None:
     assert sorted(Verdict, key=lambda verdict: verdict.severity) == ["wrong", "convention", "special", "contract"]
 
 
-def test_each_kind_of_fact_has_a_sentence_of_its_own() -> None:
+def test_each_kind_of_fact_has_its_own_sentence() -> None:
     kinds = [kind for kind in get_args(Fact) if isinstance(kind, type)]
     assert len(kinds) > 15
     texts = {sentences.fact(_example(kind)) for kind in kinds}
@@ -71,7 +71,7 @@ def test_each_kind_of_fact_has_a_sentence_of_its_own() -> None:
 
 
 def _example(kind: type) -> Any:
-    """A fact of this kind, its fields filled by their names."""
+    """A fact of this kind with a sample value in each field."""
     filled = {
         "wrong": 1, "total": 4, "index": (0,), "got": 2.0, "expected": 1.0, "values": VALUES, "fraction": 3.0,
         "oracle_fraction": 0.5, "complex_step": False, "problem": "no result", "stage": "forward",
@@ -119,7 +119,7 @@ def test_the_oracle_in_the_other_precision_decides_who_is_wrong(dtype: str) -> N
     assert [(d.quantity, d.wrong_side) for d in found] == [("output", "implementation")]
 
 
-def test_the_special_lane_decides_nothing() -> None:
+def test_the_special_lane_leaves_the_wrong_side_undecided() -> None:
     def drops_nan(x: Any) -> Any:
         return np.where(x > 0, x, 0), lambda dy: (np.where(x > 0, dy, 0),)
 
@@ -130,7 +130,7 @@ def test_the_special_lane_decides_nothing() -> None:
         "grad_input": ("special", "undecided", "special"),
     }
     _, found = special.compare(row, doubled, expect(row, relu_case("float32", 1.0, 2.0), "special"))
-    assert [(d.only, d.verdict.value) for d in found] == [(None, "wrong")]  # finite: a difference like any other
+    assert [(d.only, d.verdict.value) for d in found] == [(None, "wrong")]  # a difference in finite numbers
 
 
 def test_a_sign_of_zero_is_special_on_finite_numbers_too() -> None:
@@ -146,13 +146,13 @@ SCRATCH = np.empty(100, "float32")
 
 
 def in_scratch(x: Any) -> Any:
-    """Returns memory that the next call overwrites, as does the cache of its pullback."""
+    """A ReLU whose output and cache are overwritten by the next call."""
     y = SCRATCH[: x.size].reshape(x.shape)
     np.maximum(x, 0, out=y)
     return y, lambda dy: (np.where(y > 0, dy, 0),)
 
 
-def test_memory_shared_between_calls_is_a_matter_of_the_contract() -> None:
+def test_memory_shared_between_calls_breaks_the_contract() -> None:
     row = ROWS["relu"]
     arrays = (ArraySpec("input", (9,)),)
     _, found = structure.compare(row, in_scratch, expect(row, Case("relu", arrays, seed=4), "structure"))
@@ -162,8 +162,8 @@ def test_memory_shared_between_calls_is_a_matter_of_the_contract() -> None:
     }
 
 
-def test_an_error_on_other_numbers_does_not_leave_the_structure_lane() -> None:
-    """The lane also calls it on other numbers; what it raises there says nothing of this case."""
+def test_an_exception_on_other_numbers_does_not_end_the_structure_lane() -> None:
+    """The lane calls the op with other numbers too; an exception there is not a failure of the case."""
 
     def only_small(x: Any, t: Any) -> Any:
         if (t >= 2).any() or (t < 0).any():

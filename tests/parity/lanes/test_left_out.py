@@ -1,4 +1,4 @@
-"""Options left at their defaults: another default than torch's is found, and torch's own is not."""
+"""Omitted options: a default that differs from torch's is reported."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ HOW: Any = {"examples": 40, "lanes": ["structure"]}
 
 
 def defaults(report: Report) -> set[str]:
-    """The options of which the report has another default."""
+    """The options that the report lists with another default."""
     assert report.ok, report
     return {note.fact.option for note in report.notes if isinstance(note.fact, DefaultDiffers)}
 
@@ -46,11 +46,11 @@ def test_another_default_is_a_note(row: str, implementation: Any, option: str) -
 
 
 @pytest.mark.parametrize("row", ["conv2d", "max_pool2d", "avg_pool2d", "layer_norm", "huber_loss", "elu"])
-def test_torchs_defaults_are_no_finding(row: str) -> None:
+def test_torchs_defaults_are_not_reported(row: str) -> None:
     assert parity.check(row, **HOW).ok
 
 
-def test_an_option_without_a_default_is_not_left_out() -> None:
+def test_an_option_without_a_default_is_always_passed() -> None:
     def elu(x: Any, alpha: float) -> Any:
         y = np.where(x > 0, x, alpha * np.expm1(x))
         return y.astype(x.dtype), lambda dy: (np.where(x > 0, dy, dy * alpha * np.exp(x)).astype(x.dtype),)
@@ -58,7 +58,7 @@ def test_an_option_without_a_default_is_not_left_out() -> None:
     assert not defaults(parity.check("elu", elu, **HOW))
 
 
-def test_a_wrong_gradient_is_no_wrong_default() -> None:
+def test_a_wrong_gradient_is_not_reported_as_a_default() -> None:
     def wrong(x: Any, alpha: float = 1.0) -> Any:
         y, pullback = ops.elu(x, alpha)
         return y, lambda dy: (2 * pullback(dy)[0],)

@@ -1,4 +1,4 @@
-"""Results in memory of their own, and what three calls of a pullback tell about the first two."""
+"""Memory shared between results, and pullbacks that return different results when called again."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def facts(op: Any, name: str = "relu", *arrays: ArraySpec) -> list[Fact]:
 
 
 def scaling(factors: list[int]) -> Any:
-    """ReLU whose pullback returns the gradient times each factor in turn."""
+    """A ReLU whose pullback multiplies the gradient by the next factor at each call."""
 
     def relu(x: Any) -> Any:
         y, pullback = ops.relu(x)
@@ -42,7 +42,7 @@ def scaling(factors: list[int]) -> Any:
     ("factors", "fact"),
     [([1, 2, 3], GradientAccumulates(3)), ([1, 2, 4], StaleSecondCall()), ([1, 3, 9], StaleSecondCall())],
 )
-def test_a_gradient_accumulates_only_if_a_third_call_adds_as_much(factors: list[int], fact: Fact) -> None:
+def test_accumulation_is_confirmed_by_a_third_call(factors: list[int], fact: Fact) -> None:
     assert facts(scaling(factors)) == [fact]
 
 
@@ -72,8 +72,8 @@ def test_a_gradient_in_a_buffer_that_a_later_call_reuses() -> None:
     assert MemoryShared("the grad_input of a later call") in facts(relu)
 
 
-def test_a_view_of_the_argument_is_no_breach_where_torch_returns_one() -> None:
-    def reshaped(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:  # of a vector
+def test_a_view_of_the_argument_is_allowed_if_torch_returns_one() -> None:
+    def reshaped(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:  # of a 1-d array
         return x.reshape(x.shape), lambda dy: (dy.reshape(x.shape),)
 
     x = np.ones(3)
@@ -82,7 +82,7 @@ def test_a_view_of_the_argument_is_no_breach_where_torch_returns_one() -> None:
 
 
 class Momentum:
-    """SGD with momentum, right."""
+    """A correct SGD with momentum."""
 
     def __init__(self, params: Any, lr: float, momentum: float) -> None:
         self.params, self.lr, self.momentum, self.buffers = params, lr, momentum, dict[str, Any]()
@@ -96,7 +96,7 @@ class Momentum:
 
 
 class FixedRate(Momentum):
-    """Reads the step size once."""
+    """Momentum that ignores later changes of the step size."""
 
     def step(self, grads: Any) -> None:
         self.first = getattr(self, "first", self.lr)
@@ -111,7 +111,7 @@ class FixedRate(Momentum):
         (FixedRate, ScheduleIgnored),
     ],
 )
-def test_what_happens_between_the_steps_of_an_optimizer(kind: Any, fact: Any) -> None:
+def test_an_optimizer_must_follow_a_changing_step_size(kind: Any, fact: Any) -> None:
     report = parity.check("SGD", kind, examples=20, lanes=["structure"])
     assert report.ok, report
     found = {type(note.fact) for note in report.notes} - {InvalidAccepted}

@@ -1,4 +1,4 @@
-"""A right convolution by FFT or by Winograd's algorithm gets a note; a wrong one, or a less precise one, fails."""
+"""A convolution by FFT or Winograd's algorithm gets a note; a wrong or less precise one fails."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ Correlate = Callable[[Any, Any], Any]
 
 
 def by_fft(x: Any, w: Any) -> Any:
-    """Σ_c x[n,c] ⋆ w[o,c] in the precision of x: complex64 for float32."""
+    """Σ_c x[n,c] ⋆ w[o,c] by FFT in the precision of x: complex64 for float32."""
     kind = np.complex64 if x.dtype == np.float32 else np.complex128
     size = x.shape[2:]
     of_x = np.fft.rfft2(x, size).astype(kind)
@@ -75,7 +75,7 @@ def test_a_fast_algorithm_gets_a_note(correlate: Correlate) -> None:
 
 @pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize("off", [1e-3, 0.1])
-def test_a_mistake_is_not_taken_for_rounding(off: float) -> None:
+def test_a_mistake_is_not_accepted_as_rounding(off: float) -> None:
     report = parity.check("conv2d", conv(by_fft, off), **HOW)
     assert {(f.quantity, f.verdict) for f in report.failures} == {("output", "wrong")}, f"\n{report}"
 

@@ -1,4 +1,4 @@
-"""Referees with more digits than float64: exact for sums of products, in extended precision for functions."""
+"""Referees more precise than float64: exact for sums of products, extended precision for functions."""
 
 import random
 from fractions import Fraction
@@ -34,19 +34,19 @@ def double(name: str, generator: random.Random) -> Expected:
                 return expected
 
 
-def test_slices_lose_nothing() -> None:
+def test_slices_add_up_exactly() -> None:
     x = np.random.default_rng(0).standard_normal(500) * 10.0 ** np.arange(-4, 6).repeat(50)
     parts = slices(x, 20)
     assert all(len(np.unique(np.abs(part))) > 1 for part in parts)
     assert [sum(Fraction(part[i]) for part in parts) for i in range(500)] == [Fraction(v) for v in x]
 
 
-def test_what_an_addition_rounds_off_is_kept() -> None:
+def test_the_rounding_error_of_an_addition_is_kept() -> None:
     total = added([np.array([1.0]), np.array([2.0**-60]), np.array([-1.0])])
     assert (total.high, total.low) == (0.0, 2.0**-60)
 
 
-def test_the_result_is_that_of_fractions() -> None:
+def test_the_exact_result_equals_that_of_fractions() -> None:
     generator = np.random.default_rng(0)
     x, w, b, dy = (generator.standard_normal(shape) for shape in ((3, 7), (5, 7), (5,), (3, 5)))
     values = {n: a.tolist() for n, a in {"input": x, "weight": w, "bias": b, "dy": dy}.items()}
@@ -62,7 +62,7 @@ def test_the_result_is_that_of_fractions() -> None:
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_both_sides_are_near_it(name: str) -> None:
+def test_both_sides_are_close_to_the_exact_result(name: str) -> None:
     generator = random.Random(0)
     for _ in range(8):
         expected = double(name, generator)
@@ -75,7 +75,7 @@ def test_both_sides_are_near_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", LINEAR)
 @pytest.mark.parametrize("wrong", ["implementation", "oracle", "both"])
-def test_it_decides_who_is_wrong_in_float64(name: str, wrong: str) -> None:
+def test_the_exact_result_decides_who_is_wrong_in_float64(name: str, wrong: str) -> None:
     row, expected = ROWS[name], double(name, random.Random(1))
     right, sides = expected.theirs, {"implementation": [0], "oracle": [1], "both": [0, 1]}[wrong]
     for quantity in right:
@@ -96,7 +96,7 @@ NEEDS_DIGITS = pytest.mark.skipif(not is_available(), reason="numpy.longdouble i
 
 @NEEDS_DIGITS
 @pytest.mark.parametrize("name", EXTENDED)
-def test_extended_precision_is_far_nearer_than_the_bound(name: str) -> None:
+def test_the_error_of_extended_precision_is_far_below_the_bound(name: str) -> None:
     row, generator, decided = ROWS[name], random.Random(0), 0
     with sandboxed():
         for _ in range(5):
@@ -106,7 +106,7 @@ def test_extended_precision_is_far_nearer_than_the_bound(name: str) -> None:
             for quantity, precise in (found or {}).items():
                 finite = np.isfinite(expected.theirs[quantity])
                 assert precise.within(expected.theirs[quantity], allowed[quantity] / 2)
-                # Not where a result is so small that its bound is the smallest number.
+                # 1e-300: the bound of a tiny result may be the smallest number.
                 assert (20 * precise.error <= allowed[quantity] + 1e-300)[finite].all()
                 decided += 1
     assert decided >= 4
@@ -114,7 +114,7 @@ def test_extended_precision_is_far_nearer_than_the_bound(name: str) -> None:
 
 @NEEDS_DIGITS
 @pytest.mark.parametrize("name", EXTENDED)
-def test_it_decides_about_functions_too(name: str) -> None:
+def test_extended_precision_decides_who_is_wrong_in_functions(name: str) -> None:
     row = ROWS[name]
     with sandboxed():
         expected = double(name, random.Random(3))
@@ -127,7 +127,7 @@ def test_it_decides_about_functions_too(name: str) -> None:
 
 
 @NEEDS_DIGITS
-def test_extended_numbers_are_those_of_mpmath() -> None:
+def test_extended_functions_agree_with_mpmath() -> None:
     x = np.random.default_rng(0).standard_normal(6) * 3
     expected = of("softmax", {"input": x, "dy": np.ones(6)}, dim=-1)
     found = precise_results(ROWS["softmax"], expected.like, expected.inputs, expected.dy)
@@ -141,7 +141,7 @@ def test_extended_numbers_are_those_of_mpmath() -> None:
 
 
 @NEEDS_DIGITS
-def test_the_normal_distribution_function_has_all_digits() -> None:
+def test_the_normal_distribution_function_is_accurate_to_all_digits() -> None:
     expected = of("gelu", {"input": np.array([0.7, -5.5])}, approximate="none")
     found = precise_results(ROWS["gelu"], expected.like, expected.inputs, expected.dy)
     assert found is not None
@@ -152,7 +152,7 @@ def test_the_normal_distribution_function_has_all_digits() -> None:
             assert error <= np.asarray(found["output"].error)[place]
 
 
-def test_a_comparison_that_rounding_may_decide_is_refused() -> None:
+def test_a_comparison_that_rounding_may_decide_is_rejected() -> None:
     near = np.nextafter(1.0, 2.0)
     with pytest.raises(NoRule, match=r"rounding may decide|no more digits"):
         extended(
@@ -163,7 +163,7 @@ def test_a_comparison_that_rounding_may_decide_is_refused() -> None:
         )  # fmt: skip
 
 
-def test_it_stays_undecided_where_an_operation_has_no_rule() -> None:
+def test_an_operation_without_a_rule_stays_undecided() -> None:
     row, expected = ROWS["avg_pool2d"], double("avg_pool2d", random.Random(1))
     assert precise_results(row, expected.like, expected.inputs, expected.dy) is None
     off = expected.theirs | {"output": expected.theirs["output"] * (1 + 1e-9)}

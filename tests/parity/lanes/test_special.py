@@ -1,4 +1,4 @@
-"""The special lane: what it draws, and that it runs through every fast path of numpy_cnn."""
+"""The special lane: the values that it draws, and its coverage of numpy_cnn's fast paths."""
 
 import inspect
 import random
@@ -34,7 +34,7 @@ from parity.lanes.reference import expect
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
-CASES = 60  # per row: as many as a short check has
+CASES = 60  # per row, as in a short check
 MODULES = (
     bits,
     conv_1x1,
@@ -48,10 +48,10 @@ MODULES = (
     sums,
     windows,
 )
-# The first needs weights that are not finite, which the lane does not draw: see test_conv2d_non_finite.py. The
+# The first needs non-finite weights, which the lane does not draw: see test_conv2d_non_finite.py. The
 # second serves the optimizers, which have no special lane.
 NOT_REACHED = {inspect.unwrap(patches.scatter), matmul.aligned, memory.keep_freed_memory}
-OTHERS = {"__init__", "memory", "resampling"}  # no op; and interpolation, which has no special lane
+OTHERS = {"__init__", "memory", "resampling"}  # not reached by ops with a special lane
 
 
 PATHS = {
@@ -78,7 +78,7 @@ def functions() -> dict[CodeType, str]:
 
 
 def reached_by(name: str, codes: dict[CodeType, str]) -> Counter[str]:
-    """How many special cases of the row ran through each function."""
+    """The number of special cases of the row that call each function."""
     seen, counts, generator = set[CodeType](), Counter[str](), random.Random(0)
 
     def count(frame: FrameType, event: str, argument: Any) -> None:  # the signature of a profiler
@@ -101,7 +101,7 @@ def reached_by(name: str, codes: dict[CodeType, str]) -> Counter[str]:
     return counts
 
 
-def test_the_lane_runs_through_every_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lane_covers_every_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul, "DIRECT", False)  # with AVX-512 most convolutions avoid the rows
     for path in Path(fast.__path__[0]).glob("*.py"):
         assert path.stem in OTHERS | {m.__name__.split(".")[-1] for m in MODULES}
@@ -115,7 +115,7 @@ def test_the_lane_runs_through_every_fast_path(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "softmax"])
 def test_some_results_stay_finite(name: str) -> None:
-    """Otherwise NaN would hide whatever else is wrong."""
+    """An output of NaN only would hide every other mistake."""
     generator, finite = random.Random(1), 0
     with sandboxed():
         for _ in range(100):
@@ -125,7 +125,7 @@ def test_some_results_stay_finite(name: str) -> None:
     assert finite > 60
 
 
-def test_the_cotangent_is_not_finite_in_a_quarter_of_the_cases_of_ops_that_select() -> None:
+def test_a_quarter_of_the_cotangents_of_selecting_ops_is_not_finite() -> None:
     def share(name: str) -> float:
         generator, found = random.Random(0), []
         for _ in range(200):
@@ -163,8 +163,8 @@ def test_a_target_of_zero_contributes_nothing_to_kl_div() -> None:
     assert [(failure.quantity, failure.verdict) for failure in report.failures] == [("output", "wrong")]
 
 
-def test_the_slope_of_kl_div_at_a_target_of_zero_is_a_matter_of_convention() -> None:
-    """It is −∞ by the formula, and NaN in torch."""
+def test_the_slope_of_kl_div_at_a_target_of_zero_is_a_convention() -> None:
+    """It is −∞ by the formula and NaN in torch."""
 
     def infinite(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
         y, pullback = ops.kl_div(x, target, reduction, log_target)

@@ -1,4 +1,4 @@
-"""Running statistics that a batch norm keeps are compared with torch's."""
+"""The running statistics of a batch norm are compared with torch's."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from parity.rows.registry import ROWS
 
 
 class BatchNorm:
-    """A layer whose running statistics are attributes; the tests change how they are updated."""
+    """A layer with running statistics as attributes; subclasses change their update."""
 
     def __init__(self, num_features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
@@ -56,7 +56,7 @@ class Never(BatchNorm):
 
 
 def by_arguments(x: Any, mean: Any, var: Any, *parameters: Any, **options: Any) -> Any:
-    """The op by torch's arguments, which are updated in place with the standard deviation."""
+    """The op with torch's arguments; wrongly updates running_var with the standard deviation."""
     result = ops.batch_norm(x, mean, var, *parameters, **options)
     if options["training"] and mean is not None and x.size:
         axes, m = (0, *range(2, x.ndim)), options["momentum"]
@@ -66,14 +66,14 @@ def by_arguments(x: Any, mean: Any, var: Any, *parameters: Any, **options: Any) 
 
 
 class Stated(Reversed):
-    """Momentum weights the old statistics, as its default states; the variance is torch's."""
+    """Its momentum is the weight of the old statistics, as its default shows; the variance is torch's."""
 
     def __init__(self, num_features: int, momentum: float = 0.9, eps: float = 1e-5) -> None:
         super().__init__(num_features, momentum, eps)
 
 
 class Course(Stated):
-    """The rule of courses: the variance is biased as well."""
+    """The rule of courses, which also uses the biased variance."""
 
     def update(self, mean: Any, var: Any, count: int) -> None:
         super().update(mean, var * (count - 1) / count, count)
@@ -85,7 +85,7 @@ class CourseNever(Course):
 
 
 class Module(torch.nn.Module):
-    """The statistics are buffers, updated by torch's rule, which tests change."""
+    """A torch module with the statistics as buffers; options change torch's update."""
 
     def __init__(self, num_features: int, biased: bool = False) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Module(torch.nn.Module):
 
 
 def in_a_dict(update: Any) -> Any:
-    """A function and its backward; `update(old, of_batch, momentum)` makes what is written back to bn_param."""
+    """A function and its backward; `update(old, of_batch, momentum)` returns the statistics stored in bn_param."""
 
     def forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> Any:
         training, momentum = bn_param["mode"] == "train", bn_param.get("momentum", 0.9)
@@ -151,13 +151,11 @@ def findings(implementation: Any) -> dict[str, str | None]:
         (in_a_dict(None), {"running_mean": "running-never-updated", "running_var": "running-never-updated"}),
     ],
 )
-def test_running_statistics_are_compared_and_their_mistakes_named(
-    implementation: Any, expected: dict[str, str]
-) -> None:
+def test_mistakes_in_running_statistics_are_named(implementation: Any, expected: dict[str, str]) -> None:
     assert findings(implementation) == expected
 
 
-def test_a_momentum_stated_as_the_weight_of_the_old_statistics_is_a_convention() -> None:
+def test_momentum_as_the_weight_of_the_old_statistics_is_a_convention() -> None:
     report = parity.check("batch_norm", Stated, examples=60, lanes=["bound"])
     assert {f.quantity: (f.verdict, f.explanation) for f in report.failures} == dict.fromkeys(
         ("running_mean", "running_var"), ("convention", "running-momentum-reversed")
@@ -176,7 +174,7 @@ def test_converted_statistics_stay_within_their_bounds(right: Any) -> None:
     assert not [note for note in report.notes if note.aspect == "default"]
 
 
-def test_an_update_in_place_breaks_no_contract() -> None:
+def test_an_update_in_place_is_allowed() -> None:
     report = parity.check("batch_norm", BatchNorm, examples=40, lanes=["structure", "special"])
     assert report.failures == []
     assert [note for note in report.notes if note.aspect != "invalid"] == []
@@ -196,7 +194,7 @@ def test_our_own_statistics_are_compared() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_an_update_and_none(training: bool) -> None:
+def test_statistics_change_only_in_training(training: bool) -> None:
     x, mean, var = np.arange(12.0).reshape(4, 3), np.ones(3), np.full(3, 2.0)
     with collected() as kept:
         ROWS["batch_norm"].op(x, mean, var, training=training, momentum=0.25)

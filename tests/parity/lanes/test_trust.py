@@ -1,4 +1,4 @@
-"""Agreement on zeros, or on what no input can change, is no evidence."""
+"""Cases are mistrusted if their results are zeros or do not depend on the inputs."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,16 +28,16 @@ def relu(*numbers: float) -> Case:
     )
 
 
-def test_zeros_are_no_evidence() -> None:
-    assert trusted(relu(1, -1, 2, -2))  # half of the entries, as normal numbers have it
-    assert not trusted(relu(-1, -1, -2, -2))  # zero throughout, and the gradient too
-    assert not trusted(Case("relu", (ArraySpec("input", (0, 3)),)))  # nothing at all
+def test_cases_with_mostly_zeros_are_mistrusted() -> None:
+    assert trusted(relu(1, -1, 2, -2))  # half of the entries are zero, as for normal numbers
+    assert not trusted(relu(-1, -1, -2, -2))  # output and gradient are all zeros
+    assert not trusted(Case("relu", (ArraySpec("input", (0, 3)),)))  # no entries
     mostly = (*[-1.0] * 15, 1.0)
     assert not trusted(relu(*mostly))
 
 
-def test_zeros_of_the_geometry_are_held_against_nobody() -> None:
-    # A stride of 4 steps over 15 of 16 pixels: their gradient is zero whatever the numbers are.
+def test_zeros_caused_by_the_geometry_do_not_count() -> None:
+    # A stride of 4 skips 15 of 16 pixels, whose gradient is zero for any numbers.
     arrays = (ArraySpec("input", (1, 1, 8, 8)), ArraySpec("weight", (1, 1, 1, 1)), ArraySpec("bias", None))
     options = {"stride": 4, "padding": 0, "dilation": 1, "groups": 1}
     case = Case("conv2d", arrays, options, seed=1)
@@ -45,7 +45,7 @@ def test_zeros_of_the_geometry_are_held_against_nobody() -> None:
     assert trusted(case)
 
 
-def test_what_no_input_can_change_is_no_evidence() -> None:
+def test_constant_results_are_mistrusted() -> None:
     one_class = Case("softmax", (ArraySpec("input", (3, 1)),), {"dim": 1})
     assert not trusted(one_class)
     no_step = (ArraySpec("parameter", (2,)), ArraySpec("gradient0", None))
@@ -56,7 +56,7 @@ def test_what_no_input_can_change_is_no_evidence() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_suites_own_rows_are_evidence(name: str) -> None:
+def test_at_least_a_quarter_of_each_rows_cases_is_trusted(name: str) -> None:
     row = ROWS[name]
     report = run_row(row, adapt(row.op), examples=20, seed=2, lanes=WEIGHED)
     assert report.ok
@@ -66,7 +66,7 @@ def test_the_suites_own_rows_are_evidence(name: str) -> None:
 
 @composite
 def _many_dead(draw: Any, lane: str) -> Case:
-    """ReLU of nothing but negative numbers."""
+    """ReLU of negative numbers only."""
     return relu(*[-1.0] * draw(integers(1, 300)))
 
 
@@ -93,7 +93,7 @@ def test_a_few_cases_are_not_judged() -> None:
     assert RowReport("relu", {"special": 99}).ok
 
 
-def test_torch_is_not_touched_by_the_weighing() -> None:
+def test_the_trust_check_does_not_change_torchs_random_state() -> None:
     before = torch.random.get_rng_state()
     trusted(relu(1, 2))
     assert torch.equal(before, torch.random.get_rng_state())

@@ -1,4 +1,4 @@
-"""Every explanation of the catalogue names its own mistake, when that is planted."""
+"""For every explanation in the catalogue: planting its mistake yields its name."""
 
 import random
 from collections import defaultdict
@@ -23,32 +23,32 @@ from parity.naming.sentences import LANES, SENTENCES
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
-CASES = {"conv2d": 60, "max_pool2d": 60, "avg_pool2d": 60, "cross_entropy": 300}  # of each lane; of other rows 150
-LARGEST = 400  # numbers of an output
+CASES = {"conv2d": 60, "max_pool2d": 60, "avg_pool2d": 60, "cross_entropy": 300}  # cases per lane; other rows: 150
+LARGEST = 400  # entries of an output
 
-# Other names of a mistake that are as true of it.
+# Mistakes that have a second, equally correct name.
 SAME: dict[tuple[str, str], set[str]] = {
-    ("log_softmax", "log-clipped-both"): {"log-clipped"},  # 1 − ε is 1
+    ("log_softmax", "log-clipped-both"): {"log-clipped"},  # 1 − ε rounds to 1
     ("cross_entropy", "log-clipped-both"): {"log-clipped"},
-    ("nll_loss", "gradient-of-sum"): {"mean-missing"},  # where nothing is reduced, neither changes anything
+    ("nll_loss", "gradient-of-sum"): {"mean-missing"},  # both only undo the mean
     ("cross_entropy", "gradient-of-sum"): {"mean-missing"},
     ("mse_loss", "gradient-of-sum"): {"mean-missing"},
 }
 
 Calls: TypeAlias = dict[str, list[tuple[Probe, Array]]]
 
-# Lanes whose cases take turns, and whether real numbers are in double precision: in the order of an observation.
+# (lanes whose cases alternate, double precision for real numbers), in the order of an observation
 OBSERVED: tuple[tuple[tuple[Lane, ...], bool], ...] = (
     (("exact", "bound"), True),
     (("bound",), True),
     (("bound",), False),
     (("special",), True),
 )
-UNDERFLOWS = {"softmax", "log_softmax"}  # rows with mistakes that show in finite numbers only in single precision
+UNDERFLOWS = {"softmax", "log_softmax"}  # rows with mistakes by underflow, which occurs only in float32
 
 
 class Results:
-    """The results of explanations, each computed once."""
+    """Computes and caches the results of explanations."""
 
     def __init__(self) -> None:
         self.found: dict[tuple[Explanation, int], Array | None] = {}
@@ -62,7 +62,7 @@ class Results:
 
 @cache
 def calls(name: str, lane: Lane, in_double: bool) -> Calls:
-    """Small cases of a lane: quantity → calls with the oracle's results."""
+    """Small cases of a lane: quantity → calls and the oracle's results."""
     row = ROWS[name]
     found: defaultdict[str, list[tuple[Probe, Array]]] = defaultdict(list)
     generator, strategy = random.Random(0), row.strategy(lane=lane)
@@ -80,15 +80,15 @@ def calls(name: str, lane: Lane, in_double: bool) -> Calls:
 
 
 def a_probe(name: str, quantity: str) -> Probe | None:
-    """Any call that has the quantity."""
+    """A call that has the quantity, if there is one."""
     found = (calls(name, lane, in_double).get(quantity) for lanes, in_double in OBSERVED for lane in lanes)
     return next((some[0][0] for some in found if some), None)
 
 
 def planted(explanation: Explanation, name: str, quantity: str, results: Results) -> Evidence | None:
-    """The results of an implementation with this mistake, in the first lanes in which it shows in enough cases."""
+    """The results of an implementation with this mistake, in the first lanes where enough cases fail."""
     for lanes, in_double in OBSERVED:
-        if not in_double and name not in UNDERFLOWS:  # a formula may round otherwise than torch does
+        if not in_double and name not in UNDERFLOWS:  # other rows would differ by rounding
             continue
         failing: list[Entry] = []
         passing: list[Entry] = []
@@ -105,7 +105,7 @@ def planted(explanation: Explanation, name: str, quantity: str, results: Results
 
 
 def misnamed(name: str, quantity: str, shown: set[Explanation]) -> Iterator[tuple[str, str, str | None]]:
-    """(quantity, explanation, the name it gets) for each that gets another name; `shown` collects all."""
+    """Yield (quantity, explanation, name found) if the names differ; add every tried explanation to `shown`."""
     probe = a_probe(name, quantity)
     assert probe is not None
     candidates = [e for e in dict.fromkeys(explanations_of(name, probe)) if e.explains(quantity)]
@@ -122,7 +122,7 @@ def misnamed(name: str, quantity: str, shown: set[Explanation]) -> Iterator[tupl
 
 @pytest.mark.parametrize("name", [name for name in OWN if name != "SimpleCNN"])
 def test_each_explanation_names_its_own_mistake(name: str) -> None:
-    """By its own name, or by a declared name of the same mistake."""
+    """The name found is that of the explanation, or its second name in SAME."""
     shown: set[Explanation] = set()
     with sandboxed(), own_kernels():
         observed = [(lane, in_double) for lanes, in_double in OBSERVED for lane in lanes]
@@ -135,7 +135,7 @@ def test_each_explanation_names_its_own_mistake(name: str) -> None:
 
 def test_each_sentence_belongs_to_an_explanation() -> None:
     names = {e.name for row in ROWS for e in OWN.get(row, ())}
-    for row in ("conv2d", "elu"):  # options that are numbers of each kind
+    for row in ("conv2d", "elu"):  # have numeric options of each kind
         probe = a_probe(row, "output")
         assert probe is not None
         names |= {e.name for e in explanations_of("another", probe)}

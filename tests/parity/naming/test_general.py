@@ -1,4 +1,4 @@
-"""Names that every row has: each general mistake, made by an edit of the row's own op, gets its name."""
+"""General mistakes, planted by editing the row's own op, are named in every row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +74,6 @@ def test_an_edit_of_an_option_is_named(row: str, of: str, edit: Callable[[Any], 
 
 
 def test_a_gradient_of_a_normalization_is_named_with_any_epsilon() -> None:
-    """An epsilon of 1 magnifies the rounding of large inputs too, by the weight and the upstream gradient."""
+    """With an epsilon of 1, the weight and the upstream gradient magnify the rounding of large inputs."""
     negated = result(lambda a, _: -a)(ROWS["group_norm"].op, ("dx",))
     assert explained("group_norm", negated, "grad_input").name == "negated"

@@ -1,4 +1,4 @@
-"""A mistake is named by reproducing it, and by nothing less."""
+"""A mistake gets a name only if the name reproduces it."""
 
 import random
 from dataclasses import replace
@@ -30,7 +30,7 @@ def explained(name: str, implementation: Any, quantity: str, lane: Lane | None =
 
 
 def conv_with(dx: Any = lambda x, w, b, o, dy: None, scale: Any = lambda *_: 1) -> Any:
-    """conv2d with another input gradient."""
+    """conv2d with a changed input gradient or a scaled weight gradient."""
 
     def conv(x: Any, w: Any, b: Any = None, **o: Any) -> Any:
         y, pullback = ops.conv2d(x, w, b, **o)
@@ -66,7 +66,7 @@ def test_two_mistakes_at_once_are_named_as_a_pair() -> None:
     assert {*found.name.split("+")} == {"kernel-flipped", "negated"}
 
 
-def test_a_mistake_in_some_cases_only_is_reported_as_such() -> None:
+def test_a_mistake_in_some_cases_is_reported_as_such() -> None:
     def in_deep_groups(x: Any, w: Any, b: Any, o: Any, dy: Any) -> Any:
         return flipped(x, w, b, o, dy) if o["groups"] > 1 else None
 
@@ -81,22 +81,22 @@ def test_a_mistake_in_some_cases_only_is_reported_as_such() -> None:
     [lambda x: 1 + 2**-7 * (x.size % 5), lambda x: float(np.sin(x.sum()) + 2)],
     ids=["a factor of no meaning", "a factor from the numbers"],
 )
-def test_what_nothing_reproduces_gets_no_name(scale: Any) -> None:
+def test_a_mistake_that_no_explanation_reproduces_gets_no_name(scale: Any) -> None:
     assert explained("conv2d", conv_with(scale=lambda x: x.dtype.type(scale(x))), "grad_weight") is None
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_what_is_right_gets_no_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_correct_op_gets_no_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "parity.naming.observation.MOST_CASES", 60
-    )  # 400 find nothing either, in seven times as long
+    )  # 400 give the same result in seven times the time
     assert explained(name, ROWS[name].op, "output") is None
 
 
-def test_precision_that_is_lost_is_seen_by_the_numbers() -> None:
+def test_lost_precision_is_named() -> None:
     def narrow(x: Any, w: Any, b: Any = None) -> Any:
         _, pullback = ops.linear(x, w, b)
-        y, _ = ops.linear(*(None if a is None else a.astype(np.float32) for a in (x, w, b)))  # type: ignore[arg-type]  # b alone may be None
+        y, _ = ops.linear(*(None if a is None else a.astype(np.float32) for a in (x, w, b)))  # type: ignore[arg-type]  # only b may be None
         return y.astype(x.dtype), pullback
 
     found = explained("linear", narrow, "output", "bound")
@@ -123,11 +123,11 @@ def test_every_quantity_of_every_row_has_a_formula() -> None:
             assert all(row.formulas.get(quantity) for quantity in expected.theirs), (name, [*expected.theirs])
 
 
-# ---- refuted before it is given
+# ---- explanations that must be ruled out
 
 
 def pool_by_argmax(x: Any, **o: Any) -> Any:
-    """The first maximum of a window takes the gradient, and the first NaN."""
+    """The first maximum of a window, or the first NaN, receives the gradient."""
     at = pool_windows(x, **o)
     patches = gather(x, at, -np.inf)
     winner = patches.argmax(axis=2)[:, :, None]
@@ -141,7 +141,7 @@ def pool_by_argmax(x: Any, **o: Any) -> Any:
 
 
 def test_an_option_that_changes_nothing_explains_nothing() -> None:
-    """Of several NaN argmax takes the first; swapping a stride of 1 reproduces nothing of that."""
+    """argmax selects the first of several NaN; swapping a stride of (1, 1) does not reproduce that."""
     found = explained("max_pool2d", pool_by_argmax, "grad_input", "special")
     assert found is not None
     assert (found.name, found.always) == ("first-nan", True)
@@ -164,7 +164,7 @@ def test_a_constant_factor_is_measured() -> None:
     assert "1.37 times" in found.sentence
 
 
-def test_weights_that_a_step_has_updated_are_named() -> None:
+def test_gradients_of_already_updated_weights_are_named() -> None:
     def linear(x: Any, w: Any, b: Any = None) -> Any:
         y, pullback = ops.linear(x, w, b)
 
@@ -180,8 +180,8 @@ def test_weights_that_a_step_has_updated_are_named() -> None:
     assert "0.01 times" in found.sentence
 
 
-def test_an_op_of_the_users_has_names_on_its_first_day() -> None:
-    """A row that the catalogue does not know: its options and arrays are edited by their names."""
+def test_an_op_outside_of_the_catalogue_gets_names() -> None:
+    """For a row outside of the catalogue, general mistakes edit its options and arrays by name."""
     row = replace(ROWS["conv2d"], name="another")
     op = adapt(lambda *arrays, **options: ops.conv2d(*arrays, **options | {"stride": 1}))
     with sandboxed():
@@ -195,8 +195,8 @@ def test_the_same_implementation_gets_the_same_name() -> None:
     assert str(first) == str(second)
 
 
-def test_torch_never_receives_windows_that_meet_no_pixel() -> None:
-    """Its backward would write outside its buffer: an edited option can make such windows."""
+def test_torch_never_receives_windows_without_a_pixel() -> None:
+    """An edited option can cause such windows, for which torch's backward writes outside of its buffer."""
     inputs = {"kernel_size": 2, "stride": 1, "padding": 1, "dilation": 2, "ceil_mode": False}
     probe = Probe(
         ROWS["max_pool2d"].op, {"input": np.zeros((1, 1, 1, 2))}, inputs, np.zeros((1, 1, 1, 2)), "output"

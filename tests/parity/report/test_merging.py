@@ -1,4 +1,4 @@
-"""Shards: different cases in each, and one report of all."""
+"""Shards run different cases; their reports merge into one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_shards_add_up_to_the_run() -> None:
     assert row["lanes"] == {"exact": {"cases": 25, "ok": True}}
 
 
-def test_shards_have_seeds_of_their_own_and_the_same_each_time() -> None:
+def test_each_shard_has_a_fixed_seed() -> None:
     seeds = [Shard(index, 3).seed(0) for index in (1, 2, 3)]
     assert len({*seeds}) == 3
     assert seeds == [Shard(index, 3).seed(0) for index in (1, 2, 3)]
@@ -53,7 +53,7 @@ def test_a_failure_of_one_shard_fails_the_run() -> None:
     assert not row["lanes"]["exact"]["ok"]
 
 
-def test_what_are_not_the_shards_of_one_run_is_rejected() -> None:
+def test_reports_that_are_not_the_shards_of_one_run_are_rejected() -> None:
     parts = reports()
     with pytest.raises(UserError, match="each shard from 1/3 to 3/3 once, got 1/3, 3/3"):
         merge({name: parts[name] for name in ("1.json", "3.json")})
@@ -69,7 +69,7 @@ def test_what_are_not_the_shards_of_one_run_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
-def test_a_shard_that_is_none_is_rejected(text: str) -> None:
+def test_an_invalid_shard_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match="expected I/N"):
         Shard.parse(text)
 

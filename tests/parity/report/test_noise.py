@@ -1,4 +1,4 @@
-"""Nothing reads our own sentences back: replaced by noise, they change no script, verdict, field or tag."""
+"""Replacing every sentence by noise changes no script, verdict, field or tag: no code parses our own text."""
 
 import inspect
 import itertools
@@ -19,7 +19,7 @@ COUNT = itertools.count()
 
 
 def noise(value: Any) -> Any:
-    """The same form with other words, never the same ones twice."""
+    """The same structure, with each text replaced by a unique one."""
     if isinstance(value, list):
         return [noise(item) for item in value]
     return f"⟨{next(COUNT)} qwx⟩" if value else value
@@ -27,7 +27,7 @@ def noise(value: Any) -> Any:
 
 @pytest.fixture
 def noisy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every function of `sentences` returns noise; the names of those that were called."""
+    """Make every function of `sentences` return noise; return the list of functions called."""
     called: list[str] = []
 
     def replaced(name: str, function: FunctionType) -> Any:
@@ -98,7 +98,7 @@ def checked(name: str) -> Report:
 
 @cache
 def plain_report(name: str) -> tuple[Report, str, str]:
-    """The report with its text and its page, all made without noise."""
+    """The report, its text and its page, without noise."""
     report = checked(name)
     return report, str(report), report.to_html()
 
@@ -110,7 +110,7 @@ def without_words(values: Any) -> Any:
 
 
 class Tags(HTMLParser):
-    """The page without its words."""
+    """The tags of a page, without its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

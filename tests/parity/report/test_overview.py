@@ -1,4 +1,4 @@
-"""The overview: the verdict after the name at every width, worst first, nothing that is not there."""
+"""The overview: the verdict follows the name at every width, the worst row is first, no column is empty."""
 
 import io
 import re
@@ -67,7 +67,7 @@ def test_terms_are_defined_below_the_table() -> None:
     assert "lane: " in text
 
 
-def test_ops_that_are_equal_to_the_bit_have_no_error() -> None:
+def test_bit_identical_ops_have_no_error_column() -> None:
     report = parity.check("relu", examples=10)
     assert set(report.rows[0].quantities.values()) == {0.0}
     assert any(re.search(r"\berror 0(,|$)", line) for line in printed(report, 80)), printed(report, 80)
@@ -88,7 +88,7 @@ def test_only_wrong_and_conventions_fail_unless_strict() -> None:
     assert not Report([found(SPECIAL, strict=True)], 0, 9).ok
 
 
-def test_what_is_accepted_is_kept_apart() -> None:
+def test_accepted_findings_are_listed_separately() -> None:
     row = RowReport("relu", lanes={"exact": 1})
     row.add(failure(SPECIAL), {"special"})
     row.add(failure(WRONG), {"special", "values"})
@@ -102,7 +102,7 @@ def test_the_worst_comes_first_over_all_rows() -> None:
     assert str(report).startswith("gelu: wrong")
 
 
-def test_nothing_ran_is_not_agreement() -> None:
+def test_a_row_without_cases_does_not_agree() -> None:
     report = Report([found(cases=0), found()], 0, 9)
     assert [row.verdict for row in report.rows] == ["not checked", "agrees"]
     assert not report.ok
@@ -125,7 +125,7 @@ def comparison() -> Comparison:
     return Comparison(yours, torchs, yours != torchs, (1, 0, 1), 0.0, 5.0)
 
 
-def test_where_both_agree_the_difference_is_a_dot() -> None:
+def test_equal_entries_are_shown_as_a_dot() -> None:
     c = comparison()
     assert np.count_nonzero(c.difference) == 1
     lines = terminal.grid(c.difference, "yours − torch's", signed=True)
@@ -159,7 +159,7 @@ def test_the_page_s_tables_have_their_titles() -> None:
     assert cells == [terminal.number(value) for value in c.yours.ravel().tolist()]
 
 
-def test_few_cases_prove_nothing() -> None:
+def test_few_failures_give_no_condition() -> None:
     assert sentences.dependence(Dependence(4, 4)) == [
         "in 4 of 4 random cases, which are too few to find a condition"
     ]

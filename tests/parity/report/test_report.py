@@ -1,4 +1,4 @@
-"""What a failure looks like: small numbers in full, with what it depends on and a script of its own."""
+"""The text of a failure: all its small numbers, its conditions, and a stand-alone script."""
 
 import json
 import subprocess
@@ -59,14 +59,14 @@ def failure() -> Failure:
     return failure
 
 
-def test_the_numbers_are_zeros_and_ones(failure: Failure) -> None:
+def test_the_shrunk_numbers_are_zeros_and_ones(failure: Failure) -> None:
     assert failure.evidence is not None
     for array in failure.evidence.arrays.values():
         assert set(np.unique(array)) <= {0, 1}
     assert sum(int(np.count_nonzero(a)) for a in failure.evidence.arrays.values()) == 2
 
 
-def test_what_differs_what_agrees_and_what_it_depends_on(failure: Failure) -> None:
+def test_a_failure_lists_what_differs_what_agrees_and_its_conditions(failure: Failure) -> None:
     evidence = failure.evidence
     assert evidence is not None
     assert evidence.differs == ("grad_input",)
@@ -81,7 +81,7 @@ def test_what_differs_what_agrees_and_what_it_depends_on(failure: Failure) -> No
     assert (c.yours[c.worst], c.torchs[c.worst], c.referee, c.allowed) == (2, 1, 1, 0)
 
 
-def test_the_whole_is_printed(failure: Failure) -> None:
+def test_the_printed_report_is_complete(failure: Failure) -> None:
     text = render_failure(failure)
     for part in (
         "conv2d: wrong: grad_input in the exact lane",
@@ -102,7 +102,7 @@ FAILING = [
 ]  # fmt: skip
 
 
-def test_the_scripts_show_the_failures_in_a_process_without_parity(
+def test_the_scripts_reproduce_the_failures_without_parity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "their_layers.py"
@@ -123,7 +123,7 @@ def test_the_scripts_show_the_failures_in_a_process_without_parity(
         assert f"from their_layers import {', '.join(names)}" in script
         scripts.append(script)
     code = "\n".join(f"exec({script!r}, {{}})\nprint('-----')" for script in scripts)
-    environment = {"PYTHONPATH": str(ROOT)}  # where the layers themselves find numpy_cnn
+    environment = {"PYTHONPATH": str(ROOT)}  # the layers import numpy_cnn
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
     )
@@ -179,7 +179,7 @@ def test_in_float64_extended_precision_decides_who_is_wrong_about_a_function() -
     assert "computed in extended precision" in text
 
 
-def test_it_is_undetermined_who_is_wrong_where_nothing_is_more_precise() -> None:
+def test_without_a_more_precise_referee_the_wrong_side_is_undetermined() -> None:
     def off(x: Any, kernel_size: Any, **options: Any) -> Any:
         y, pullback = ops.avg_pool2d(x, kernel_size, **options)
         return y * (1 + 1e-9), pullback

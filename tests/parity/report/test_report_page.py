@@ -1,4 +1,4 @@
-"""The page: one file, well formed, that needs nothing else and reads on a narrow screen."""
+"""The HTML report: self-contained, well-formed, and readable on a narrow screen."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ def report() -> Report:
 
 
 class Strict(HTMLParser):
-    """Every tag closed, in order; nothing fetched."""
+    """Asserts that every tag is closed in order, and that nothing is fetched."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Strict(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_it_is_well_formed_and_fetches_nothing(report: Report) -> None:
+def test_the_page_is_well_formed_and_fetches_nothing(report: Report) -> None:
     text = report.to_html()
     parser = Strict()
     parser.feed(text)
@@ -64,7 +64,7 @@ def test_it_is_well_formed_and_fetches_nothing(report: Report) -> None:
     assert text.startswith("<!DOCTYPE html>")
 
 
-def test_it_reports_what_was_covered_and_what_failed(report: Report) -> None:
+def test_the_page_reports_coverage_and_failures(report: Report) -> None:
     text = report.to_html()
     assert "1 of 2 rows agree" in text
     for part in ("kernel_size", "ceil_mode", "mistrusted", "grad_input, exact lane", "where the tensors differ"):
@@ -83,7 +83,7 @@ def test_text_is_escaped(report: Report) -> None:
     assert "<i>" not in page
 
 
-def test_in_a_notebook_it_is_a_fragment(report: Report) -> None:
+def test_a_notebook_shows_a_fragment_of_the_page(report: Report) -> None:
     text = report._repr_html_()
     assert "<html" not in text
     assert "<body" not in text
@@ -93,12 +93,12 @@ def test_in_a_notebook_it_is_a_fragment(report: Report) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_it_opens_in_a_browser(report: Report, width: int, tmp_path: Path) -> None:
+def test_the_page_fits_a_narrow_browser_window(report: Report, width: int, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if browser is None:
         pytest.skip("no Chromium to open the page in")
     page = tmp_path / "report.html"
-    # The width that the content takes is written into the title, where --dump-dom shows it.
+    # The page writes the width of its content into its title, which --dump-dom prints.
     measure = "<script>document.title = 'width ' + document.documentElement.scrollWidth</script></body>"
     page.write_text(report.to_html().replace("</body>", measure), encoding="utf-8")
     command = [

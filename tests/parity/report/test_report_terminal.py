@@ -1,4 +1,4 @@
-"""How a report is printed: one thing per line, and nothing twice."""
+"""The printed report: one item per line, without repetitions."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ def lines_of(op: Op, row: str, lane: Lane, dtype: Dtype = "float32") -> list[str
     return render_failure(report.failures[0]).splitlines()
 
 
-def test_the_explanation_the_formula_and_the_numbers_have_lines_of_their_own() -> None:
+def test_the_explanation_the_formula_and_the_numbers_are_on_separate_lines() -> None:
     _, explanation, formula, numbers, place, *_ = lines_of(doubled, "softmax", "bound")
     assert explanation.startswith("  it is twice too large (which reproduces all ")
     assert formula == "  this contradicts dx_i = y_i·(dy_i − Σ_j dy_j·y_j)"
     assert " wrong; worst at [" in numbers
-    assert "bound" not in numbers  # the line that says who is wrong tells the errors
+    assert "bound" not in numbers  # the errors are on the line about who is wrong
     assert place.startswith("  at test_report_terminal.py:")
 
 
@@ -51,7 +51,7 @@ def test_in_double_precision_extended_precision_decides_who_is_wrong() -> None:
     assert "who is wrong: yours; the correct value is -0.25, computed in extended precision" in lines
 
 
-def test_a_line_that_raised_is_the_place() -> None:
+def test_the_line_that_raised_is_printed_once() -> None:
     _, message, *others = lines_of(raising, "softmax", "bound")
     assert "ValueError: too large (test_report_terminal.py:" in message
     assert not any(line.startswith("  at ") for line in others)

@@ -1,4 +1,4 @@
-"""Files of saved failures that are damaged, or made to do harm."""
+"""Damaged or malicious files of saved failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASE = {
 SAVED = {"schema": 1, "row": "relu", "lane": "exact", "quantity": "output", "diagnosis": "", "case": CASE}
 
 
-def test_the_valid_one_is_read(tmp_path: Path) -> None:
+def test_a_valid_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(SAVED))
     assert read(tmp_path / "a.json").case.to_json() == CASE
 
@@ -31,14 +31,16 @@ def test_the_valid_one_is_read(tmp_path: Path) -> None:
     [
         "[" * 100_000,
         '{"schema": ' * 100_000,
-        json.dumps({**SAVED, "case": {**CASE, "values": {"input": [10**400, 1], "dy": [1, 1]}}}),  # found by fuzz
+        json.dumps(
+            {**SAVED, "case": {**CASE, "values": {"input": [10**400, 1], "dy": [1, 1]}}}
+        ),  # found by fuzzing
         json.dumps({**SAVED, "case": None}),
         json.dumps({**SAVED, "lane": "none"}),
         "9" * 5000,
     ],
     ids=["nested lists", "nested objects", "a number of 400 digits", "no case", "no such lane", "5,000 digits"],
 )
-def test_any_damage_is_a_value_error_with_the_name_of_the_file(tmp_path: Path, content: str) -> None:
+def test_any_damage_raises_a_value_error_with_the_file_name(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=r"a\.json: "):
         read(tmp_path / "a.json")

@@ -55,7 +55,7 @@ def five_layers(function: str) -> Case:
 
 
 def doubled(function: str) -> Any:
-    """The op, and a pullback whose first gradient is twice too large."""
+    """The op with a pullback whose first gradient is twice too large."""
     op = generated.batch_norm if function == "batch_norm" else getattr(ops, function)
 
     def wrong(*arrays: Any, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def doubled(function: str) -> Any:
 
 
 def with_wrong(layer: str, op: Any) -> Any:
-    """The network in which one layer is another op, where there is such a layer."""
+    """The network with another op in place of one layer, if it has that layer."""
     return lambda *arrays, layers: generated.built(layers, {layer: op})(*arrays)
 
 

@@ -1,4 +1,4 @@
-"""Whole networks: parity walks the layers of the model, so an option of the models needs no edit in parity."""
+"""Whole networks: parity walks the layers of the model, so a new option of the models needs no edit in parity."""
 
 import random
 import shutil
@@ -49,7 +49,7 @@ def test_both_networks_agree_with_every_activation(activation: Any) -> None:
     assert 0 < worst < 1
 
 
-def test_another_activation_than_torchs_is_wrong() -> None:
+def test_a_different_activation_is_wrong() -> None:
     def leaky(x: Any, *parameters: Any, architecture: Any, target: Any) -> Any:
         return by_hand(x, *parameters, architecture=architecture | {"activation": "leaky_relu"}, target=target)
 
@@ -59,8 +59,8 @@ def test_another_activation_than_torchs_is_wrong() -> None:
     assert bound.compare(row, leaky, expect(row, case, "bound"))[1]
 
 
-def test_a_new_option_touches_both_models_and_the_spec_and_nothing_in_parity(tmp_path: Path) -> None:
-    """Here: softplus, which no preset has, as another activation."""
+def test_a_new_option_needs_no_edit_in_parity(tmp_path: Path) -> None:
+    """The example adds softplus as another activation."""
     for package in ("numpy_cnn", "torch_cnn", "parity"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     for file, old, new in (

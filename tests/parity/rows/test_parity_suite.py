@@ -13,7 +13,7 @@ from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.rows.registry import ROWS
 
-EXAMPLES = 25  # `make parity` runs 200; here the lanes of every row have to work
+EXAMPLES = 25  # few, to test that every lane works; `make parity` runs 200
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -52,7 +52,7 @@ def test_every_optimizer_has_a_row() -> None:
     assert optimizers == {name for name, row in ROWS.items() if row.kind == "optimizer"}
 
 
-def test_one_line_test_of_an_implementation() -> None:
+def test_an_implementation_is_tested_in_one_line() -> None:
     from numpy_cnn import ops
 
     parity.case("relu", ops.relu, examples=20)()

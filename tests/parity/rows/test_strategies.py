@@ -1,4 +1,4 @@
-"""The cases: valid, of every kind the suite claims, and the same again after a trip through JSON."""
+"""Generated cases are valid, cover every required kind, and survive a round trip through JSON."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
     def holds(case: Case) -> None:
         assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case
         inputs = inputs_of(case, lane, integer=True)
-        y, _ = oracle(row.like)(*inputs.arrays, **inputs.options)  # torch takes it
+        y, _ = oracle(row.like)(*inputs.arrays, **inputs.options)  # torch accepts it
         assert y.dtype == case.dtype
         again = inputs_of(case, lane, integer=True)
         for a, b in zip(inputs.arrays, again.arrays, strict=True):
@@ -42,7 +42,7 @@ def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if "exact" in row.lanes])
 def test_the_sums_of_every_case_are_exact(name: str) -> None:
-    """The guard of the exact lane would end a run with an AssertionError."""
+    """Otherwise the guard of the exact lane would raise an AssertionError."""
     generator = random.Random(0)
     for _ in range(1000):
         case, _ = draw_plainly(ROWS[name].strategy(lane="exact"), generator)
@@ -97,11 +97,11 @@ def test_conv2d_cases_reach_every_facet(facet: str) -> None:
         shapes, options = _conv(case)
         return CONV_FACETS[facet](shapes["input"], shapes["weight"], shapes["bias"], options)
 
-    _expect_one("conv2d", shows, cases=800, facet=facet)  # as many as the four lanes of one check look at
+    _expect_one("conv2d", shows, cases=800, facet=facet)  # as many as the four lanes of one check run
 
 
 def _expect_one(row: str, shows: Callable[[Case], bool], cases: int, facet: str) -> None:
-    only_drawn = settings(max_examples=cases, database=None, phases=[Phase.generate])  # and not made smaller
+    only_drawn = settings(max_examples=cases, database=None, phases=[Phase.generate])  # without shrinking
     try:
         find(ROWS[row].strategy(lane="exact"), shows, settings=only_drawn, random=random.Random(0))
     except NoSuchExample:
@@ -164,7 +164,7 @@ NARROWED: list[tuple[str, dict[str, object]]] = [
 @pytest.mark.parametrize(("name", "supports"), NARROWED)
 @pytest.mark.parametrize("lane", ["exact", "bound"])
 def test_most_narrowed_cases_have_no_factor_of_one(name: str, supports: dict[str, object], lane: Lane) -> None:
-    """A mistake in a factor (1/N, a sum over channels, a stride) does not show where the factor is 1."""
+    """A mistake in a factor (1/N, a sum over channels, a stride) has no effect if the factor is 1."""
     row, generator, counts, present = ROWS[name], random.Random(0), Counter[str](), Counter[str]()
     lane = lane if lane in row.lanes else "bound"
     strategy = narrow(row.strategy(lane=lane), supports)
@@ -191,7 +191,7 @@ LONG_ROWS = [
 
 @pytest.mark.parametrize("name", LONG_ROWS)
 def test_some_cases_are_long(name: str) -> None:
-    """Above 127 and 255, where indices of 8 bits overflow, and beside multiples of 16 and 32."""
+    """Some sizes exceed 127 and 255, where 8-bit indices overflow, and some are next to multiples of 16 and 32."""
     row, generator = ROWS[name], random.Random(0)
     cases = [draw_plainly(row.strategy(lane=row.lanes[0]), generator)[0] for _ in range(400)]
     sizes = {size for case in cases for spec in case.arrays for size in spec.shape or ()}
@@ -206,7 +206,7 @@ def test_some_cases_are_long(name: str) -> None:
         "layer_norm", "linear", "pad", "interpolate", "dropout2d", "Adam",
     ],
 )  # fmt: skip
-def test_few_cases_overflow_an_index_of_15_bits_and_stay_cheap(name: str) -> None:
+def test_few_cases_overflow_a_16_bit_index_and_none_is_large(name: str) -> None:
     row, generator = ROWS[name], random.Random(0)
     cases = [draw_plainly(row.strategy(lane="bound"), generator)[0] for _ in range(1000)]
     numbers = [max(math.prod(spec.shape or ()) for spec in case.arrays) for case in cases]
@@ -231,7 +231,7 @@ def test_some_cases_have_all_options_at_their_defaults(name: str, options: dict[
     assert pairs.count(options) > 5
 
 
-def test_the_last_class_is_drawn_where_only_it_overflows_an_index() -> None:
+def test_the_last_class_is_drawn_if_only_it_overflows_an_index() -> None:
     target = ArraySpec("target", (3,), "classes", 2**15 + 1)
     arrays = ArraySpec("input", (3, 2**15 + 1)), target
     for seed in range(5):
@@ -240,7 +240,7 @@ def test_the_last_class_is_drawn_where_only_it_overflows_an_index() -> None:
         assert drawn.max() == 2**15
 
 
-def test_windows_have_more_taps_than_a_signed_byte_counts() -> None:
+def test_some_windows_have_more_than_128_taps() -> None:
     for name, supports in (("max_pool2d", {}), ("max_pool2d", {"pairs": False}), ("avg_pool2d", {})):
         strategy, generator = narrow(ROWS[name].strategy(lane="bound"), supports), random.Random(0)
         kernels = [draw_plainly(strategy, generator)[0].options["kernel_size"] for _ in range(400)]
@@ -248,7 +248,7 @@ def test_windows_have_more_taps_than_a_signed_byte_counts() -> None:
 
 
 def test_maxima_nearly_tie() -> None:
-    """Two numbers of a window differ by one unit in the last place, and by others."""
+    """Numbers of a window differ by one unit in the last place, and by larger distances."""
     generator, apart = random.Random(0), set[int]()
     for _ in range(40):
         case, _ = draw_plainly(ROWS["max_pool2d"].strategy(lane="bound"), generator)
@@ -260,7 +260,7 @@ def test_maxima_nearly_tie() -> None:
     assert set(range(-23, -4)) <= apart
 
 
-def test_a_case_that_torch_rejects_or_answers_out_of_bounds_is_not_valid() -> None:
+def test_cases_that_torch_rejects_or_reads_out_of_bounds_are_invalid() -> None:
     def pool(size: int, **options: object) -> Case:
         given = {"kernel_size": 2, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": False} | options
         return Case("max_pool2d", (ArraySpec("input", (1, 1, size, size)),), given)
@@ -270,7 +270,7 @@ def test_a_case_that_torch_rejects_or_answers_out_of_bounds_is_not_valid() -> No
     assert not row.valid(pool(1))  # no window fits
     assert not row.valid(pool(4, kernel_size=3, padding=2))  # more than half of the kernel
     assert row.valid(pool(2, padding=1, dilation=2))
-    assert not row.valid(pool(1, padding=1, dilation=2))  # a window that steps over the only pixel
+    assert not row.valid(pool(1, padding=1, dilation=2))  # the window skips the only pixel
     channels = Case("conv2d", (ArraySpec("input", (1, 3, 4, 4)), ArraySpec("weight", (2, 2, 1, 1))), {"groups": 1})
     assert not ROWS["conv2d"].valid(channels)
     alone = Case(
@@ -282,8 +282,8 @@ def test_a_case_that_torch_rejects_or_answers_out_of_bounds_is_not_valid() -> No
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_near_ties_are_no_ties(dtype: str) -> None:
-    """A rule for ties is a convention of the exact lane; in the bound lane it would look like a mistake."""
+def test_near_ties_are_not_ties(dtype: str) -> None:
+    """The exact lane reports a rule for ties as a convention; in the bound lane it would count as a mistake."""
     spec = ArraySpec("input", (2, 3, 9, 9), "near")
     (x,) = inputs_of(Case("max_pool2d", (spec,), {"kernel_size": 2}, dtype, seed=5), "bound", integer=False).arrays
     assert isinstance(x, np.ndarray)

@@ -1,4 +1,4 @@
-"""Verdicts are kept apart; what is declined, slow or endless is reported as such."""
+"""Verdicts are reported separately, and so are declined, slow and endless calls."""
 
 import time
 from contextlib import suppress
@@ -52,7 +52,7 @@ def in_double_and_negated(*arrays: Any, **options: Any) -> Any:
 
 
 @pytest.mark.usefixtures("as_found")
-def test_a_changed_dtype_breaks_the_contract_and_hides_nothing_wrong() -> None:
+def test_a_changed_dtype_breaks_the_contract_and_hides_no_wrong_value() -> None:
     found = by_quantity("conv2d", in_double, lanes=["exact"])
     assert {(f.verdict, f.aspect) for f in found.values()} == {("contract", "dtype")}
     found = by_quantity("conv2d", in_double_and_negated, accept=["dtype"])
@@ -108,7 +108,7 @@ class ReluThatAccumulates:
         (ReluThatAccumulates, "wrong", "purity", GradientAccumulates(3)),
     ],
 )
-def test_broken_promises(implementation: Any, verdict: str, aspect: str, fact: Any) -> None:
+def test_broken_contracts(implementation: Any, verdict: str, aspect: str, fact: Any) -> None:
     report = parity.check("relu", implementation, examples=EXAMPLES, lanes=["exact", "bound", "structure"])
     found = [*report.failures, *report.notes]
     worst = report.failures or [f for f in report.notes if f.aspect != "layout" or aspect == "layout"]
@@ -191,12 +191,12 @@ def test_a_factor_in_one_gradient_only_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.75, -1.0, 3.0])
-def test_a_wrong_factor_is_no_convention(factor: float) -> None:
+def test_a_wrong_factor_is_not_a_convention(factor: float) -> None:
     found = by_quantity("mse_loss", scaled_mse(lambda x: factor), supports={"rank": 2}, lanes=["exact"])
     assert {f.verdict for f in found.values()} == {"wrong"}
 
 
-def test_names_that_nothing_has() -> None:
+def test_unknown_names_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"'batchmean'; there are .*batch-mean"):
         parity.check("relu", accept=["batchmean"])
     with pytest.raises(ValueError, match="no 'stryde'; it has"):
@@ -207,7 +207,7 @@ def test_names_that_nothing_has() -> None:
 
 
 def pool_that_shares(x: Any, kernel_size: Any, stride: Any = None) -> Any:
-    """All the winners of a window get its gradient."""
+    """Each maximum of a window receives its whole gradient."""
     y, _ = ops.max_pool2d(x, kernel_size, stride)
     k = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
     s = k if stride is None else stride if isinstance(stride, tuple) else (stride, stride)
@@ -223,7 +223,7 @@ def pool_that_shares(x: Any, kernel_size: Any, stride: Any = None) -> Any:
     return y, back
 
 
-def test_what_torchs_autograd_picks_at_a_kink_is_a_note_and_hides_no_bug() -> None:
+def test_autograds_choice_at_a_kink_is_a_note_and_hides_no_bug() -> None:
     def slope_at_zero(factor: float) -> Any:
         return lambda x, negative_slope=0.01: torch.where(x >= 0, x, factor * negative_slope * x)
 
@@ -237,7 +237,7 @@ def test_what_torchs_autograd_picks_at_a_kink_is_a_note_and_hides_no_bug() -> No
 
 
 @pytest.mark.usefixtures("unexplained")
-def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
+def test_a_rule_for_ties_is_reported_separately_and_hides_no_bug() -> None:
     lanes = ["exact", "bound", "structure"]
     found = by_quantity("relu", lambda x: (np.maximum(x, 0), lambda dy: (np.where(x >= 0, dy, 0),)), lanes=lanes)
     assert [*found] == ["grad_input ties"], found
@@ -258,7 +258,7 @@ def test_a_rule_for_ties_is_reported_apart_and_hides_no_bug() -> None:
 # ---- names
 
 
-def test_what_explains_other_cases_but_not_the_reported_one_is_no_explanation() -> None:
+def test_an_explanation_must_hold_for_the_reported_case() -> None:
     with sandboxed():
         row = ROWS["conv2d"]
         observation = Observation(row, adapt(flipped), "exact")
@@ -275,7 +275,7 @@ def test_what_explains_other_cases_but_not_the_reported_one_is_no_explanation() 
             return y, lambda dy: tuple(None if g is None else g + g.dtype.type(more) for g in pullback(dy))
 
         assert explain(Observation(row, adapt(other), "exact"), "grad_weight", case, "exact") is None
-        assert observation.entry(case, "exact", "output") is None  # it is right
+        assert observation.entry(case, "exact", "output") is None  # this implementation is right
 
 
 def flipped(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
@@ -303,9 +303,9 @@ def test_an_exception_has_no_explanation() -> None:
 # ---- declining
 
 
-def test_declined_cases_are_counted_apart() -> None:
+def test_declined_cases_are_counted_separately() -> None:
     def of_even_sizes(x: Any) -> Any:
-        if x.size % 2:  # no restriction of the cases expresses that
+        if x.size % 2:  # cannot be expressed as a restriction
             raise NotImplementedError("an odd number of entries")
         return ops.relu(x)
 
@@ -345,7 +345,7 @@ WANTED: list[tuple[str, dict[str, Any]]] = [
 
 @given(st.sampled_from(WANTED), st.sampled_from(["bound", "structure"]), st.data())
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
-def test_narrowed_cases_are_as_wanted_and_torch_takes_them(
+def test_narrowed_cases_fit_the_restriction_and_are_accepted_by_torch(
     wanted: tuple[str, dict[str, Any]], lane: Any, data: st.DataObject
 ) -> None:
     name, supports = wanted
@@ -364,10 +364,10 @@ def test_narrowed_cases_are_as_wanted_and_torch_takes_them(
 # ---- time, and other trouble
 
 
-def test_an_endless_loop_ends_at_the_limit_and_is_named() -> None:
+def test_an_endless_loop_is_stopped_and_located() -> None:
     def endless(x: Any) -> Any:
         while True:
-            with suppress(Exception):  # an implementation that swallows whatever comes
+            with suppress(Exception):  # an implementation that catches every exception
                 time.sleep(0.01)
 
     began = time.monotonic()
@@ -395,7 +395,7 @@ def test_a_slow_implementation_gets_fewer_cases_and_a_note(monkeypatch: pytest.M
     assert any("slow: " in note for note in report.rows[0].notes)
 
 
-def test_a_different_result_each_time_is_reported() -> None:
+def test_a_non_deterministic_result_is_reported() -> None:
     generator = np.random.default_rng()
     report = parity.check("relu", lambda x: (x + generator.random(), None), examples=20, lanes=["exact"])
     assert not report.ok
@@ -452,7 +452,7 @@ def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("endless", "did not finish within 0.3 s (trouble.py:20)"),
     ],
 )
-def test_trouble_is_one_line_with_its_place(
+def test_an_exception_gives_one_line_with_its_location(
     name: str, words: str, trouble: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "relu", "--impl", f"trouble.py:{name}", "--examples", "5", "--timeout", "0.3"]) == 1
@@ -482,7 +482,7 @@ def test_a_loss_narrowed_to_its_mean_stays_exact() -> None:
     def mse(x: Any, target: Any) -> Any:
         error = x - target
         return np.asarray(np.mean(error**2, dtype=x.dtype)), lambda dy: (
-            dy * (2 / error.size) * error,  # another order of the divisions, which a size of 3 would show
+            dy * (2 / error.size) * error,  # divides in another order, which is inexact for a size of 3
             -dy * (2 / error.size) * error,
         )
 

@@ -1,4 +1,4 @@
-"""What an implementation declines is learnt from a few cases, and no more of them are drawn."""
+"""The harness learns from a few cases what an implementation declines, and avoids such cases."""
 
 import functools
 import random
@@ -35,11 +35,11 @@ def test_options_and_their_values_are_learnt(seed: int) -> None:
     found = restrictions([c for c in cases if c not in accepted], accepted)
     assert found.keys() == {"groups", "padding"}
     assert (1 in found["groups"], 2 in found["groups"]) == (True, False)
-    assert ("same" in found["padding"], (7, 5) in found["padding"]) == (False, True)  # unknown numbers are drawn
+    assert ("same" in found["padding"], (7, 5) in found["padding"]) == (False, True)  # unseen numbers are allowed
     assert str(found["padding"]) == "anything but 'same', 'valid'"
 
 
-def test_a_layer_that_does_part_of_a_row_runs_all_cases_and_declines_few() -> None:
+def test_a_partial_implementation_runs_all_cases_and_declines_few() -> None:
     report = parity.check("conv2d", conv_without(groups=False, dilation=False, words=False), examples=60)
     assert report.ok, f"\n{report}"
     (row,) = report.rows
@@ -48,7 +48,7 @@ def test_a_layer_that_does_part_of_a_row_runs_all_cases_and_declines_few() -> No
     assert any("groups=1" in note and "dilation=1" in note for note in row.notes)
 
 
-def test_what_the_caller_declares_is_not_learnt_again() -> None:
+def test_declared_support_is_not_overridden() -> None:
     conv = conv_without(groups=False)
     report = parity.check("conv2d", conv, examples=40, lanes=["exact"], supports={"groups": 2})
     assert report.rows[0].verdict == "not checked"

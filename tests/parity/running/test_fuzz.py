@@ -1,4 +1,4 @@
-"""The loop without Hypothesis: the same cases from the same seed, and failures that Hypothesis shrinks."""
+"""Soak runs: the same seed gives the same cases, and Hypothesis shrinks failures."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 
 
 @pytest.mark.parametrize(("name", "lane"), ROW_LANES)
-def test_every_strategy_draws_plainly_and_hypothesis_draws_the_same_from_its_choices(name: str, lane: str) -> None:
+def test_hypothesis_reproduces_plain_draws_from_their_choices(name: str, lane: str) -> None:
     strategy = ROWS[name].strategy(lane=lane)
     assert draws_plainly(strategy)
     for seed in range(5):
@@ -62,7 +62,7 @@ def test_a_rare_mistake_is_found_and_shrunk() -> None:
     assert report.cases >= 10
 
 
-def test_the_same_seed_soaks_the_same_cases() -> None:
+def test_the_same_seed_gives_the_same_cases() -> None:
     strategy = ROWS["conv2d"].strategy(lane="exact")
     first, second = ([draw_plainly(strategy, random.Random(7))[0] for _ in range(3)] for _ in range(2))
     assert first == second
@@ -83,7 +83,7 @@ def _pairs(draw: Any, lane: str) -> tuple[int, bool, str]:
 def test_drawing() -> None:
     strategy = _pairs("exact")
     values = {draw_plainly(strategy, random.Random(seed))[0] for seed in range(200)}
-    assert len(values) == 12  # all of them, and nothing else
+    assert len(values) == 12  # every possible value
     odd = narrowed(strategy, lambda value: value[0] % 2 == 1)
     assert {draw_plainly(odd, random.Random(seed))[0][0] for seed in range(50)} == {3, 5}
     assert draw_plainly(sampled([1, 1.0]), random.Random(0))[0] in (1, 1.0)

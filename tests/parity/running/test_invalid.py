@@ -1,4 +1,4 @@
-"""What torch rejects: every row's own op rejects it too, and an implementation that does not gets a note."""
+"""Calls that torch rejects: numpy_cnn rejects them too, and an implementation that accepts them gets a note."""
 
 import random
 from typing import Any
@@ -29,7 +29,7 @@ def test_numpy_cnn_rejects_what_torch_rejects(name: str) -> None:
             for rule, invalid, _reason in invalid_cases(case, oracle(row.like)):
                 rules.add(rule)
                 inputs = inputs_of(invalid, "structure", integer=True)
-                with pytest.raises((ValueError, UserError)):  # with the values; a network has an error of its own
+                with pytest.raises((ValueError, UserError)):  # a network raises its own error
                     row.op(*inputs.arrays, **inputs.options)
     assert bool(rules) == (name not in WITHOUT_RULES)
 
@@ -59,7 +59,7 @@ def test_the_rules_are_those_of_the_op() -> None:
 
 
 def unchecked_nll(x: Any, t: Any) -> Any:
-    """A class of -1 is the last one to NumPy, and an index error in torch."""
+    """An nll_loss where a class of -1 selects the last class; torch raises an error."""
     rows = np.arange(len(t))
 
     def pullback(dy: Any) -> Any:
@@ -73,16 +73,14 @@ def unchecked_nll(x: Any, t: Any) -> Any:
 HOW: Any = {"examples": 20, "lanes": ["structure"], "supports": {"rank": 2, "reduction": "mean"}}
 
 
-def test_an_implementation_that_accepts_it_gets_a_note() -> None:
+def test_an_implementation_that_accepts_invalid_calls_gets_a_note() -> None:
     report = parity.check("nll_loss", unchecked_nll, **HOW)
     assert report.ok, f"\n{report}"
     (note,) = [note for note in report.notes if isinstance(note.fact, InvalidAccepted)]
     assert (note.verdict, note.aspect, note.lane) == ("contract", "invalid", "structure")
     assert "target all -1" in note.fact.rules
-    assert "target all the number of classes" not in note.fact.rules  # NumPy raises an IndexError
-    assert not {
-        rule for rule in note.fact.rules if rule.startswith("reduction")
-    }  # narrowed: it has no such option
+    assert "target all the number of classes" not in note.fact.rules  # IndexError in NumPy
+    assert not {rule for rule in note.fact.rules if rule.startswith("reduction")}  # excluded by `supports`
     assert not parity.check("nll_loss", unchecked_nll, strict=True, **HOW).ok
     assert parity.check("nll_loss", unchecked_nll, strict=True, accept=["invalid", "empty"], **HOW).ok
 
@@ -99,8 +97,8 @@ def test_the_note_can_be_replayed() -> None:
     assert replay("nll_loss", ops.nll_loss, strict=True, lane="structure", case=case) == []
 
 
-def test_compiled_code_is_not_called_with_it() -> None:
-    import ctypes  # here, because a file that has it at its top counts as one that calls compiled code
+def test_compiled_code_is_not_called_with_invalid_arguments() -> None:
+    import ctypes  # not at the top, where it would mark the whole file as calling compiled code
 
     called: list[Any] = []
     scope = {"library": ctypes.CDLL(None), "called": called, "unchecked": unchecked_nll}
@@ -112,7 +110,7 @@ def test_compiled_code_is_not_called_with_it() -> None:
     assert not any((t < 0).any() for t in called)
 
 
-def test_shapes_for_which_no_layer_can_be_made_are_rejected() -> None:
+def test_shapes_that_the_constructor_cannot_build_count_as_rejected() -> None:
     class Conv2D:
         def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
             self.W = np.zeros((out_channels, in_channels, kernel_size, kernel_size))

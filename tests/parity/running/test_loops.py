@@ -1,4 +1,4 @@
-"""Implementations that loop over single numbers are checked on small arrays, so that a check takes seconds."""
+"""Implementations with Python loops over single numbers are checked on small arrays, to take seconds."""
 
 import sys
 

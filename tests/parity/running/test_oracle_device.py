@@ -1,4 +1,4 @@
-"""The oracle on another device: nothing of a row stays on the CPU."""
+"""The oracle on another device: all tensors of a row move there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from parity.cases import torch_op
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def test_the_device_is_that_of_the_oracle_and_is_restored() -> None:
+def test_the_oracle_runs_on_its_device_which_is_then_reset() -> None:
     seen = []
 
     def like(x: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ def test_the_device_is_that_of_the_oracle_and_is_restored() -> None:
     assert seen == ["meta", "cpu"]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA device")
 def test_a_missing_device_is_reported() -> None:
     with pytest.raises(UserError, match="has no CUDA device"):
         parity.check("relu", examples=1, device="cuda")
@@ -33,6 +33,6 @@ def test_a_missing_device_is_reported() -> None:
 
 @GPU
 @pytest.mark.parametrize("name", ["conv2d", "linear", "max_pool2d", "batch_norm", "cross_entropy"])
-def test_cudnn_keeps_the_lanes(name: str) -> None:
+def test_cudnn_passes_the_lanes(name: str) -> None:
     report = parity.check(name, examples=20, device="cuda", lanes=["exact", "bound"])
     assert report.ok, report

@@ -1,4 +1,4 @@
-"""What no case fits is a mistake in the call."""
+"""Restrictions that no case can satisfy are rejected."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ import parity
         ({"accept": ["everything"]}, "there is no 'everything'"),
     ],
 )
-def test_a_value_without_a_case(how: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(how: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parity.check("relu", **how)
 
 
-def test_nothing_that_fits_is_not_checked() -> None:
+def test_without_a_matching_case_the_row_is_not_checked() -> None:
     report = parity.check("SGD", dtype="float32", lanes=["exact"], examples=5)
     assert not report.ok
     assert report.verdict == "not checked: no case ran"
@@ -34,5 +34,5 @@ def test_nothing_that_fits_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("name", ["instance_norm", "layer_norm", "conv2d", "cross_entropy"])
-def test_nothing_is_left_out_of_the_suites_own_rows(name: str) -> None:
+def test_the_suites_own_rows_have_no_restrictions(name: str) -> None:
     assert parity.check(name, examples=2, lanes=["bound"]).rows[0].notes == []

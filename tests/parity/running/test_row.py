@@ -1,4 +1,4 @@
-"""The harness judges rightly: mistakes are found, whatever is right is left alone, and the blame is just."""
+"""Running a row: mistakes are found, correct implementations pass, and the wrong side is identified."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ EXAMPLES = 40
 def changed(
     op: Callable[..., Any], *, y: Any = None, dx: Any = None, dw: Any = None, db: Any = None
 ) -> Callable[..., Any]:
-    """The op with a function applied to its output or to one gradient: mistakes of a line each."""
+    """The op with a function applied to its output or to a gradient, to write a mistake in one line."""
 
     def wrong(*arrays: Any, **options: Any) -> Any:
         output, pullback = op(*arrays, **options)
@@ -42,7 +42,7 @@ def changed(
 
 
 def conv2d_with(**forced: Any) -> Callable[..., Any]:
-    """conv2d that takes no notice of an option."""
+    """conv2d that ignores an option and uses the given value."""
     return lambda *arrays, **options: ops.conv2d(*arrays, **(options | forced))
 
 
@@ -110,7 +110,7 @@ def linear_slightly_off(x: Any, weight: Any, bias: Any = None) -> Any:
 
 def pool_that_splits_ties(x: Any, kernel_size: Any, **options: Any) -> Any:
     y, _ = ops.max_pool2d(x, kernel_size, **options)
-    _, pullback = ops.max_pool2d(x[..., ::-1, ::-1], kernel_size, **options)  # another winner in a tie
+    _, pullback = ops.max_pool2d(x[..., ::-1, ::-1], kernel_size, **options)  # selects the last of equal maxima
     return y, lambda dy: (pullback(dy[..., ::-1, ::-1])[0][..., ::-1, ::-1],)
 
 
@@ -158,7 +158,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
 }  # fmt: skip
 
 
-# Shrinking is checked in each lane, and for each kind of difference.
+# Shrinking is tested in each lane and for each kind of difference.
 SHRUNK = (
     "kernel flipped in the output", "padding ignored", "wrong shape", "input overwritten", "softmax overflows",
     "half precision inside", "ties to the last", "raises",
@@ -180,13 +180,13 @@ def test_mistake_is_found_and_shrunk(mistake: str) -> None:
 
 
 def _check_found(mistake: str) -> list[Failure]:
-    """The failures of a mistake, after the checks that hold for each of them."""
+    """Check the failures that a mistake must cause, and return them."""
     name, implementation, quantity = WRONG[mistake]
     report = parity.check(name, implementation, examples=EXAMPLES, strict=True)
     assert not report.ok
     assert quantity in {failure.quantity for failure in report.failures}, f"\n{report}"
     for failure in report.failures:
-        # Torch is never blamed, and the case fails again on its own.
+        # torch is never the wrong side, and the case fails when run alone.
         assert failure.wrong_side in ("implementation", "undecided")
         again = run_case(ROWS[name], adapt(implementation), failure.lane, failure.case, strict=True)
         assert failure.quantity in {difference.quantity for difference in again}
@@ -196,7 +196,7 @@ def _check_found(mistake: str) -> list[Failure]:
 def convolution_by_loops(
     x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
-    """Another order of summation: tap by tap over the whole image, by einsum, with a padded copy."""
+    """conv2d with another order of summation: tap by tap, by einsum on a padded copy."""
     s, d = (v if isinstance(v, tuple) else (v, v) for v in (stride, dilation))
     spans = [d[i] * (w.shape[2 + i] - 1) for i in (0, 1)]
     if padding == "same":
@@ -268,17 +268,17 @@ RIGHT = {
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
 @pytest.mark.parametrize("other", RIGHT)
-def test_other_orders_of_summation_are_left_alone(other: str) -> None:
+def test_other_orders_of_summation_agree(other: str) -> None:
     name, implementation = RIGHT[other]
     lanes = [lane for lane in ROWS[name].lanes if lane != "special"]
     report = parity.check(name, implementation, examples=60, lanes=lanes)
     assert report.ok, f"\n{report}"
 
 
-def test_the_referee_blames_the_oracle_where_the_oracle_is_wrong() -> None:
+def test_the_referee_reports_a_wrong_oracle() -> None:
     def broken(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None = None) -> torch.Tensor:
         y = F.linear(x, w, b)
-        return y if x.dtype == torch.float64 else y * (1 + 1e-4)  # wrong in single precision alone
+        return y if x.dtype == torch.float64 else y * (1 + 1e-4)  # wrong only in single precision
 
     row = replace(ROWS["linear"], like=broken)
     report = run_row(row, adapt(ops.linear), examples=60, seed=0, lanes=["bound"], dtype="float32")
@@ -289,7 +289,7 @@ def test_the_referee_blames_the_oracle_where_the_oracle_is_wrong() -> None:
 
 
 class LayerWithState:
-    """A class as courses write them."""
+    """A layer class in the style of courses."""
 
     def __init__(self, weight: Any, bias: Any = None) -> None:
         self.weight, self.bias = weight, bias
@@ -345,7 +345,7 @@ def test_report_as_json() -> None:
     assert row["failures"][0]["quantity"] == "grad_weight"
 
 
-def test_few_cases_are_tried_to_shrink_a_failure_of_a_very_long_array(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shrinking_a_failure_with_a_long_array_tries_few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parity.running.row.investigate", lambda row, op, lane, found, *_, **__: (found, {}))
     lengths: list[int] = []
 
@@ -357,4 +357,4 @@ def test_few_cases_are_tried_to_shrink_a_failure_of_a_very_long_array(monkeypatc
 
     report = run_row(ROWS["relu"], relu, examples=EXAMPLES, seed=0, lanes=["exact"])
     assert [failure.quantity for failure in report.failures] == ["output"]
-    assert 0 < sum(lengths) < 3 * SHRUNK_NUMBERS  # the search is repeated for other quantities
+    assert 0 < sum(lengths) < 3 * SHRUNK_NUMBERS  # the search runs once per quantity

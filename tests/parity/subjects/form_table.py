@@ -1,4 +1,4 @@
-"""The supported forms: a correct layer of each, and an edit that plants a mistake."""
+"""The table of supported forms: a correct layer of each, and an edit that plants a mistake."""
 
 from pathlib import Path
 from types import ModuleType
@@ -10,17 +10,17 @@ HERE = Path(__file__).parent / "forms"
 
 
 class Form(NamedTuple):
-    """A layer of `forms/`, what it is, and one mistake."""
+    """A layer in `forms/`, its signature, and one mistake."""
 
     row: str
     file: str
     names: str
-    signature: str  # as the documentation shows it
+    signature: str  # shown in the documentation
     before: str
     after: str
     mistake: str
-    quantity: str  # what the mistake makes wrong
-    cause: str  # the name that the report gives it
+    quantity: str  # the quantity that the mistake changes
+    cause: str  # the explanation in the report
 
 
 ASSIGNMENT, NHWC, STATIC = "assignment_layers", "nhwc_layers", "static_torch"
@@ -122,7 +122,7 @@ FORMS = (
 
 
 def load(form: Form, planted: bool = False) -> Any:
-    """The layer, or the layer with its mistake."""
+    """Load the layer, optionally with its mistake."""
     path = HERE / f"{form.file}.py"
     source = path.read_text()
     if planted:

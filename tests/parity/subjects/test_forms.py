@@ -21,7 +21,7 @@ def test_a_right_layer_agrees(form: Form) -> None:
 
 @pytest.mark.parametrize("form", FORMS, ids=IDS)
 def test_a_mistake_is_caught_and_named(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the cases as they were found: shrinking and the conditions have tests of their own."""
+    """Without shrinking and conditions, which other tests cover."""
     monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
     monkeypatch.setattr("parity.running.investigate.with_small_numbers", lambda found, *_: found)
     monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})

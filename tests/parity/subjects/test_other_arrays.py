@@ -1,4 +1,4 @@
-"""Arrays that offer DLPack and nothing else, and layer normalization in the form of courses."""
+"""Arrays that support only DLPack, and layer normalization in the style of courses."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def backward_without_mean(dout: Any, cache: Any) -> Any:
     return layernorm_backward(dout, cache, 0)
 
 
-def test_arrays_with_dlpack_alone_are_results() -> None:
+def test_arrays_that_support_only_dlpack_are_accepted() -> None:
     report = parity.check("tanh", tanh, examples=10)
     assert report.ok, f"\n{report}"
 

@@ -1,4 +1,4 @@
-"""Layers as people write them: recognised, called, and their gradients found."""
+"""Common forms of layers are recognised and called, and their gradients are located."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def dense(x: Any, w: Any, b: Any) -> Any:
 
 
 def affine_forward(x: Any, w: Any, b: Any) -> Any:
-    """Course style: weights (in, out)."""
+    """A dense layer in the style of courses: weights (in, out)."""
     return dense(x, w, b), (x, w, b)
 
 
@@ -82,7 +82,7 @@ def pool_forward(x: Any, pool_param: dict[str, int]) -> Any:
 
 
 class Dense:
-    """Sizes in the constructor, parameters and gradients as attributes, weights (in, out), biases (1, out)."""
+    """Takes its sizes; parameters and gradients are attributes, weights (in, out), biases (1, out)."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         self.W = np.random.randn(in_features, out_features) * 0.1
@@ -99,7 +99,7 @@ class Dense:
 
 
 class DenseTorchWay(Dense):
-    """Weights (out, in); gradients in a dict; an unused rate; a name."""
+    """Weights (out, in), gradients in a dict, and unused arguments for a rate and a name."""
 
     def __init__(self, n_inputs: int, n_outputs: int, use_bias: bool = True, name: str = "dense") -> None:
         self.weights = np.zeros((n_outputs, n_inputs))
@@ -116,7 +116,7 @@ class DenseTorchWay(Dense):
 
 
 class DenseThatLearns:
-    """Updates its weights inside backward, by a rate handed in; parameters in a dict."""
+    """Updates its weights in backward, by a rate passed as an argument; parameters are in a dict."""
 
     def __init__(self, input_size: int, output_size: int, learning_rate: float = 0.1) -> None:
         self.params = {"W": np.zeros((input_size, output_size)), "b": np.zeros(output_size)}
@@ -135,7 +135,7 @@ class DenseThatLearns:
 
 
 class LazyDense:
-    """Creates its parameters at the first call; prints; reseeds NumPy."""
+    """Creates its parameters at the first call, prints, and reseeds NumPy."""
 
     def __init__(self, units: int) -> None:
         self.units = units
@@ -154,7 +154,7 @@ class LazyDense:
 
 
 class Conv:
-    """Sizes in the constructor, a square kernel, one stride."""
+    """Takes its sizes; a square kernel and a single stride."""
 
     def __init__(
         self, in_channels: int, num_filters: int, kernel_size: int = 3, stride: int = 1, pad: int = 0
@@ -200,7 +200,7 @@ class MSE:
 
 
 def softmax_loss(x: Any, y: Any) -> Any:
-    """(loss, dx), as courses return it."""
+    """Returns (loss, dx), as in courses."""
     loss, pullback = ops.cross_entropy(x, y)
     return float(loss), pullback(np.ones_like(loss))[0]
 
@@ -216,7 +216,7 @@ class DenseConfig:
 
 
 class ConfiguredDense:
-    """Its sizes are the attributes of a config object."""
+    """Takes its sizes as attributes of a config object."""
 
     def __init__(self, config: DenseConfig) -> None:
         self.W, self.b = np.zeros((config.in_features, config.out_features)), np.zeros(config.out_features)
@@ -353,7 +353,7 @@ def test_adapter(adapter: str) -> None:
     assert min(report.rows[0].lanes.values()) >= EXAMPLES / 2
 
 
-def test_a_layer_without_a_backward_proves_nothing_of_gradients() -> None:
+def test_a_layer_without_a_backward_is_checked_only_forward() -> None:
     class Relu:
         def forward(self, x: Any) -> Any:
             return np.maximum(x, 0)
@@ -364,7 +364,7 @@ def test_a_layer_without_a_backward_proves_nothing_of_gradients() -> None:
     assert "no backward" in report.rows[0].notes[0]
 
 
-def test_what_cannot_be_recognised_is_requested() -> None:
+def test_an_unrecognised_form_asks_for_what_is_missing() -> None:
     class Odd:
         def __init__(self, mystery: int) -> None:
             pass
@@ -400,7 +400,7 @@ def test_what_cannot_be_recognised_is_requested() -> None:
     assert report.ok, f"\n{report}"
 
 
-def test_targets_are_marked_by_the_option_that_is_left() -> None:
+def test_ignored_targets_use_the_only_allowed_index() -> None:
     report = parity.check("cross_entropy", ops.cross_entropy, examples=60, supports={"ignore_index": -100})
     assert report.ok, f"\n{report}"
 

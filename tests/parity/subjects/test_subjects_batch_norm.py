@@ -1,4 +1,4 @@
-"""Batch normalizations as people write them: recognised, given statistics and mode, narrowed to their ranks."""
+"""Common forms of batch normalization are recognised, receive statistics and mode, and get fitting cases."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from parity.rows.registry import ROWS
 
 
 def batchnorm_forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> Any:
-    """Course style: only rows, the mode in a word, the running statistics in the dict, written back to it."""
+    """In the style of courses: rows only, the mode as a string, running statistics kept in the dict."""
     mode, eps, momentum = bn_param["mode"], bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
     _, size = x.shape
     mean = bn_param.get("running_mean", np.zeros(size, x.dtype))
@@ -85,7 +85,7 @@ def torchs_order_by_other_names(x: Any, mean: Any, var: Any, w: Any, b: Any, tra
 
 
 class BatchNormalization:
-    """Everything in the constructor, the mode at each call, rows and images, ε fixed."""
+    """Takes everything in the constructor and the mode at each call; supports rows and images; ε is fixed."""
 
     def __init__(
         self, gamma: Any, beta: Any, momentum: float = 0.9, running_mean: Any = None, running_var: Any = None
@@ -108,7 +108,7 @@ class BatchNormalization:
 
 
 class BatchNorm1d:
-    """Sizes in the constructor; mode, statistics and parameters as attributes, of shape (1, C)."""
+    """Takes its sizes; mode, statistics and parameters are attributes, of shape (1, C)."""
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.eps, self.momentum, self.training = eps, momentum, True
@@ -151,7 +151,7 @@ def test_form_is_recognised(form: str) -> None:
     assert all(any(words in note for note in row.notes) for words in noted), row.notes
 
 
-def test_a_mistake_in_a_pair_is_found_in_training_alone() -> None:
+def test_a_mistake_in_a_pair_is_found_only_in_training() -> None:
     report = parity.check("batch_norm", (batchnorm_forward, batchnorm_backward_constant), examples=40)
     (failure,) = report.failures
     assert failure.quantity == "grad_input"
@@ -165,7 +165,7 @@ WANTED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
-def test_cases_are_rebuilt_to_what_is_supported(wanted: dict[str, Any]) -> None:
+def test_cases_are_rebuilt_to_fit_the_restriction(wanted: dict[str, Any]) -> None:
     seen = []
 
     @settings(max_examples=40, database=None)
@@ -174,7 +174,7 @@ def test_cases_are_rebuilt_to_what_is_supported(wanted: dict[str, Any]) -> None:
         seen.append(case)
         assert fits(case, wanted)
         inputs = inputs_of(case, "bound", integer=False)
-        oracle(F.batch_norm)(*inputs.arrays, **inputs.options)  # torch takes it
+        oracle(F.batch_norm)(*inputs.arrays, **inputs.options)  # torch accepts it
 
     holds()
     assert len(seen) >= 30

@@ -1,4 +1,4 @@
-"""Gradients come in the same memory at each step, so that a buffer that is a gradient shows."""
+"""Each step passes its gradients in the same memory, which reveals a buffer that aliases a gradient."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from parity.lanes.facts import ArgumentOverwritten
 
 
 class Momentum:
-    """Its buffer begins as the gradient itself."""
+    """Momentum whose buffer starts as the gradient itself."""
 
     def __init__(self, params: Any, lr: float, momentum: float) -> None:
         self.params, self.lr, self.momentum, self.buffers = params, lr, momentum, dict[str, Any]()
@@ -26,19 +26,19 @@ class Momentum:
 
 
 class Copying(Momentum):
-    """Its buffer begins as a copy."""
+    """Momentum whose buffer starts as a copy."""
 
     def first(self, gradient: Any) -> Any:
         return gradient.copy()
 
 
 @pytest.mark.parametrize(("kind", "right"), [(Momentum, False), (Copying, True)])
-def test_a_buffer_that_is_a_gradient_is_found(kind: type, right: bool) -> None:
+def test_a_buffer_that_aliases_a_gradient_is_found(kind: type, right: bool) -> None:
     assert parity.check("SGD", kind, examples=60, seed=0).ok is right
 
 
 class Decaying(Momentum):
-    """Adds the weight decay to the gradient in place."""
+    """Momentum that adds the weight decay to the gradient in place."""
 
     def __init__(self, params: Any, lr: float, weight_decay: float) -> None:
         self.params, self.lr, self.weight_decay = params, lr, weight_decay
@@ -51,7 +51,7 @@ class Decaying(Momentum):
 
 
 class DecayingCopy(Decaying):
-    """The same on copies."""
+    """Adds the weight decay to copies of the gradients."""
 
     def step(self, grads: Any) -> None:
         super().step({name: g.copy() for name, g in grads.items()})
@@ -66,7 +66,7 @@ def test_a_step_that_writes_to_the_gradient_is_found() -> None:
 
 
 class Adagrad:
-    """torch's names for all settings; counts the steps from 1 on, or from 0 as torch does."""
+    """Adagrad with torch's names for all settings; counts steps from 0, as torch does, or from 1."""
 
     first = 0
 
@@ -101,7 +101,7 @@ class AdagradFromOne(Adagrad):
 
 
 @pytest.mark.parametrize(("kind", "right"), [(Adagrad, True), (AdagradFromOne, False)])
-def test_an_optimizer_is_given_the_settings_that_have_torchs_names(kind: type, right: bool) -> None:
+def test_an_optimizer_receives_settings_by_torchs_names(kind: type, right: bool) -> None:
     report = parity.check("Adagrad", kind, examples=30, lanes=["bound"])
     assert report.cases > 0
     assert report.ok is right

@@ -57,25 +57,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reuse", action="store_true", help="run nothing; make the tables of the last run again")
     typed = parser.parse_args(arguments)
     started = time.monotonic()
+    command = [_mutmut(), "run", "--max-children", str(typed.jobs)]
+    wanted = typed.names
     if not typed.reuse:
         _copy()
-        command = [_mutmut(), "run", "--max-children", str(typed.jobs)]
-        if typed.sample:  # mutmut has no command that only generates: run one, list all, draw
+    if typed.sample:
+        if not typed.reuse:  # mutmut has no command that only generates: run one mutant, list all
             subprocess.run([*command, FIRST], cwd=COPY, stdout=sys.stderr)
-            typed.names = random.Random(typed.seed).sample(sorted(_statuses()), typed.sample)
-        run = subprocess.run([*command, *typed.names], cwd=COPY, stdout=sys.stderr)
+        wanted = random.Random(typed.seed).sample(sorted(_statuses()), typed.sample)
+    if not typed.reuse:
+        run = subprocess.run([*command, *wanted], cwd=COPY, stdout=sys.stderr)
         if run.returncode:
             print("mutmut could not start: without mutants the tests must pass", file=sys.stderr)
             return 2
     minutes = (time.monotonic() - started) / 60
-    wanted = typed.names or ["*"]
-    statuses = {
-        name: status for name, status in _statuses().items() if any(fnmatch(name, each) for each in wanted)
-    }
+    generated = _statuses()
+    statuses = {name: s for name, s in generated.items() if any(fnmatch(name, w) for w in wanted or ["*"])}
     survivors = _survivors(sorted(name for name, status in statuses.items() if status not in FOUND))
     reasons = _reasons()
+    drawn = [f"{len(statuses)} of {len(generated)} mutants, drawn at random (seed {typed.seed}).\n"]
     tables = "\n".join(
-        [*_by_module(statuses, survivors, reasons), "", *_by_killer(statuses), "", *_by_reason(survivors, reasons)]
+        [
+            *(drawn if typed.sample else []),
+            *_by_module(statuses, survivors, reasons),
+            "",
+            *_by_killer(statuses),
+            "",
+            *_by_reason(survivors, reasons),
+        ]
     )
     print(tables)
     if not typed.reuse:
@@ -88,7 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(_as_toml(unexplained)))
     if typed.names:
         return 1 if unexplained else 0
-
+    if typed.sample:  # most explanations have no survivor in it
+        _fill_in(tables)
+        return 1 if unexplained else 0
     idle = reasons.keys() - {entry for entry in entries.values() if entry}
     for mutant in sorted(idle):
         print(f"\nexplained, but no survivor: {mutant.function}\n  - {mutant.line}\n  + {mutant.becomes}")

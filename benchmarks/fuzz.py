@@ -12,7 +12,6 @@ import asyncio
 import gzip
 import random
 import resource
-import sys
 import tempfile
 import time
 import warnings

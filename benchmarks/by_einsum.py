@@ -1,7 +1,7 @@
-"""The usual way in NumPy, as one reads it: windows by as_strided, products by one einsum, gradients by masks.
+"""The approach of most NumPy tutorials: windows by as_strided, products by one einsum, gradients by masks.
 
-Every layer gives the gradient of its input, the convolution too: scattered back, tap by tap. By itself einsum
-loops; with optimize=True, which is a contender of its own, it calls BLAS.
+Every layer computes its input gradient; the convolution scatters its gradient back tap by tap. By default einsum
+loops; with optimize=True, a separate contender, it calls BLAS.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def forward(p: dict[str, Array], x: Array, optimize: bool = False) -> tuple[Arra
 def gradients(
     p: dict[str, Array], x: Array, labels: Array, optimize: bool = False
 ) -> tuple[dict[str, Array], Array]:
-    """Of the mean cross-entropy: by the parameters, and by the pictures."""
+    """The gradients of the mean cross-entropy with respect to the parameters and to the images."""
     conv, relu, pool, flat, dense, hidden, scores = forward(p, x, optimize)
     d = np.exp(scores - scores.max(axis=1, keepdims=True))
     d /= d.sum(axis=1, keepdims=True)
@@ -46,7 +46,7 @@ def gradients(
     d = (d @ p["fc2.w"]) * (dense > 0)
     found |= {"fc1.w": d.T @ flat, "fc1.b": d.sum(axis=0)}
     d = (d @ p["fc1.w"]).reshape(pool.shape)
-    largest = relu == pool.repeat(2, axis=2).repeat(2, axis=3)  # every tie takes the gradient
+    largest = relu == pool.repeat(2, axis=2).repeat(2, axis=3)  # all equal maxima receive the gradient
     d = d.repeat(2, axis=2).repeat(2, axis=3) * largest * (conv > 0)
     weight = np.einsum("nchwij,nohw->ocij", windows(x, 3), d, optimize=optimize)
     found |= {"conv.w": weight, "conv.b": d.sum(axis=(0, 2, 3))}

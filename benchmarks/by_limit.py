@@ -1,11 +1,11 @@
-"""The machine's limit: a matrix product with the same number of multiplications, and one pass over the memory."""
+"""The machine's limit: matrix products with the same number of multiplications, and one pass over the memory."""
 
 from collections.abc import Callable
 
 import numpy as np
 from cases import Case, floats_moved, products
 
-SIDE = 256  # of the square matrices: three of them stay in the second-level cache, where a product is fastest
+SIDE = 256  # of square matrices, three of which fit into the L2 cache, where a product is fastest
 
 
 def prepare(workload: str, case: Case) -> Callable[[], object]:
@@ -17,7 +17,7 @@ def prepare(workload: str, case: Case) -> Callable[[], object]:
     side = min(SIDE, round(multiplications ** (1 / 3)))
     left, right = draw((side, side), dtype=np.float32), draw((side, side), dtype=np.float32)
     out = np.empty_like(left)
-    source = draw(floats_moved(workload, case) // 2, dtype=np.float32)  # each is read once and written once
+    source = draw(floats_moved(workload, case) // 2, dtype=np.float32)  # each number is read once and written once
     target = np.empty_like(source)
 
     def run() -> None:

@@ -15,9 +15,9 @@ from numpy_cnn.ops.fast.windows import batch_first, batch_last
 
 
 def prepare(workload: str, case: Case, variant: str = "", threads: int = 1) -> Callable[[], object]:
-    """What is to be timed; with `variant` "batch-innermost" on arrays in the layout that the ops hand on.
+    """The function to time. The variant "batch-innermost" uses the memory layout that the ops return.
 
-    Threads share a batch. An op by itself has one.
+    Threads share the batch of a network; a single op runs in one thread.
     """
     if workload in ("step", "network", "inference"):
         x, labels = images(case)

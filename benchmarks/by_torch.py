@@ -11,7 +11,7 @@ from torch_cnn.model import SimpleCNN
 
 
 def prepare(workload: str, case: Case, variant: str = "") -> Callable[[], object]:
-    """The function to time. `variant` is one string that may contain fused, channels-last and compiled."""
+    """The function to time. `variant` is a string that may contain fused, channels-last and compiled."""
     layout = torch.channels_last if "channels-last" in variant else torch.contiguous_format
     if workload in ("step", "network", "inference"):
         pictures, classes = images(case)

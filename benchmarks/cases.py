@@ -1,4 +1,4 @@
-"""What is measured: the cases of each workload, their random data, and the work that none can avoid."""
+"""The cases of each workload, their random data, and the minimum of work that they require."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -56,7 +56,7 @@ def ops(quick: bool) -> dict[str, Case]:
 
 
 def growth(quick: bool) -> dict[str, dict[int, Case]]:
-    """conv2d with one size growing at a time: {what grows: {its value: case}}."""
+    """conv2d with one growing size at a time: {name of the size: {its value: case}}."""
     if quick:
         return {"batch": {n: op(n, 2, 8, 2, 3) for n in (2, 4)}}
     return {
@@ -79,7 +79,7 @@ def options(case: Case) -> dict[str, int]:
 
 
 def output_size(case: Case) -> int:
-    """Height, and width, of conv2d's output."""
+    """The height and width of conv2d's output."""
     span = case["dilation"] * (case["kernel"] - 1) + 1
     return int((case["size"] + 2 * case["padding"] - span) // case["stride"] + 1)
 
@@ -99,11 +99,11 @@ def arrays(case: Case) -> tuple[Array, Array, Array, Array]:
 
 
 def products(workload: str, case: Case) -> list[tuple[int, int, int, int]]:
-    """The matrix products that the work comes to: (how many, rows, summed, columns)."""
+    """The equivalent matrix products: (count, rows, summed, columns)."""
     n = case["batch"]
     if workload == "step":
         conv, fc1, fc2 = (1, 8, 9, 676 * n), (1, 128, 1352, n), (1, 10, 128, n)
-        return [conv, conv, *[fc1] * 3, *[fc2] * 3]  # the picture needs no gradient
+        return [conv, conv, *[fc1] * 3, *[fc2] * 3]  # the image needs no gradient
     if workload == "inference":
         return [(1, 8, 9, 676 * n), (1, 128, 1352, n), (1, 10, 128, n)]
     groups, side = case["groups"], output_size(case)
@@ -113,7 +113,7 @@ def products(workload: str, case: Case) -> list[tuple[int, int, int, int]]:
 
 
 def floats_moved(workload: str, case: Case) -> int:
-    """Numbers that must be read or written once, whatever the method."""
+    """The count of numbers that any method must read or write at least once."""
     n = case["batch"]
     if workload in ("step", "inference"):
         parameters = 8 * 9 + 8 + 128 * 1352 + 128 + 10 * 128 + 10

@@ -1,4 +1,4 @@
-"""Whole programs, run as a user runs them: an epoch on as many images as MNIST has, and the parity suite."""
+"""Whole programs as a user runs them: an epoch on as many images as MNIST has, and the parity suite."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from turns import OURS, Measured, environment
 
 
 def write_images(folder: Path, train: int, test: int) -> None:
-    """Random pictures in the four files of MNIST: time does not depend on what they show."""
+    """Write random images as the four files of MNIST; the time does not depend on their contents."""
     generator = np.random.default_rng(0)
     for name, count in (("train", train), ("t10k", test)):
         pictures = generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)
@@ -25,13 +25,13 @@ def write_images(folder: Path, train: int, test: int) -> None:
             (folder / f"{name}-{kind}-ubyte").write_bytes(content)
 
 
-CLOCKS = {"wall": time.perf_counter, "processor": lambda: sum(os.times()[2:4])}  # user and system, of children
+CLOCKS = {"wall": time.perf_counter, "processor": lambda: sum(os.times()[2:4])}  # user and system time of children
 
 
 def epoch(threads: int, rounds: int, quick: bool, clock: str = "wall") -> dict[str, Measured]:
     """`python -m BACKEND train` for one epoch, from the start of the process to its end."""
     found = {OURS: Measured(), "torch": Measured()}
-    alone = {"OPENBLAS_NUM_THREADS": "1"}  # as the command sets it, where nobody else does: the batch is shared
+    alone = {"OPENBLAS_NUM_THREADS": "1"}  # the command's own default: its threads share the batch
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder), *((256, 64) if quick else (60_000, 10_000)))
         for turn in range(rounds):
@@ -46,7 +46,7 @@ def epoch(threads: int, rounds: int, quick: bool, clock: str = "wall") -> dict[s
 
 
 def parity(threads: int, quick: bool) -> list[Row]:
-    """How many cases per second the parity suite checks, over all lanes, op by op."""
+    """Cases per second of the parity suite over all lanes, per op."""
     script = (
         "import json, sys, time, parity\n"
         "parity.check('relu', examples=5)\n"  # the first call into torch takes a second

@@ -1,7 +1,7 @@
-"""One contender in a process of its own: reads cases as lines of JSON and answers each with its time and memory.
+"""One contender in a separate process: reads cases as lines of JSON and prints the time and memory of each.
 
-Two pools of threads in one process, OpenBLAS's and OpenMP's, slow each other down many times; and what one library
-leaves in the allocator would be the other's luck.
+In one process, the thread pools of OpenBLAS and OpenMP would slow each other down many times, and memory that one
+library leaves in the allocator would speed up another.
 """
 
 import gc
@@ -19,7 +19,7 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def turn(run: Callable[[], object], seconds: float, clock: Callable[[], float]) -> float:
-    """The median time of a call, from as many as fit into `seconds`, and two at least."""
+    """The median time of a call, from as many calls as fit into `seconds`, but at least two."""
     times: list[float] = []
     while len(times) < 2 or sum(times) < seconds:
         start = clock()
@@ -29,15 +29,15 @@ def turn(run: Callable[[], object], seconds: float, clock: Callable[[], float]) 
 
 
 def main(module: str, variant: str, threads: int, clock: str) -> None:
-    """Answer until the input ends."""
+    """Measure one case per line until the input ends."""
     own: dict[str, int] = {}
-    if module == "by_numpy":  # its threads share the batch, and BLAS takes one: before NumPy is loaded
+    if module == "by_numpy":  # its threads share the batch; BLAS uses one, set before NumPy is loaded
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         own = {"threads": threads}
     prepare = importlib.import_module(module).prepare
     if module == "by_torch":
         importlib.import_module("torch").set_num_threads(threads)
-    idle = memory.peak_mb()  # the library itself
+    idle = memory.peak_mb()  # memory of the library itself
     ready, run = None, None
     for line in sys.stdin:
         request = json.loads(line)

@@ -51,7 +51,7 @@ WAYS = ("allclose", "gradcheck", "parity")
 
 
 def fixed_cases() -> dict[str, list[Called]]:
-    """Three cases per row, of normal numbers."""
+    """Three cases of normal numbers per row."""
     draw = np.random.default_rng(0).standard_normal
     classes = np.random.default_rng(1).integers
 
@@ -173,7 +173,7 @@ def by_gradcheck(row: Row, entry: Planted | Correct, case: Called) -> bool:  # n
             return tuple(None if g is None else torch.from_numpy(np.array(g)) for g in gradients)
 
     floating = [torch.from_numpy(a) for a, is_float in zip(arrays, floats, strict=True) if is_float]
-    running = (1, 2) if entry.row == "batch_norm" else ()  # these have no gradient
+    running = (1, 2) if entry.row == "batch_norm" else ()  # the running statistics have no gradient
     inputs = [t.requires_grad_(place not in running) for place, t in enumerate(floating)]
     return not torch.autograd.gradcheck(Wrapped.apply, inputs, raise_exception=False)
 
@@ -185,13 +185,13 @@ def rejected(way: Callable[[Row, Planted | Correct, Called], bool], entry: Plant
             with sandboxed():
                 if way(ROWS[entry.row], entry, case):
                     return True
-        except Exception:  # whatever an implementation raises, every test notices it
+        except Exception:  # any exception makes a test fail
             return True
     return False
 
 
 def measured() -> list[dict[str, Any]]:
-    """One object per implementation: which tests reject it."""
+    """One object per implementation, with the tests that reject it."""
     cases = fixed_cases()
     caught = {outcome.name: outcome.caught for outcome in hold([*ROWS], 200, 0, naming=False)}
     return [
@@ -209,7 +209,7 @@ def measured() -> list[dict[str, Any]]:
 
 
 def tabled(found: list[dict[str, Any]]) -> list[tables.Row]:
-    """One row per family; the last two are all bugs, and the right implementations that are rejected."""
+    """One row per family, then one for all bugs and one for rejected correct implementations."""
 
     def counted(title: str, some: list[dict[str, Any]]) -> tables.Row:
         return {
@@ -228,7 +228,7 @@ def tabled(found: list[dict[str, Any]]) -> list[tables.Row]:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file for which tests reject what")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")

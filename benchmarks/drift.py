@@ -3,8 +3,9 @@
     python benchmarks/drift.py --steps 1000 --deep-steps 200 --picture docs/images/drift.png
 
 Each combination is a run of `train_in_lockstep` on the embedded digits, 16 images per step. The table has the
-worst errors of a gradient and of an update as fractions of what is allowed, and the drift of the free runs after
-the last step beside that of two runs of PyTorch one ulp apart. The picture shows both drifts over the steps.
+worst errors of a gradient and of an update as fractions of the allowed error, and the drift of the free runs
+after the last step beside that of two PyTorch runs that start one ulp apart. The picture shows both drifts
+over the steps.
 """
 
 import argparse
@@ -48,7 +49,7 @@ class Run:
 
 
 def main() -> int:
-    """Print the table line by line; 1 if a run disagrees."""
+    """Print the table line by line; return 1 if a run disagrees."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1000, help="of simple, hidden, tiny and edge")
     parser.add_argument("--deep-steps", type=int, default=200, help="of lenet5, vgg and resnet")

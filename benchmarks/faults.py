@@ -1,4 +1,4 @@
-"""Faults for the torture: one file operation of a command fails, and nothing after it happens.
+"""Faults for the torture: one file operation of a command fails, and the process ends or all later ones fail.
 
 The command runs in a forked child through its own `main`, so that Python and the libraries are loaded once. In
 the child the functions of `os` that change files are counted; the one with the chosen number ends the process as
@@ -25,19 +25,19 @@ ENDLESS = 10**9
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at the operation with the number `at`, counted from 0."""
+    """The fault at the operation with the number `at`, counted from 0."""
 
-    kind: str  # "kill", "torn" (a write does half of its work before the kill), "full", "read-only"
+    kind: str  # "kill", "torn" (half of a write is done before the kill), "full", "read-only"
     at: int = ENDLESS
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """The result of a command."""
 
-    code: int  # negative for a signal
+    code: int  # negative after a signal
     operations: list[str]
-    output: str  # of both streams
+    output: str  # standard output and standard error
 
 
 def run(main: Callable[[list[str]], int], arguments: list[str], fault: Fault, clock: float = 0.0) -> Outcome:
@@ -46,8 +46,8 @@ def run(main: Callable[[list[str]], int], arguments: list[str], fault: Fault, cl
     Args:
         main: the command's entry, such as `lambda typed: main(PROGRAM, typed)`.
         arguments: what a user types.
-        fault: what happens to it.
-        clock: seconds by which all clocks go back at every reading.
+        fault: the fault to inject.
+        clock: seconds by which every clock goes back at each reading.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
         sys.stdout.flush()
@@ -65,7 +65,7 @@ def run(main: Callable[[list[str]], int], arguments: list[str], fault: Fault, cl
 def _child(
     main: Callable[[list[str]], int], arguments: list[str], fault: Fault, clock: float, output: int, log: int
 ) -> None:
-    code = 70  # only if what follows breaks
+    code = 70  # in case the setup below fails
     try:
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -84,7 +84,7 @@ def _child(
 
 
 def _install(fault: Fault, log: int) -> None:
-    """Count the operations and let the chosen one fail."""
+    """Count the file operations and inject the fault."""
     real = {name: getattr(os, name) for name in OPERATIONS}
     count = iter(range(ENDLESS)).__next__
     write_log = os.write
@@ -105,7 +105,7 @@ def _install(fault: Fault, log: int) -> None:
 
     for name in OPERATIONS:
         setattr(os, name, wrapped(name))
-    # What the project writes goes through `os`; a file that is opened another way would not be counted.
+    # The project writes through `os`; `open` is wrapped so that no other write goes uncounted.
     opened = builtins.open
 
     def checked(file: Any, mode: str = "r", *arguments: Any, **settings: Any) -> Any:
@@ -117,7 +117,7 @@ def _install(fault: Fault, log: int) -> None:
         return opened(file, mode, *arguments, **settings)
 
     builtins.open = checked
-    io.open = checked  # pathlib's
+    io.open = checked  # used by pathlib
 
 
 def _fail(fault: Fault, name: str, real: dict[str, Callable[..., Any]], arguments: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""make fuzz: mutated input for every parser; nothing but the documented errors may come out, within bounded time.
+"""make fuzz: every parser must answer mutated input with a documented error or a usable value, in bounded time.
 
     python benchmarks/fuzz.py [TARGET...] [--inputs N] [--seed N]
 
@@ -50,13 +50,13 @@ from numpy_cnn.common.training.weights import load_npz, plain_names
 from parity.commands.loading import loaded
 from parity.report.saved import read as read_saved
 
-SECONDS = 5.0  # of the processor at most, for any input
-LOOP = asyncio.Runner()  # one for all request bodies
+SECONDS = 5.0  # processor time allowed per input
+LOOP = asyncio.Runner()  # one event loop for all request bodies
 Target = tuple[Callable[[random.Random], bytes], Callable[[Path], Any], tuple[type[BaseException], ...]]
 
 
 def load_and_train(path: Path) -> None:
-    """A checkpoint that is accepted can be trained on."""
+    """Load a checkpoint; if it is accepted, train a step."""
     one = load_checkpoint(path)
     backend = Backend(one.architecture, one.parameters, one.config.optimization, one.optimizer_state)
     with np.errstate(all="ignore"):
@@ -65,7 +65,7 @@ def load_and_train(path: Path) -> None:
 
 
 def read_body(path: Path) -> None:
-    """What the demo does with the body of a request."""
+    """Parse the body of a request as the demo does."""
     content = path.read_bytes()
 
     async def receive() -> dict[str, Any]:
@@ -76,7 +76,7 @@ def read_body(path: Path) -> None:
 
 
 def load_layer(path: Path) -> None:
-    """What the commands do with --impl before anything is checked."""
+    """Resolve --impl as the commands do."""
     with loaded(f"{path}:relu"):
         pass
 
@@ -124,10 +124,10 @@ TARGETS: dict[str, Target] = {
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Counter[str]:
-    """Try one parser; how often it accepted and refused.
+    """Fuzz one parser; return the counts of accepted and rejected inputs.
 
     Raises:
-        AssertionError: another error came out, or an input took too long; it is kept in the folder.
+        AssertionError: another error was raised, or an input took too long; the input is kept in the folder.
     """
     make, parse, documented = TARGETS[name]
     seen: Counter[str] = Counter()
@@ -143,11 +143,11 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Counter[str]:
             seen["accepted"] += 1
         except documented:
             seen["refused"] += 1
-        except Exception as error:  # whatever is not documented is the finding
+        except Exception as error:  # every undocumented exception is a finding
             kept = Path(f"fuzz-{name.replace(' ', '-')}-{seed}-{number}")
             kept.write_bytes(content)
             raise AssertionError(f"{name}: input {number} of seed {seed}, kept in {kept}: {error!r}") from error
-        seconds = time.process_time() - began  # of the processor: the machine may be busy
+        seconds = time.process_time() - began  # processor time, since the machine may be busy
         assert seconds < SECONDS, f"{name}: input {number} of seed {seed} took {seconds:.1f} s"
     return seen
 

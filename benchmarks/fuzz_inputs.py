@@ -1,4 +1,4 @@
-"""Inputs for the fuzz: valid ones of each kind, and the mutations that damage them."""
+"""Inputs for `make fuzz`: valid ones of each kind, and mutations of them."""
 
 import base64
 import contextlib
@@ -47,7 +47,7 @@ ODD = [
 
 
 def mutate(rng: random.Random, content: bytes) -> bytes:
-    """The content with one to eight changes."""
+    """The content after one to eight changes."""
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
         at, size = rng.randrange(len(data) + 1), rng.choice((1, 1, 2, 4, 16, 256))
@@ -146,7 +146,7 @@ PICTURES = [_picture(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WE
 
 
 def checkpoint_content(rng: random.Random) -> bytes:
-    """Bytes changed, or values changed under a checksum that is right."""
+    """A checkpoint with changed bytes, or with changed values and a correct checksum."""
     tensors, metadata = dict(TENSORS), METADATA
     if rng.random() < 0.5:
         metadata = change_json(rng, metadata)
@@ -168,7 +168,7 @@ def checkpoint_content(rng: random.Random) -> bytes:
             tensors[name] = array
     if isinstance(metadata, dict):
         rest = {key: value for key, value in metadata.items() if key != "sha256"}
-        with contextlib.suppress(ValueError):  # an integer of more digits than Python prints
+        with contextlib.suppress(ValueError):  # an integer with more digits than Python prints
             metadata = {**rest, "sha256": checkpoints._digest(tensors, rest)}
     try:
         text = json.dumps(metadata)
@@ -181,7 +181,7 @@ def checkpoint_content(rng: random.Random) -> bytes:
 
 
 def json_of(value: Any, rng: random.Random) -> bytes:
-    """Changed JSON as text, sometimes damaged, rarely nested beyond what Python reads."""
+    """Mutated JSON as text, sometimes damaged, rarely nested too deeply for Python's parser."""
     if rng.random() < 0.02:
         return b"[" * 100_000
     try:

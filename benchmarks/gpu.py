@@ -1,11 +1,11 @@
-"""cuDNN against the lanes, and training times, on a GPU; below eight minutes there.
+"""cuDNN checked by the lanes, and training times on a GPU, in less than eight minutes.
 
     python benchmarks/gpu.py                 on the GPU
-    python benchmarks/gpu.py --device cpu    the same on the CPU: does the script work?
+    python benchmarks/gpu.py --device cpu    on the CPU, to test the script
 
-The first table has one line per convolution and choice of algorithm: deterministic or not, searched for by
-cuDNN's own benchmark or not, and in float32, TF32 and bfloat16. `exact` counts the cases of small integers on
-which output and gradients are the right ones bit for bit. `of the bound` is the largest error of normal numbers
+The first table has one line per convolution and choice of algorithm: deterministic or not, selected by cuDNN's
+benchmark or not, and in float32, TF32 and bfloat16. `exact` counts the cases of small integers with bit-identical
+output and gradients. `of the bound` is the largest error of normal numbers
 as a fraction of the float32 bound γₙ·Σ|x||w|: TF32 and bfloat16, which round the factors themselves, exceed 1.
 """
 
@@ -66,7 +66,7 @@ class Shape:
 
     @property
     def terms(self) -> tuple[int, int, int]:
-        """The number of products in one entry of the output and of each gradient, at most."""
+        """The largest number of products in one entry of the output and of each gradient."""
         taps = self.kernel**2
         side = self.size // self.stride
         return self.channels // self.groups * taps, self.kernels // self.groups * taps, self.batch * side**2
@@ -86,7 +86,7 @@ PRECISIONS = ("float32", "TF32", "bfloat16")
 
 @contextmanager
 def algorithms(deterministic: bool, searched: bool, tf32: bool) -> Iterator[None]:
-    """cuDNN restricted to these; its choice depends on all three."""
+    """Restrict cuDNN's algorithms; its choice depends on all three settings."""
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=searched, deterministic=deterministic, allow_tf32=tf32
@@ -96,7 +96,7 @@ def algorithms(deterministic: bool, searched: bool, tf32: bool) -> Iterator[None
 
 
 def compare(shape: Shape, device: torch.device, precision: str, cases: int) -> tuple[int, float]:
-    """The number of integer cases that are exact, and the largest error of normal numbers by the float32 bound."""
+    """The number of exact integer cases, and the largest error of normal numbers divided by the float32 bound."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     exact, worst = 0, 0.0
     for seed in range(cases):
@@ -106,7 +106,7 @@ def compare(shape: Shape, device: torch.device, precision: str, cases: int) -> t
             right = shape.run(x, w, dy)
             found = [a.double().cpu() for a in shape.run(*(a.to(device, dtype) for a in (x, w, dy)))]
             if integers:
-                # bfloat16 holds few integers: what it should give is the right result, rounded.
+                # bfloat16 represents few integers: the expected result is rounded to it.
                 wanted = [a.to(dtype).double() for a in right]
                 exact += all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
                 continue
@@ -120,7 +120,7 @@ def compare(shape: Shape, device: torch.device, precision: str, cases: int) -> t
 
 def precision_table(device: torch.device, shapes: dict[str, Shape], cases: int) -> list[dict[str, str]]:
     """One line per convolution and choice of algorithm."""
-    rows, choices = [], (True, False) if device.type == "cuda" else (True,)  # the CPU has nothing to choose from
+    rows, choices = [], (True, False) if device.type == "cuda" else (True,)  # the CPU has one algorithm
     for name, shape in shapes.items():
         for deterministic in choices:
             for searched in choices[::-1]:
@@ -138,7 +138,7 @@ def precision_table(device: torch.device, shapes: dict[str, Shape], cases: int) 
 
 
 def step_table(batches: tuple[int, ...], rounds: int) -> list[dict[str, str]]:
-    """Milliseconds of a training step of `hidden`, arrays included: they are copied to the device and back."""
+    """Milliseconds of a training step of `hidden`, including the copies to the device and back."""
     rows, network = [], preset("hidden")
     for batch in batches:
         generator = np.random.default_rng(0)
@@ -148,14 +148,14 @@ def step_table(batches: tuple[int, ...], rounds: int) -> list[dict[str, str]]:
         seconds = []
         for _ in range(rounds + 3):
             start = time.perf_counter()
-            backend.train_step(images, labels, 1e-3)  # returns the loss as a number, so the device has finished
+            backend.train_step(images, labels, 1e-3)  # waits for the device, since the loss is a Python float
             seconds.append(time.perf_counter() - start)
         rows.append({"batch": str(batch), "step, ms": f"{1000 * statistics.median(seconds[3:]):.3g}"})
     return rows
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print both tables; the exit code."""
+    """Print both tables; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--quick", action="store_true", help="two convolutions, two cases each")

@@ -1,4 +1,4 @@
-"""Every op but conv2d, on about a million numbers: its arguments, which both sides receive."""
+"""The arguments of every op except conv2d, about a million numbers each, for both sides."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def arguments(case: Case) -> tuple[str, list[Array | None], dict[str, Any]]:
         weights = dict(zip(("weight", "bias"), numbers(2, *shape[2:]), strict=True))
         return name, [numbers(*shape)], options | {"normalized_shape": shape[2:]} | weights
     if name == "max_unpool2d":
-        height, width = shape[2] // 2, shape[3] // 2  # of each 2×2 window, the upper left pixel
+        height, width = shape[2] // 2, shape[3] // 2  # the upper left pixel of each 2×2 window
         corners = 2 * shape[3] * np.arange(height)[:, None] + 2 * np.arange(width)
         indices = np.broadcast_to(corners, (*shape[:2], height, width))
         return name, [numbers(*indices.shape), np.array(indices)], options

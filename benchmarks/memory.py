@@ -1,4 +1,4 @@
-"""This process's memory: its size now, and its peak, case by case."""
+"""This process's memory: its current size, and its peak for each case."""
 
 import resource
 import sys
@@ -8,7 +8,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset() -> None:
-    """Reset the peak if the system can (Linux); elsewhere the peak is that of the process's lifetime."""
+    """Reset the peak on Linux; on other systems the peak is that of the process's lifetime."""
     if CLEAR.exists():
         CLEAR.write_text("5")
 
@@ -22,7 +22,7 @@ def peak_mb() -> float:
 
 
 def now_mb() -> float:
-    """The resident size in MB; where the system does not report it, its peak."""
+    """The resident size in MB, or its peak if the system does not report the current size."""
     return _status("VmRSS") if STATUS.exists() else peak_mb()
 
 

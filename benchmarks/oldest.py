@@ -1,6 +1,6 @@
 """The lower ends of the ranges in pyproject.toml as pip constraints, for `make oldest`.
 
-PyTorch and torchvision keep the releases of constraints.txt: for Linux older ones bring gigabytes of CUDA.
+PyTorch and torchvision keep the releases in constraints.txt: older ones for Linux download gigabytes of CUDA.
 """
 
 import re

@@ -2,8 +2,8 @@
 
     python benchmarks/parity_speed.py [--seconds 5] [--repeat 3]
 
-Aims: 1,000 small cases a second in the soak, 400 under Hypothesis; each compared in output and all gradients, and
-weighed as evidence. By the clock, and by the time of the processor, which minds other programs less.
+Targets: 1,000 small cases per second in a soak run, 400 under Hypothesis, where a case includes the output, all
+gradients and the trust check. Measured in wall time and in processor time, which depends less on other programs.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from parity.subjects import adapt
 
 
 def main() -> None:
-    """Print both figures, the best of some repetitions."""
+    """Print both figures, the best of `--repeat` repetitions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="of a soak")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions, of which the best counts")

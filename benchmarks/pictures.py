@@ -1,12 +1,12 @@
-"""How well `predict` reads pictures: a generated campaign over the kinds of pictures that people have.
+"""Measures how well `predict` reads generated pictures of many kinds.
 
-Every picture is made by code, from a seed: a digit of MNIST's test images or one drawn by strokes, put on paper,
-photographed, scanned or saved in the way that the kind describes. Run with MNIST at hand:
+Every picture is generated from a seed: a digit from MNIST's test images or one drawn by strokes, then put on
+paper, photographed, scanned or saved as the kind describes. Needs MNIST:
 
     python benchmarks/pictures.py --data-dir DIR
 
-prints for each kind the share read correctly, the share flagged as unsure, and the share that is wrong without a
-warning. For pictures with no digit or several, "correct" means that the program reports this.
+prints for each kind the share read correctly, the share with a warning, and the share read wrongly without a
+warning. For pictures with no digit or several digits, "correct" means that the program reports this.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def drawn(digit: int, rng: Rng, width: float, size: int = 280, share: float = 0.
 
 @dataclass
 class Source:
-    """Digits to put on pictures: half of them MNIST's test images, half drawn by strokes."""
+    """A source of digits: half of them from MNIST's test images, half drawn by strokes."""
 
     images: np.ndarray[Any, Any]
     labels: np.ndarray[Any, Any]
     next: int = 0
 
     def mask(self, rng: Rng, width: float | None = None, size: int = 280, share: float = 0.6) -> tuple[Mask, int]:
-        """A digit as a mask, and what it is; with a `width` it is always drawn by strokes."""
+        """A digit as a mask, and its label; with a `width` it is always drawn by strokes."""
         if width is None and rng.random() < 0.5:
             self.next += 1
             digit, label = self.images[self.next], int(self.labels[self.next])
@@ -104,24 +104,24 @@ class Source:
 def on_paper(
     mask: Mask, ink: tuple[int, ...] = (20, 20, 30), paper: tuple[int, ...] = (250, 250, 245)
 ) -> Image.Image:
-    """The digit in one colour on another."""
+    """The digit in one colour on a background of another."""
     picture = Image.new("RGB", mask.size, paper)
     picture.paste(Image.new("RGB", mask.size, ink), mask=mask)
     return picture
 
 
 def noisy(picture: Image.Image, rng: Rng, sigma: float = 3) -> Image.Image:
-    """With the noise of a camera."""
+    """Add the noise of a camera."""
     pixels = np.asarray(picture, np.float64)
     return Image.fromarray((pixels + rng.normal(0, sigma, pixels.shape)).clip(0, 255).astype(np.uint8))
 
 
 def shaded(picture: Image.Image, light: np.ndarray[Any, Any]) -> Image.Image:
-    """Each pixel times the light that falls on it."""
+    """Multiply each pixel by the light that falls on it."""
     return Image.fromarray((np.asarray(picture, np.float64) * light[..., None]).clip(0, 255).astype(np.uint8))
 
 
-Made = tuple[Image.Image, int | None, str]  # the picture, the digit (None: none, or several), the suffix
+Made = tuple[Image.Image, int | None, str]  # the picture, the digit (None for no digit or several), the suffix
 Kind = Callable[[Source, Rng], Made]
 
 
@@ -157,7 +157,7 @@ def chalk(source: Source, rng: Rng) -> Made:
 
 
 def small(source: Source, rng: Rng) -> Made:
-    """A digit of a tenth of a large page."""
+    """A digit that covers a tenth of a large page."""
     mask, digit = source.mask(rng, size=1600, share=0.1)
     return on_paper(mask), digit, ".png"
 
@@ -226,7 +226,7 @@ def same_grey(source: Source, rng: Rng) -> Made:
 
 
 def white_on_transparent(source: Source, rng: Rng) -> Made:
-    """White ink, no paper."""
+    """White ink on a transparent background."""
     mask, digit = source.mask(rng)
     picture = Image.new("RGBA", mask.size, (255, 255, 255, 0))
     picture.putalpha(mask)
@@ -234,7 +234,7 @@ def white_on_transparent(source: Source, rng: Rng) -> Made:
 
 
 def black_on_transparent(source: Source, rng: Rng) -> Made:
-    """Black ink, no paper."""
+    """Black ink on a transparent background."""
     mask, digit = source.mask(rng)
     picture = Image.new("RGBA", mask.size, (0, 0, 0, 0))
     picture.putalpha(mask)
@@ -242,14 +242,14 @@ def black_on_transparent(source: Source, rng: Rng) -> Made:
 
 
 def sixteen_bits(source: Source, rng: Rng) -> Made:
-    """Grey of 16 bits."""
+    """16-bit grey."""
     mask, digit = source.mask(rng)
     grey = 60000 - np.asarray(mask, np.float64) / 255 * rng.uniform(20000, 55000)
     return Image.fromarray((grey + rng.normal(0, 300, grey.shape)).clip(0, 65535).astype(np.uint16)), digit, ".png"
 
 
 def blank(_: Source, rng: Rng) -> Made:
-    """Paper with the noise of a camera, of 8 or 16 bits."""
+    """Paper with the noise of a camera, 8 or 16 bits."""
     if rng.random() < 0.5:
         level = rng.uniform(20000, 65000)
         grey = level + rng.normal(0, rng.uniform(1, 1000), (240, 200))
@@ -282,7 +282,7 @@ def no_digit(_: Source, rng: Rng) -> Made:
     if which == 1:  # coarse noise
         grain = rng.integers(0, 256, (30, 30), dtype=np.uint8)
         return Image.fromarray(grain).resize((size, size), Image.Resampling.BICUBIC), None, ".png"
-    if which == 2:  # lines of text seen from afar
+    if which == 2:  # lines of distant text
         grey = np.full((size, size), 245, np.uint8)
         for row in range(20, size - 20, 16):
             for column in range(20, size - 20, 9):
@@ -300,7 +300,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def campaign(folder: Path, data_dir: Path, each: int, seed: int) -> Iterator[tuple[str, Path, int | None]]:
-    """Write the pictures; the kind, the file and the digit of each."""
+    """Write the pictures; yield the kind, the file and the digit of each."""
     _, test = mnist.read(mnist.find(data_dir))
     for number, kind in enumerate(KINDS):
         source = Source(test.images, test.labels, next=seed * 1000 + number * each)
@@ -312,7 +312,7 @@ def campaign(folder: Path, data_dir: Path, each: int, seed: int) -> Iterator[tup
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table; the exit code is 0 where both goals are met."""
+    """Print the table; return 0 if both goals are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of MNIST")
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED, help="network; the shipped one if omitted")

@@ -4,7 +4,7 @@
     python benchmarks/planted_bugs.py outcomes.json              # print the table
     python benchmarks/planted_bugs.py --write outcomes.json      # write it into the page
 
-Several files are joined, for example one per family of rows.
+Several files are combined, for example one per family of rows.
 """
 
 import argparse

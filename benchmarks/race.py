@@ -1,11 +1,11 @@
-"""From the start of the process to 98 % test accuracy on MNIST: everything counted.
+"""Time from the start of the process to 98 % test accuracy on MNIST, with everything included.
 
     python benchmarks/race.py --data-dir DIR                    one and two cores, three rounds
     python benchmarks/race.py --data-dir DIR --arch lenet5 --threads 1
 
-Every contender is a process of its own that imports its library, reads the files, trains with the same batches,
-Adam and step size, and evaluates after every 100 steps. The clock starts before the process and stops when it has
-reached the accuracy and ended: imports, compilation, reading and evaluation are included.
+Every contender is a separate process that imports its library, reads the files, trains with the same batches, Adam
+and step size, and evaluates after every 100 steps. The clock runs from the start of the process until it ends with
+the accuracy reached: imports, compilation, reading and evaluation are included.
 """
 
 import argparse
@@ -27,16 +27,16 @@ GOAL, EVERY, BATCH, MOST = 0.98, 100, 64, 10  # accuracy, steps, images, epochs
 
 
 def environment(threads: int, name: str) -> dict[str, str]:
-    """Each library restricted to `threads` cores."""
+    """An environment that restricts each library to `threads` cores."""
     count = str(threads)
     own = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), count)
-    own["OPENBLAS_NUM_THREADS"] = "1" if name == "numpy_cnn" else count  # as the command sets it
+    own["OPENBLAS_NUM_THREADS"] = "1" if name == "numpy_cnn" else count  # the command's own default
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, **own, "PYTHONPATH": path}
 
 
 def cores(threads: int) -> Callable[[], None] | None:
-    """Pin the process to the first `threads` cores, where the system can."""
+    """A function that pins the process to the first `threads` cores, if the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     chosen = sorted(os.sched_getaffinity(0))[:threads]
@@ -44,7 +44,7 @@ def cores(threads: int) -> Callable[[], None] | None:
 
 
 def run(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> dict[str, Any]:
-    """One race of one contender: seconds on the wall, steps, and the accuracy it stopped at."""
+    """One run of one contender: wall time in seconds, steps, and the final accuracy."""
     command = [sys.executable, str(HERE / "race.py"), "--contender", name, "--data-dir", str(data_dir)]
     command += ["--arch", arch, "--threads", str(threads), "--seed", str(seed)]
     start = time.perf_counter()
@@ -62,7 +62,7 @@ def run(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> dict[s
 
 
 def contend(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> None:
-    """Train until the goal and print the steps and the accuracy: what a contender's process does."""
+    """Train up to the goal, then print the steps and the accuracy. Runs in the contender's process."""
     step, predict = racers.prepare(name, arch, threads, seed)
     import numpy as np
 
@@ -70,7 +70,7 @@ def contend(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> No
 
     data = mnist.load(data_dir)
     images, labels, test = data.train.images, data.train.labels, data.test
-    size = BATCH * (len(images) // BATCH)  # whole batches: another size would be compiled again
+    size = BATCH * (len(images) // BATCH)  # full batches only: another size would be compiled again
     taken, accuracy = 0, 0.0
     for epoch in range(MOST):
         order = np.random.default_rng([seed, epoch]).permutation(len(images))[:size]
@@ -90,7 +90,7 @@ def contend(name: str, data_dir: Path, arch: str, threads: int, seed: int) -> No
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Let all race in turn, and print the table; the exit code."""
+    """Run all contenders in turn and print the table; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of MNIST's four files")
     parser.add_argument("--arch", default="hidden", choices=("hidden", "lenet5"))

@@ -1,6 +1,6 @@
 """The contenders of race.py: the same network, initial weights, Adam and step size in each installed library.
 
-All of them are built from the NumPy network's own list of layers, of which `hidden` and `lenet5` need five kinds.
+All are built from the NumPy network's list of layers; `hidden` and `lenet5` use five kinds of layers.
 """
 
 import importlib.util
@@ -12,11 +12,11 @@ from typing import Any
 LR = 0.002
 Racer = tuple[
     Callable[[Any, Any], object], Callable[[Any], Any]
-]  # a step on images and labels; the classes of images
+]  # (images, labels) → None: a step; images → predicted classes
 
 
 def installed() -> list[str]:
-    """The names of those whose libraries, and compilers, are installed."""
+    """The names of the contenders whose libraries and compilers are installed."""
     needs: dict[str, tuple[str, tuple[str, ...]]] = {
         "torch, eager": ("torch", ()),
         "torch, compiled": ("torch", ("c++", "g++")),
@@ -32,7 +32,7 @@ def installed() -> list[str]:
 
 
 def prepare(name: str, arch: str, threads: int, seed: int) -> Racer:
-    """The racer of that name."""
+    """The step and the prediction of the contender with that name."""
     if name == "numpy_cnn":
         return _own(arch, threads, seed)
     if name.startswith("torch"):
@@ -69,7 +69,7 @@ def _torch(arch: Any, threads: int, seed: int, compiled: bool) -> Racer:
 
     @torch.inference_mode()
     def predict(x: Any) -> Any:
-        return module(torch.from_numpy(x)).argmax(dim=1).numpy()  # eager: as fast, and not compiled again
+        return module(torch.from_numpy(x)).argmax(dim=1).numpy()  # eager: avoids another compilation
 
     return step, predict
 
@@ -144,7 +144,7 @@ def _keras(arch: Any, seed: int) -> Racer:
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import keras
 
-    model = keras.Sequential([keras.Input((28, 28, 1))])  # NHWC, as Keras is used
+    model = keras.Sequential([keras.Input((28, 28, 1))])  # NHWC, Keras's default
     for kind, weight, bias, padding in _layers(arch, seed):
         if kind == "conv":
             layer = keras.layers.Conv2D(len(weight), weight.shape[2:], padding="same" if padding else "valid")
@@ -166,7 +166,7 @@ def _keras(arch: Any, seed: int) -> Racer:
 
 
 def _flat() -> Any:
-    """Flattened as NCHW is, so that the weights of the first dense layer fit."""
+    """Flatten in the order of NCHW, to which the weights of the first dense layer belong."""
     import keras
 
     return keras.Sequential([keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()])

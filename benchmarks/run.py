@@ -1,12 +1,12 @@
-"""How long the NumPy backend takes, beside PyTorch, beside the usual way in NumPy, and beside the machine's limit.
+"""Times the NumPy backend beside PyTorch, the usual approach in NumPy, and the machine's limit.
 
-    python benchmarks/run.py                     every workload; some minutes
+    python benchmarks/run.py                     every workload; takes some minutes
     python benchmarks/run.py step ops            two of them
-    python benchmarks/run.py step --quick        one small case of it, in seconds: does it run at all?
+    python benchmarks/run.py step --quick        a small case in seconds, to test that it runs
 
-Each contender has a process of its own with the same number of threads, and they take turns. Times are medians of
-the turns; a ratio is taken turn by turn and given as its median with the least and the largest in brackets. Memory
-is the peak above what the process needs with nothing to do.
+Each contender runs in a separate process with the same number of threads, and they take turns. Times are medians
+of the turns; a ratio is computed per turn and printed as its median, with the smallest and the largest in
+brackets. Memory is the peak above that of the idle process.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import turns
 
 @dataclass
 class Settings:
-    """How to measure."""
+    """The settings of a measurement."""
 
     threads: int
     rounds: int
@@ -39,11 +39,11 @@ class Settings:
     clock: str
 
 
-Result = tuple[dict[str, list[tables.Row]], Any]  # {title: table}, and the same for JSON
+Result = tuple[dict[str, list[tables.Row]], Any]  # {title: table}, and the data for JSON
 
 
 def compared(title: str, workload: str, chosen: dict[str, cases.Case], settings: Settings) -> Result:
-    """All contenders on all cases of a workload."""
+    """Measure all contenders on all cases of a workload."""
     table, raw = [], {}
     with turns.Field(turns.contenders(workload, settings.quick), settings.threads, settings.clock) as field:
         for name, case in chosen.items():
@@ -60,7 +60,7 @@ def step(settings: Settings) -> Result:
 
 
 def inference(settings: Settings) -> Result:
-    """The scores of a batch."""
+    """Inference: the scores of a batch."""
     return compared("Inference", "inference", cases.batches(settings.quick), settings)
 
 
@@ -86,11 +86,11 @@ def networks(settings: Settings) -> Result:
 
 
 def growth(settings: Settings) -> Result:
-    """How time and memory of conv2d grow with each size: the exponent of the power law that fits best."""
+    """The growth of conv2d's time and memory with each size: the exponent of the best-fitting power law."""
     exponents, each, raw = [], [], {}
     for what, series in cases.growth(settings.quick).items():
         print(f"Growth: {what}", file=sys.stderr)
-        # Processes of its own for each series, which grows: what a larger case once held, a process may keep.
+        # New processes for each series: a process may keep the memory of an earlier, larger case.
         with turns.Field(turns.contenders("both", settings.quick), settings.threads, settings.clock) as field:
             found = {
                 size: field.measure("both", case, settings.rounds, settings.seconds)
@@ -128,7 +128,7 @@ def epoch(settings: Settings) -> Result:
 
 
 def parity(settings: Settings) -> Result:
-    """Cases that the parity suite judges in a second."""
+    """Cases per second of the parity suite."""
     print("Parity", file=sys.stderr)
     table = commands.parity(settings.threads, settings.quick)
     return {"Parity cases a second": table}, table
@@ -140,7 +140,7 @@ WORKLOADS: dict[str, Callable[[Settings], Result]] = {
 
 
 def machine(settings: Settings) -> str:
-    """Where and how all this was measured, in a line."""
+    """One line about the machine and the measurement."""
     return (
         f"{settings.threads} of {os.cpu_count()} cores, {platform.machine()} {platform.system()}, "
         f"Python {platform.python_version()}, NumPy {np.__version__}, {settings.rounds} turns, "

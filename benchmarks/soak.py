@@ -1,10 +1,10 @@
-"""Many cases of each row, without Hypothesis: every difference of ours from torch is printed with its case.
+"""Runs many cases of each row without Hypothesis, and prints every difference from torch with its case.
 
     python benchmarks/soak.py [ROW …] [--cases 5000] [--seed 0] [--minutes M] [--json FILE]
 
-Counts the cases by lane and precision, the cases that ran through each fast path of numpy_cnn/ops/fast, and those
-with each kind of special value. `--cases` are those of a row, divided evenly among its lanes. With `--minutes` the
-rows are repeated with the next seeds until that time is over. The process's memory is printed every minute.
+Counts the cases by lane and precision, by fast path of numpy_cnn/ops/fast, and by kind of special value. `--cases`
+is the number per row, divided evenly among its lanes. With `--minutes` the rows are repeated with further seeds
+until the time is over. The process's memory is printed every minute.
 """
 
 import argparse
@@ -78,13 +78,13 @@ def counted(calls: set[str]) -> Iterator[None]:
 
 
 def special(expected: Expected) -> set[str]:
-    """The kinds of special values among the case's numbers."""
+    """The kinds of special values in the case."""
     numbers = [a for a in (*expected.inputs.arrays, expected.dy) if a is not None and a.dtype.kind == "f"]
     return {kind for kind, has in KINDS.items() if any(has(a).any() for a in numbers)}
 
 
 def soak(row: Row, lane: Lane, cases: int, seed: int, counts: Counter[str]) -> list[str]:
-    """The differences found, as text with their cases."""
+    """Run the cases of a row; return the differences as text with their cases."""
     generator, found = random.Random(f"{seed} {row.name} {lane}"), []
     calls: set[str] = set()
     with sandboxed(), nullcontext() if lane == "bound" else own_kernels(), counted(calls):
@@ -105,7 +105,7 @@ def soak(row: Row, lane: Lane, cases: int, seed: int, counts: Counter[str]) -> l
 
 
 def rounds(rows: list[Row], seed: int, minutes: float | None) -> Iterator[tuple[Row, int]]:
-    """Each row with its seed: once, or again and again until the time is over."""
+    """Each row with its seed: once, or repeatedly until the time is over."""
     began = printed = time.monotonic()
     for number in count(seed):
         for row in rows:
@@ -121,7 +121,7 @@ def rounds(rows: list[Row], seed: int, minutes: float | None) -> Iterator[tuple[
 
 
 def main() -> int:
-    """Soak the rows; 1 if anything differs."""
+    """Run the rows; return 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all if omitted")
     parser.add_argument("--cases", type=int, default=5000, help="for each row")

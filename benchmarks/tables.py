@@ -1,4 +1,4 @@
-"""Results as rows, and rows as a table in the terminal, in Markdown and in JSON."""
+"""Results as rows, and rows as tables for the terminal, Markdown and JSON."""
 
 import statistics
 from typing import Any
@@ -11,12 +11,12 @@ Row = dict[str, str]
 
 
 def spread(ratios: list[float]) -> str:
-    """The median and, in brackets, the least and the largest."""
+    """The median, with the smallest and the largest in brackets."""
     return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
 
 
 def fastest_torch(found: dict[str, Measured]) -> str | None:
-    """The reference among the eager variants: the fastest in this run."""
+    """The fastest eager variant of torch in this run, which is the reference."""
     eager = [name for name in found if name.startswith("torch") and name != "torch, compiled"]
     return min(eager, key=lambda name: found[name].median, default=None)
 

@@ -2,8 +2,8 @@
 
     python benchmarks/torture.py [--short] [--kills N]
 
-After each fault: every file in the folder is whole, an older or the newer state; the run can be continued, or, if
-it has no checkpoint yet, be started again; and the finished run is that of an undisturbed one, bit for bit.
+After each fault, every file in the folder is complete, in its old or new state; the run can be resumed, or started
+again if it has no checkpoint yet; and the finished run equals an undisturbed one bit for bit.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def command(program: str, *typed: str, folder: Path, fault: Fault | None = None,
 
 
 def succeed(program: str, *typed: str, folder: Path, clock: float = 0.0, pictures: bool = True) -> Outcome:
-    """Run a command that must end well; without pictures, which take ten times as long as the training here."""
+    """Run a command that must succeed; without plots, which take ten times as long as the training here."""
 
     def entry(arguments: list[str]) -> int:
         os.chdir(folder)
@@ -67,7 +67,7 @@ def succeed(program: str, *typed: str, folder: Path, clock: float = 0.0, picture
 
 
 def fingerprint(folder: Path) -> dict[str, object]:
-    """Everything of a finished run except the time that it took."""
+    """The contents of a finished run, except its duration."""
     found: dict[str, object] = {}
     for path in (RunFolder(folder).best, RunFolder(folder).last):
         one = load_checkpoint(path)
@@ -78,7 +78,7 @@ def fingerprint(folder: Path) -> dict[str, object]:
 
 
 def check_whole(folder: Path) -> None:
-    """Every file under its own name is complete; what was being written has another name."""
+    """Check that every file is complete; a file that is still being written has a temporary name."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.suffix == ".safetensors":
             load_checkpoint(path)
@@ -94,7 +94,7 @@ def check_whole(folder: Path) -> None:
 
 
 def finish(program: str, folder: Path) -> None:
-    """Continue the run, or start it again if it has no checkpoint yet."""
+    """Resume the run, or start it again if it has no checkpoint yet."""
     if (folder / "run" / "last.safetensors").exists():
         outcome = succeed(program, "--resume", "run", "--epochs", str(EPOCHS), folder=folder, pictures=False)
     else:
@@ -111,7 +111,7 @@ def enumerated(
     kinds: tuple[str, ...],
     step: int,
 ) -> Iterator[str]:
-    """One fault of each kind at every `step`-th file operation of a command; the outcomes in words."""
+    """Inject each kind of fault at every `step`-th file operation of a command; return the outcomes as text."""
     with tempfile.TemporaryDirectory() as temporary:
         total = len(_fresh(Path(temporary), start, partial(command, program, *typed)).operations)
     for kind in kinds:
@@ -135,7 +135,7 @@ def _fresh(folder: Path, start: Path | None, do: Callable[..., Outcome]) -> Outc
 
 
 def killed_at_random(program: str, expected: dict[str, object], kills: int, seed: int = 0) -> Iterator[str]:
-    """kill -9 of real processes at random moments, until the run is finished."""
+    """Kill real processes with SIGKILL at random moments until the run is finished."""
     rng, done = random.Random(seed), 0
     while done < kills:
         with tempfile.TemporaryDirectory() as temporary:
@@ -160,7 +160,7 @@ def killed_at_random(program: str, expected: dict[str, object], kills: int, seed
 
 
 def removed_midway(program: str) -> Iterator[str]:
-    """The run's folder is deleted, or replaced, while the command runs: one line and exit 2, no traceback."""
+    """Delete or replace the run's folder during the command: it must print one line and exit with 2."""
     for replacement in ("nothing", "a file", "a read-only folder"):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -179,7 +179,7 @@ def removed_midway(program: str) -> Iterator[str]:
                     if replacement == "a read-only folder":
                         Path("run").mkdir(mode=0o500)
 
-                _Lines.epoch = epoch  # type: ignore[method-assign]  # the moment after the first epoch
+                _Lines.epoch = epoch  # type: ignore[method-assign]  # called after the first epoch
                 return main(PROGRAMS[program], arguments)
 
             outcome = run(entry, [*SMALL, "--epochs", str(EPOCHS), "--out", "run"], Fault("none"))
@@ -191,7 +191,7 @@ def removed_midway(program: str) -> Iterator[str]:
 
 
 def warm_up(program: str, picture: Path) -> None:
-    """Import in this process all that the commands need, so that the children find it loaded."""
+    """Import everything that the commands need, so that it is loaded in the forked children."""
     with (
         tempfile.TemporaryDirectory() as temporary,
         contextlib.redirect_stderr(io.StringIO()),
@@ -202,7 +202,7 @@ def warm_up(program: str, picture: Path) -> None:
 
 
 def campaign(programs: tuple[str, ...], step: int, kills: int) -> Counter[str]:
-    """All of it; how often each thing happened."""
+    """Run all faults; return the number of times each outcome occurred."""
     seen: Counter[str] = Counter()
 
     def note(name: str, events: Iterator[str]) -> None:

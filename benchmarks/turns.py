@@ -1,4 +1,4 @@
-"""Contenders take turns, so that a machine whose speed drifts is as fast for one as for the other."""
+"""Contenders take turns, so that a drift of the machine's speed affects all of them equally."""
 
 import contextlib
 import importlib.util
@@ -50,7 +50,7 @@ def contenders(workload: str, quick: bool) -> dict[str, tuple[str, str]]:
 
 @dataclass
 class Measured:
-    """One contender's turns on one case."""
+    """The times and the peak memory of one contender on one case."""
 
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
@@ -60,12 +60,12 @@ class Measured:
         return statistics.median(self.seconds)
 
     def ratios(self, other: "Measured") -> list[float]:
-        """This contender's time divided by the other's, turn by turn, sorted."""
+        """This contender's time divided by the other's for each turn, sorted."""
         return sorted(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
 def environment(threads: int) -> dict[str, str]:
-    """This process's, with one budget of threads for every library that reads one."""
+    """This process's environment, with the same number of threads for every library."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     flags = (
         f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
@@ -76,7 +76,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class Field:
-    """The contenders' processes, as a context manager."""
+    """A context manager that runs the contenders' processes."""
 
     def __init__(self, chosen: dict[str, tuple[str, str]], threads: int, clock: str = "wall") -> None:
         self.processes = {
@@ -100,13 +100,13 @@ class Field:
             self._drop(name)
 
     def measure(self, workload: str, case: Case, rounds: int, seconds: float) -> dict[str, Measured]:
-        """Each contender's turns, round by round. A contender that fails is dropped, with a message."""
+        """Measure each contender once per round. A contender that fails is dropped with a message."""
         found = {name: Measured() for name in self.processes}
         for _ in range(rounds):
             for name in list(found):
                 answer = self._ask(name, {"workload": workload, "case": case, "seconds": seconds})
                 if answer is None:
-                    print(f"{name} broke down on {workload} {case} and drops out", file=sys.stderr)
+                    print(f"{name} failed on {workload} {case} and is dropped", file=sys.stderr)
                     self._drop(name)
                     del found[name]
                     continue

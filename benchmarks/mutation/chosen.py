@@ -1,4 +1,4 @@
-"""A plugin of pytest for sample.py: run the tests that chosen.json lists, in its order, and no others."""
+"""A pytest plugin for sample.py: run only the tests listed in chosen.json, in its order."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Keep the chosen ones."""
+    """Keep the listed tests."""
     places = {
         test: place for place, test in enumerate(json.loads(Path("chosen.json").read_text(encoding="utf-8")))
     }

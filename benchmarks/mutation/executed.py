@@ -1,4 +1,4 @@
-"""A plugin of pytest for sample.py: record which lines each test executes, and how long it takes."""
+"""A pytest plugin for sample.py: record the lines that each test executes, and its duration."""
 
 import json
 import os
@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: Any) -> Any:
-    """A test with its fixtures is a context of its own."""
+    """Record each test, including its fixtures, as a separate context."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         _measured.switch_context(item.nodeid)
     return (yield)
@@ -33,14 +33,14 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Each worker saves its lines; the process that started them joins the files."""
+    """Save the lines of each worker; the main process combines the files."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         _measured.stop()
         _measured.save()
 
 
 def pytest_unconfigure() -> None:
-    """The workers have ended by now."""
+    """Combine the workers' files after they have ended."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _measured.combine()
         _measured.save()

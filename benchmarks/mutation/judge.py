@@ -1,4 +1,4 @@
-"""A plugin of pytest: the parity suite comes first, a test that hangs fails, and who killed a mutant is noted."""
+"""A pytest plugin: run the parity suite first, fail tests that hang, and record which test killed a mutant."""
 
 import gc
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 LANES = ("exact", "bound", "structure", "special")
-FEW, MANY = 20, 200  # cases of a lane; tests/parity/rows/test_parity_suite.py has as many as the latter
-SECONDS = 60  # of processor time, for one test; on a busy machine the longest of the right code takes 20
-MEMORY = 12 << 30  # bytes of address space: a mutant may ask for any size
+FEW, MANY = 20, 200  # cases per lane
+SECONDS = 60  # of processor time per test; without a mutant the slowest takes 20 on a busy machine
+MEMORY = 12 << 30  # bytes of address space: a mutant may allocate any size
 
 resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
@@ -21,7 +21,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """A few cases of each row, then what is cheap, then many cases; mutmut names its tests in no order."""
+    """Run few cases of each row, then cheap tests, then many cases; mutmut lists its tests in no order."""
 
     def turn(item: Any) -> tuple[bool, bool, bool, int]:
         drawn = item.callspec.params if hasattr(item, "callspec") else {}
@@ -47,7 +47,7 @@ def pytest_runtest_teardown() -> None:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Note the test that a mutant failed first."""
+    """Record the first test that a mutant fails."""
     mutant = os.environ.get("MUTANT_UNDER_TEST", "")
     if report.failed and "mutmut" in mutant:
         with Path("killed.tsv").open("a", encoding="utf-8") as file:

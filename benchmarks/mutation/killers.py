@@ -1,6 +1,6 @@
-"""The parity suite as the killer of mutants: each row in each lane, up to the first difference, without shrinking.
+"""The parity suite for `make mutation`: each row in each lane, up to the first difference, without shrinking.
 
-Not collected with the tests, which do the same by Hypothesis: `make mutation` names this file.
+Not collected by `make test`, which runs the same cases with Hypothesis.
 """
 
 import random

@@ -3,12 +3,12 @@
     make mutation                                                all mutants, and the tables of docs/mutation.md
     python benchmarks/mutation/run.py 'numpy_cnn.ops.loss.*'     some of them, by mutmut's names
     python benchmarks/mutation/run.py --sample 500 --seed 1      500 of them, drawn at random
-    python benchmarks/mutation/run.py --reuse                    the tables of the last run, made again
+    python benchmarks/mutation/run.py --reuse                    the tables of the last run again
 
 mutmut (pyproject.toml, [tool.mutmut]) makes the mutants from a copy of the project in build/mutation and runs the
 parity suite (killers.py) and a few tests against each. Survivors must be listed in equivalent.toml, with the
-reason why no result differs. Exits with 1 if a mutant survives unexplained, or an explanation has no survivor;
-with 2 if the unchanged code does not pass.
+reason why their results are identical. Exits with 1 if a mutant survives unexplained, or an explanation has no
+survivor; with 2 if the unchanged code does not pass.
 """
 
 import argparse
@@ -34,13 +34,13 @@ ROOT = HERE.parent.parent
 COPY = ROOT / "build" / "mutation"
 PAGE = ROOT / "docs" / "mutation.md"
 COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "benchmarks/mutation", "pyproject.toml")
-FIRST = "numpy_cnn.chain.x_chain__mutmut_1"  # any one
-FOUND = ("killed", "timeout", "segfault")  # mutmut's words for a mutant that did not pass
+FIRST = "numpy_cnn.chain.x_chain__mutmut_1"  # an arbitrary one
+FOUND = ("killed", "timeout", "segfault")  # mutmut's statuses of a mutant that did not pass
 
 
 @dataclass(frozen=True, order=True)
 class Mutant:
-    """What was changed, and in which function: the key of its explanation."""
+    """A change and its function: the key of its explanation."""
 
     function: str
     line: str
@@ -125,9 +125,9 @@ def copy_project(names: Iterable[str], to: Path) -> None:
 
 
 def _copy() -> None:
-    """A fresh copy of what the mutants and their judges need, so that editing goes on meanwhile.
+    """Make a fresh copy of the project, so that it can be edited during the run.
 
-    Nothing is kept from call to call in it: a result kept before a mutant is switched on would hide it.
+    Caches are removed: a result cached before a mutant is switched on would hide it.
     """
     copy_project(COPIED, COPY)
     for module in (COPY / "numpy_cnn").rglob("*.py"):
@@ -148,7 +148,7 @@ def _statuses() -> dict[str, str]:
 
 
 def _survivors(names: list[str]) -> dict[str, Mutant]:
-    """The change that each of them makes."""
+    """{survivor: its change}."""
 
     def shown(name: str) -> Mutant:
         lines = [line for line in _mutmut_output("show", name).splitlines() if not line.startswith(("+++", "---"))]
@@ -159,23 +159,23 @@ def _survivors(names: list[str]) -> dict[str, Mutant]:
 
 
 def _function(name: str) -> str:
-    """ops.loss._reduced of numpy_cnn.ops.loss.x__reduced__mutmut_6; of a method with its class."""
+    """The function in mutmut's name: numpy_cnn.ops.loss.x__reduced__mutmut_6 → ops.loss._reduced."""
     function = re.sub(r"__mutmut_\d+$", "", name).removeprefix("numpy_cnn.")
     return re.sub(r"\.x_", ".", function).replace(".xǁ", ".").replace("ǁ", ".")
 
 
 def _code(lines: Iterable[str]) -> str:
-    """The lines as one, without indentation and comments, which may change as they please."""
+    """The lines joined, without indentation and comments, which do not matter."""
     return " ".join(re.sub(r"  # .*$", "", line).strip() for line in lines)
 
 
 def _entry(mutant: Mutant, reasons: dict[Mutant, str]) -> Mutant | None:
-    """The explanation's key: the mutant itself, or "…" for whatever its line may become."""
+    """The explanation's key: the mutant itself, or its line with "…" for any change."""
     return next((key for key in (mutant, replace(mutant, becomes="…")) if key in reasons), None)
 
 
 def _reasons() -> dict[Mutant, str]:
-    """{survivor: why no result differs}."""
+    """{survivor: why its results are identical}."""
     explained = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))["equivalent"]
     return {
         Mutant(entry["function"], entry["line"], becomes): entry["reason"]
@@ -185,7 +185,7 @@ def _reasons() -> dict[Mutant, str]:
 
 
 def _as_toml(mutants: Iterable[Mutant]) -> Iterable[str]:
-    """Entries to be filled in."""
+    """Entries of equivalent.toml without a reason."""
     for (function, line), of_line in itertools.groupby(sorted(mutants), key=lambda m: (m.function, m.line)):
         yield "\n[[equivalent]]"
         yield f"function = {json.dumps(function)}"
@@ -217,7 +217,7 @@ def _share(found: int, of: int) -> str:
 
 
 def _by_killer(statuses: dict[str, str]) -> Iterable[str]:
-    """The tests that found them first, in the order in which they run."""
+    """The table of tests that found mutants first, in the order in which they run."""
     noted = (COPY / "mutants" / "killed.tsv").read_text(encoding="utf-8").splitlines()
     first = {mutant: test for mutant, _, test in (line.partition("\t") for line in reversed(noted))}
     counted = Counter(_killer(first.get(name)) for name, status in statuses.items() if status in FOUND)

@@ -1,12 +1,12 @@
-"""Plant a random sample of small mistakes in everything outside the ops, and count those that the tests find.
+"""Plant a random sample of small mistakes in all code outside of the ops, and count those that the tests find.
 
-    python benchmarks/mutation/sample.py --sample 200 --seed 1           the sample, and a line for each survivor
+    python benchmarks/mutation/sample.py --sample 200 --seed 1           print the score and each survivor
     python benchmarks/mutation/sample.py --sample 200 --seed 1 --reuse   the same with the last run's coverage
 
 The tests run once under coverage, which records the lines that each test executes. Then lines are drawn at random
-from all executed ones, and on each a mutant: one of those that mutmut would generate, except for a changed text
-of several words. It is judged by the tests that execute its line: those of the mirrored folder first, then the
-fastest first, until one fails or `--seconds` of tests have passed. Everything happens in a copy, build/sample.
+from all executed ones, and one of mutmut's mutants for each, except changes to texts of several words. The tests
+that execute the line run on the mutant: those in the mirrored folder first, then the fastest first, until one
+fails or `--seconds` are over. Everything happens in a copy, build/sample.
 
 Exits with 1 if a mutant survives, and with 2 if the unchanged code does not pass.
 """
@@ -32,13 +32,13 @@ ROOT = Path(__file__).parent.parent.parent
 COPY = ROOT / "build" / "sample"
 COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "docs", "benchmarks", "README.md", "CONTRIBUTING.md",
           "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", ".ci")  # fmt: skip
-ELSEWHERE = ("numpy_cnn/ops/", "numpy_cnn/optim/", "numpy_cnn/chain.py")  # run.py plants all mutants of these
+ELSEWHERE = ("numpy_cnn/ops/", "numpy_cnn/optim/", "numpy_cnn/chain.py")  # covered completely by run.py
 LINES, TIMES, CHOSEN = "lines.coverage", "times.json", "chosen.json"  # in the copy
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed line, and what became of it."""
+    """A changed line and the outcome."""
 
     file: str
     line: int
@@ -49,7 +49,7 @@ class Mutant:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw mutants, judge them, and print the survivors and the score."""
+    """Draw mutants, test them, and print the survivors and the score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=200, help="mutants (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same mutants (default: 0)")
@@ -88,7 +88,7 @@ def _pytest(plugin: str, *arguments: str, limit: float | None = None) -> int:
             command, cwd=COPY, env=environment, timeout=limit, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ).returncode
     except subprocess.TimeoutExpired:
-        return -1  # a mutant that hangs
+        return -1  # the mutant hangs
 
 
 def _tests_by_line() -> dict[tuple[str, int], list[str]]:
@@ -107,7 +107,7 @@ def _tests_by_line() -> dict[tuple[str, int], list[str]]:
 def _drawn(
     tests: dict[tuple[str, int], list[str]], generator: random.Random, number: int
 ) -> Iterator[tuple[str, int, str]]:
-    """Lines in random order, and the code of the file with one mutant on each that has any."""
+    """Yield lines in random order, with the code of the file after one mutation of that line."""
     places = list(tests)
     generator.shuffle(places)
     for file, line in places:
@@ -127,7 +127,7 @@ def _is_prose(node: cst.CSTNode) -> bool:
 
 
 def _chosen(file: str, tests: list[str], times: dict[str, float], seconds: float) -> list[str]:
-    """The tests of the mirrored folder first, then the fastest first, as long as the time lasts."""
+    """Tests of the mirrored folder first, then the fastest first, up to `seconds`."""
     mirrored = f"tests/{Path(file).parent.as_posix()}/"
     chosen: list[str] = []
     for test in sorted(tests, key=lambda t: (not t.startswith(mirrored), times.get(t, 0.0), t)):
@@ -139,7 +139,7 @@ def _chosen(file: str, tests: list[str], times: dict[str, float], seconds: float
 
 
 def _judged(file: str, line: int, code: str, tests: list[str]) -> Mutant:
-    """Run the tests on the changed file, and change it back."""
+    """Run the tests on the changed file, then restore it."""
     place = COPY / file
     original = place.read_text(encoding="utf-8")
     (COPY / CHOSEN).write_text(json.dumps(tests), encoding="utf-8")

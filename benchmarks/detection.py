@@ -223,7 +223,7 @@ def tabled(found: list[dict[str, Any]]) -> list[tables.Row]:
     return [
         *(counted(family, [o for o in bugs if o["row"] in rows]) for family, rows in FAMILIES.items()),
         counted("all bugs", bugs),
-        counted("right ones, rejected", [o for o in found if not o["wrong"]]),
+        counted("correct ones, rejected", [o for o in found if not o["wrong"]]),
     ]
 
 

@@ -16,7 +16,16 @@ from typing import Any
 
 PAGE = Path(__file__).parent.parent / "docs" / "planted-bugs.md"
 PLACE = re.compile(r"(?<=<!-- outcomes -->\n)(.*?)(?=<!-- end of outcomes -->)", re.DOTALL)
-COLUMNS = ("bugs", "found", "named rightly", "by its lane", "not named", "wrongly", "right ones", "flagged")
+COLUMNS = (
+    "bugs",
+    "found",
+    "named correctly",
+    "by its lane",
+    "not named",
+    "named wrongly",
+    "correct ones",
+    "flagged",
+)
 
 
 def counts(outcomes: list[dict[str, Any]]) -> list[int]:

@@ -90,11 +90,11 @@ def table(rows: Sequence[str], outcomes: "Sequence[Outcome]") -> "Table":
         "bugs": lambda o: o.wrong,
         "found": lambda o: o.wrong and o.caught,
         **{lane: lambda o, lane=lane: o.wrong and o.lane == lane for lane in LANES},
-        "named rightly": lambda o: o.wrong and o.named == "rightly",
+        "named correctly": lambda o: o.wrong and o.named == "rightly",
         "by its lane": lambda o: o.wrong and o.named == "by its lane",
-        "not": lambda o: o.wrong and o.named == "not",
-        "wrongly": lambda o: o.wrong and o.named == "wrongly",
-        "right ones": lambda o: not o.wrong,
+        "not named": lambda o: o.wrong and o.named == "not",
+        "named wrongly": lambda o: o.wrong and o.named == "wrongly",
+        "correct ones": lambda o: not o.wrong,
         "flagged": lambda o: not o.wrong and o.caught,
     }
     for title, counts in columns.items():

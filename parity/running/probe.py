@@ -303,6 +303,8 @@ class _Trials:
         if "numbers" in self.fixed or not bases or self.row.kind != "op":
             return known
         case = narrowed(bases[0], {**self.fixed, **known})
+        if not self.row.valid(case):
+            return known
         self.calls += 3
         limit = numbers_limit(self.row, implementation, self.lane, case)
         return known if limit is None else known | {"numbers": limit}

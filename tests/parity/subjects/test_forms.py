@@ -25,7 +25,7 @@ def test_a_mistake_is_caught_and_named(form: Form, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
     monkeypatch.setattr("parity.running.investigate.with_small_numbers", lambda found, *_: found)
     monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})
-    report = parity.check(form.row, load(form, planted=True), examples=25, lanes=["bound"])
+    report = parity.check(form.row, load(form, planted=True), examples=60, lanes=["bound"])
     assert all(failure.verdict in ("wrong", "convention") for failure in report.failures)
     causes = {failure.quantity: failure.explanation for failure in report.failures}
     assert causes.get(form.quantity) == form.cause, f"\n{report}"

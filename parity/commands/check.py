@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 from parity.cases.journal import Journal
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
@@ -139,6 +140,6 @@ class Check(ImplementationFlags):
             if to_stdout:
                 print(text)
             else:
-                self.json.write_text(text + "\n", encoding="utf-8")
+                replace_file(self.json, f"{text}\n".encode())
         if self.html is not None:
-            self.html.write_text(report.to_html(), encoding="utf-8")
+            replace_file(self.html, report.to_html().encode())

@@ -9,6 +9,7 @@ import tyro
 
 from numpy_cnn.common.cli.report import check_writable
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 from parity.commands.placeholders import named
 
 
@@ -41,7 +42,7 @@ class Merge:
         agree = "all agree" if report["ok"] else f"{failures} disagreements"
         print(f"{cases} cases from {report['shards']} shards, seed {report['seed']}: {agree}")
         if self.json is not None:
-            self.json.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            replace_file(self.json, f"{json.dumps(report, indent=2, allow_nan=False)}\n".encode())
         return 0 if report["ok"] else 1
 
 

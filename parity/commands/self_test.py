@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class SelfTest:
             if to_stdout:
                 print(text)
             else:
-                self.json.write_text(text + "\n", encoding="utf-8")
+                replace_file(self.json, f"{text}\n".encode())
         return 1 if failed else 0
 
 

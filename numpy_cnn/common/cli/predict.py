@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from numpy_cnn.common.data.pretrained import PRETRAINED
 from numpy_cnn.common.photo.doubt import doubts, with_neighbours
 from numpy_cnn.common.spec.backend import Array, Backend
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.training.checkpoint import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
@@ -99,7 +101,12 @@ def _save_inputs(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", pa
     margin = 1
     tiles = np.pad(pixels[:, 0].clip(0, 1), ((0, 0), (margin, margin), (margin, margin)), constant_values=0.5)
     strip = np.concatenate(list(tiles), axis=1).repeat(8, axis=0).repeat(8, axis=1)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"--show-input {path}: cannot be written (unknown file extension: {path.suffix})")
+    content = BytesIO()
     try:
-        Image.fromarray((strip * 255).round().astype(np.uint8)).save(path)
-    except (ValueError, OSError) as error:
+        Image.fromarray((strip * 255).round().astype(np.uint8)).save(content, kind)
+        replace_file(path, content.getvalue())
+    except (ValueError, OSError) as error:  # Pillow's, about formats that it only reads
         raise UserError(f"--show-input {path}: cannot be written ({error})") from error

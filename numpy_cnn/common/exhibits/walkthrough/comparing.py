@@ -4,12 +4,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 
 
 def arrays_of(traces: Sequence[Trace]) -> dict[str, Array]:
@@ -28,8 +30,9 @@ def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
         UserError: the file cannot be written.
     """
     try:
-        with path.open("wb") as file:  # savez would add .npz to another name
-            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # its stubs take the names for flags
+        content = BytesIO()  # given a name, savez would append .npz to it
+        np.savez(content, **dict(arrays))  # type: ignore[arg-type]  # its stubs take the names for flags
+        replace_file(path, content.getvalue())
     except OSError as error:
         raise UserError(f"--arrays {path}: cannot be written ({error.strerror or error})") from error
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from numpy_cnn.common.exhibits.walkthrough.trace import Array
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +155,9 @@ class Sheet:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph")  # matplotlib's font does not cover every script
-                self.figure.savefig(path, format="png", facecolor="white")
+                content = BytesIO()
+                self.figure.savefig(content, format="png", facecolor="white")
+            replace_file(path, content.getvalue())
         except OSError as error:
             raise UserError(f"cannot write the picture {path}: {error.strerror or error}") from error
 

@@ -11,6 +11,7 @@ from numpy_cnn.common.exhibits.page.setup import LABELS, describe
 from numpy_cnn.common.exhibits.walkthrough.lesson import Lesson
 from numpy_cnn.common.exhibits.walkthrough.trace import Array, Trace
 from numpy_cnn.common.spec.errors import UserError
+from numpy_cnn.common.spec.files import replace_file
 
 
 def write_page(path: Path, html: str) -> None:
@@ -20,7 +21,7 @@ def write_page(path: Path, html: str) -> None:
         UserError: the file cannot be written.
     """
     try:
-        path.write_text(html, encoding="utf-8")
+        replace_file(path, html.encode())
     except OSError as error:
         raise UserError(f"cannot write the page {path}: {error.strerror or error}") from error
 

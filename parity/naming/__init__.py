@@ -1,4 +1,4 @@
-"""A wrong result described in a sentence, found by reproducing the result."""
+"""Finds the mistake behind a wrong result by reproducing the result, and describes it in a sentence."""
 
 from parity.naming.observation import Observation
 from parity.naming.search import explain

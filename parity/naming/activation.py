@@ -1,4 +1,4 @@
-"""Mistakes in smooth and leaky activations: a factor or a term of the derivative, and where it is taken."""
+"""Mistakes in smooth and leaky activations: a factor or a term of the derivative, or where it is taken."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ Rows: TypeAlias = tuple[tuple[str, OfInput], ...]
 
 
 def sigmoid(x: Array) -> Array:
-    """1/(1 + exp(−x)), by the tangent, which does not overflow."""
+    """1/(1 + exp(−x)) by tanh, which does not overflow."""
     return np.asarray((1 + np.tanh(x / 2)) / 2)
 
 

@@ -1,4 +1,4 @@
-"""Mistakes in average pooling: the divisor, the windows, and how a gradient is added up."""
+"""Mistakes in average pooling: the divisor, the windows, and the summation of the gradient."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -45,7 +45,7 @@ def _height(probe: Probe) -> float:
 
 
 def _divided(name: str, by: Callable[[Probe], Any]) -> Explanation:
-    """Windows divided by another number; a gradient is linear in its cotangent, which takes the factor."""
+    """Divide windows by another number; for a gradient the factor is applied to the cotangent."""
 
     def inputs(probe: Probe) -> Probe:
         return probe if probe.is_output else probe.with_upstream(_times(probe.dy, probe))

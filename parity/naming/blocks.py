@@ -1,4 +1,4 @@
-"""Parts that a loop over blocks or a narrow index leaves out, measured on the wrong entries of one case."""
+"""Parts left out by a loop over blocks or by a narrow index, inferred from the wrong entries of one case."""
 
 import math
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from parity.naming.observation import Evidence, near
 from parity.naming.probe import NotApplicable, Probe
 
 BLOCKS = (4, 8, 16, 32, 64, 2)
-LIMITS = {128: "8 bits with a sign", 256: "8 bits", 32768: "16 bits with a sign", 65536: "16 bits"}
+LIMITS = {128: "a signed 8-bit", 256: "an 8-bit", 32768: "a signed 16-bit", 65536: "a 16-bit"}
 AXES = {None: "of all elements", -1: "of the last axis", 1: "of the second axis", 0: "of the first axis"}
-VALUES = {"zero": "is 0", "given": "is what was passed in", "doubled": "is counted twice"}
+VALUES = {"zero": "is 0", "given": "equals the argument", "doubled": "is counted twice"}
 
 
 class _Part(NamedTuple):
-    """The elements from the last multiple of `block` on, or from `limit` on; of one axis or of all."""
+    """The elements from the last multiple of `block` on, or from `limit` on, along one axis or over all axes."""
 
     axis: int | None
     block: int = 0
     limit: int = 0
-    short: bool = False  # whether an axis shorter than a block is a remainder, too
+    short: bool = False  # whether an axis shorter than a block counts as a remainder
 
     def mask(self, shape: tuple[int, ...]) -> Array:
-        """True at the elements of the part; nowhere if there is no such axis."""
+        """A mask that is True at the elements of the part; all False if there is no such axis."""
         if self.axis is not None and not -len(shape) <= self.axis < len(shape):
             return np.zeros(shape, bool)
         count = math.prod(shape) if self.axis is None else shape[self.axis]
@@ -77,13 +77,13 @@ def _explanation(name: str, part: _Part, value: str, words: str, **values: Any) 
 
 
 def _mask(part: _Part, probe: Probe, shape: tuple[int, ...]) -> Array:
-    """Of each step's parameter, if the result is the trajectory of an optimizer."""
+    """The mask of the part; in an optimizer's trajectory, that of each step's parameter."""
     steps = "parameter" in probe.arrays
     return np.broadcast_to(part.mask(shape[1:]), shape) if steps else part.mask(shape)
 
 
 def _given(result: Array, probe: Probe) -> Array:
-    """The argument that the result is computed from, entry by entry."""
+    """The argument from which the result is computed elementwise."""
     given = probe.first if probe.is_output else probe.dy
     if given.shape != result.shape[-given.ndim :] or (
         given.shape != result.shape and "parameter" not in probe.arrays

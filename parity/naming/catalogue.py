@@ -1,4 +1,4 @@
-"""The explanations of each row: its own first, because they are more specific than the general ones."""
+"""The explanations of each row: specific ones first, then the general ones."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ OWN: dict[str, tuple[Explanation, ...]] = {
 }
 OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in OWN.items()}))
 
-# Names that `--accept` takes.
+# Names for `--accept`.
 CONVENTIONS = tuple(
     dict.fromkeys(e.name for e in (*GENERAL, *(e for own in OWN.values() for e in own)) if e.convention)
 )

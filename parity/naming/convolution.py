@@ -1,6 +1,6 @@
 """Mistakes in a convolution: the kernel, an option, a tap, a group, the scatter to the image.
 
-No convolution of torch computes a gradient that is wrong by itself, so gradients are sums over taps here.
+torch cannot compute a gradient that is inconsistent with the output, so gradients are sums over taps here.
 """
 
 from collections.abc import Callable, Iterator
@@ -198,7 +198,7 @@ def _repadded(mode: str) -> Callable[[Probe], Probe]:
         if not probe.is_output and probe.quantity != "grad_weight":
             raise NotApplicable("the gradient of the padding would have to be added up")
         constant = {"constant_values": 1} if mode == "constant" else {}
-        padded = np.pad(probe.first, Geometry.of(probe).frame, mode=mode, **constant)  # type: ignore[call-overload]  # a word of ours
+        padded = np.pad(probe.first, Geometry.of(probe).frame, mode=mode, **constant)  # type: ignore[call-overload]  # mode is one of np.pad's
         return probe.with_arrays(input=padded).with_options(padding=0)
 
     return inputs
@@ -242,7 +242,7 @@ CONVOLUTION = (
     _kernel("taps-row-major", _row_major, _column_major),
     mistake("kernels-misread", "grad_input", _misread),
     *_options(),
-    mistake("padding-ignored", "output", lambda probe: probe.with_options(padding=0)),  # 'same' too
+    mistake("padding-ignored", "output", lambda probe: probe.with_options(padding=0)),  # including 'same'
     mistake("same-pads-in-front", "output", _same_in_front),
     mistake("same-pads-in-front", "grad_", formula=altered(lambda g: replace(g, padding=g.behind), _gradient)),
     mistake("kernels-in-other-groups", "", _kernels_in_other_groups, _outputs_back),

@@ -11,7 +11,7 @@ from parity.naming.probe import NotApplicable, Probe
 
 
 def _only_row(place: int) -> EditInputs:
-    """The upstream gradient of one row of all leading axes."""
+    """Keep the upstream gradient of one row over all leading axes."""
 
     def inputs(probe: Probe) -> Probe:
         kept = np.zeros_like(probe.dy)
@@ -47,7 +47,7 @@ LINEAR = (
 
 
 def _span(probe: Probe) -> tuple[int, int]:
-    """The first and the last of the joined axes."""
+    """The first and the last joined axis."""
     rank = max(probe.first.ndim, 1)
     return probe.options["start_dim"] % rank, probe.options["end_dim"] % rank
 
@@ -57,7 +57,7 @@ def _second(probe: Probe) -> int:
 
 
 def _in_fortran_order(result: Array, probe: Probe) -> Array:
-    """Read or write with the first of the joined axes fastest."""
+    """Read or write with the first joined axis varying fastest."""
     start, end = _span(probe)
     shape = probe.first.shape
     if not shape[start : end + 1]:

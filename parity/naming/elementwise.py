@@ -1,4 +1,4 @@
-"""Mistakes in ReLU: the mask, and what happens at 0, at NaN and at infinity."""
+"""Mistakes in ReLU: the mask, and the behaviour at 0, NaN and infinity."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A mistake as a computation: an edited call of the oracle, or a formula in its place."""
+"""A mistake as a computation: an edited call of the oracle, or a formula that replaces it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Formula: TypeAlias = Callable[[Probe], Array]
 
 
 def same_inputs(probe: Probe) -> Probe:
-    """The unedited call."""
+    """Return the call unedited."""
     return probe
 
 
 def same_result(result: Array, probe: Probe) -> Array:  # noqa: ARG001  # the signature of EditResult
-    """The unedited result."""
+    """Return the result unedited."""
     return result
 
 
@@ -39,17 +39,17 @@ class Explanation:
     edit_result: EditResult = same_result
     formula: Formula | None = None
     quantities: str = ""  # prefix of the quantities that it can explain: "grad_" for all gradients
-    convention: bool = False  # another well-known choice, not a bug
+    convention: bool = False  # a well-known choice, not a bug
 
     def explains(self, quantity: str) -> bool:
-        """Whether it can explain this quantity at all."""
+        """Whether the explanation applies to this quantity."""
         return quantity.startswith(self.quantities)
 
     def result(self, probe: Probe) -> Array:
         """The result of an implementation with this mistake.
 
         Raises:
-            NotApplicable: it has none for this call.
+            NotApplicable: there is no result for this call.
         """
         try:
             edited = self.edit_inputs(probe)
@@ -59,7 +59,7 @@ class Explanation:
             raise NotApplicable(str(error)) from None
 
     def with_another(self, other: "Explanation") -> "Explanation | None":
-        """Both mistakes at once, this one first; None if each has its own formula."""
+        """Both mistakes at once, this one first; None if both have a formula."""
         if self.formula is not None and other.formula is not None:
             return None
         return Explanation(
@@ -87,5 +87,5 @@ def mistake(
 
 
 def scaled(factor: Callable[[Probe], float]) -> EditResult:
-    """Multiply the result by a factor in its own precision."""
+    """Multiply the result by a factor, in the result's precision."""
     return lambda result, probe: result * result.dtype.type(factor(probe))

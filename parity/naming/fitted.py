@@ -1,4 +1,4 @@
-"""Mistakes with a number that is measured on the results: a constant factor, a learning rate."""
+"""Mistakes with a number that is estimated from the results: a constant factor, a learning rate."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from parity.naming.observation import Entry, Evidence
 from parity.naming.probe import NotApplicable, Probe
 
 Direction: TypeAlias = Callable[[Probe], Array]
-DIGITS = 6  # printed of a measured number
+DIGITS = 6  # digits printed
 
 
 def fitted(evidence: Evidence) -> Iterator[Explanation]:
-    """Explanations with a number measured on one failing case, in double precision if there is one."""
+    """Explanations with a number estimated from one failing case, in double precision if there is one."""
     first = max(evidence.failing, key=lambda entry: entry.ours.dtype.itemsize)
     for more in _measured(first, lambda probe: probe.reference()):
         yield mistake("constant-factor", result=scaled(_always(1 + more)), factor=_printed(1 + more))
@@ -49,7 +49,7 @@ def _measured(entry: Entry, direction: Direction) -> Iterator[float]:
 
 
 def _sum(a: Array) -> float:
-    """The sum, rounded once: a share measured on a long array must hold on short ones to a few roundings."""
+    """The sum, rounded once: a factor estimated from a long array must fit short ones up to a few roundings."""
     return math.fsum(a.ravel())
 
 

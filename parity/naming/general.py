@@ -1,6 +1,6 @@
-"""Mistakes that any op can have: a sign, a factor, the upstream gradient, an argument, a lost part of a sum.
+"""Mistakes that any op can have: a sign, a factor, the upstream gradient, an argument, a missing part of a sum.
 
-They apply to every row, so a new op has names at once.
+They apply to every row, including new ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -40,12 +40,12 @@ def argument(name: str, edit: Callable[[Array], Array | None]) -> EditInputs:
 
 
 def result_only(edit: Callable[[Array], Array]) -> EditResult:
-    """An edit of the result that does not depend on the call."""
+    """Make an edit of the result that does not depend on the call."""
     return lambda result, _: edit(result)
 
 
 def kept(*index: Any) -> Callable[[Array], Array]:
-    """Keep the elements at an index, with 0 elsewhere."""
+    """Keep the elements at an index and set the others to 0."""
 
     def edit(array: Array) -> Array:
         if array.ndim < len(index):
@@ -71,7 +71,7 @@ def lost(axis: int, place: int, least_axes: int) -> Callable[[Array], Array]:
 
 
 def _everywhere(name: str, edit: Callable[[Array], Array]) -> Explanation:
-    """Edit the output, or for gradients the cotangent."""
+    """Edit the output; for gradients, edit the cotangent."""
     return mistake(
         name,
         inputs=lambda probe: probe if probe.is_output else upstream(edit)(probe),
@@ -214,7 +214,7 @@ def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
 
 def _transposed(array: Array) -> Array:
     if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
-        # Another shape is refused, or broadcast against the input to something huge.
+        # Another shape raises, or broadcasts against the input to a huge array.
         raise NotApplicable("its last two axes differ")
     return array.swapaxes(-1, -2)
 
@@ -245,7 +245,7 @@ WORDS = (
 
 
 def _neutral(name: str, value: Any) -> Iterable[Any]:
-    """The values that an ignored option may count as."""
+    """The values that an ignored option may have instead."""
     if isinstance(value, bool):
         return False, True
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Mistakes in a loss: its denominator, what it leaves out, and a factor of its gradient."""
+"""Mistakes in a loss: its denominator, missing terms, and a factor of its gradient."""
 
 from collections.abc import Callable, Iterator
 
@@ -53,7 +53,7 @@ def _is_ignored(probe: Probe) -> Array:
 
 
 def _weights(probe: Probe) -> Array:
-    """The weight of each target in the divisor of a mean: 0 where it is ignored, 1 for probabilities."""
+    """The weight of each target in the divisor of a mean: 0 if ignored, 1 for probabilities."""
     ignored, weight = _is_ignored(probe), probe.options.get("weight")
     if weight is None or _by_probability(probe):
         return np.where(ignored, 0.0, 1.0)
@@ -79,7 +79,7 @@ def _of_mean(factor: Callable[[Probe], float]) -> EditResult:
 
 
 def _divided_by(instead: Callable[[Probe], float]) -> EditResult:
-    """If the reduction is a mean, divide by another number than the sum of the weights."""
+    """If the reduction is a mean, divide by the given number instead of the sum of the weights."""
     return _of_mean(lambda probe: float(_weights(probe).sum()) / instead(probe))
 
 
@@ -131,7 +131,7 @@ def _swapped(array: Array) -> Array:
 
 
 def _of_each(probe: Probe, losses: Array) -> Array:
-    """dy for each loss before the reduction: divided by the divisor of the mean."""
+    """For the output, reduce the losses; for a gradient, return dy of each loss before the reduction."""
     if not probe.is_output:
         losses = np.broadcast_to(probe.dy, losses.shape)
         return losses / _weights(probe).sum() if _reduction(probe) == "mean" else losses
@@ -150,10 +150,10 @@ def _softmax_gradient(probe: Probe) -> Array:
 
 
 def _from_log(probe: Probe, logs: Array) -> Array:
-    """The loss from other log-probabilities."""
+    """The loss computed from the given log-probabilities."""
     shares = _shares(probe)
     with np.errstate(invalid="ignore"):
-        terms = np.where(shares == 0, 0, shares * logs)  # an ignored −∞ adds nothing
+        terms = np.where(shares == 0, 0, shares * logs)  # 0·(−∞) counts as 0
     return _of_each(probe, -terms.sum(axis=_axis(probe)))
 
 

@@ -1,7 +1,7 @@
 """Mistakes in a whole network: one layer has a mistake of its op.
 
-The network runs layer by layer, each with its own oracle; the output or the gradients of one layer come from an
-explanation instead. So every explanation of an op is one of a layer.
+The network runs layer by layer, each by its own oracle, except that an explanation computes the output or the
+gradients of one layer. So every explanation of an op also applies to a layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from parity.naming.general import ZERO
 from parity.naming.probe import NotApplicable, Probe
 from parity.rows.layers import Layer, layers_of
 
-QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # of a layer
+QUANTITIES = ("output", "grad_input", "grad_weight", "grad_bias")  # quantities of a layer
 Tried = dict[str, tuple[Explanation, ...]]  # {row: its explanations}
 
 
 class _Run:
-    """A network run by the oracle layer by layer: the call of each, and the upstream gradient that reaches it."""
+    """A network run by the oracle layer by layer: the call and the upstream gradient of each layer."""
 
     def __init__(self, probe: Probe) -> None:
         self.layers = layers_of(Architecture.from_json(probe.options["architecture"]))
@@ -35,7 +35,7 @@ class _Run:
         self.dy = probe.dy
 
     def with_upstreams(self) -> list[Probe]:
-        """The calls, each with the upstream gradient that reaches it."""
+        """The calls, each with its upstream gradient."""
         if self.calls[-1].dy is not self.dy:
             dy = self.dy
             for place in reversed(range(len(self.calls))):
@@ -44,7 +44,7 @@ class _Run:
         return self.calls
 
     def call(self, layer: Layer, x: Array) -> Probe:
-        """The layer on an input. Formulas of windows need the output's shape before there is a cotangent."""
+        """The layer's call on an input, with a cotangent of the output's shape, which formulas of windows need."""
         arrays = {"input": x, **{argument: self.known.get(name) for argument, name in layer.parameters.items()}}
         call = Probe(oracle(layer.row.like), arrays, layer.options, np.zeros(()), "output")
         return call.with_upstream(np.zeros_like(call.forward[0]))
@@ -58,7 +58,7 @@ def _run_of(probe: Probe) -> _Run:
 
 
 def _with(place: str, wrongs: dict[str, Explanation]) -> Callable[[Probe], Array]:
-    """The network's result with mistakes in one layer, given by quantity."""
+    """The network's result with mistakes in one layer; `wrongs` maps its quantities to explanations."""
 
     def formula(probe: Probe) -> Array:
         run = _run_of(probe)
@@ -88,7 +88,7 @@ def _gradient(
     from_the_end: bool,
     dy: Array,
 ) -> Array:
-    """One gradient of a network with mistakes in a layer; `from_the_end`: the layers above are affected too."""
+    """One gradient of a network with mistakes in a layer; with `from_the_end`, later layers are affected too."""
     begin = len(calls) - 1 if from_the_end else at
     if not from_the_end:
         dy = calls[at].dy
@@ -119,7 +119,7 @@ def _of_batch(which: slice) -> Callable[[Probe], Probe]:
 
 
 def _places() -> list[tuple[str, str]]:
-    """(name, row) of every layer that a SimpleCNN can have, the last ones first."""
+    """(name, row) of every layer that a SimpleCNN can have, last ones first."""
     networks = [
         preset("hidden", image_size=(8, 8), activation=activation, loss=loss)
         for activation in get_args(Activation)
@@ -130,12 +130,12 @@ def _places() -> list[tuple[str, str]]:
 
 
 def network(tried: Tried) -> Iterator[Explanation]:
-    """Explanations for SimpleCNN, made of those for the rows of its layers."""
+    """Explanations for SimpleCNN, derived from those for the rows of its layers."""
     yield ZERO
     for name, which in (("first", slice(0, 1)), ("last", slice(-1, None))):
         sentence = f"only the {name} image of the batch counts"
         yield Explanation(f"{name}-sample-only", sentence, _of_batch(which))
-    # Those of gradients alone come first: if the output is right, the others need not be tried.
+    # Those of single gradients come first: if the output is right, the others need not be tried.
     places = _places()
     for place, row in places:
         yield from _in_gradients(place, tried.get(row, ()))
@@ -156,7 +156,7 @@ def _in_output(place: str, tried: tuple[Explanation, ...]) -> Iterator[Explanati
         if not wrong.explains("output"):
             continue
         alike = [other for other in tried if other.name == wrong.name and other.quantities == "grad_"]
-        others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # one mistake, in one explanation or in two
+        others = [wrong] if wrong.explains(QUANTITIES[1]) else alike  # a mistake may have one explanation or two
         for other in others:
             both = {"output": wrong} | dict.fromkeys(QUANTITIES[1:], other)
             yield Explanation(wrong.name, f"in {place}: {wrong.sentence}", formula=_with(place, both))

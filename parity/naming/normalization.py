@@ -21,9 +21,9 @@ class Layout:
     """The axes of a normalization, on a view of x with a separate axis for the groups."""
 
     view: tuple[int, ...]
-    own: Axes  # mean and variance are over these
-    gathered: Axes  # dw and db are sums over these
-    weight: tuple[int, ...]  # the shape of weight and bias that broadcasts against the view
+    own: Axes  # axes of mean and variance
+    gathered: Axes  # axes of the sums dw and db
+    weight: tuple[int, ...]  # shape of weight and bias for broadcasting against the view
 
     @classmethod
     def of(cls, probe: Probe) -> "Layout":
@@ -67,7 +67,7 @@ class Formulas:
     epsilon_in_backward: bool = True
     root: bool = True
     centred: bool = True
-    mean_term: Term = "right"  # how the gradient passes through the mean,
+    mean_term: Term = "right"  # the gradient through the mean
     variance_term: Term = "right"  # and through the variance
     deviation_in_gradient: bool = True
     weight_in_gradient: bool = True
@@ -81,7 +81,7 @@ class Formulas:
             NotApplicable: the quantity is a running statistic.
         """
         if probe.quantity in BUFFERS:
-            raise NotApplicable("running statistics have formulas of their own")
+            raise NotApplicable("running statistics have separate formulas")
         layout, options = Layout.of(probe), probe.options
         x = probe.first.astype(np.float64).reshape(layout.view)
         training = options.get("training", options.get("use_input_stats", True))
@@ -175,14 +175,14 @@ Variance: TypeAlias = Literal["unbiased", "biased", "deviation", "of samples", "
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """The update of the running statistics as in torch; each field is one way to have it wrong."""
+    """The update of the running statistics as in torch; each field is one possible mistake."""
 
     variance: Variance = "unbiased"
-    reversed: bool = False  # momentum weights the old value
-    momentum: float | None = None  # whatever the option is
+    reversed: bool = False  # momentum is the weight of the old value
+    momentum: float | None = None  # replaces the option
     trains: bool | None = None  # overrides `training`
-    keeps_all: bool = False  # the old value without the factor 1 − momentum
-    updates: int = 1  # with the same batch
+    keeps_all: bool = False  # the old value lacks the factor 1 − momentum
+    updates: int = 1  # by the same batch
 
     def __call__(self, probe: Probe) -> Array:
         """The running mean or the running variance after the call."""

@@ -1,6 +1,6 @@
-"""The results of an implementation on random cases, beside the oracle's.
+"""The results of an implementation on random cases, with the oracle's.
 
-An observation is made once per implementation and lane, and shared: all quantities use the same runs. The work is
+An observation is made once per implementation and lane: all quantities share the same runs. The work is
 limited by counts, never by time, so that an implementation gets the same name on every machine.
 """
 
@@ -25,12 +25,12 @@ from parity.naming.probe import Probe
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
-FAILING, PASSING = 16, 24  # cases of a quantity that an explanation is checked on
-POOL = 36  # failing cases from which those are chosen
+FAILING, PASSING = 16, 24  # cases of a quantity on which an explanation is checked
+POOL = 36  # failing cases from which these are chosen
 MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # limits per quantity: cases run, and entries in their arrays
-HUGE = 2000  # entries of a case that comes after the others
+HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
-ROUNDINGS = 64  # of the largest entry, because sums may be taken in another order; more along longer axes
+ROUNDINGS = 64  # of the largest entry, since the order of sums may differ; more for longer axes
 
 
 class Entry(NamedTuple):
@@ -39,19 +39,19 @@ class Entry(NamedTuple):
     probe: Probe
     ours: Array
     theirs: Array
-    integer: bool  # every sum is exact, so a right explanation reproduces it bit for bit
+    integer: bool  # every sum is exact, so a correct explanation reproduces it bit for bit
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One quantity of many cases: the failing ones, from large to small but huge ones last, and the others."""
+    """One quantity of many cases: failing ones, from large to small with huge ones last, and passing ones."""
 
     failing: list[Entry]
     passing: list[Entry]
 
 
 class _Runs:
-    """Lazily run cases of several lanes in turn; real numbers have one precision."""
+    """Lazily runs cases of several lanes in turn; real numbers have one precision."""
 
     def __init__(
         self, row: Row, op: Op, lanes: Sequence[Lane], supports: Supports | None, in_double: bool
@@ -74,7 +74,7 @@ class _Runs:
                 expected = expect(self.row, case, lane)
                 ours = _returned(self.op, expected)
             except (ImplementationError, Declined, RuntimeError, ValueError, IndexError):
-                continue  # the implementation returns nothing, or torch rejects the case
+                continue  # the implementation returns no result, or torch rejects the case
             self.numbers += sum(a.size for a in expected.inputs.arrays if a is not None) + expected.dy.size
             self.done.append((lane, Probe.of(expected, "output"), expected.theirs, ours))
             yield self.done[-1]
@@ -115,7 +115,7 @@ class Observation:
         self.row, self.op, self.supports = row, op, supports
         self.lane: Lane = lane if lane != "structure" else "exact" if "exact" in row.lanes else "bound"
         self.explained: list[Explanation] = []
-        # Real numbers besides integers, on which a cap at 1 looks like a sign. In float64 rounding is far below
+        # Real numbers besides integers, where a cap at 1 looks like a sign. In float64 rounding is far below
         # any mistake; mistakes that only float32 shows are searched for in float32 afterwards.
         lanes: list[Lane] = [self.lane]
         lanes += ["bound"] if self.lane == "exact" and "bound" in row.lanes else []
@@ -142,7 +142,7 @@ class Observation:
         yield from islice(_cases(self.row, strategy, self.supports), MOST_CASES)
 
     def right_so_far(self, quantity: str) -> bool:
-        """Whether the quantity agreed with the oracle in every case so far, and there are enough of them."""
+        """Whether the quantity agreed with the oracle in every case so far, in enough cases."""
         return self._runs[0].right_so_far(quantity)
 
     def evidence(self, quantity: str, least: int) -> Evidence | None:
@@ -165,7 +165,7 @@ def agree(a: Array, b: Array, probe: Probe) -> bool:
 
 
 def near(a: Array, b: Array, probe: Probe) -> Array:
-    """Where two results of one shape are equal up to a few roundings, as in `agree`."""
+    """A mask of the entries that are equal up to a few roundings, as in `agree`."""
     eps = max(
         float(np.finfo(array.dtype).eps) for array in (a, probe.first, np.empty(0)) if array.dtype.kind == "f"
     )
@@ -179,7 +179,7 @@ def near(a: Array, b: Array, probe: Probe) -> Array:
 
 
 def _is_huge(entry: Entry) -> bool:
-    """Whether a case is too large to compute every explanation on it: only those that fit the others are."""
+    """Whether a case is so large that only explanations that fit the other cases are computed on it."""
     return max(entry.ours.size, entry.probe.first.size, entry.probe.dy.size) > HUGE
 
 
@@ -189,9 +189,9 @@ def _longest_axis(probe: Probe) -> int:
 
 
 def _scale(probe: Probe) -> float:
-    """The largest number that a result is computed from, and what a normalization may magnify it to."""
+    """The largest number from which a result is computed, times the magnification by a normalization."""
     largest, eps = _largest(probe.first if probe.is_output else probe.dy), probe.options.get("eps")
-    if not eps or "lr" in probe.options:  # no normalization, or an optimizer's epsilon
+    if not eps or "lr" in probe.options:  # not a normalization, or an optimizer's epsilon
         return largest
     weight = probe.arrays.get("weight")
     factor = max(1.0, 0.0 if weight is None else _largest(weight)) * max(1.0, _largest(probe.dy))
@@ -204,7 +204,7 @@ def _largest(array: Array) -> float:
 
 
 def chosen(entries: list[Entry], count: int) -> list[Entry]:
-    """Choose cases with few sizes and options of 1, which hide factors and swapped axes; a third in order."""
+    """Choose a third in order, and otherwise cases with few sizes and options of 1, which hide mistakes."""
     first, others = entries[: count // 3], entries[count // 3 :]
     return first + sorted(others, key=lambda entry: _ones(entry.probe))[: count - len(first)]
 
@@ -254,7 +254,7 @@ def _in_turns(lanes: Sequence[tuple[Lane, Iterator[Case]]]) -> Iterator[tuple[La
 
 
 def _with_larger_batches(row: Row, cases: Iterable[Case], supports: Supports | None) -> Iterator[Case]:
-    """Enlarge the batch of one case in five, so that a factor N and the order of samples are visible."""
+    """Enlarge the batch of one case in five, to reveal a factor N and the order of samples."""
     for count, case in enumerate(cases):
         if count % EVERY == EVERY - 1:
             larger = _with_batch(case)

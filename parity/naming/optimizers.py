@@ -21,30 +21,30 @@ def gradients_of(probe: Probe) -> tuple[Array, list[Array | None]]:
 
 @dataclass(frozen=True)
 class SgdSteps:
-    """SGD as in torch; each field but the options' is one way to have it wrong."""
+    """SGD as in torch; each field that is not an option is one possible mistake."""
 
     lr: float
     momentum: float
     dampening: float
     weight_decay: float
     nesterov: bool
-    dampened_first: bool = False  # the first gradient too
-    buffer_of_zeros: bool = False  # the first gradient enters a buffer of zeros, dampened or not
+    dampened_first: bool = False  # also the first gradient
+    buffer_of_zeros: bool = False  # the buffer starts at zero; the first gradient may be dampened
     averaged: bool = False  # b = μ·b + (1−μ)·g
     averaged_later: bool = False  # the same from the second gradient on
     reversed: bool = False  # b = (1−μ)·b + g
     averaged_reversed: bool = False  # b = (1−μ)·b + μ·g
     of_gradient: bool = False  # b = b + μ·g
     nesterov_negated: bool = False  # g − μ·b
-    none_moves: bool = False  # without a gradient the momentum moves w on
+    none_moves: bool = False  # without a gradient the momentum still updates w
     decay_decoupled: bool = False  # w ← (1 − lr·λ)·w
     decay_without_lr: bool = False
     decay_negated: bool = False
     decay_over_lr: bool = False  # λ/lr·w is added to the gradient
-    none_counts: bool = False  # a step without a gradient is one with 0
+    none_counts: bool = False  # a step without a gradient uses 0
     ascends: bool = False
     buffer_before: bool = False  # the step uses the buffer of the previous step
-    nesterov_plain: bool = False  # g + b, μ forgotten
+    nesterov_plain: bool = False  # g + b, without μ
     lr_squared: bool = False
     decay_factor: float = 1.0
 
@@ -63,7 +63,7 @@ class SgdSteps:
             decay /= self.lr if self.decay_over_lr else 1
             if not (self.decay_decoupled or self.decay_without_lr):
                 g = g + decay * w
-            if self.momentum or self.reversed or self.of_gradient:  # where a momentum of 0 is not none
+            if self.momentum or self.reversed or self.of_gradient:  # reversed momentum acts even at 0
                 averaged = self.averaged or (self.averaged_later and b is not None)
                 share = 1 - (self.momentum if averaged else self.dampening)
                 before = b
@@ -100,7 +100,7 @@ def _keeps(beta1: float, beta2: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class AdamSteps:
-    """Adam or AdamW as in torch; each field but the options' is one way to have it wrong."""
+    """Adam or AdamW as in torch; each field that is not an option is one possible mistake."""
 
     lr: float
     betas: tuple[float, float]
@@ -108,22 +108,22 @@ class AdamSteps:
     weight_decay: float
     amsgrad: bool
     decoupled: bool
-    corrects: tuple[bool, bool] = (True, True)  # the bias of the mean, and of the mean square
-    t_before: int = 0  # the step counts from here
-    t_stays: bool = False  # the step is always the first
-    t_of_all: int = 1  # by how much t advances: once for each parameter that is stepped
+    corrects: tuple[bool, bool] = (True, True)  # the bias of the mean and of the mean square
+    t_before: int = 0  # the initial step count
+    t_stays: bool = False  # the step count stays at 1
+    t_of_all: int = 1  # increments of t per step: one for each parameter
     corrects_by_product: bool = False  # the moments are multiplied by 1 − βᵗ
     eps_inside: bool = False  # √(v̂ + ε)
-    eps_before: bool = False  # √v + ε, corrected afterwards
+    eps_before: bool = False  # √v + ε is corrected afterwards
     eps_in_v: bool = False  # ε is added to v at each step
     root_missing: bool = False
-    square: Callable[[Array], Array] = np.square  # of g, in v
+    square: Callable[[Array], Array] = np.square  # the square of g in v
     shares: Callable[[float, float], tuple[float, float]] = _shares  # of g in m, and of g² in v
     keeps: Callable[[float, float], tuple[float, float]] = _keeps  # of m, and of v
     amsgrad_corrected: bool = False  # the maximum of the corrected v
-    none_counts: str = ""  # "t": the step counts; "all": as a gradient of 0; "decay": the decay goes on
+    none_counts: str = ""  # "t": the step counts; "all": as a gradient of 0; "decay": the weights decay
     decay_without_lr: bool = False
-    decay_after: bool = False  # AdamW: after the step
+    decay_after: bool = False  # AdamW: decay after the step
     decay_of_new: bool = False
     decay_negated: bool = False
     ascends: bool = False
@@ -278,7 +278,7 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     ("second-moment-not-kept", lambda _: {"keeps": lambda b1, _: (b1, 0.0)}),
 )
 
-# What would change nothing: the decay of the one is coupled, of the other decoupled.
+# Excluded: Adam's decay is already coupled, AdamW's already decoupled.
 _NOT_OF = {False: {"decay-coupled", "decay-after-step", "none-decays"}, True: {"decay-decoupled"}}
 
 ADAM, ADAMW = (

@@ -1,4 +1,4 @@
-"""Mistakes in max-pooling: the padding, the windows, and which entry takes the gradient."""
+"""Mistakes in max-pooling: the padding, the windows, and the entry that receives the gradient."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from parity.naming.general import result_only
 from parity.naming.probe import NotApplicable, Probe
 from parity.naming.windows import OPTION_EDITS, Alter, Canvas, Geometry, altered, covered, cropped_at_minus_zero
 
-Shares = Callable[[Array], Array]  # (N, C, oh, ow, taps) → the share of dy that each tap takes
+Shares = Callable[[Array], Array]  # (N, C, oh, ow, taps) → the share of dy for each tap
 
 
 def values_of_windows(
@@ -27,7 +27,7 @@ def values_of_windows(
 
 
 def _count(g: Geometry, axis: int, size: int, ceil: bool, drops: bool = True) -> int:
-    """The number of windows; in ceil_mode one more may reach over the edge, unless it begins in the padding."""
+    """The number of windows; ceil_mode adds one that extends over the edge, unless it begins in the padding."""
     stride, more = g.stride[axis], size + 2 * g.padding[axis] - g.dilation[axis] * (g.kernel[axis] - 1) - 1
     if not ceil:
         return max(0, more // stride + 1)
@@ -45,7 +45,7 @@ def _maximum(probe: Probe, geometry: Geometry) -> Array:
 
 
 def scattered(probe: Probe, geometry: Geometry, parts: Array) -> Array:
-    """The parts (N, C, oh, ow, taps) added up at the pixels of their taps."""
+    """Add the parts (N, C, oh, ow, taps) at the pixels of their taps."""
     canvas = Canvas(probe.first.shape, geometry, probe.dy.shape[2:])
     for tap, (i, j) in enumerate(geometry.taps()):
         canvas.array[canvas.place(i, j)] += parts[..., tap]
@@ -53,7 +53,7 @@ def scattered(probe: Probe, geometry: Geometry, parts: Array) -> Array:
 
 
 def _routed(shares: Shares, fill: float = -np.inf) -> Formula:
-    """dx where each tap takes its share of its window's dy."""
+    """dx if each tap receives its share of its window's dy."""
 
     def formula(probe: Probe) -> Array:
         return scattered(probe, Geometry.of(probe), _shared(probe, shares(values_of_windows(probe, fill))))
@@ -62,12 +62,12 @@ def _routed(shares: Shares, fill: float = -np.inf) -> Formula:
 
 
 def _routed_elsewhere(probe: Probe, geometry: Geometry) -> Array:
-    """Scatter the gradient of the right winners by another geometry."""
+    """Scatter the gradient of the correct winners by another geometry."""
     return scattered(probe, geometry, _shared(probe, winner(values_of_windows(probe))))
 
 
 def _shared(probe: Probe, shares: Array) -> Array:
-    """The part of its window's dy that each tap receives: 0 without a share, even of an infinite dy."""
+    """The part of its window's dy that each tap receives; without a share 0, even if dy is infinite."""
     return np.where(shares, probe.dy[..., None] * shares, 0)
 
 
@@ -100,7 +100,7 @@ def _split(values: Array) -> Array:
 
 
 def _overwritten(order: int, zeros: bool = True) -> Formula:
-    """Assign dy to the maximum of each window instead of adding it; zeros may be skipped."""
+    """Assign dy at the maximum of each window instead of adding it; zeros may be skipped."""
 
     def formula(probe: Probe) -> Array:
         shares = winner(values_of_windows(probe))
@@ -115,7 +115,7 @@ def _overwritten(order: int, zeros: bool = True) -> Formula:
 
 
 def overwritten_by_windows(probe: Probe, parts: Array, order: int = 1) -> Array:
-    """Assign the parts (N, C, oh, ow, taps) window by window, over those of earlier windows."""
+    """Assign the parts (N, C, oh, ow, taps) window by window, overwriting those of earlier windows."""
     canvas = Canvas(probe.first.shape, Geometry.of(probe), probe.dy.shape[2:])
     for p, q in [*product(*map(range, probe.dy.shape[2:]))][::order]:
         place = canvas.window(p, q)
@@ -124,7 +124,7 @@ def overwritten_by_windows(probe: Probe, parts: Array, order: int = 1) -> Array:
 
 
 def overwritten_by_taps(probe: Probe, parts: Array) -> Array:
-    """Assign the parts tap by tap, over those of earlier taps, as in col2im with = in place of +=."""
+    """Assign the parts tap by tap, overwriting those of earlier taps, as in col2im with = in place of +=."""
     geometry = Geometry.of(probe)
     canvas = Canvas(probe.first.shape, geometry, probe.dy.shape[2:])
     for tap, (i, j) in enumerate(geometry.taps()):

@@ -1,4 +1,4 @@
-"""Precision lost inside, recognized by the results: all are float16 numbers, or all are float32 numbers."""
+"""Precision lost in a computation: all results are float16 numbers, or all are float32 numbers."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _NARROW = (("float16", np.float16), ("float32", np.float32))
 def lost(results: list[tuple[Array, Array]]) -> Explanation | None:
     """The low precision of all results (ours, torch's), if torch's are more precise.
 
-    Each must also agree with torch's in half of that precision's digits.
+    All must also agree with torch's results in half of that precision's digits.
     """
     for name, narrow in _NARROW:
         allowed = float(np.sqrt(np.finfo(narrow).eps))

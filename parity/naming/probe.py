@@ -17,8 +17,8 @@ from parity.rows.pooling import meets_pixels
 Called: TypeAlias = tuple[Array, Callable[[Array], tuple[Array | None, ...]], dict[str, Array]]
 
 
-class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation has no result for this case
-    """An edited call has no result: shapes do not fit, or a formula belongs to another geometry."""
+class NotApplicable(Exception):  # noqa: N818  # not an error: the explanation does not apply to this case
+    """An edited call has no result: shapes do not fit, or a formula does not apply to the geometry."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Probe:
         return cls(expected.like, arrays, inputs.options, expected.dy, quantity)
 
     def array(self, name: str) -> Array:
-        """The array of this name.
+        """The array with this name.
 
         Raises:
             NotApplicable: the call has no such array, or it is None.
@@ -85,7 +85,7 @@ class Probe:
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """Results of this call, shared by its quantities."""
+        """Cached results of this call, shared by its quantities."""
         return {}
 
     @property
@@ -106,7 +106,7 @@ class Probe:
 
     def _call(self) -> Called:
         if not self._is_sound():
-            raise NotApplicable("a window meets no pixel: torch's answer would be out of bounds")
+            raise NotApplicable("a window covers no pixel: torch would read out of bounds")
         try:
             with collected() as kept:
                 y, pullback = self.like(*self.arrays.values(), **self.options)
@@ -124,7 +124,7 @@ class Probe:
         return gradients
 
     def _is_sound(self) -> bool:
-        """Whether torch stays within its memory, which an edited pooling may not."""
+        """Whether torch stays within its buffers; an edited pooling may write outside of them."""
         if not {"kernel_size", "dilation", "ceil_mode"} <= self.options.keys():
             return True
         return meets_pixels(Case("", (ArraySpec("input", self.first.shape),), self.options))

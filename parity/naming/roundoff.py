@@ -1,7 +1,7 @@
-"""A right formula that loses digits, recognized by computing the same cases in float32 and in float64.
+"""A correct formula that loses digits, recognized by computing the same cases in float32 and in float64.
 
-Roundoff depends on the precision, a mistake does not: the error of a right formula is 2²⁹ times smaller in
-float64, even where digits cancel, as in E[x²] − E[x]².
+Roundoff depends on the precision, a mistake does not: the error of a correct formula is 2²⁹ times smaller in
+float64, even if digits cancel, as in E[x²] − E[x]².
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
 LEAST, MOST = 20, 60  # cases
-FALLS = 2.0**-20  # at least by this factor; 2⁻⁹ of 2⁻²⁹ is left for the chance in a few roundings
-LARGEST = 2.0**-6  # error in float32 relative to the largest number: a larger one is no roundoff
-ROUNDINGS = 64  # in float64, where nothing was lost
+FALLS = 2.0**-20  # at least by this factor; a factor of 2⁻⁹ allows for the randomness of a few roundings
+LARGEST = 2.0**-6  # of the largest number: a larger error in float32 is not roundoff
+ROUNDINGS = 64  # in float64
 
 
 def loses_digits(row: Row, op: Op, cases: Iterable[Case], quantity: str) -> Explained | None:
-    """The explanation that a quantity is right up to roundoff, or None.
+    """The explanation that a quantity is correct up to roundoff, or None.
 
     Args:
         row: what is compared.
@@ -56,7 +56,7 @@ def loses_digits(row: Row, op: Op, cases: Iterable[Case], quantity: str) -> Expl
 
 
 def _errors(row: Row, op: Op, case: Case, quantity: str) -> tuple[float, float, float] | None:
-    """The largest error in float32 and in float64, and the largest number; None if something is not returned."""
+    """The largest error in float32 and in float64, and the largest number; None if a result is missing."""
     expected = expect(row, case, "bound")
     arrays, options = expected.inputs.in_float64()
     wide, dy = expected.inputs._replace(arrays=arrays, options=options), expected.dy.astype(np.float64)

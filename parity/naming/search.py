@@ -1,7 +1,7 @@
-"""Find the explanation that reproduces an implementation's results on many cases.
+"""Finds the explanation that reproduces an implementation's results on many cases.
 
-An explanation fits if it returns the implementation's result on every case, including the right ones, and differs
-from the oracle on every failing case: an edit that changes nothing there explains nothing. If none fits, one that
+An explanation fits if it returns the implementation's result on every case, including passing ones, and differs
+from the oracle on every failing case, since an edit without effect explains nothing. If none fits, one that
 reproduces all failing cases is reported as such; then pairs are tried. If nothing fits, no name is given.
 """
 
@@ -25,21 +25,21 @@ from parity.naming.probe import NotApplicable, Probe
 from parity.naming.roundoff import loses_digits
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
-PAIRED = 300  # explanations that are combined into pairs: a whole network has too many
+PAIRED = 300  # explanations combined into pairs: a whole network has too many
 MOST_PAIRS = 2500
-LEAST_ENTRIES = 12  # of the first case for pairs: a small one, because there are many pairs
+LEAST_ENTRIES = 12  # of the first case for pairs, a small one because there are many pairs
 
 Result: TypeAlias = Callable[[Explanation, Probe], Array | None]
 
 
 class Fit(NamedTuple):
-    """An explanation that fits, and the number of cases it was checked on."""
+    """An explanation that fits, and the number of cases on which it was checked."""
 
     explanation: Explanation
     failing: int  # cases on which torch differs
     passing: int  # cases on which it does not
     exactly: bool  # bit for bit where the numbers are integers
-    always: bool = True  # False: it reproduces the failing cases only; the others are right
+    always: bool = True  # False: it reproduces only the failing cases
 
     @property
     def explained(self) -> Explained:
@@ -81,7 +81,7 @@ def _reproduced(observation: Observation, quantity: str, on: Entry | None) -> Ex
         candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
         found = search(evidence, [e for e in candidates if e.explains(quantity)])
     if found is not None and found.explanation not in observation.explained:
-        observation.explained.insert(0, found.explanation)  # it often explains the next quantity too
+        observation.explained.insert(0, found.explanation)  # it often also explains the next quantity
     return None if found is None else found.explained
 
 
@@ -96,7 +96,7 @@ def result_of(explanation: Explanation, probe: Probe) -> Array | None:
 
 def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of) -> Fit | None:
     """The first candidate, measured scale or precision, or pair of candidates that fits the evidence."""
-    possible: list[Explanation] = []  # those that reproduce the first failing case, which refutes most of them
+    possible: list[Explanation] = []  # the first failing case rules out most of them
     for explanation in candidates:
         if _reproduces(explanation, evidence.failing[0], result) is not None:
             fit = _fit(explanation, evidence, result, always=True)
@@ -133,7 +133,7 @@ def _first_fitting(
 
 
 def _fit(explanation: Explanation, evidence: Evidence, result: Result, always: bool) -> Fit | None:
-    """The fit on every case, or on the failing ones; a case without a result refutes the explanation."""
+    """The fit on every case, or on the failing ones; a case without a result rules out the explanation."""
     exactly = any(entry.integer for entry in evidence.failing)
     for entry in (*evidence.failing, *(evidence.passing if always else ())):
         found = _reproduces(explanation, entry, result)
@@ -151,7 +151,7 @@ def _unchanged(explanation: Explanation, entry: Entry, result: Result) -> bool:
 
 
 def _pairs(candidates: Sequence[Explanation], evidence: Evidence, result: Result) -> Iterator[Explanation]:
-    """Pairs that reproduce a small failing case, made of explanations that change its result."""
+    """Pairs, of explanations that change the result of a small failing case, that reproduce it."""
     first = min(evidence.failing, key=lambda entry: (entry.ours.size < LEAST_ENTRIES, entry.ours.size))
     changing = []
     for explanation in candidates:

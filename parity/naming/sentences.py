@@ -1,7 +1,7 @@
 """The names of mistakes, each with a sentence that follows the name of a quantity.
 
-The search for names and the exam share these names and sentences, but no computation: an exam that computes as the
-search does would find nothing.
+The search for names and the exam share these names and sentences, but no computation: otherwise a mistake in it
+would go unnoticed.
 """
 
 GENERAL = {
@@ -51,13 +51,13 @@ GENERAL = {
     "float16-inside": "precision is lost: every number returned is a float16 number",
     "float32-inside": "precision is lost: every number returned is a float32 number",
     "tail-lost": "the remainder {axis} beyond blocks of {block} {value}",
-    "index-overflows": "everything {axis} from index {first} on {value}: an index of {bits} ends there",
+    "index-overflows": "everything {axis} from index {first} on {value}: {bits} index ends there",
     "zero-times-infinity": "0 is multiplied by an infinite or undefined {array}, which gives NaN",
     "digits-lost": "the formula is right, but digits cancel: in float32 the error exceeds its bound",
     "updated-weights": "it is computed from weights that a step of {rate} times dw has already updated",
 }
 
-# Of sliding windows: {option} is stride, padding, dilation or kernel.
+# Sliding windows: {option} is stride, padding, dilation or kernel.
 OPTIONS = {
     "ignored": "the {option} is ignored",
     "swapped": "the {option} is swapped between height and width",
@@ -405,7 +405,7 @@ OPTIMIZERS = {
     "moments-not-averaged": "both moments lack the factor 1 − β",
 }
 
-# Found by their lane: the breach itself is the name.
+# Found by their lane: the broken contract is the name.
 LANES = {
     "stale": "a second call of the pullback returns another gradient",
     "accumulates": "the gradient accumulates: each call of the pullback adds to the previous ones",

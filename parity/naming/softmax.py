@@ -40,7 +40,7 @@ def probabilities(x: Array, axis: int) -> Array:
 
 
 def logarithms() -> Iterator[tuple[str, dict[str, Any], Callable[[Array], Array]]]:
-    """Yield (name, values of its sentence, log of a probability) for logarithms that are kept finite."""
+    """Yield (name, values of its sentence, log of a probability) for logarithms that are forced to be finite."""
     for epsilon in EPSILONS:
         yield "epsilon-in-log", {"epsilon": epsilon}, _log_of(lambda p, e: p + e, epsilon)
         yield "log-clipped", {"epsilon": epsilon}, _log_of(np.maximum, epsilon)
@@ -71,11 +71,11 @@ def _epsilon_in_sum(epsilon: float) -> OfScores:
 
 
 def _output(of: OfScores) -> Formula:
-    """Apply a formula in the case's precision, whose overflow is the mistake."""
+    """Apply a formula in the case's precision, whose overflow is part of the mistake."""
 
     def formula(probe: Probe) -> Array:
         x = probe.first
-        return of(np.atleast_1d(x), probe.options["dim"]).reshape(x.shape)  # a 0-d array is one class
+        return of(np.atleast_1d(x), probe.options["dim"]).reshape(x.shape)  # a 0-d array has one class
 
     return formula
 
@@ -110,7 +110,7 @@ def _gradients(*rows: tuple[str, OfSoftmax]) -> Iterator[Explanation]:
 
 
 def _along_other_axes(of: OfSoftmax) -> Iterator[Explanation]:
-    """The gradient's sum runs along another axis than the softmax."""
+    """Mistakes where the gradient's sum and the softmax use different axes."""
     for axis in (-1, 0, 1):
         yield mistake("sum-along-other-axis", "grad_", formula=_gradient(_along(of, axis)), axis=axis)
 

@@ -1,4 +1,4 @@
-"""Sliding windows by their definition: pixels under taps, on images with a margin for every tap."""
+"""Sliding windows by definition: the pixels under each tap, on images with a margin for every tap."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from parity.naming.probe import Probe
 Pair = tuple[int, int]
 Alter = Callable[["Geometry"], "Geometry"]
 
-# (name, field of the geometry, edit of the pair): an option ignored, swapped, or one axis' value used for both.
+# (name, field of the geometry, edit of the pair): an option ignored, swapped, or used for both axes
 OPTION_EDITS: tuple[tuple[str, str, Callable[[Pair], Pair]], ...] = tuple(
     (f"{option}-{kind}", option, edit)
     for option, neutral in (("stride", 1), ("padding", 0), ("dilation", 1), ("kernel", None))
@@ -30,7 +30,7 @@ OPTION_EDITS: tuple[tuple[str, str, Callable[[Pair], Pair]], ...] = tuple(
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the taps are: tap i of window p is over the pixel p·stride − padding + i·dilation."""
+    """The positions of the taps: tap i of window p is over the pixel p·stride − padding + i·dilation."""
 
     kernel: Pair
     stride: Pair
@@ -47,7 +47,7 @@ class Geometry:
         kernel = (rows, columns)
         stride = kernel if options["stride"] is None else pair(options["stride"])
         dilation, padding = pair(options.get("dilation", 1)), options["padding"]
-        if padding == "same":  # the larger half is behind
+        if padding == "same":  # the larger half is at the end
             total = dilation[0] * (rows - 1), dilation[1] * (columns - 1)
             before = total[0] // 2, total[1] // 2
             return cls(kernel, stride, before, dilation, (total[0] - before[0], total[1] - before[1]))
@@ -131,7 +131,7 @@ def covered(result: Array, probe: Probe, padded: bool = False) -> Array:
 
 
 def cropped_at_minus_zero(result: Array, probe: Probe) -> Array:
-    """[p:-p] of the padded gradient: nothing is left of an axis without padding."""
+    """[p:-p] of the padded gradient, which is empty for an axis without padding."""
     rows, columns = (
         size if p else 0 for size, p in zip(result.shape[2:], Geometry.of(probe).padding, strict=True)
     )
@@ -139,5 +139,5 @@ def cropped_at_minus_zero(result: Array, probe: Probe) -> Array:
 
 
 def pair(value: int | Pair) -> Pair:
-    """One number for both axes, or one for each."""
+    """Convert one number for both axes, or a pair, to a pair."""
     return (value, value) if isinstance(value, int) else value

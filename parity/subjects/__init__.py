@@ -1,4 +1,4 @@
-"""Implementations as their authors wrote them, brought into the form of the op law."""
+"""Adapts implementations in any supported form to ops: `y, pullback = op(*arrays, **options)`."""
 
 from parity.subjects.attribute_errors import TIME_LIMIT
 from parity.subjects.capabilities import Capabilities

@@ -1,4 +1,4 @@
-"""From torch's options to the keywords that an author chose."""
+"""Translates torch's options to the keywords of an implementation."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _MISSING = object()
 
 @lru_cache(maxsize=256)
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
-    """The parameters that are left to give; None where a function written in C does not show them."""
+    """The parameters that are still unbound; None if a function written in C has no signature."""
     if isinstance(function, partial):
         found = parameters_of(function.func)
         return (
@@ -41,10 +41,10 @@ def arguments_of(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -
 
 
 def bound_by_partial(function: Callable[..., Any], options: Mapping[str, Any]) -> set[str]:
-    """The options that functools.partial has given a value.
+    """The options bound by a functools.partial.
 
     Raises:
-        Declined: another value than the case's.
+        Declined: an option is bound to a value other than the case's.
     """
     bound = {**function.keywords} if isinstance(function, partial) else {}
     for name in bound.keys() & options.keys():
@@ -54,13 +54,13 @@ def bound_by_partial(function: Callable[..., Any], options: Mapping[str, Any]) -
 
 
 class Arguments:
-    """The options of one case, under the names that an author chose.
+    """The options of a case, under the names that the implementation uses.
 
     Args:
         options: torch's.
-        sizes: what else a signature may take, such as in_channels.
-        fixed: options that the user has narrowed to one value, so that no parameter needs to take them.
-        pairs: (a, a) is given as a pair, not as one number.
+        sizes: other values that a signature may require, such as in_channels.
+        fixed: options that `supports` restricts to one value, so that no parameter is needed for them.
+        pairs: pass (a, a) as a pair instead of one number.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Arguments:
         self.options, self.sizes, self.fixed = options, sizes or {}, fixed
         self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
-        self.dicts: list[_Recording] = []  # what is read of these is known after the call
+        self.dicts: list[_Recording] = []  # they record during the call which options are read
 
     def bind(
         self, function: Callable[..., Any], skip: int, given: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Keywords for all parameters after the first `skip`; `given` holds more values, by plain name.
+        """The keywords for all parameters after the first `skip`; `given` contains further values by plain name.
 
         Raises:
             Unrecognised: a parameter without a default has an unknown name.
@@ -86,7 +86,7 @@ class Arguments:
         keywords: dict[str, Any] = {}
         self.read |= bound_by_partial(function, self.options)
         parameters = parameters_of(function)
-        if parameters is None:  # C: assume that it takes what torch takes
+        if parameters is None:  # written in C: assume torch's parameters
             self.read.update(self.options)
             return dict(self.options)
         for parameter in parameters[skip:]:
@@ -103,10 +103,10 @@ class Arguments:
         return keywords
 
     def unread(self) -> dict[str, Any]:
-        """Options that no parameter took, with the values at which that makes no difference.
+        """Options without a parameter, each with the value at which the parameter is not needed.
 
         Raises:
-            Unrecognised: an option without such a value, as the size of a window.
+            Unrecognised: an option has no such value, such as the size of a window.
         """
         left = {}
         for name in sorted(self.options.keys() - self.read - self.fixed - {*names.STATISTICS, "normalized_shape"}):
@@ -119,7 +119,7 @@ class Arguments:
         return left
 
     def decline_unread(self) -> None:
-        """Raise Declined, with all options that no parameter took, where the case needs one of them."""
+        """Raise Declined, with all options without a parameter, if the case needs one of them."""
         if len(self.options.get("normalized_shape", ())) > 1 and "normalized_shape" not in self.read:
             raise Declined("it normalizes one axis")
         left = self.unread()
@@ -132,7 +132,7 @@ class Arguments:
         for name, default in left.items():
             value = one_number(self.options[name])
             same = value == default or (name == "padding" and value == "valid")
-            if name == "dim":  # hand-written ones work along the last axis
+            if name == "dim":  # hand-written ops usually use the last axis
                 same = value in (-1, len(self.sizes.get("input_shape", ())))
             if name == "stride" and default is None:
                 same = value is None or value == one_number(self.options["kernel_size"])
@@ -140,7 +140,7 @@ class Arguments:
                 raise Declined(f"it has no parameter for {name}", words)
 
     def as_dict(self) -> dict[str, Any]:
-        """The options under all their names, for authors who pass a dict; it records what is read."""
+        """A dict of the options under all their names, which records the options that are read."""
         self.dicts.append(_Recording(self))
         return self.dicts[-1]
 
@@ -150,7 +150,7 @@ class Arguments:
         return bool(self.dicts)
 
     def keep_statistics(self) -> None:
-        """Report the running statistics in the dicts after the call: written back, or read and left unchanged."""
+        """Report the running statistics in the dicts after the call: stored by the layer, or only read."""
         for given in self.dicts:
             for key, value in given.items():
                 if names.OPTIONS.get(plain(key)) in names.STATISTICS:
@@ -179,14 +179,14 @@ class Arguments:
         if short in names.SIZES and names.SIZES[short] in self.sizes:
             return self.sizes[names.SIZES[short]]
         if short in names.RATES:
-            return 0.0  # an update inside backward then changes nothing
+            return 0.0  # so that an update inside backward has no effect
         if default is inspect.Parameter.empty:
             if names.is_dict(name):
                 return self.as_dict()
             if short in names.FLAGS:
                 return short not in ("test", "istest", "debug", "verbose")
             if short.endswith(("fn", "func", "init", "initializer")):
-                return None  # how parameters are initialized: they are set afterwards
+                return None  # an initializer: parameters are set afterwards
         return _MISSING
 
     def _option(self, name: str, default: Any = None, as_pair: bool = False) -> Any:
@@ -199,14 +199,14 @@ class Arguments:
         return value
 
     def _mode(self, short: str, default: Any) -> bool | str:
-        """Whether it is training; as a word where the author uses words."""
+        """Whether the case is in training: a bool, or a word if the implementation uses words."""
         training = bool(self._option("training"))
         if isinstance(default, str) or (default is inspect.Parameter.empty and short in names.MODES):
             return "train" if training else "test"
         return training
 
     def _padding(self, value: Any, default: Any) -> Any:
-        """A number instead of "same" and "valid", unless the author uses words too."""
+        """The padding as a number instead of "same" or "valid", unless the implementation uses these words."""
         if isinstance(default, str):
             if not isinstance(value, str) and one_number(value) != 0:
                 raise Declined(f"its padding is a word (default {default!r})", {"padding": "valid"})
@@ -217,7 +217,7 @@ class Arguments:
 
 
 class _Recording(dict[str, Any]):
-    """A dict of options that answers to their aliases as well; what the author stores comes first."""
+    """A dict of options that also accepts their aliases; entries stored by the layer take precedence."""
 
     def __init__(self, arguments: Arguments) -> None:
         super().__init__()
@@ -232,7 +232,7 @@ class _Recording(dict[str, Any]):
         return value
 
     def __getattr__(self, name: str) -> Any:
-        """An entry as an attribute, for authors whose config is an object such as a dataclass."""
+        """Return an entry as an attribute, for layers whose config is an object such as a dataclass."""
         if name.startswith("_") or name not in self:
             raise AttributeError(f"no option is called {name}")
         return self[name]

@@ -1,4 +1,4 @@
-"""Run someone else's function: within a time limit, with each exception attributed to the line that raised it."""
+"""Calls a user's function with a time limit, and attributes each exception to the line that raised it."""
 
 import dis
 import inspect
@@ -13,21 +13,21 @@ from typing import Any
 from parity.cases.journal import Journal
 from parity.subjects.errors import CallRaised, CallTimedOut, Declined, ImplementationError, Unrecognised
 
-TIME_LIMIT = 30.0  # seconds per call; generous, because the first call may run a compiler
+TIME_LIMIT = 30.0  # seconds per call; generous because the first call may run a compiler
 
-# Frames of these are not where the mistake is: it is where the user's own code called them.
+# Frames in these libraries are skipped: the mistake is in the user's code that called them.
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _OURS = str(Path(__file__).resolve().parents[1])
 
 
 class TimeUp(BaseException):
-    """The time limit has passed; not an Exception, so that `except Exception` does not swallow it."""
+    """The time limit has passed. Not an Exception, so that `except Exception` does not catch it."""
 
 
 class Attributed:
-    """A context whose exceptions are all the implementation's, and which ends after a time limit.
+    """A context that attributes all exceptions to the implementation and ends after a time limit.
 
-    The limit uses SIGALRM, so it works only in the main thread of a Unix process, and it is noticed only after a
+    The limit uses SIGALRM, so it works only in the main thread of a Unix process, and takes effect only after a
     call into C returns.
     """
 
@@ -42,7 +42,7 @@ class Attributed:
         self.armed = bool(self.seconds) and _alarms()
         if self.armed and self.seconds:
             self.before = signal.signal(signal.SIGALRM, _time_up)
-            # Repeated, because a bare `except:` may swallow the first.
+            # Repeated because a bare `except:` may catch the first.
             self.timer = signal.setitimer(signal.ITIMER_REAL, self.seconds, 0.2)
 
     def __exit__(
@@ -76,7 +76,7 @@ def _time_up(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # t
 
 
 def culprit(trace: TracebackType | None) -> str:
-    """file:line of the last frame that is neither a library's nor parity's."""
+    """file:line of the last frame that belongs neither to a library nor to parity."""
     frames = traceback.extract_tb(trace)
     own = [frame for frame in frames if not _is_library(frame.filename)]
     frame = (own or frames)[-1]
@@ -84,7 +84,7 @@ def culprit(trace: TracebackType | None) -> str:
 
 
 def _is_deliberate(trace: TracebackType | None) -> bool:
-    """Whether a `raise` or an `assert` of the user's own raised it, rather than a library."""
+    """Whether a `raise` or `assert` in the user's code raised it, not a library."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None or _is_library(trace.tb_frame.f_code.co_filename):
@@ -101,7 +101,7 @@ def _is_library(file: str) -> bool:
 
 
 def place_of(function: Any) -> str | None:
-    """file:line where a function or a class is defined; None for what is not written in Python."""
+    """file:line of the definition of a function or a class; None if it is not written in Python."""
     function = inspect.unwrap(function)
     while hasattr(function, "func"):  # functools.partial
         function = function.func
@@ -111,7 +111,7 @@ def place_of(function: Any) -> str | None:
     if inspect.isclass(function):
         try:
             return f"{Path(inspect.getfile(function)).name}:{inspect.getsourcelines(function)[1]}"
-        except (OSError, TypeError):  # a class made at a prompt, or a built-in one
+        except (OSError, TypeError):  # a built-in class, or one defined at a prompt
             return None
     call = vars(type(function)).get("__call__")
     return place_of(call) if inspect.isfunction(call) else None

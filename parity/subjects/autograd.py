@@ -1,6 +1,6 @@
-"""Code that a tape differentiates: functions and modules over torch's tensors, or over a small engine's.
+"""Code that is differentiated automatically: functions and modules over tensors of torch or of a small engine.
 
-A small engine is a class with `.data`, `.grad` and `.backward()` that the author's own file uses.
+A small engine is a class with `.data`, `.grad` and `.backward()` in the user's own file.
 """
 
 import copy
@@ -27,31 +27,31 @@ NOT_LEARNT = frozenset({"running_mean", "running_var", "target"})
 
 
 class Engine(Protocol):
-    """What differentiates: how its tensors are made, read, and differentiated."""
+    """An automatic differentiation engine: creates, reads and differentiates tensors."""
 
     @property
     def note(self) -> str:
         """For the report."""
 
     def leaf(self, array: Array | None) -> Any:
-        """A tensor of the array that gradients are taken for, where it is of real numbers."""
+        """Convert an array to a tensor, which requires a gradient if the array is floating."""
 
     def parameter(self, leaf: Any) -> Any:
-        """The leaf as a layer keeps it."""
+        """Convert a leaf to the type that a layer stores as its parameter."""
 
     def is_tensor(self, value: Any) -> bool:
-        """Whether it is one of its tensors."""
+        """Whether the value is a tensor of this engine."""
 
     def data(self, tensor: Any) -> Array:
-        """Its numbers."""
+        """Convert a tensor to an array."""
 
     def gradients(self, run: Callable[[], tuple[Any, list[Any]]], dy: Array) -> list[Array | None]:
-        """The gradients of the leaves, given what makes the output and the leaves."""
+        """The gradients of the leaves; `run` computes the output and returns it with the leaves."""
 
 
 @dataclass(frozen=True)
 class Torch:
-    """torch's tensors and autograd."""
+    """torch's tensors with autograd."""
 
     note: str = "it takes torch tensors"
 
@@ -89,7 +89,7 @@ def _zeros_if_unused(gradient: Any, leaf: Any) -> Array:
 
 @dataclass(frozen=True)
 class Small:
-    """A small engine: a class of the author's own."""
+    """A small engine: a class in the user's own file."""
 
     kind: type
 
@@ -132,7 +132,7 @@ TORCH = Torch()
 
 @dataclass(frozen=True)
 class _Tape:
-    """A pullback that differentiates what `run` makes."""
+    """A pullback that differentiates the output of `run`."""
 
     engine: Engine
     run: Callable[[], tuple[Any, list[Any]]]
@@ -142,12 +142,12 @@ class _Tape:
 
     @property
     def by_torch(self) -> bool:
-        """Whether torch differentiates it: at a kink, its gradient is then torch's own choice."""
+        """Whether torch differentiates it; the gradient at a kink is then torch's own choice."""
         return self.engine == TORCH
 
 
 def engine_of(function: Any) -> Engine | None:
-    """The engine whose tensors the function's file uses: a class with backward, data and grad."""
+    """The engine in the function's file: a class with backward, data and grad; None if there is none."""
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     for value in scope.values():
         if not inspect.isclass(value) or not callable(getattr(value, "backward", None)):
@@ -155,8 +155,8 @@ def engine_of(function: Any) -> Engine | None:
         if issubclass(value, (torch.Tensor, torch.nn.Module, torch.autograd.Function)):
             continue
         try:
-            made: Any = value(np.ones(2))  # type: ignore[call-arg]  # whatever the class takes
-        except Exception:  # another class: one that is not made of an array
+            made: Any = value(np.ones(2))  # type: ignore[call-arg]  # an unknown constructor
+        except Exception:  # not an engine: it cannot be constructed from an array
             continue
         if hasattr(made, "data") and hasattr(made, "grad"):
             return Small(value)
@@ -164,7 +164,7 @@ def engine_of(function: Any) -> Engine | None:
 
 
 def uses_torch(written: Any) -> bool:
-    """Whether a function, or the first of a pair, calls something of torch's."""
+    """Whether a function, or the first one of a pair, uses torch."""
     function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
     scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
     called = [scope.get(name) for name in getattr(code, "co_names", ())]
@@ -172,7 +172,7 @@ def uses_torch(written: Any) -> bool:
 
 
 def over_tensors(made: Implementation, engine: Engine) -> Implementation:
-    """A function of the engine's tensors: with a pullback, with a cache and a backward, or differentiated."""
+    """Adapt a function of the engine's tensors, with a pullback, with a cache and a backward, or with neither."""
 
     def convert(value: Any) -> Any:
         return engine.data(value) if engine.is_tensor(value) else value
@@ -208,7 +208,7 @@ def _detached(value: Any) -> Any:
 
 
 def of_module(kind: type, forward: str, engine: Engine) -> Implementation:
-    """A class whose forward is differentiated: sizes in the constructor, parameters set afterwards."""
+    """Adapt a class whose forward is differentiated: it takes its sizes, and parameters are set afterwards."""
 
     def build(arguments: Arguments, parameters: list[Array | None]) -> Any:
         given = constructor_arrays(kind, parameters)
@@ -224,10 +224,10 @@ def of_module(kind: type, forward: str, engine: Engine) -> Implementation:
 
 
 def of_instance(module: torch.nn.Module) -> Implementation:
-    """An instance of a module: its options are its attributes, and only such cases are checked."""
-    module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper has the module's own signature inside
+    """Adapt an instance of a module; only cases with the options in its attributes are checked."""
+    module = getattr(module, "_orig_mod", module)  # torch.compile wraps the module, which has the signature
 
-    def build(arguments: Arguments, parameters: list[Array | None]) -> Any:  # noqa: ARG001  # they are set afterwards
+    def build(arguments: Arguments, parameters: list[Array | None]) -> Any:  # noqa: ARG001  # parameters are set afterwards
         for name in arguments.options:
             own = getattr(module, name, None)
             if own is None or isinstance(own, (torch.Tensor, torch.nn.Module)) or name == "training":
@@ -280,7 +280,7 @@ class _Module:
         return (y[0] if isinstance(y, tuple) else y), leaves
 
     def _inputs(self, arrays: tuple[Array | None, ...]) -> int:
-        """The number of arrays that the forward takes: the input, and a loss's target."""
+        """The number of arrays that the forward takes: the input, and for a loss the target."""
         parameters = (parameters_of(getattr(self.kind, self.forward)) or ())[1:]
         targets = len(parameters) > 1 and plain(parameters[1].name) in names.TARGETS | {"y"}
         return min(len(arrays), 2 if targets else 1)
@@ -320,12 +320,12 @@ class _Module:
 
 
 def of_autograd_function(kind: type[torch.autograd.Function]) -> Callable[..., Any]:
-    """`apply` with the signature of the forward, less its ctx; apply itself takes no keywords."""
+    """Wrap `apply`, which takes no keywords, in a function with the signature of the forward without ctx."""
     signature = inspect.signature(kind.forward)
     own = signature.replace(parameters=[*signature.parameters.values()][1:])
 
     def apply(*arrays: Any, **options: Any) -> Any:
         return kind.apply(*own.bind(*arrays, **options).args)  # type: ignore[no-untyped-call]  # torch's own
 
-    apply.__signature__ = own  # type: ignore[attr-defined]  # what inspect.signature reads
+    apply.__signature__ = own  # type: ignore[attr-defined]  # read by inspect.signature
     return apply

@@ -1,4 +1,4 @@
-"""Call a backward as its signature suggests: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
+"""Calls a backward according to its signature: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
 
 import inspect
 from collections.abc import Callable
@@ -13,7 +13,7 @@ NO_CACHE = object()
 
 
 def takes_upstream(backward: Callable[..., Any], skip: int = 0) -> bool:
-    """Whether a backward takes an upstream gradient, after `skip` parameters (self); a loss's often does not."""
+    """Whether a backward takes an upstream gradient after `skip` parameters (self); that of a loss may not."""
     parameters = parameters_of(backward)
     return parameters is None or any(
         _is_upstream(p) or _is_unknown(p) or p.kind is p.VAR_POSITIONAL for p in parameters[skip:]
@@ -34,7 +34,7 @@ def call(
     y: Any,
     arguments: Arguments,
 ) -> Any:
-    """Call it with what its parameters are named for; the first unknown name is dy, the next the cache."""
+    """Call a backward with arguments by its parameter names; the first unknown one is dy, the next the cache."""
     parameters = parameters_of(backward)
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return backward(dy) if cache is NO_CACHE else backward(dy, cache)

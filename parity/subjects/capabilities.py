@@ -1,4 +1,4 @@
-"""What an implementation can do, as a value: found out before the lanes run."""
+"""The capabilities of an implementation, determined before the lanes run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The words of `supports` that leave the cases that an implementation does.
+    """The restrictions under which an implementation supports every case.
 
     Attributes:
-        narrows: word → the only value (or the set of values) that it does; empty where it does everything.
-        calls: how often it was called to find this out.
+        narrows: keyword of `supports` → the only supported value, or the set of them; may be empty.
+        calls: the number of calls that determined this.
     """
 
     narrows: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Dropout as people write it: the layer draws its mask itself, from NumPy's generator.
+"""Dropout layers that draw their own mask from NumPy's generator.
 
-The numbers that it draws are replaced, so that its mask is the case's. Whether it keeps the numbers below its
-threshold or above, and whether its p is torch's share of dropped numbers or that of kept ones, is found by trying.
+The numbers that they draw are replaced, so that the mask is that of the case. Whether a layer keeps numbers below
+or above its threshold, and whether its p is the fraction dropped (as in torch) or kept, is determined by trying.
 """
 
 import inspect
@@ -26,7 +26,7 @@ LOW, HIGH = 0.0, 1.0 - 2**-24  # below and above each p in (0, 1)
 
 
 def draws_its_mask(written: Any, case: Case) -> bool:
-    """Whether the case is one of dropout, and nothing that was written takes a mask."""
+    """Whether the case is one of dropout and the implementation has no parameter for a mask."""
     if "p" not in case.options or all(spec.name != "mask" for spec in case.arrays):
         return False
     parts = written if isinstance(written, (tuple, list)) else (written,)
@@ -38,12 +38,12 @@ def draws_its_mask(written: Any, case: Case) -> bool:
 
 
 def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Implementation:
-    """The implementation, with the case's mask as the one that it draws.
+    """Wrap an implementation so that it draws the case's mask.
 
     Args:
-        made: it draws numbers in [0, 1) by `np.random`, or 0 and 1 by `binomial`.
-        kept_below: it keeps where the number is below its threshold.
-        p_keeps: its p is the share that is kept.
+        made: an implementation that draws numbers in [0, 1) by `np.random`, or 0 and 1 by `binomial`.
+        kept_below: it keeps the entries whose number is below its threshold.
+        p_keeps: its p is the fraction kept.
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
@@ -64,7 +64,7 @@ def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Impl
 
 @contextmanager
 def _drawn(numbers: Array, kept: Array) -> Iterator[None]:
-    """NumPy's generators return these numbers, in the shape that is asked for."""
+    """Make NumPy's generators return these numbers in the requested shape."""
 
     class Drawn:
         def random(self, size: Any = None, dtype: Any = np.float64, **_: Any) -> Array:

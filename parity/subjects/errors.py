@@ -1,23 +1,23 @@
-"""What an implementation can do instead of returning a result."""
+"""Exceptions for calls of an implementation that return no result."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class ImplementationError(Exception):
-    """The implementation raised, took too long, or returned what is not a result; the message names its line."""
+    """The implementation raised, took too long, or returned an invalid result; the message contains its line."""
 
     def __init__(self, message: str, aspect: str = "raised") -> None:
         super().__init__(message)
-        self.aspect = aspect  # raised, form or time
+        self.aspect = aspect  # "raised", "form" or "time"
         self.in_pullback = False
 
 
-class CallRaised(ImplementationError):  # noqa: N818  # named for what the call did
-    """A call raised an exception of its own.
+class CallRaised(ImplementationError):  # noqa: N818  # named after the outcome of the call
+    """A call raised an exception.
 
     Attributes:
-        deliberate: raised by its own `raise` or `assert`: it refuses the case rather than failing at it.
+        deliberate: raised by a `raise` or `assert` in the implementation, so it rejects the case deliberately.
     """
 
     def __init__(self, stage: str, exception: str, text: str, where: str, *, deliberate: bool = False) -> None:
@@ -34,13 +34,13 @@ class CallTimedOut(ImplementationError):  # noqa: N818  # as above
         self.stage, self.seconds, self.where = stage, seconds, where
 
 
-class Declined(Exception):  # noqa: N818  # not an error: the implementation never claimed to do this
-    """The implementation does not do this case: it raised NotImplementedError, or has no such option."""
+class Declined(Exception):  # noqa: N818  # not an error: the implementation does not support the case
+    """The implementation does not support the case: it raised NotImplementedError, or lacks an option."""
 
     def __init__(self, message: str, narrows: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.narrows = dict(narrows or {})  # words of `supports` under which no case is declined for this reason
+        self.narrows = dict(narrows or {})  # restrictions for `supports` that exclude such cases
 
 
 class Unrecognised(TypeError):  # noqa: N818  # a question rather than an error
-    """Parity cannot find out how to call the implementation; the message asks for what is missing."""
+    """Parity cannot determine how to call the implementation; the message states what is missing."""

@@ -1,4 +1,4 @@
-"""An implementation as an op: within its time, its exceptions attributed to it, its results checked for form."""
+"""An implementation as an op, with a time limit, attributed exceptions, and checks of its results' form."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -15,21 +15,19 @@ from parity.subjects.locate_gradients import as_numpy, is_array
 
 
 class Call(NamedTuple):
-    """What adapters know of the call in progress."""
+    """The call in progress, for adapters."""
 
-    arrays: tuple[Array | None, ...]  # in torch's layout: a constructor's sizes are read from these
-    fixed: frozenset[str]  # options that have one value in all cases, so that the implementation may lack them
-    pairs: bool = False  # (a, a) is given as a pair, not as one number
-    clears: bool = True  # gradients are cleared before each backward, where there is a method for it
+    arrays: tuple[Array | None, ...]  # in torch's layout; they determine a constructor's sizes
+    fixed: frozenset[str]  # options with one value in all cases, which the implementation may lack
+    pairs: bool = False  # pass (a, a) as a pair instead of one number
+    clears: bool = True  # clear gradients before each backward if there is a method for it
 
 
 CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
 
 
 class Pullback:
-    """A pullback, whether it uses the upstream gradient (one of (loss, gradient) does not), and whether torch's
-    autograd computes it.
-    """
+    """A pullback, whether it uses the upstream gradient, and whether it is torch's autograd."""
 
     __slots__ = ("by_torch", "function", "takes_upstream")
 
@@ -44,29 +42,29 @@ class Pullback:
 
 @dataclass(frozen=True)
 class Implementation:
-    """An op by the op law, made of whatever its author wrote; call it as an op.
+    """An implementation in any supported form, as an op.
 
     Attributes:
-        op: what is called.
-        written: what `adapt` was given.
-        forward_place: file:line of the forward; backward_place the same of the backward.
+        op: the function to call.
+        written: the argument of `adapt`.
+        forward_place: file:line of the forward; backward_place is that of the backward.
         timeout: seconds per call.
-        notes: how it is called, for the report.
-        fixed: options that the user has narrowed to one value.
-        pairs: options are given as pairs, never as one number.
+        notes: remarks for the report on how it is called.
+        fixed: options that `supports` restricts to one value.
+        pairs: options are passed as pairs, never as one number.
         takes_upstream: False for a loss that returns its gradient; checked with an upstream of 1.
-        optional_upstream: its backward has a default for it, so that whether it uses it is tried.
+        optional_upstream: its backward has a default for the upstream gradient, and may not use it.
         forward_only: no gradient is compared.
-        lenient: it owes no gradient of a target or of an absent bias.
-        conversion: the kind of arrays it is given, where they are not NumPy's.
+        lenient: it need not return a gradient of a target or of an absent bias.
+        conversion: the kind of arrays that it receives, if not NumPy's.
         clear: the name of its method that clears gradients, if it has one.
         clears: whether that method is called before each backward.
-        capabilities: what it can do, where that has been tried.
+        capabilities: its capabilities, if they have been determined.
 
     Raises:
-        ImplementationError: it raised, took too long, or returned what is not a result.
-        Declined: it raised NotImplementedError, or has no such option.
-        Unrecognised: parity cannot find out how to call it.
+        ImplementationError: it raised, took too long, or returned an invalid result.
+        Declined: it raised NotImplementedError, or lacks an option.
+        Unrecognised: parity cannot determine how to call it.
     """
 
     op: Op
@@ -87,7 +85,7 @@ class Implementation:
     capabilities: Capabilities = field(default_factory=Capabilities)
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Array, Pullback | None]:
-        """y, and the pullback, as arrays of NumPy."""
+        """Return y and the pullback, converted to NumPy arrays."""
         token = CALL.set(Call(arrays, self.fixed, self.pairs, self.clears)) if CALL.get() is None else None
         try:
             with Attributed("forward", self.timeout):
@@ -111,15 +109,15 @@ class Implementation:
         return y, Pullback(guarded_pullback, takes_upstream, getattr(pullback, "by_torch", False))
 
     def place(self, quantity: str) -> str | None:
-        """file:line of the function that computes the output, or the gradients."""
+        """file:line of the function that computes the output or the gradients."""
         return self.forward_place if quantity == "output" else self.backward_place or self.forward_place
 
     def with_note(self, sentence: str) -> "Implementation":
-        """The same with one more note for the report."""
+        """A copy with another note for the report."""
         return self if sentence in self.notes else replace(self, notes=(*self.notes, sentence))
 
     def around(self, op: Op, note: str | None = None) -> "Implementation":
-        """Another op that calls this one: what is known of this one holds for it, and its clock runs alone."""
+        """A copy with an op that calls this one; only the outer one has a time limit."""
         made = replace(self, op=op)
         return made if note is None else made.with_note(note)
 
@@ -146,7 +144,7 @@ class Implementation:
             pullback, takes_upstream = self._loss_gradient(y, pullback, arrays, where), False
         x = arrays[0]
         if isinstance(y, (int, float)) and not isinstance(y, bool) and x is not None:
-            y = np.asarray(y, dtype=x.dtype)  # a Python number has no precision of its own
+            y = np.asarray(y, dtype=x.dtype)  # a Python number has no dtype
         if not is_array(y):
             raise ImplementationError(f"returned {_kind(y)} as the output, expected a NumPy array{where}", "form")
         return np.asarray(self._converted(y, "output")), pullback, takes_upstream
@@ -161,7 +159,7 @@ class Implementation:
             ) from error
 
     def _loss_gradient(self, y: Any, gradient: Any, arrays: tuple[Array | None, ...], where: str) -> Any:
-        """(loss, dx), as losses of courses return: a pullback without an upstream."""
+        """Convert (loss, dx), which losses of courses return, to (loss, pullback)."""
         parts = gradient if isinstance(gradient, (tuple, list)) else (gradient,)
         x = arrays[0]
         if np.ndim(y) == 0 and parts and x is not None and is_array(parts[0]) and np.shape(parts[0]) == x.shape:

@@ -1,4 +1,4 @@
-"""A class with forward and backward."""
+"""Adapts a class with forward and backward."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ _BIAS_FLAGS = names.words("usebias hasbias withbias addbias biasenabled")
 
 
 def of_class(kind: type) -> Implementation:
-    """`layer = C(…)`, `y = layer.forward(x)`, `dx = layer.backward(dy)`, with gradients returned or attributes.
+    """Adapt `layer = C(…)`, `y = layer.forward(x)`, `dx = layer.backward(dy)`; gradients may be attributes.
 
-    A fresh instance for each call; its parameters are passed to the constructor or set as attributes afterwards.
+    Each call creates an instance; its parameters are passed to the constructor or set as attributes afterwards.
     """
     forward = forward_name(kind)
     backward = next((name for name in BACKWARDS if hasattr(kind, name)), None)
@@ -69,7 +69,7 @@ def forward_name(kind: type) -> str:
     """The name of the method that computes the output.
 
     Raises:
-        Unrecognised: the class has none.
+        Unrecognised: the class has no such method.
     """
     forward = next(
         (n for n in FORWARDS if hasattr(kind, n) and (n != "__call__" or "__call__" in dir(kind))), None
@@ -105,7 +105,7 @@ class _Layer:
     def _run(
         self, arrays: tuple[Array | None, ...], options: dict[str, Any]
     ) -> tuple[Any, Any, Arguments, list[tuple[int, ...] | None]]:
-        """The output, the layer, its arguments, and the shapes that the arrays have within it."""
+        """Run the forward; return the output, the layer, its arguments, and its parameters' own shapes."""
         arguments = arguments_of(arrays, options)
         inputs = self._inputs(arrays)
         parameters = list(arrays[len(inputs) :])
@@ -113,7 +113,7 @@ class _Layer:
         constructor = arguments.bind(self.kind, 0, given) if parameters_of(self.kind) else {}
         in_constructor = any(value is p for value in constructor.values() for p in parameters if p is not None)
         forward_options = arguments.bind(getattr(self.kind, self.forward), 1 + len(inputs))
-        # What is read of a dict is known after the call, and of attributes once there is a layer.
+        # Options in a dict are recorded during the call, and attributes need an instance.
         later = arguments.gives_dict or "running_mean" in options
         if not later:
             arguments.decline_unread()
@@ -139,7 +139,7 @@ class _Layer:
         return output_of(layer) if y is None else y, layer, arguments, shapes
 
     def _inputs(self, arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
-        """The arrays that the forward has parameters for: the input, and others such as a loss's target."""
+        """The arrays that are parameters of the forward: the input, and others such as a loss's target."""
         parameters = (parameters_of(getattr(self.kind, self.forward)) or ())[1:]
         count = 1
         for p in parameters[1:]:
@@ -151,12 +151,10 @@ class _Layer:
         return arrays[: min(count, len(arrays))]
 
     def _first_call(self, layer: Any, inputs: tuple[Array | None, ...], options: dict[str, Any]) -> None:
-        """Let a layer create its parameters; where it has none after all, `_set` raises."""
+        """Call the forward so that the layer creates its parameters; if it does not, `_set` raises."""
         try:
             getattr(layer, self.forward)(*(np.array(a) for a in inputs), **options)
-        except (
-            Exception
-        ):  # a layer whose parameters are set from outside fails here, and is called again with them
+        except Exception:  # fails if the parameters have to be set first; the layer is then called again with them
             if _settable(layer, [None]) or _creates_later(layer, self.forward, names.BIASES):
                 raise
 
@@ -184,14 +182,14 @@ class _Layer:
                     f"{self.kind.__name__}.{key} has the shape {tuple(shape)}, where torch's {what} has "
                     f"{tuple(value.shape)}; {adapter_for(tuple(shape), tuple(value.shape))}"
                 )
-            # A copy, in the type that the layer has: NumPy's or torch's.
+            # A copy, as a NumPy array or a torch tensor like the layer's own.
             space[key] = np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
             shapes.append(shape)
         return shapes
 
 
 def missing_parameter(kind: type, what: str) -> Exception:
-    """What to raise where a layer has no parameter of a kind."""
+    """The exception for a layer that lacks a parameter."""
     if what == "bias":
         return Declined("it has no bias", {"bias": False})
     return Unrecognised(
@@ -201,7 +199,7 @@ def missing_parameter(kind: type, what: str) -> Exception:
 
 
 def adapter_for(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """The adapter that turns a weight of torch's shape into the layer's, as it is typed."""
+    """The call of an adapter, as text, that converts a weight of torch's shape to the layer's."""
     if len(shape) == len(wanted) == 2 and shape == wanted[::-1]:
         return "wrap it: parity.subjects.weights_in_out(layer)"
     if len(shape) == len(wanted) == 4 and sorted(shape) == sorted(wanted):
@@ -214,7 +212,7 @@ def adapter_for(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
 
 
 def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, Any]:
-    """What the constructor takes as arrays, and whether it is to have a bias."""
+    """The arrays that the constructor takes, and the value of a flag for the bias."""
     wanted = parameters_of(kind) or ()
     short = [plain(p.name) for p in wanted]
     sized = any((s in names.SIZES or names.OPTIONS.get(s) == "kernel_size") and s not in names.AMBIGUOUS
@@ -230,7 +228,7 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
         elif parameters and s in names.BIASES and (not sized or p.default is None):
             given[s] = bias
     if sized:
-        # Sizes are enough; parameters are set afterwards, unless the constructor takes both.
+        # If the constructor takes sizes, parameters are set afterwards, unless it takes both.
         given = {s: v for s, v in given.items() if not is_array(v) or s not in names.AMBIGUOUS}
     return given
 
@@ -243,14 +241,14 @@ def _settable(layer: Any, parameters: list[Array | None]) -> bool:
 def _creates_later(layer: Any, forward: str, stems: frozenset[str]) -> bool:
     """Whether the forward uses an attribute with one of these names that the layer does not have yet.
 
-    The failed call has then not reached the line that creates it: the layer does not lack that parameter.
+    If so, the failed call did not reach the line that creates the parameter.
     """
     code = getattr(getattr(type(layer), forward), "__code__", None)
     return any(plain(name) in stems and not hasattr(layer, name) for name in getattr(code, "co_names", ()))
 
 
 def _as_given(gradient: Any, array: Array | None, shape: tuple[int, ...] | None) -> Any:
-    """A gradient in the shape in which the layer keeps its array, in the array's own."""
+    """Reshape a gradient from the layer's shape of the array to the array's own."""
     if gradient is None or array is None or shape is None or not is_array(gradient):
         return gradient
     return gradient.reshape(array.shape) if tuple(np.shape(gradient)) == tuple(shape) else gradient

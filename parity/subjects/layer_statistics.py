@@ -1,4 +1,4 @@
-"""The running statistics and the mode of a layer that keeps them as attributes."""
+"""Sets and reads the running statistics and the mode of a layer that has them as attributes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ Holders = dict[str, tuple[Any, Any]]
 
 
 def _holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(torch's name, (mapping, key)) of the running statistics that a layer has."""
+    """Yield (torch's name, (mapping, key)) for each running statistic of a layer."""
     for name in names.STATISTICS:
         holder = parameter_holder(layer, frozenset(a for a in ALIASES if names.OPTIONS[a] == name))
         if holder is not None and name in arguments.options:
@@ -40,7 +40,7 @@ def set_in(layer: Any, arguments: Arguments) -> Holders:
 
 
 def keep_from(holders: Holders) -> None:
-    """Report the statistics that were set before the call, as they are after it."""
+    """Report the values of these statistics after the call."""
     for name, (space, key) in holders.items():
         if space[key] is not None:
             keep(name, space[key])

@@ -1,4 +1,4 @@
-"""The ways in which hand-written layers differ from torch in layout, the likeliest first."""
+"""Layouts in which hand-written layers differ from torch, most likely first."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,9 +13,9 @@ Layout = Callable[[Implementation], Implementation]
 
 
 def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
-    """The implementation as it is, and in each other layout of cases such as this one.
+    """Yield the implementation as it is, then adapted from each other layout that applies to the case.
 
-    Arrays of NumPy's come first, then torch's tensors, then those of a small engine that its file uses.
+    NumPy arrays come first, then torch tensors, then those of a small engine in the implementation's file.
     """
     for converted in _conversions(made):
         for layout in _layouts(case):
@@ -96,7 +96,7 @@ def _normalization(rank: int) -> Iterator[Layout]:
 
 
 def _then(*layouts: Layout) -> Layout:
-    """The layouts one around the other, the first one innermost."""
+    """Compose the layouts; the first one is the innermost."""
 
     def made(implementation: Implementation) -> Implementation:
         for layout in layouts:
@@ -107,7 +107,7 @@ def _then(*layouts: Layout) -> Layout:
 
 
 def _parameters(shape: tuple[int, ...]) -> Layout:
-    """Weight and bias of a normalization in this shape."""
+    """Pass the weight and the bias of a normalization in this shape."""
     return partial(wrappers.arrays_shaped, shapes=dict.fromkeys((3, 4), shape))
 
 

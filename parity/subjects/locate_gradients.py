@@ -1,4 +1,4 @@
-"""Find parameters and gradients where an author has put them: returned, nested, in dicts, in attributes."""
+"""Finds parameters and gradients: returned, nested in tuples or dicts, or stored in attributes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
 STEMS = (names.INPUTS, names.WEIGHTS, names.BIASES)
-DEPTH = 4  # objects within objects: a layer around a layer, and the dicts that torch's modules keep
+DEPTH = 4  # levels of nested objects: a layer around a layer, and the dicts of torch's modules
 _CONTAINERS = names.words("grads grad gradients gradient dparams gradparams paramgrads paramsgrad derivatives")
 _CLEARS = frozenset(
     f"{verb}{what}" for verb in ("zero", "clear", "reset", "flush") for what in ("grad", "grads", "gradients")
@@ -17,21 +17,21 @@ _CLEARS = frozenset(
 
 
 def is_array(value: Any) -> bool:
-    """Whether the value is an array of NumPy's or converts to one, as JAX's and DLPack's do; a list is not."""
+    """Whether the value is a NumPy array or converts to one (JAX, DLPack); a list does not count."""
     return isinstance(value, (np.ndarray, np.generic)) or (
         (hasattr(value, "__array__") or hasattr(value, "__dlpack__")) and not isinstance(value, type)
     )
 
 
 def as_numpy(value: Any) -> Any:
-    """An array of another library as one of NumPy's."""
+    """Convert an array of another library to NumPy."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value
     return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
 
 
 def returned_gradients(returned: Any, count: int) -> list[Any]:
-    """What a backward returned, one place per array: flat or nested tuples, a dict, or a single array."""
+    """The gradients that a backward returned, one per array, from (nested) tuples, a dict or one array."""
     found: list[Any] = [None] * count
     if isinstance(returned, Mapping):
         for place, value in _named(returned, count, of_gradients=True):
@@ -51,7 +51,7 @@ def returned_gradients(returned: Any, count: int) -> list[Any]:
 
 
 def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
-    """Fill the places that are None from the attributes of a layer: dW, weight_grad, grads["w"], …"""
+    """Replace each None by a gradient in the attributes of a layer: dW, weight_grad, grads["w"], …"""
     found = list(found)
     for owner in objects(layer):
         _fill(found, dict(_attributes(owner)))
@@ -61,20 +61,20 @@ def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
 
 
 def output_of(layer: Any) -> Any:
-    """The output of a layer whose forward returns nothing: an attribute named output, y, …"""
+    """The output of a layer whose forward returns None: an attribute named output, y, …"""
     return next((v for k, v in vars(layer).items() if plain(k) in names.OUTPUTS and is_array(v)), None)
 
 
 def clear_method(layer: Any) -> str | None:
-    """The name of the method that clears gradients which add up over calls."""
+    """The name of the method that clears accumulated gradients."""
     return next((n for n in dir(layer) if plain(n) in _CLEARS and callable(getattr(layer, n, None))), None)
 
 
 def parameter_holder(
     layer: Any, stems: frozenset[str], is_value: Callable[[Any], bool] = is_array
 ) -> tuple[Any, Any] | None:
-    """(mapping, key) of the parameter with one of these names: an attribute, in a dict such as `params`, or of an
-    inner layer. A dict of gradients may have the same keys, and is passed over.
+    """(mapping, key) of the parameter with one of these names: an attribute, an entry of a dict (`params`), or a
+    parameter of an inner layer. Dicts of gradients, which may have the same keys, are skipped.
     """
     for owner in objects(layer):
         space = vars(owner)
@@ -87,7 +87,7 @@ def parameter_holder(
 
 
 def objects(layer: Any) -> Iterator[Any]:
-    """The layer, and the objects that it holds in attributes, dicts and lists: the nearest first."""
+    """Yield the layer and the objects in its attributes, dicts and lists, nearest first."""
     level, seen = [layer], set()
     for _ in range(DEPTH):
         below = []
@@ -110,7 +110,7 @@ def objects(layer: Any) -> Iterator[Any]:
 
 
 def callable_only(value: Any) -> bool:
-    """Whether it is a function or a module rather than an object with parameters."""
+    """Whether the value is a function or a module, not an object with parameters."""
     return (
         hasattr(value, "__code__") or hasattr(value, "__func__") or type(value).__name__ in ("module", "partial")
     )
@@ -144,12 +144,12 @@ def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
             if isinstance(value, property) or (plain(name) in _CONTAINERS and callable(value)):
                 try:
                     yield name, getattr(layer, name)
-                except Exception:  # a property of its own that fails has no gradient to give
+                except Exception:  # a property that raises
                     continue
 
 
 def _named(mapping: Mapping[Any, Any], count: int, of_gradients: bool) -> Iterator[tuple[int, Any]]:
-    """The entries whose names show what they are the gradient of; in a dict of gradients "W" is enough."""
+    """The entries whose names denote gradients; in a dict of gradients, "W" alone does."""
     for place, stems in enumerate(STEMS[:count]):
         wanted = gradient_names(stems)
         for key, value in mapping.items():

@@ -1,6 +1,6 @@
-"""The names that authors give to what torch calls weight, bias, stride, padding, kernel_size, …
+"""Common names for torch's weight, bias, stride, padding, kernel_size, …
 
-Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are the same.
+Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are equal.
 """
 
 from collections.abc import Mapping
@@ -43,14 +43,14 @@ DICTS = (
 
 DICT_NAMES = words("hp hyper hyperparams settings opt kwargs args")
 
-# Where torch's own function has this default; an implementation without the option is checked at it alone.
+# torch's defaults: an implementation without the option is checked only at its default.
 DEFAULTS: dict[str, Any] = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False, "reduction": "mean",
     "ignore_index": -100, "weight": None, "label_smoothing": 0.0, "dim": -1, "start_dim": 1, "end_dim": -1,
     "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
     "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "threshold": 20.0, "approximate": "none", "delta": 1.0,
     "log_target": False, "pos_weight": None, "use_input_stats": True,
-    "training": True,  # torch's is False; but a normalization that knows one mode knows the batch's statistics
+    "training": True,  # False in torch, but a normalization with a single mode uses the batch's statistics
 }  # fmt: skip
 
 _OPTIONS = {
@@ -72,9 +72,9 @@ _OPTIONS = {
     "running_mean": "runningmean runmean movingmean meanrunning",
     "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance",
 }
-# In torch's batch_norm these are arguments without a gradient; in training nothing depends on them.
+# Arguments of torch's batch_norm without a gradient; unused in training.
 STATISTICS = ("running_mean", "running_var")
-# An option with this name takes a word.
+# Options with these names take a word.
 MODES = frozenset({"mode", "phase"})
 _HEIGHTS = {
     "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hh ph",
@@ -102,7 +102,7 @@ _SIZES = {
     "batch_size": "batchsize nbatch",
     "kernel_shape": "convolutionshape convshape",  # (channels, height, width)
 }
-# In a constructor these are a size if it takes other sizes as well, and the array itself otherwise.
+# In a constructor these are sizes if it takes other sizes too, otherwise arrays.
 AMBIGUOUS = frozenset({"filters", "kernels", "kernel", "filter"})
 
 
@@ -114,29 +114,29 @@ OPTIONS, HEIGHTS, WIDTHS, SIZES = map(_inverted, (_OPTIONS, _HEIGHTS, _WIDTHS, _
 
 
 def plain(name: str) -> str:
-    """The name as it is compared."""
+    """The name in the form used for comparisons."""
     return name.replace("_", "").lower()
 
 
 def is_option(name: str) -> bool:
-    """Whether a parameter of this name is an option rather than an array."""
+    """Whether a parameter with this name is an option, not an array."""
     return plain(name) in OPTIONS | HEIGHTS | WIDTHS or plain(name) in FLAGS | RATES or is_dict(name)
 
 
 def is_dict(name: str) -> bool:
-    """Whether a parameter of this name takes a dict of options, as `conv_param` does."""
+    """Whether a parameter with this name takes a dict of options, such as `conv_param`."""
     return plain(name).endswith(DICTS) or plain(name) in DICT_NAMES
 
 
 def gradient_names(stems: frozenset[str]) -> frozenset[str]:
-    """The names that the gradient of an array with one of these names may have."""
+    """Possible names of the gradient of an array with one of these names."""
     shapes = ("d{}", "grad{}", "gradient{}", "gradients{}", "{}grad", "{}grads", "{}gradient", "{}gradients",
               "delta{}", "{}delta", "dl{}", "dld{}", "dlossd{}", "g{}")  # fmt: skip
     return frozenset(shape.format(stem) for stem in stems for shape in shapes)
 
 
 def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that a constructor may take: channels or features, the kernel, the image; from torch's layout."""
+    """The sizes that a constructor may take (channels or features, the kernel, the image), from torch's layout."""
     x = arrays[0]
     assert x is not None
     found: dict[str, Any] = {"batch_size": x.shape[0] if x.ndim else 1, "input_shape": x.shape[1:]}
@@ -157,10 +157,10 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
 
 
 def one_number(value: Any) -> Any:
-    """(a, a) as a: most hand-written layers take one number."""
+    """Convert (a, a) to a, for layers that take one number."""
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def two_numbers(value: Any) -> Any:
-    """a as (a, a), for those that take only pairs."""
+    """Convert a to (a, a), for layers that take only pairs."""
     return (value, value) if type(value) is int else value

@@ -1,4 +1,4 @@
-"""Optimizers: a class with `step(grads)` or `update(params, grads)`, over dicts or lists, or an update rule."""
+"""Adapts optimizers: classes with `step(grads)` or `update(params, grads)` over dicts or lists; update rules."""
 
 import inspect
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import CALL, Implementation
 from parity.subjects.names import gradient_names, plain, words
 
-# Where torch's optimizer does without; one that lacks the setting is checked only at this value.
+# Values that switch a setting off: an optimizer without the setting is checked only at this value.
 WITHOUT = {
     "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False, "maximize": False,
     "centered": False,
 }  # fmt: skip
-# What an optimizer may have as a constant: torch's default; another value is found out by trying.
+# Settings that may be constants in the code, with torch's defaults; other values are determined by trying.
 FIXED: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "alpha": 0.99}
 _STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
 _ALIASES = {
@@ -42,12 +42,12 @@ _PARAMETERS = words("params parameters param p weights w")
 
 
 def steps(kind: type) -> bool:
-    """Whether the class is an optimizer: it steps, and has no forward."""
+    """Whether the class is an optimizer: it has a method for a step and no forward."""
     return any(callable(getattr(kind, name, None)) for name in _STEPS)
 
 
 def is_rule(function: Callable[..., Any]) -> bool:
-    """Whether it is an update rule: `w, config = rule(w, dw, config)`."""
+    """Whether the function is an update rule: `w, config = rule(w, dw, config)`."""
     places = parameters_of(function) or ()
     return (
         len(places) == 3
@@ -58,14 +58,14 @@ def is_rule(function: Callable[..., Any]) -> bool:
 
 
 class Settings(dict[str, Any]):
-    """torch's settings under all names that authors have for them; it records what is read."""
+    """torch's settings under all their common names; records the settings that are read."""
 
     def __init__(self, settings: dict[str, Any], fixed: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self.settings, self.fixed, self.taken = settings, fixed, set[str]()
 
     def value(self, name: str) -> Any:
-        """torch's value of the setting; KeyError where torch has none."""
+        """torch's value of the setting; raises KeyError if torch has no such setting."""
         short = plain(name)
         if name in self.settings and short not in _BETAS:
             self.taken.add(name)
@@ -81,7 +81,7 @@ class Settings(dict[str, Any]):
         return self.settings[own]
 
     def decline_unread(self) -> None:
-        """Raise Declined where the case needs a setting that nothing read."""
+        """Raise Declined if the case needs a setting that was not read."""
         unread = self.settings.keys() - self.taken - self.fixed
         left = {name: (WITHOUT | FIXED).get(name, self.settings[name]) for name in sorted(unread)}
         lacking = [name for name in left if name not in WITHOUT | FIXED]
@@ -121,20 +121,20 @@ def _settings(settings: dict[str, Any]) -> Settings:
 
 
 def _placed(gradient: Array | None, memory: Array) -> Array | None:
-    """The gradient in the memory of the one before, as in a training loop: a buffer that is a gradient shows."""
+    """Store the gradient in the memory of the previous one, which reveals a buffer that aliases a gradient."""
     if gradient is not None:
         memory[...] = gradient
     return None if gradient is None else memory
 
 
 def _write_back(memory: Array, gradient: Array | None) -> None:
-    """What a step writes to the gradient that it was given, its caller finds there."""
+    """Copy a step's changes of its gradient back to the caller's array."""
     if gradient is not None and gradient.flags.writeable and not np.array_equal(memory, gradient):
         gradient[...] = memory
 
 
 def of_rule(rule: Callable[..., Any]) -> Implementation:
-    """`w, config = rule(w, dw, config)`, its settings and its state in the config."""
+    """Adapt `w, config = rule(w, dw, config)`, whose config contains the settings and the state."""
 
     def op(parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
         w, config, trajectory = parameter.copy(), _settings(settings), []
@@ -151,9 +151,9 @@ def of_rule(rule: Callable[..., Any]) -> Implementation:
 
 
 def of_optimizer(kind: type) -> Implementation:
-    """`C({name: array}, **settings).step({name: gradient})`, or `C(**settings).update(params, grads)`.
+    """Adapt `C({name: array}, **settings).step({name: gradient})`, or `C(**settings).update(params, grads)`.
 
-    The settings have torch's names, or common ones such as beta1. A gradient may be None: a step without it.
+    The settings have torch's names, or common ones such as beta1. A gradient may be None.
     """
     step = next(name for name in _STEPS if callable(getattr(kind, name, None)))
     return Implementation(_Optimizer(kind, step), written=kind, forward_place=place_of(getattr(kind, step)))
@@ -168,7 +168,7 @@ class _Optimizer:
     def __call__(self, parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
         given = _settings(settings)
         w = parameter.copy()
-        # A neighbour steps every time, in front of w: a count or a buffer that the two share would show in w.
+        # A second parameter, updated in every step before w, reveals a count or a buffer that both share.
         neighbour = np.ones(2, w.dtype)
         own = self._container(neighbour, w)
         optimizer = self._made(own, given)
@@ -180,7 +180,7 @@ class _Optimizer:
             returned = step(own, grads) if takes_parameters else step(grads)
             _write_back(memory, gradient)
             if returned is not None and type(returned) is type(own):
-                own = returned  # it returns the parameters instead of writing to them
+                own = returned  # returns new parameters instead of updating in place
             trajectory.append(
                 np.array(own if self.given == "arrays" else own["w" if isinstance(own, dict) else 1])
             )
@@ -211,7 +211,7 @@ class _Optimizer:
 
 
 def _changed_lr(optimizer: Any, before: float, lr: float) -> bool:
-    """Set the step size where the optimizer keeps it under a usual name; whether it does."""
+    """Set the step size if the optimizer stores it under a common name; return whether it does."""
     own = getattr(optimizer, "__dict__", {})
     names_of_lr = [n for n, value in own.items() if plain(n) in _ALIASES["lr"] and value in (before, lr)]
     for name in names_of_lr:

@@ -1,4 +1,4 @@
-"""A forward and a backward function, in the style of university courses; a forward alone, which returns both."""
+"""Adapts a forward and a backward function, as in university courses, or a function that returns a pullback."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +19,10 @@ NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream
 
 
 def of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:
-    """`out, cache = forward(x, w, b, …)` and `dx, dw, db = backward(dout, cache)`, or the other way round.
+    """Adapt `out, cache = forward(x, w, b, …)` and `dx, dw, db = backward(dout, cache)`, in either order.
 
-    Options are given by the names that the forward has for them, or in a dict where it takes one. Where it
-    returns only the output, the backward is given what its parameters are named for: (dout, x, w, b, stride).
+    Options are passed by the forward's names for them, or in a dict. If the forward returns only the output, the
+    backward's arguments are chosen by its parameter names: (dout, x, w, b, stride).
     """
     takes_upstream = backwards.takes_upstream(backward)
     return Implementation(
@@ -65,7 +65,7 @@ class _Pair:
 
 
 def of_function(function: Callable[..., Any]) -> Implementation:
-    """`y, pullback = f(*arrays, **options)`, its options under any names, or in a dict."""
+    """Adapt `y, pullback = f(*arrays, **options)`, with options under any names or in a dict."""
     parameters = parameters_of(function)
     takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
     known = frozenset(p.name for p in parameters or ())
@@ -93,7 +93,7 @@ def of_function(function: Callable[..., Any]) -> Implementation:
 
 
 def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
-    """The arrays that the forward has a parameter for.
+    """The arrays for the forward's parameters.
 
     Raises:
         Declined: the case has a bias, and the forward has none.
@@ -112,7 +112,7 @@ def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
 def _places_after_an_option(
     parameters: Sequence[inspect.Parameter], arrays: tuple[Array | None, ...], options: Mapping[str, Any]
 ) -> list[str]:
-    """The names for the arrays where an option comes before the weight, as in torch's layer_norm; else none."""
+    """The arrays' names if an option comes before the weight, as in torch's layer_norm; otherwise none."""
     places = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     names_of_arrays = [*places[:1], *(p for p in places[1:] if plain(p) in names.WEIGHTS | names.BIASES)]
     interleaved = any(name in options for name in places[: len(arrays)])
@@ -121,7 +121,7 @@ def _places_after_an_option(
 
 
 def by_keyword(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> dict[str, Array | None]:
-    """The arrays that keyword-only parameters take: weight and bias, or a loss's target."""
+    """The arrays for keyword-only parameters: weight and bias, or a loss's target."""
     found: dict[str, Array | None] = {}
     for p in parameters_of(forward) or ():
         short = plain(p.name)
@@ -135,7 +135,7 @@ def by_keyword(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
 
 
 def _output_and_cache(returned: Any) -> Any:
-    """A tuple, where a forward returns [out, cache] or {"out": …, "cache": …}."""
+    """Convert [out, cache] or {"out": …, "cache": …} to a tuple."""
     if isinstance(returned, list) and len(returned) == 2 and is_array(returned[0]):
         return tuple(returned)
     if isinstance(returned, dict):
@@ -152,13 +152,13 @@ def _plain(keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:
-    """Whether a parameter is for an option; running statistics are arrays if they come among five."""
+    """Whether a parameter is an option; running statistics are arrays if the op has five arrays."""
     statistics = names.OPTIONS.get(plain(name)) in names.STATISTICS and len(arrays) == 5
     return names.is_option(name) and not statistics
 
 
 def drops_upstream(made: Implementation) -> Implementation:
-    """A backward whose upstream is optional, and unused: checked with an upstream of 1."""
+    """Adapt a backward that ignores its optional upstream gradient; it is checked with an upstream of 1."""
 
     def op(*arrays: Array | None, **options: Any) -> Any:
         y, pullback = made.op(*arrays, **options)

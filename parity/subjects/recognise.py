@@ -1,4 +1,4 @@
-"""Recognise what an author has written, and make an op of it."""
+"""Recognises the form of an implementation and adapts it to an op."""
 
 import inspect
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from parity.subjects.statistics import in_torchs_order, statistics_as_options
 
 
 def adapt(implementation: Any) -> Implementation:
-    """Recognise an op, a (forward, backward) pair, a layer class, an optimizer, or what torch differentiates.
+    """Adapt an op, a (forward, backward) pair, a layer class, an optimizer, or code that torch differentiates.
 
     - an op: `y, pullback = f(*arrays, **options)`; a loss may return (loss, gradient)
-    - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`; `conv_forward` alone
-      finds the `conv_backward` of its module
+    - a pair: `y, cache = forward(*arrays, **options)` and `gradients = backward(dy, cache)`; for `conv_forward`
+      alone, the `conv_backward` of its module is used
     - a class: `layer = C(*parameters, **options)`, `y = layer.forward(x)`, `gradients = layer.backward(dy)`, and
-      what is like it: parameters as attributes, sizes in the constructor, gradients as attributes, static methods
+      variants: parameters as attributes, sizes in the constructor, gradients as attributes, static methods
     - an optimizer: `C({name: array}, **settings)` with `step({name: gradient})`, over lists as well, with
       `update(params, grads)`, or a rule `w, config = rule(w, dw, config)`
     - a torch.nn.Module (class or instance), a torch.autograd.Function, a function of tensors
 
-    Which memory layouts it has, and what it does not do, is found out by calling it: see `parity.running.probe`.
+    Its memory layouts and restrictions are determined by calling it: see `parity.running.probe`.
 
     Raises:
-        TypeError: it is none of these; the message asks for what is missing.
+        TypeError: it is none of these; the message states what is missing.
     """
     if isinstance(implementation, Implementation):
         return implementation
@@ -93,11 +93,11 @@ def _of_function(function: Callable[..., Any], place: str | None) -> Implementat
 
 
 def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The function of the same module that is named as this forward's backward: conv_forward, conv_backward."""
+    """The backward of a forward function in the same module, by its name: conv_backward for conv_forward."""
     name = getattr(function, "__name__", "")
     scope = getattr(function, "__globals__", {})
     for forward, backward in (("forward", "backward"), ("fwd", "bwd")):
         found = scope.get(name.replace(forward, backward)) if forward in name else None
         if callable(found):
-            return found  # type: ignore[no-any-return]  # a module's own name, found to be callable
+            return found  # type: ignore[no-any-return]  # a callable in the module
     return None

@@ -1,7 +1,7 @@
-"""Batch normalization as people write it: x, gamma and beta are arrays, the running statistics are options.
+"""Adapts hand-written batch normalization: x, gamma and beta are arrays, the running statistics are options.
 
-Torch's order is input, running_mean, running_var, weight, bias. Hand-written layers take `forward(x, gamma, beta,
-bn_param)`, or keep the statistics as attributes; they always have a gamma and a beta.
+torch's order is input, running_mean, running_var, weight, bias. Hand-written layers take `forward(x, gamma, beta,
+bn_param)`, or store the statistics as attributes; they always have a gamma and a beta.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from parity.subjects.implementation import Implementation
 
 
 def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> bool:
-    """Whether these are the arguments of torch's batch_norm, of which one option may be left out."""
+    """Whether these are the arguments of torch's batch_norm, possibly without one of the options."""
     return len(arrays) == 5 and len({"training", "momentum", "eps"} & options.keys()) >= 2
 
 
@@ -30,9 +30,9 @@ def in_torchs_order(forward: Callable[..., Any]) -> bool:
 
 
 def statistics_as_options(made: Implementation) -> Implementation:
-    """The implementation, given (x, weight, bias) and the statistics by name where a case is one of batch_norm.
+    """Wrap an implementation: cases of batch_norm pass (x, weight, bias), and the statistics by name.
 
-    A weight of None is 1, a bias of None 0, and statistics that training does not read are 0 and 1.
+    A weight of None becomes 1, a bias of None 0, and missing statistics 0 and 1.
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
@@ -43,14 +43,14 @@ def statistics_as_options(made: Implementation) -> Implementation:
         x, mean, var, weight, bias = arrays
         assert x is not None
         zeros, ones = np.zeros(x.shape[1], x.dtype), np.ones(x.shape[1], x.dtype)
-        # Copies, because a layer may update its running statistics in place, as torch does.
+        # Copies because a layer may update its running statistics in place, as torch does.
         statistics = {
             "running_mean": (zeros if mean is None else mean).copy(),
             "running_var": (ones if var is None else var).copy(),
         }
         given = x, ones if weight is None else weight, zeros if bias is None else bias
         before = {name: array.copy() for name, array in statistics.items()}
-        # The statistics of an empty batch are NaN in most layers, which is no mistake: they are not compared.
+        # The statistics of an empty batch are NaN in most layers and are not compared.
         with nullcontext() if x.size else collected():
             y, pullback = made.op(*given, **statistics, **options)
         for name, array in statistics.items() if x.size else ():
@@ -67,7 +67,7 @@ def statistics_as_options(made: Implementation) -> Implementation:
 
 
 def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> Any:
-    """A call of a layer normalization that always has a gamma and a beta: 1 and 0 where a case has none."""
+    """Call a layer normalization that requires gamma and beta: 1 and 0 if the case has none."""
     x, weight, bias = arrays
     assert x is not None
     shape = options["normalized_shape"]
@@ -85,10 +85,10 @@ def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...]
 
 
 def by_the_rule_of_courses(made: Implementation) -> Implementation:
-    """The implementation, given torch's momentum as 1 − momentum, and its biased running variance unbiased.
+    """Wrap an implementation with the update rule of courses: pass 1 − momentum, and convert its running variance.
 
-    With n values in a channel, an old variance of r·(n − 1)/n gives torch's new one times (n − 1)/n: two factors,
-    so that no digits cancel.
+    With n values in a channel, the rule applied to an old variance of r·(n − 1)/n gives torch's new one times
+    (n − 1)/n. Both conversions are factors, so no digits cancel.
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
@@ -110,7 +110,7 @@ def by_the_rule_of_courses(made: Implementation) -> Implementation:
 
 
 def default_momentum(written: Any) -> float | None:
-    """The default of the author's momentum: above one half, it is the weight of the old values."""
+    """The implementation's default momentum; above one half, it is the weight of the old statistics."""
     function = written[0] if isinstance(written, (tuple, list)) else written
     for p in (parameters_of(function) or ()) if callable(function) else ():
         if names.OPTIONS.get(names.plain(p.name)) == "momentum" and isinstance(p.default, float):

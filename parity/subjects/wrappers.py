@@ -1,10 +1,10 @@
-"""Adapters of one line: layouts, shapes of biases, single samples, one-hot targets.
+"""Adapters for layouts, shapes of biases, single samples and one-hot targets.
 
-They take an implementation in any form and can be nested:
+They accept an implementation in any form and can be nested:
 
     parity.check("conv2d", channels_last(bias_shaped((forward, backward), 1, 1, 1, -1)))
 
-Most layouts are found by trying (`parity.running.probe`); these state them.
+Most layouts are determined automatically (`parity.running.probe`); adapters state them explicitly.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def _around(
     dy_in: Change | None = None,
     note: str | None = None,
 ) -> Implementation:
-    """The implementation with changes on the way in and out, by the position of the array."""
+    """Wrap an implementation with conversions of its arrays and gradients, by position."""
     adapted = adapt(implementation)
-    inner = replace(adapted, timeout=None)  # the outer one has the clock
+    inner = replace(adapted, timeout=None)  # only the outer one has a time limit
 
     def op(*arrays: Array | None, **options: Any) -> Any:
         changed = [arrays_in[i](a) if i in arrays_in and a is not None else a for i, a in enumerate(arrays)]
@@ -64,7 +64,7 @@ def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
 
     Args:
         implementation: in any form.
-        weights: the order in which it has the axes of the weights: a permutation of "OIHW".
+        weights: its order of the axes of the weights: a permutation of "OIHW".
     """
     order = _axes("OIHW", weights)
     back = [order.index(axis) for axis in range(4)]
@@ -79,7 +79,7 @@ def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
 
 
 def weights_laid(implementation: Any, weights: str) -> Implementation:
-    """Weights of a convolution with their axes in another order than "OIHW", such as "HWIO"."""
+    """Weights of a convolution in another order of axes than "OIHW", such as "HWIO"."""
     order = _axes("OIHW", weights)
     back = [order.index(axis) for axis in range(4)]
     return _around(
@@ -117,13 +117,13 @@ def _shape_of(shape: tuple[int, ...]) -> str:
 
 
 def _flattened(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """(F,) if the gradient has the shape of the bias; else as it is, and found wrong."""
+    """Reshape a gradient to (F,) if it has the shape of the bias; otherwise leave it, so that it is reported."""
     fits = gradient.ndim == len(shape) and gradient.reshape(-1).reshape(shape).shape == gradient.shape
     return gradient.reshape(-1) if fits else gradient
 
 
 def single_sample(implementation: Any) -> Implementation:
-    """One image or vector without a batch axis; batches of another size than one are declined."""
+    """One image or vector without a batch axis; larger batches are declined."""
 
     def first(x: Array) -> Array:
         if x.ndim < 2 or len(x) != 1:
@@ -138,7 +138,7 @@ def single_sample(implementation: Any) -> Implementation:
 
 
 def column_vectors(implementation: Any) -> Implementation:
-    """Samples in columns: (features, N) instead of (N, features), the output and the gradients too."""
+    """Samples in columns: (features, N) instead of (N, features), also for the output and the gradients."""
 
     def turned(x: Array) -> Array:
         if x.ndim != 2:
@@ -150,7 +150,7 @@ def column_vectors(implementation: Any) -> Implementation:
 
 
 def pads_itself(implementation: Any) -> Implementation:
-    """A convolution that pads with zeros to the size of the input, under odd kernels and a stride of 1."""
+    """A convolution that pads with zeros to the size of the input, for odd kernels and a stride of 1."""
     inner = replace(adapt(implementation), timeout=None)
 
     def op(*arrays: Array | None, padding: Any = 0, **options: Any) -> Any:
@@ -164,7 +164,7 @@ def pads_itself(implementation: Any) -> Implementation:
 def loss_with_gradient(function: Callable[..., Any]) -> Implementation:
     """A loss that returns (loss, dx) and takes no upstream gradient; checked with an upstream of 1.
 
-    Recognised by itself where the loss is one number and dx has the shape of the input; this is for other shapes.
+    Recognised automatically if the loss is one number and dx has the shape of the input; needed for other shapes.
     """
     made = adapt(function)
 
@@ -176,7 +176,7 @@ def loss_with_gradient(function: Callable[..., Any]) -> Implementation:
 
 
 def without_upstream(made: Implementation) -> Implementation:
-    """What returned (loss, gradient) at the first call."""
+    """Adapt an implementation whose first call returned (loss, gradient)."""
     note = "it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1"
     return replace(made.with_note(note), takes_upstream=False, lenient=True)
 
@@ -200,7 +200,7 @@ def one_hot_targets(implementation: Any) -> Implementation:
 
 
 def forward_only(function: Callable[..., Any]) -> Implementation:
-    """A layer without a backward: only the output is compared. No gradient is not a gradient of zero."""
+    """A layer without a backward: only the output is compared."""
     return replace(adapt(function).with_note("forward only: no gradient was checked"), forward_only=True)
 
 

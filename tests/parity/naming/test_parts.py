@@ -30,7 +30,7 @@ def test_the_remainder_of_a_loop_over_blocks() -> None:
         return from_on(y, y.size // 8 * 8, x), pullback
 
     found = explained("relu", relu, "output", "exact")
-    assert found.sentence == "the remainder of all elements beyond blocks of 8 is what was passed in"
+    assert found.sentence == "the remainder of all elements beyond blocks of 8 equals the argument"
 
 
 def test_an_index_of_eight_bits_along_the_last_axis() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,6 +15,8 @@ import torch
 from hypothesis import Phase, settings
 from mnist_files import real_mnist_dir
 from programs import PROGRAMS, succeed
+
+from parity.cases.same_draws import same_draws
 
 torch.set_num_threads(1)
 
@@ -26,6 +29,13 @@ def pytest_collection_finish() -> None:
     """Exclude modules and collected tests, which live until the end, from later garbage collections."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _same_draws() -> Iterator[None]:
+    """A test draws the same cases by itself and after others, which import modules with constants."""
+    with same_draws():
+        yield
 
 
 @pytest.fixture(params=sorted(PROGRAMS))

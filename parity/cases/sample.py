@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from parity.cases.same_draws import same_draws
+
 T = TypeVar("T")
 
 
@@ -24,7 +26,8 @@ def sample(strategy: st.SearchStrategy[T], count: int, seed: int = 0) -> list[T]
         drawn.append(case)
 
     try:
-        draw()
+        with same_draws():
+            draw()
     except Unsatisfiable:
         return []
     return drawn

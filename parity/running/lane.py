@@ -13,6 +13,7 @@ from hypothesis.database import ExampleDatabase
 from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
 from parity.cases.case import Case, Lane
+from parity.cases.same_draws import same_draws
 from parity.cases.torch_op import Op, own_kernels
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference, NonDeterministic
@@ -114,7 +115,7 @@ class LaneSearch:
         self.until = time.monotonic() + _allowed(examples)
         found = None
         try:
-            with self._kernels():
+            with self._kernels(), same_draws():
                 # With a seed Hypothesis reads no database.
                 (hypothesis.seed(seed)(check) if given is None else check)()
         except Mismatch as mismatch:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from digit_pictures import draw
 from mnist_files import idx_bytes, small_mnist, write_mnist
-from pictures import draw
 from PIL import Image
 from programs import OTHER, PROGRAMS, ROOT, best, bits, call, environment, error_of, history, last, spawn, succeed
 

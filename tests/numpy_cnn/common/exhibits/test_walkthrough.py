@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from digit_pictures import draw
 from mnist_files import real_mnist_dir
-from pictures import draw
 from PIL import Image
 from programs import PROGRAMS, ROOT, Result, error_of, spawn, succeed
 

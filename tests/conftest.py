@@ -68,6 +68,14 @@ def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check classifies and names each failure as it was found: no smaller case, conditions or script."""
+    monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
+    monkeypatch.setattr("parity.running.investigate.with_small_numbers", lambda found, *_: found)
+    monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})
+
+
+@pytest.fixture
 def unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrink and classify failures, but do not search for a name, a condition or a script."""
     monkeypatch.setattr("parity.running.classify.explain", lambda *_: None)

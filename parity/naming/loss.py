@@ -65,7 +65,7 @@ def _shares(probe: Probe) -> Array:
     target, ignored, axis, classes = probe.array("target"), _is_ignored(probe), _axis(probe), _classes(probe)
     one_hot = target
     if not _by_probability(probe):
-        one_hot = np.moveaxis(np.eye(classes)[np.where(ignored, 0, target)], -1, axis)
+        one_hot = np.moveaxis(np.where(ignored, 0, target)[..., None] == np.arange(classes), -1, axis)
     smoothing, weight = probe.options.get("label_smoothing", 0.0), probe.options.get("weight")
     shares = (1 - smoothing) * one_hot.astype(np.float64) + smoothing / classes
     if weight is not None:

@@ -189,9 +189,12 @@ def one_hot_targets(implementation: Any) -> Implementation:
     def op(x: Array, target: Array, **options: Any) -> Any:
         if x.ndim != 2:
             raise Declined("it takes scores (N, C)", {"rank": 2})
+        if target.dtype.kind == "f":
+            raise Declined("it takes classes, not probabilities", {"probabilities": False})
         if target.size and (target.min() < 0 or target.max() >= x.shape[1]):
             raise Declined("it ignores no targets", {"ignored": False})
-        y, pullback = inner(x, np.eye(x.shape[1], dtype=x.dtype)[target], **options)
+        one_hot = (target[:, None] == np.arange(x.shape[1])).astype(x.dtype)
+        y, pullback = inner(x, one_hot, **options)
         if pullback is None:
             return y, None
         return y, Pullback(lambda dy: (pullback(dy)[0], None), pullback.takes_upstream)

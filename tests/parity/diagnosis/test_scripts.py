@@ -182,6 +182,8 @@ def test_the_script_reproduces_the_failure(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("parity.running.lane.SHRINKING", 100)  # enough for a script of 20 lines
+    monkeypatch.setattr("parity.diagnosis.explain.CASES", 0)  # no script contains a condition
     (tmp_path / "their_layers.py").write_text(LAYERS)
     assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "40", "--strict", "-x"]) == 1
     diagnoses = {read(file).diagnosis for file in saved_in()}

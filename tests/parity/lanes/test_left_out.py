@@ -10,6 +10,8 @@ from numpy_cnn import ops
 from parity.lanes.facts import DefaultDiffers
 from parity.report import Report
 
+pytestmark = pytest.mark.usefixtures("named")
+
 HOW: Any = {"examples": 40, "lanes": ["structure"]}
 
 

@@ -12,6 +12,8 @@ from numpy_cnn.ops.batch_normalization import running_statistics
 from parity.cases.state import collected
 from parity.rows.registry import ROWS
 
+pytestmark = pytest.mark.usefixtures("named")
+
 
 class BatchNorm:
     """A layer with running statistics as attributes; subclasses change their update."""

@@ -94,8 +94,10 @@ def planted(explanation: Explanation, name: str, quantity: str, results: Results
         passing: list[Entry] = []
         by_lane = [[(lane, *call) for call in calls(name, lane, in_double).get(quantity, [])] for lane in lanes]
         for lane, probe, theirs in filter(None, chain.from_iterable(zip_longest(*by_lane))):
+            if len(failing) >= POOL:
+                break
             ours = results(explanation, probe)
-            if ours is not None and len(failing) < POOL:
+            if ours is not None:
                 wrong = not agree(ours, theirs, probe)
                 (failing if wrong else passing).append(Entry(probe, ours, theirs, lane != "bound"))
         if len(failing) >= LEAST_FAILING:

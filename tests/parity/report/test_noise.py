@@ -18,6 +18,13 @@ from parity.report import Report, sentences
 COUNT = itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step of a diagnosis, with fewer cases: the words may change none of them."""
+    monkeypatch.setattr("parity.running.lane.SHRINKING", 40)
+    monkeypatch.setattr("parity.diagnosis.explain.CASES", 30)
+
+
 def noise(value: Any) -> Any:
     """The same structure, with each text replaced by a unique one."""
     if isinstance(value, list):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from form_table import FORMS, Form, load, table
-from hypothesis import Phase
 
 import parity
+
+pytestmark = pytest.mark.usefixtures("named")  # shrinking and the conditions have tests of their own
 
 IDS = [f"{form.file}.{form.names}" for form in FORMS]
 PAGE = Path(__file__).parents[3] / "docs" / "forms.md"
@@ -20,11 +21,7 @@ def test_a_right_layer_agrees(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=IDS)
-def test_a_mistake_is_caught_and_named(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without shrinking and conditions, which other tests cover."""
-    monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
-    monkeypatch.setattr("parity.running.investigate.with_small_numbers", lambda found, *_: found)
-    monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})
+def test_a_mistake_is_caught_and_named(form: Form) -> None:
     report = parity.check(form.row, load(form, planted=True), examples=60, lanes=["bound"])
     assert all(failure.verdict in ("wrong", "convention") for failure in report.failures)
     causes = {failure.quantity: failure.explanation for failure in report.failures}

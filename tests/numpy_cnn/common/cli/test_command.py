@@ -19,7 +19,21 @@ import pytest
 from digit_pictures import draw
 from mnist_files import idx_bytes, small_mnist, write_mnist
 from PIL import Image
-from programs import OTHER, PROGRAMS, ROOT, best, bits, call, environment, error_of, history, last, spawn, succeed
+from programs import (
+    OTHER,
+    PROGRAMS,
+    ROOT,
+    WITHOUT_PICTURES,
+    best,
+    bits,
+    call,
+    environment,
+    error_of,
+    history,
+    last,
+    spawn,
+    succeed,
+)
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.data import digits
@@ -105,7 +119,7 @@ def test_standard_output_contains_only_the_json(here: Path, program: str) -> Non
 
 @pytest.mark.usefixtures("no_pictures")
 def test_results_go_to_standard_output_and_progress_to_standard_error(tmp_path: Path, program: str) -> None:
-    result = spawn("-m", program, *QUICK, "--out", "there", cwd=tmp_path, PYTHONHASHSEED="1")
+    result = spawn("-c", WITHOUT_PICTURES, program, *QUICK, "--out", "there", cwd=tmp_path, PYTHONHASHSEED="1")
     assert result.code == 0, result.err
     first, second = result.out.splitlines()
     assert first.startswith("digits: 72 images to train, 8 to validate, 359 to test; hidden: 10714 parameters; ")
@@ -666,11 +680,11 @@ def test_help_is_quick(program: str, tmp_path: Path) -> None:
 
 
 def on_a_terminal(*arguments: str, cwd: Path, **changes: str) -> str:
-    """Everything that `python -m numpy_cnn` writes to a terminal."""
+    """Everything that `python -m numpy_cnn`, without pictures, writes to a terminal."""
     ours, its = pty.openpty()
     variables = environment(TERM="xterm-256color", **changes)
-    process = subprocess.Popen([sys.executable, "-m", "numpy_cnn", *arguments], cwd=cwd, env=variables,
-                               stdin=its, stdout=its, stderr=its)  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-c", WITHOUT_PICTURES, "numpy_cnn", *arguments],
+                               cwd=cwd, env=variables, stdin=its, stdout=its, stderr=its)  # fmt: skip
     os.close(its)
     reported = b""
     with contextlib.suppress(OSError):  # Linux raises when the other end is closed

@@ -96,7 +96,7 @@ def _op(
         mean, var = arrays[:2]
         updated = training and statistics is not None
         of_batch: tuple[Array, ...] = ()
-        if updated and op is batch_norm:  # the usual one: compute the moments once
+        if updated and op is batch_norm:  # the common case: compute the moments once
             y, op_pullback, of_batch = batch_norm_and_statistics(x, mean, var, *arrays[2:])
         else:
             y, op_pullback = op(x, *arrays, training=training)

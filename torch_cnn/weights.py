@@ -9,7 +9,7 @@ import torch
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put a model's state_dict
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts store a state_dict
 
 
 def load(path: Path) -> dict[str, Array]:

@@ -1,1 +1,1 @@
-"""What both backends share."""
+"""Code shared by both backends."""

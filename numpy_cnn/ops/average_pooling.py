@@ -23,8 +23,8 @@ def avg_pool2d(
         y[n,c,p,q] = Σ_{i,j} x[n, c, p·s − pad + i, q·s − pad + j] / k[p,q]
         dx[n,c,h,v] = Σ dy[n,c,p,q] / k[p,q]        over the windows (p,q) that contain (h,v)
 
-    k is how many pixels the window covers: with `count_include_pad` those of the padding too, but never those
-    beyond it.
+    k is the number of pixels that the window covers: with `count_include_pad` also those of the padding, but never
+    those beyond it.
 
     Args:
         input: x, images (N, C, H, W), or one image (C, H, W).

@@ -203,7 +203,7 @@ def _axes(x: Array) -> tuple[int, ...]:
 
 
 def _count(x: Array) -> int:
-    """m, how many numbers a channel has."""
+    """m, the number of entries of a channel."""
     return math.prod(x.shape[axis] for axis in _axes(x))
 
 

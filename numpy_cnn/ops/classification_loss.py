@@ -212,7 +212,7 @@ def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -
         raise ValueError("nll_loss: expected (N, C), (C,) or (N, C, d1, …), got a single number")
     classes = x.shape[0 if x.ndim == 1 else 1]
     expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
-    dtypes = (np.int64, np.uint8) if x.ndim <= 2 else (np.int64,)  # torch's loss of images takes no uint8
+    dtypes = (np.int64, np.uint8) if x.ndim <= 2 else (np.int64,)  # torch's loss for images rejects uint8
     if not isinstance(target, (np.ndarray, np.generic)) or target.dtype not in dtypes:
         got = getattr(target, "dtype", type(target).__name__)
         raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")

@@ -10,17 +10,17 @@ __all__ = ["dropout", "dropout2d"]
 def dropout(
     input: Array, p: float = 0.5, training: bool = True, mask: Array | None = None
 ) -> tuple[Array, Pullback]:
-    """Set numbers to 0 and scale the others up, as `torch.nn.functional.dropout`.
+    """Set entries to 0 and scale the others up, as `torch.nn.functional.dropout`.
 
         y = x · m / (1 − p)        dx = dy · m / (1 − p)        in training
         y = x                      dx = dy                      otherwise
 
-    m is 0 where a number is dropped, else 1. The mask is an argument, because the op has no state of its own and
+    m is 0 where an entry is dropped, else 1. The mask is an argument, because the op has no state of its own and
     two backends can agree only if they use the same mask: `mask = generator.random(x.shape) >= p`.
 
     Args:
         input: x, any shape.
-        p: the share of numbers that the mask drops, in [0, 1]; with 1, y is 0.
+        p: the fraction of entries that the mask drops, in [0, 1]; with 1, y is 0.
         training: whether to drop at all.
         mask: m, of x's shape, zeros and ones or bool; needed in training.
 
@@ -46,7 +46,7 @@ def dropout2d(
 
     Args:
         input: x, images (N, C, H, W).
-        p: the share of channels that the mask drops, in [0, 1]; with 1, y is 0.
+        p: the fraction of channels that the mask drops, in [0, 1]; with 1, y is 0.
         training: whether to drop at all.
         mask: m, (N, C), zeros and ones or bool; needed in training.
 

@@ -38,7 +38,7 @@ def interpolate(
     Args:
         input: x, (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows.
         size: lengths of the output, one int or one per axis. Give either size or scale_factor.
-        scale_factor: how many times longer the output is, one number or one per axis.
+        scale_factor: the output's length divided by the input's, one number or one per axis.
         mode: "nearest" and "nearest-exact" (3 to 5 axes), "area" (3 or 4), "linear" (3), "bilinear" and "bicubic"
             (4), "trilinear" (5).
         align_corners: whether the centres of the corner pixels stay in place; for the linear modes and "bicubic"

@@ -38,7 +38,7 @@ def pad(
 
     Raises:
         ValueError: shapes, dtype or options are invalid; a width of "reflect" is not below the axis' length, one
-            of "circular" is above it, or cropping removes more than there is.
+            of "circular" is above it, or cropping removes more than the whole axis.
 
     Source: the convention of torch.nn.functional.pad.
     """

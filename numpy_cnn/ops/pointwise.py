@@ -1,4 +1,4 @@
-"""Losses that compare each prediction with its target: what they share."""
+"""The common part of losses that compare each prediction with its target."""
 
 import warnings
 from collections.abc import Callable

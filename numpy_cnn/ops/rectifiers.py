@@ -128,7 +128,7 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[
 
     Args:
         input: x, any shape, floating.
-        beta: β, how sharp the bend is.
+        beta: β, the sharpness of the bend.
         threshold: the value of βx above which the function is treated as linear.
 
     Returns:

@@ -181,7 +181,7 @@ def _normalized(
     """Normalize x, reshaped to `shape`, over `axes`; then scale and shift.
 
     weight and bias have the shape `along`, which broadcasts against `shape`; their gradients are summed over
-    `summed`. Samples are independent, and are taken a few at a time, so that their numbers stay in the cache.
+    `summed`. Samples are independent, and are processed a few at a time, so that they stay in the cache.
     """
     eps = real(op, "eps", eps)
     grouped = x.reshape(shape)

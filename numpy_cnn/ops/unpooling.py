@@ -1,4 +1,4 @@
-"""Max-unpooling: the maxima put back where they came from."""
+"""Max-unpooling: the maxima placed at their original positions."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def max_unpool2d(
     padding: IntPair = 0,
     output_size: tuple[int, ...] | None = None,
 ) -> tuple[Array, Pullback]:
-    """Put maxima back where they came from, with zeros elsewhere, as `torch.nn.functional.max_unpool2d`.
+    """Place maxima at their original positions, with zeros elsewhere, as `torch.nn.functional.max_unpool2d`.
 
         y[n, c, i[n,c,p,q]] = x[n,c,p,q], and 0 elsewhere        dx[n,c,p,q] = dy[n, c, i[n,c,p,q]]
 

@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
     Args:
         parameters: {name: array}, changed in place by `step`.
         lr: step size.
-        lr_decay: η, how fast the step size falls.
+        lr_decay: η, the decay rate of the step size.
         weight_decay: λ.
         initial_accumulator_value: s before the first step.
         eps: ε, added outside of the root.
@@ -48,7 +48,7 @@ class Adagrad(Optimizer):
         self.lr_decay, self.eps, self.initial_accumulator_value = lr_decay, eps, initial_accumulator_value
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
-        """Move every parameter that has a gradient; the gradients are not changed."""
+        """Update every parameter that has a gradient; the gradients are not changed."""
         for name, w, g in self.directions(gradients):
             if name not in self.state:
                 self.state[name] = first_state(w, "sum", value=self.initial_accumulator_value)

@@ -58,7 +58,7 @@ class Adam(Optimizer):
         self._groups: list[Group] = []
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
-        """Move every parameter that has a gradient; the gradients are not changed."""
+        """Update every parameter that has a gradient; the gradients are not changed."""
         beta1, beta2 = self.betas
         given = self.present(gradients)
         for group in self._grouped([*given]):

@@ -1,4 +1,4 @@
-"""What all optimizers share: their parameters, and the checks and first steps that do not depend on the rule."""
+"""The base class of optimizers: parameters, checks, and the steps that do not depend on the update rule."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
@@ -18,7 +18,7 @@ class Optimizer:
         lr: step size.
         weight_decay: λ, the weight of ½‖w‖² in the loss.
         maximize: climb instead of descend: g ← −g first.
-        **settings: others that must not be negative, for the check alone.
+        **settings: other settings that must not be negative; they are only checked.
 
     Raises:
         ValueError: a setting is negative or NaN.
@@ -37,7 +37,7 @@ class Optimizer:
         self.state: State = {}
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
-        """Move every parameter that has a gradient; the gradients are not changed."""
+        """Update every parameter that has a gradient; the gradients are not changed."""
         raise NotImplementedError
 
     def present(self, gradients: Mapping[str, Array | None]) -> dict[str, Array]:

@@ -49,7 +49,7 @@ class RMSprop(Optimizer):
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
-        """Move every parameter that has a gradient; the gradients are not changed."""
+        """Update every parameter that has a gradient; the gradients are not changed."""
         names = ["square_avg", *["momentum_buffer"] * (self.momentum > 0), *["grad_avg"] * self.centered]
         for name, w, g in self.directions(gradients):
             if name not in self.state:

@@ -47,7 +47,7 @@ class SGD(Optimizer):
         self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
 
     def step(self, gradients: Mapping[str, Array | None]) -> None:
-        """Move every parameter that has a gradient; the gradients are not changed."""
+        """Update every parameter that has a gradient; the gradients are not changed."""
         for name, w, g in self.directions(gradients):
             if not self.momentum:
                 w -= self.lr * g

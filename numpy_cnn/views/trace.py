@@ -16,7 +16,7 @@ from numpy_cnn.model import SimpleCNN
 
 
 def trace(architecture: Architecture, parameters: dict[str, Array], image: Array, label: Array) -> Trace:
-    """Apply the layers one by one, keeping every output, and pull the loss back layer by layer.
+    """Apply the layers one by one, store every output, and propagate the gradient back layer by layer.
 
     Args:
         architecture: of the network.

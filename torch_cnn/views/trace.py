@@ -54,7 +54,7 @@ def trace(architecture: Architecture, parameters: dict[str, Array], image: Array
 def _forward(
     layers: nn.Module, x: torch.Tensor, values: dict[str, torch.Tensor], prefix: str = ""
 ) -> torch.Tensor:
-    """The output of the layers; that of each is stored under its name, those in a residual block included."""
+    """Apply the layers and store each one's output under its name, also inside residual blocks."""
     for name, layer in layers.named_children():
         full = f"{prefix}{name}"
         if isinstance(layer, Residual):

@@ -1,4 +1,4 @@
-"""`demo`: a page to draw a digit on, with what the network computes from it."""
+"""`demo`: a page for drawing a digit, which shows what the network computes from it."""
 
 import contextlib
 from contextlib import ExitStack

@@ -54,7 +54,7 @@ def parse(
         description: the first line of --help.
         commands: the dataclass of each command, by its name.
         standard: the command if none is typed.
-        arguments: what was typed.
+        arguments: those of the command line.
         special: for a command, a function that receives its arguments and the function that reads them on top of
             another instance; it may return the command itself, or None.
 
@@ -122,11 +122,11 @@ def run(program: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         streams.log(f"{program}: interrupted")
         return 130
-    except BrokenPipeError:  # `… | head` has read enough
+    except BrokenPipeError:  # `… | head` closed the pipe
         streams.discard(sys.stdout)
         return 0
     except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # rich's way to handle it
+        if isinstance(stop.__context__, BrokenPipeError):  # rich exits if the pipe is closed
             return 0
         raise
     except MemoryError as error:
@@ -134,7 +134,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     except OSError as error:
         what = error.strerror or str(error)
         if error.filename is None:
-            streams.discard(sys.stdout)  # its disk may be the full one
+            streams.discard(sys.stdout)  # it may be on the full disk
         return _fail(program, what if error.filename is None else f"{error.filename}: {what}")
 
 

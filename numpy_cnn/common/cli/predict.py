@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
     from numpy_cnn.common.photo.image import Reading
 
-# Those of other programs are no pictures either, and `load_checkpoint` describes them.
+# Files of other programs count as checkpoints too, because `load_checkpoint` describes them in its errors.
 _WEIGHTS = (".safetensors", ".npz", ".npy", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".bin", ".gguf")
 
 

@@ -88,7 +88,7 @@ class Train(TrainConfig, DeviceFlag):
         """
         assert self.resume is not None
         stored = load_checkpoint(RunFolder.existing(self.resume).last).config
-        lr = stored.optimization.base_lr  # passing the default value explicitly is no contradiction
+        lr = stored.optimization.base_lr  # passing the default value explicitly is not a contradiction
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
         begun = Train(**{field.name: getattr(stored, field.name) for field in fields(stored)})
         typed = _on_top_of(begun, parse)
@@ -253,7 +253,7 @@ class Train(TrainConfig, DeviceFlag):
         state = start.optimizer_state if start else None
         backend = program.backend()(plan.architecture, parameters, self.optimization, state, self.threads)
         if group.rank == 0:
-            self._write_settings(program, run, start)  # only now: a network that does not fit leaves no file
+            self._write_settings(program, run, start)  # only now: an error above leaves no file
         if start and start.progress.epoch < self.epochs and plan.out_of_patience(start.progress):
             log(f"{run.path} was already stopped by --patience; pass a larger --patience to train more")
         if start and start.progress.epoch >= self.epochs:

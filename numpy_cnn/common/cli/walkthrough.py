@@ -24,7 +24,7 @@ class Walkthrough(DeviceFlag):
     image: Annotated[Path, tyro.conf.Positional]
     """A picture; it is converted to grey and 28x28."""
     kernel: Kernel = "vertical-edge"
-    """What slides over the picture; learned: the filters of a trained network, which classifies the digit."""
+    """Kernel of the convolution; learned: the filters of a trained network, which classifies the digit."""
     checkpoint: Path | None = None
     """For --kernel learned: a checkpoint of either backend. Default: the network included in the package."""
     label: int | None = None

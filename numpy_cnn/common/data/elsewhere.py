@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from numpy_cnn.common.spec.errors import UserError
 
-TEST_EVERY = 6  # where only one labelled set is found: MNIST has six training images for each test image
+TEST_EVERY = 6  # used if only one labelled set is found: MNIST has six training images per test image
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
 _TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation")
 _TRAIN_NAMES = ("train", "training")
@@ -134,7 +134,7 @@ def _read_classes(folder: Path) -> Raw:
             raise UserError(f"{path}: not a picture; the folders 0 to 9 must contain only pictures")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+                warnings.simplefilter("ignore")  # Pillow warns about unusual metadata
                 with Image.open(path) as picture:
                     if max(picture.size) > 256:
                         raise UserError(f"{path}: {picture.width}x{picture.height} pixels; expected MNIST's 28x28")

@@ -164,4 +164,4 @@ def _cause(found: int, content: bytes) -> str:
         return f"this is a file of {_HOLDS[found]}; were the two files swapped?"
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return f"this looks like a web page that was saved instead of the file; {_AGAIN}"
-    return f"this is no MNIST file, or it is damaged; {_AGAIN}"
+    return f"this is not an MNIST file, or it is damaged; {_AGAIN}"

@@ -38,8 +38,8 @@ def ink_of(pixels: Pixels, path: Path) -> Ink:
     """Return the ink on a picture ``(H, W, 4)``, without frames and the surroundings of the page.
 
     The paper's grey is estimated at each point by a morphological closing with a square wider than any stroke: it
-    follows shading, the edge of a shadow and the edge of a page, and removes the strokes. What is darker than this
-    is ink (for light ink on dark paper the other way round), separated by Otsu's threshold.
+    follows shading, the edge of a shadow and the edge of a page, and removes the strokes. Darker points
+    are ink (lighter ones for light ink on dark paper), separated by Otsu's threshold.
 
     Raises:
         UserError: there is no ink; the message names ``path``.

@@ -23,7 +23,7 @@ MOST_BYTES = 200_000_000  # of a decoded picture
 _STRIP_BYTES = 4_000_000
 _BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
 _CANVASES = {"WEBP": 3, "AVIF": 3, "GIF": 2, "JPEG2000": 5}  # copies of the picture in the decoder and outside
-# Of Pillow's formats those that it decodes itself: for EPS it starts Ghostscript.
+# The formats that Pillow decodes itself; for EPS it would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "PPM", "TIFF", "WEBP", "MPO", "JPEG2000", "AVIF", "TGA")
 _MOST_INTERPRETED = 4_000_000  # pixels or bytes for Pillow's decoders in Python: about 1 s
 _MOST_SCANS = 100  # of a progressive JPEG; each one passes over the whole picture
@@ -67,7 +67,7 @@ def _opened(path: Path) -> Iterator[Image]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about large images or odd metadata
+            warnings.simplefilter("ignore")  # Pillow warns about large images and unusual metadata
             Image.init()
             with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
                 yield image
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Iterator[Image]:
 
 
 def _check_effort(image: Image, path: Path) -> None:
-    """Refuse what takes long to decode; Pillow has read only the header so far."""
+    """Reject a picture that is slow to decode; Pillow has read only the header so far."""
     from PIL import Image as Pillow
 
     tiles = getattr(image, "tile", [])  # of an ImageFile, which Pillow.open returns

@@ -85,7 +85,7 @@ class Architecture:
         """The shape (of one sample) of each layer's output, by the layer's name.
 
         Raises:
-            UserError: a window is larger than what it slides over; the message has the sizes.
+            UserError: a window is larger than its input; the message contains the sizes.
         """
         shape = (self.in_channels, *self.image_size)
         return [("input", shape), *sized.stages(self.layers(), shape)]
@@ -98,7 +98,7 @@ class Architecture:
         """Return the parameters if they match this architecture.
 
         Raises:
-            UserError: a name is missing or unknown, or a shape differs; the message has the first of them.
+            UserError: a name is missing or unknown, or a shape differs; the message contains the first one.
         """
         expected = self.parameter_shapes()
         for name in [*expected, *parameters]:

@@ -25,7 +25,7 @@ def replace_file(path: Path, content: bytes) -> None:
         os.replace(partial, target)
     except OSError:
         with contextlib.suppress(OSError):
-            partial.unlink()  # on a full disk its blocks are needed
+            partial.unlink()  # frees its blocks, which a full disk needs
         raise
     _sync_folder(target.parent)
 

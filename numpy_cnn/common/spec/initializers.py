@@ -1,6 +1,6 @@
 """Kaiming and Xavier initial weights, uniform and normal, by torch.nn.init's formulas.
 
-Of a weight (O, I, kh, kw) or (out, in), fan_in = I·kh·kw is the number of inputs that one output sums, and
+For a weight (O, I, kh, kw) or (out, in), fan_in = I·kh·kw is the number of inputs that one output sums, and
 fan_out = O·kh·kw the number of outputs that one input reaches.
 """
 

@@ -25,7 +25,7 @@ class Layer(Protocol):
         """The shape of the output for an input of that shape.
 
         Raises:
-            UserError: the layer does not fit the shape; the message has the sizes.
+            UserError: the layer does not fit the shape; the message contains the sizes.
         """
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:

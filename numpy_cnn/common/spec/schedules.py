@@ -11,7 +11,7 @@ def step(lr: float, t: int, step_size: int, gamma: float = 0.1) -> float:
     Args:
         lr: the initial step size.
         t: the step, from 0.
-        step_size: how many steps have the same step size.
+        step_size: the number of steps with the same step size.
         gamma: γ.
 
     Returns:
@@ -70,7 +70,7 @@ def one_cycle(
     Args:
         lr: the largest step size.
         t: the step, from 0.
-        total: how many steps the cycle has.
+        total: the number of steps in the cycle.
         rising: the fraction of the steps in which the step size rises.
         div_factor: `lr` divided by the initial step size.
         final_div_factor: the initial step size divided by the final one.

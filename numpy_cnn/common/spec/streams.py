@@ -45,7 +45,7 @@ def log(message: str) -> None:
 
 def discard(stream: TextIO) -> None:
     """Discard pending and further output of the stream; Python would try to write it again at exit."""
-    with contextlib.suppress(OSError, ValueError):  # not a file: there is nothing to try again
+    with contextlib.suppress(OSError, ValueError):  # not a file, so Python retries nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -36,7 +36,7 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 # Larger than any checkpoint needs; the limits bound the memory that a file can make its reader allocate.
 LARGEST_HEADER = 16 * 2**20  # bytes
 LARGEST_SIDE = 4096  # pixels
-LARGEST_STAGE = 2**22  # numbers behind a layer, for one image
+LARGEST_STAGE = 2**22  # numbers in a layer's output for one image
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")

@@ -51,7 +51,7 @@ def train(
         display: receives the events.
         interrupt: checked between two batches.
         group: the processes that share each batch; all of them call this with equal arguments.
-        progress: how far the run is; None for a new one.
+        progress: the progress so far; None for a new run.
         history: one row per complete epoch.
 
     Raises:

@@ -34,7 +34,7 @@ def spread(u: Framed, rows: Axis, columns: Axis, weight: Array, groups: int) -> 
     dx = np.empty((len(back), rows.size, columns.size, u.inside.shape[3]), dtype=weight.dtype)
     for (in_rows, row_taps, r), (in_columns, column_taps, c) in phases:
         taps = back[:, :, row_taps, column_taps]
-        if not taps.size:  # the stride is longer than the kernel: no window met these inputs
+        if not taps.size:  # the stride is longer than the kernel: no window covers these inputs
             dx[:, in_rows, in_columns] = 0
         elif len(phases) == 1:
             dx = correlate(u, r, c, taps, None, groups)

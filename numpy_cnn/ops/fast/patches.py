@@ -1,4 +1,4 @@
-"""Correlation by patches: what a window covers becomes a column, and the convolution a matrix product.
+"""Correlation by patches: the pixels of a window become a column, and the convolution a matrix product.
 
     y[o,p] = b[o] + Σ_k w[o,k] · patch[k,p]        dw[o,k] = Σ_p u[o,p] · patch[k,p]
 
@@ -42,7 +42,7 @@ def correlate(x: Framed, rows: Axis, columns: Axis, weight: Array, bias: Array |
 
 
 def correlate_weight(x: Framed, rows: Axis, columns: Axis, u: Array, groups: int) -> Array:
-    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS wants the long side (the taps) first."""
+    """dw[o,k] = Σ_p u[o,p] · patch[k,p], as patches · uᵀ: BLAS is faster with the long side (the taps) first."""
     channels, kernels = len(x.numbers) // groups, len(u) // groups
     dw = np.zeros((groups, rows.kernel * channels * columns.kernel, kernels), dtype=u.dtype)
     of_groups = u.reshape(groups, kernels, *u.shape[1:])

@@ -1,4 +1,4 @@
-"""Which inputs an output of an interpolation reads along one axis, and with which weights."""
+"""The inputs of each output of an interpolation along one axis, and their weights."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, integer, real
 
-# How many axes the input of each mode may have.
+# The numbers of axes that the input of each mode may have.
 MODES = {
     "nearest": (3, 4, 5),
     "nearest-exact": (3, 4, 5),

@@ -1,8 +1,8 @@
 """Sums over several axes, accurate and fast.
 
 NumPy adds up neighbouring numbers pairwise: the rounding error grows with log n, not with n. That takes a quarter
-of the time of a sum in double precision, for which every number is converted. So what is contiguous in memory is
-summed in the array's own precision, in one long run, and the partial sums are added in double precision.
+of the time of a sum in double precision, for which every number is converted. So contiguous numbers are summed
+in the array's own precision, in one long run, and the partial sums are added in double precision.
 
 The sum of a product is a BLAS dot product, which reads both factors once and writes nothing. It adds up in several
 lanes but not pairwise, so it is cut into runs of at most `RUN` numbers.

@@ -47,7 +47,7 @@ class Axis(NamedTuple):
 
     @property
     def pointwise(self) -> bool:
-        """Whether each input is a window of its own."""
+        """Whether each input is a separate window."""
         return self.kernel == self.stride == 1 and self.windows == self.size and not self.padding
 
     @property

@@ -1,4 +1,4 @@
-"""The answer of one backend to a question, for which it may have to train first."""
+"""Computes one backend's answer to a question, after training steps if it requests any."""
 
 import math
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ def serve(tracer: Tracer) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the server, which closes our input
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps the output of libraries apart from the answers
     checkpoint = load_checkpoint(Path(sys.argv[1]))
     answers = Answers(tracer, checkpoint.architecture, checkpoint.parameters)
     try:

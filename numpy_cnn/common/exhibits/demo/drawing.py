@@ -1,4 +1,4 @@
-"""From a drawing on the page to the network's input."""
+"""Converts a drawing on the page to the network's input."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the page wants to know about a picture."""
+"""A request of the page about a picture."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from numpy_cnn.common.spec.backend import Array
 
-MOST_STEPS = 50  # of training
+MOST_STEPS = 50  # training steps
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ PATIENCE = 10.0  # seconds for the body to arrive
 
 @dataclass(frozen=True)
 class Drawing:
-    """Ink uint8 (GRID, GRID), whether to centre it, and what else `Question` has."""
+    """Ink uint8 (GRID, GRID), whether to centre it, and the other fields of `Question`."""
 
     ink: Array
     centre: bool
@@ -84,7 +84,7 @@ def _ink(value: object) -> Array:
     try:
         content = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise HTTPException(400, f"{expected}, which this is not") from None
+        raise HTTPException(400, f"{expected}, got invalid base64") from None
     if len(content) != GRID * GRID:
         raise HTTPException(400, f"{expected}, not of {len(content)}")
     return np.frombuffer(content, np.uint8).reshape(GRID, GRID)

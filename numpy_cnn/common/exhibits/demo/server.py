@@ -1,4 +1,4 @@
-"""The local server: the page, what a drawing does in the network, and the page with that inside."""
+"""The local server: the page, the numbers for a drawing, and the page saved with these numbers."""
 
 import asyncio
 import socket
@@ -120,16 +120,16 @@ def application(
 async def _record(
     checkpoint: Checkpoint, workers: Sequence[Worker], drawing: Drawing, steps: int
 ) -> tuple[Arrays, str]:
-    """What the first backend that answers computes, the second one's difference, and why one did not answer.
+    """The numbers of the first available backend, the difference of the second one, and the reason if one failed.
 
     Raises:
-        HTTPException: 422 if there is nothing to answer, 503 if nobody can.
+        HTTPException: 422 if the drawing cannot be processed, 503 if no backend is available.
     """
     read = centred if drawing.centre else as_drawn
     try:
         image = await run_in_threadpool(read, drawing.ink, checkpoint)
     except UserError:
-        raise HTTPException(422, "there is no digit: the drawing has no ink, or nothing but ink") from None
+        raise HTTPException(422, "there is no digit: the drawing is blank or completely inked") from None
     question = Question(image, drawing.label, steps, drawing.lr, drawing.seed)
     results = await asyncio.gather(*(run_in_threadpool(_look, worker, question) for worker in workers))
     answers = [result for result in results if isinstance(result, Mapping)]
@@ -145,7 +145,7 @@ async def _record(
 
 
 def _look(worker: Worker, question: Question) -> Arrays | UserError | WorkerEnded:
-    """The worker's answer, or why there is none; the other backend's answer is shown in any case."""
+    """The worker's answer, or the exception if it has none, so that the other backend's answer is still shown."""
     try:
         return worker.look(question)
     except (UserError, WorkerEnded) as error:

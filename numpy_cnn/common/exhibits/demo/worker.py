@@ -18,7 +18,7 @@ from numpy_cnn.common.exhibits.page.setup import LABELS
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 
-PATIENCE = 60.0  # seconds for an answer, including loading: a thousand times what is normal
+PATIENCE = 60.0  # seconds for an answer, including loading: a thousand times the usual duration
 
 
 class WorkerEnded(Exception):  # noqa: N818  # an event that the page shows

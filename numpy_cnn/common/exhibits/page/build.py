@@ -34,7 +34,7 @@ def build(
     """Assemble the page.
 
     Args:
-        setup: what the script needs besides arrays; `title` is the document's.
+        setup: the script's data other than arrays; `title` is that of the document.
         parameters: the network's, under torch's names.
         records: of each step of training, the first before any; none for a page that a server answers.
     """
@@ -62,7 +62,7 @@ def build(
         "ARRAYS": _json([packed(arrays) for arrays in (parameters, *records)]),
     }
     html = (here / "page.html").read_text(encoding="utf-8")
-    # In one pass: what is inserted may contain what looks like a mark.
+    # In one pass, because inserted text may look like a placeholder.
     html = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], html)
     return Page(html, f"{policy}; frame-ancestors 'none'")
 

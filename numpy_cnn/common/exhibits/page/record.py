@@ -10,7 +10,7 @@ Arrays = dict[str, Array]
 
 
 def record(trace: Trace, parameters: Mapping[str, Array] | None = None) -> Arrays:
-    """What the page shows of a pass.
+    """The numbers of a pass for the page.
 
     Args:
         trace: the pass.

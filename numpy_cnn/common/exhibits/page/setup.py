@@ -1,4 +1,4 @@
-"""What the page's script is given besides arrays."""
+"""The data of the page's script other than arrays."""
 
 from collections.abc import Mapping
 from typing import Any

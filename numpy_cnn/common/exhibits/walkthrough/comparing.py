@@ -31,7 +31,7 @@ def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
     """
     try:
         content = BytesIO()  # given a name, savez would append .npz to it
-        np.savez(content, **dict(arrays))  # type: ignore[arg-type]  # its stubs take the names for flags
+        np.savez(content, **dict(arrays))  # type: ignore[arg-type]  # the stubs mistake names for flags
         replace_file(path, content.getvalue())
     except OSError as error:
         raise UserError(f"--arrays {path}: cannot be written ({error.strerror or error})") from error

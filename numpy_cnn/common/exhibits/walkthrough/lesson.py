@@ -22,7 +22,7 @@ _MOST_CLASSES = 100  # each one is a bar in the drawing
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a walkthrough shows, in float64.
+    """The network, the picture and the label of a walkthrough, in float64.
 
     Args:
         kernel: one of `kernels.KERNELS`, or `learned`.

@@ -163,7 +163,7 @@ class Sheet:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """The number with `digits` decimals, or with a power of ten if those would all be 0; with a true minus."""
+    """The number with `digits` decimals, or with a power of ten if those would all be 0; with a minus sign."""
     value += 0.0  # no −0
     text = f"{value:.{digits}f}"
     if value == round(value) and abs(value) < 100:

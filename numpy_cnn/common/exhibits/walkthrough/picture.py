@@ -24,7 +24,7 @@ def read_grey(path: Path, size: tuple[int, int]) -> Array:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about large images or odd metadata
+            warnings.simplefilter("ignore")  # Pillow warns about large images and unusual metadata
             with Image.open(path) as opened:
                 width, height = opened.size
                 if width * height > _MOST_PIXELS:

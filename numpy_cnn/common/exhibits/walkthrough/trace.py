@@ -22,7 +22,7 @@ class Trace:
         values: the value of each stage, (1, …), in order; the last one is the scores (1, classes).
         gradients: dloss/dvalue of each stage, in the stage's shape.
         parameters: dloss/dparameter under torch's names, including parameters that are not trained.
-        routes: in the shape of the input of `pool1`, what one at each of its outputs sends back: 1 at the maxima.
+        routes: the input gradient of `pool1` for an upstream gradient of ones: 1 at each maximum.
         probabilities: the softmax of the scores, (1, classes).
         loss: of the right class: the cross-entropy, or the squared error if the network is trained on it.
     """

@@ -74,8 +74,8 @@ def test_no_images(tmp_path):
             "this is a file of labels",
         ),
         (b"<!DOCTYPE html>", "found 0x3C21444F: this looks like a web page"),
-        (b"\x89PNG\r\n", "this is no MNIST file"),
-        (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is no MNIST file"),
+        (b"\x89PNG\r\n", "this is not an MNIST file"),
+        (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is not an MNIST file"),
     ],
     ids=["labels", "web page", "PNG", "floats"],
 )

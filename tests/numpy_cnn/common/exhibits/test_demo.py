@@ -190,7 +190,7 @@ REFUSED = {
     "nested": (400, b"[" * 30_000, {}, "the body is not JSON"),
     "a list": (400, b"[]", {}, "not an object"),
     "no ink": (400, b"{}", {}, "12544 bytes, not NoneType"),
-    "not base64": (400, body(ink="÷"), {}, "12544 bytes, which this is not"),
+    "not base64": (400, body(ink="÷"), {}, "12544 bytes, got invalid base64"),
     "too little ink": (400, body(ink="AAAA"), {}, "not of 3"),
     "centre": (400, body(centre=1), {}, "must be true or false"),
     "label beyond": (400, body(label=10), {}, "from 0 to 9"),

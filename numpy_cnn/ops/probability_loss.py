@@ -4,7 +4,7 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, flag
 from numpy_cnn.ops.pointwise import pointwise
-from numpy_cnn.ops.reduction import Reduction
+from numpy_cnn.ops.reduction import check_reduction, Reduction
 
 __all__ = ["binary_cross_entropy_with_logits", "kl_div"]
 
@@ -103,6 +103,7 @@ def kl_div(
     total = None
     if reduction == "batchmean":  # of a single number, torch takes the sum
         reduction, total = "mean", input.shape[0] if input.ndim else 1
+    check_reduction("kl_div", reduction, further=", 'batchmean'")
     return pointwise("kl_div", input, target, reduction, loss, slopes, total=total)
 
 

@@ -17,7 +17,7 @@ def reduced(losses: Array, reduction: Reduction, total: Array) -> Array:
     return np.asarray(summed / total if reduction == "mean" else summed)
 
 
-def check_reduction(op: str, reduction: str) -> None:
-    """Raise ValueError unless `reduction` is "none", "mean" or "sum"."""
+def check_reduction(op: str, reduction: str, further: str = "") -> None:
+    """Raise ValueError unless `reduction` is "none", "mean" or "sum"; `further` is part of the message."""
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        raise ValueError(f"{op}: reduction must be 'none', 'mean'{further} or 'sum', got {reduction!r}")

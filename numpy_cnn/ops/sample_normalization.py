@@ -129,6 +129,8 @@ def instance_norm(
     check_floats("instance_norm", input=input, running_mean=running_mean, running_var=running_var)
     real("instance_norm", "momentum", momentum)
     if not flag("instance_norm", "use_input_stats", use_input_stats):
+        if running_mean is None and running_var is None:
+            raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var, got None")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     check_running("instance_norm", input, running_mean, running_var)
     if input.ndim < 3:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn import SimpleCNN, ops
-from numpy_cnn.chain import chain
+from numpy_cnn.chain import Residual, chain
 from numpy_cnn.common.spec.architecture import preset
 
 
@@ -70,3 +70,15 @@ def test_a_chain_runs_in_evaluation_mode_by_default() -> None:
     layers = [("bn", ops.batch_norm)]
     np.testing.assert_allclose(chain(layers, running, x)[0], [[-2.0], [-1.0]], rtol=1e-5)
     np.testing.assert_allclose(chain(layers, running, x, training=True)[0], [[-1.0], [1.0]], rtol=1e-5)
+
+
+def test_a_residual_block_trains_with_its_chain() -> None:
+    x = np.array([[1.0], [3.0]])
+    running = {"block.residual.bn.running_mean": np.array([5.0]), "block.residual.bn.running_var": np.array([4.0])}
+    layers = [("block", Residual([("bn", ops.batch_norm)]))]
+    np.testing.assert_allclose(chain(layers, running, x)[0], x + [[-2.0], [-1.0]], rtol=1e-5)
+    statistics: dict[str, Any] = {}
+    y, _ = chain(layers, running, x, training=True, statistics=statistics)
+    np.testing.assert_allclose(y, x + [[-1.0], [1.0]], rtol=1e-5)
+    assert statistics.keys() == running.keys()
+    np.testing.assert_allclose(statistics["block.residual.bn.running_mean"], 0.9 * 5 + 0.1 * 2)

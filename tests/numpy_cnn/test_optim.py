@@ -82,18 +82,35 @@ def test_defaults_are_torchs(kind: Any) -> None:
     assert (by_default != w).all()
 
 
-@pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
-@pytest.mark.parametrize("amsgrad", [True, False])
-def test_the_state_is_torchs(kind: Any, amsgrad: bool) -> None:
-    tensor = torch.ones(2, requires_grad=True)
-    tensor.grad = torch.ones(2)
-    theirs = getattr(torch.optim, kind.__name__)([tensor], amsgrad=amsgrad)
-    theirs.step()
-    optimizer = kind({"w": np.ones(2, np.float32)}, amsgrad=amsgrad)
-    optimizer.step({"w": np.ones(2, np.float32)})
-    assert {name: (array.dtype, array.shape) for name, array in optimizer.state["w"].items()} == {
-        name: (value.numpy().dtype, tuple(value.shape)) for name, value in theirs.state[tensor].items()
-    }
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (optim.Adam, {}),
+        (optim.Adam, {"amsgrad": True}),
+        (optim.AdamW, {}),
+        (optim.AdamW, {"amsgrad": True}),
+        (optim.RMSprop, {}),
+        (optim.RMSprop, {"momentum": 0.5, "centered": True}),
+        (optim.Adagrad, {"initial_accumulator_value": 0.5}),
+        (optim.SGD, {}),
+        (optim.SGD, {"momentum": 0.5}),
+    ],
+)
+def test_the_state_is_torchs(kind: Any, settings: dict[str, Any]) -> None:
+    ours = {"w": np.ones(3, np.float32)}
+    theirs = [torch.ones(3)]
+    optimizer = kind(ours, lr=0.1, **settings)
+    reference = getattr(torch.optim, kind.__name__)(theirs, lr=0.1, **settings)
+    for step in range(2):
+        theirs[0].grad = torch.arange(3.0) - step
+        reference.step()
+        optimizer.step({"w": np.arange(3, dtype=np.float32) - step})
+    expected = {key: value for key, value in reference.state[theirs[0]].items() if value is not None}
+    state = optimizer.state.get("w", {})
+    assert state.keys() == expected.keys()
+    for key, value in state.items():
+        assert (value.dtype, value.shape) == (expected[key].numpy().dtype, tuple(expected[key].shape))
+        np.testing.assert_allclose(value, expected[key], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_a_residual_block_trains_with_its_chain() -> None:
     x = np.array([[1.0], [3.0]])
     running = {"block.residual.bn.running_mean": np.array([5.0]), "block.residual.bn.running_var": np.array([4.0])}
     layers = [("block", Residual([("bn", ops.batch_norm)]))]
-    np.testing.assert_allclose(chain(layers, running, x)[0], x + [[-2.0], [-1.0]], rtol=1e-5)
+    np.testing.assert_allclose(chain(layers, running, x)[0] - x, [[-2.0], [-1.0]], rtol=1e-5)
     statistics: dict[str, Any] = {}
     y, _ = chain(layers, running, x, training=True, statistics=statistics)
-    np.testing.assert_allclose(y, x + [[-1.0], [1.0]], rtol=1e-5)
+    np.testing.assert_allclose(y - x, [[-1.0], [1.0]], rtol=1e-5)
     assert statistics.keys() == running.keys()
     np.testing.assert_allclose(statistics["block.residual.bn.running_mean"], 0.9 * 5 + 0.1 * 2)

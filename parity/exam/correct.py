@@ -56,6 +56,11 @@ def _by_means(c: Call) -> Any:
     return {"none": lambda: squares, "sum": squares.sum, "mean": squares.mean}[c.options["reduction"]]()
 
 
+def _by_logaddexp(c: Call) -> Any:
+    """x − log Σ exp(x), where the logarithm adds one term at a time."""
+    return c.x - np.logaddexp.reduce(c.x, axis=c.options["dim"], keepdims=True)
+
+
 # fmt: off
 alike("relu", "relu-by-where", "np.where between x and 0.",
       both(output(lambda c: np.where(c.x < 0, 0, c.x)), gradient(lambda dy, c: np.where(c.x <= 0, 0, dy))))
@@ -72,6 +77,8 @@ alike("softmax", "softmax-by-logarithm", "exp(log_softmax(x)), with the gradient
            gradient(lambda dy, c: c.y * dy - c.y * total(c.y * dy, c))))
 alike("softmax", "softmax-by-jacobian", "The full Jacobian diag(y) - y yᵀ of every row, times dy.",
       only(lambda c: c.x.size < JACOBIAN_LIMIT, gradient(_by_jacobian)))
+alike("log_softmax", "log-softmax-by-logaddexp", "x minus np.logaddexp.reduce(x).",
+      only(lambda c: c.x.ndim > 0 and c.x.size > 0 and bool(np.isfinite(c.x).all()), output(_by_logaddexp)))
 alike("cross_entropy", "ce-fused", "(softmax - onehot) · v · dy in one formula.", gradient(_fused))
 alike("mse_loss", "mse-by-numpy-mean", "np.square and np.mean, with the factor 2 / size in one number.",
       both(output(_by_means), gradient(lambda dy, c: _factor(c) * (c.x - c.w) * dy)))

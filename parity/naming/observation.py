@@ -28,6 +28,7 @@ from parity.subjects import Declined, ImplementationError
 FAILING, PASSING = 16, 24  # cases of a quantity on which an explanation is checked
 POOL = 36  # failing cases from which these are chosen
 MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # limits per quantity: cases run, and entries in their arrays
+MORE_CASES = 1600  # instead of MOST_CASES where fewer cases fail than an explanation needs
 HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
 ROUNDINGS = 64  # of the largest entry, since the order of sums may differ; more for longer axes
@@ -59,14 +60,16 @@ class _Runs:
         self.row, self.op, self.in_double = row, op, in_double
         self.done: list[tuple[Lane, Probe, Quantities, Quantities]] = []  # lane, call, torch's results, ours
         self.numbers = self.drawn = 0
+        self.most = MOST_CASES
         self.cases = _in_turns(
             [(lane, _cases(row, narrow(row.strategy(lane=lane), supports), supports)) for lane in lanes]
         )
 
     def __iter__(self) -> Iterator[tuple[Lane, Probe, Quantities, Quantities]]:
         yield from [*self.done]
-        for lane, case in self.cases:
-            if self.drawn >= MOST_CASES or self.numbers >= MOST_NUMBERS:
+        while self.drawn < self.most and self.numbers < MOST_NUMBERS:
+            lane, case = next(self.cases, (None, None))
+            if lane is None or case is None:
                 return
             self.drawn += 1
             try:
@@ -87,12 +90,15 @@ class _Runs:
         ]
         return len(returned) >= POOL and all(returned)
 
-    def evidence(self, quantity: str) -> Evidence:
+    def evidence(self, quantity: str, least: int) -> Evidence:
         failing: list[Entry] = []
         passing: list[Entry] = []
+        self.most = MOST_CASES
         for lane, call, torchs, ours in self:
             if len(failing) >= POOL:
                 break
+            if self.drawn == MOST_CASES and len(failing) < least:
+                self.most = MORE_CASES
             if quantity in ours and quantity in torchs:
                 got, theirs = np.asarray(ours[quantity]), torchs[quantity]
                 entry = Entry(call.of_quantity(quantity), got, theirs, lane != "bound")
@@ -148,7 +154,7 @@ class Observation:
     def evidence(self, quantity: str, least: int) -> Evidence | None:
         """At least `least` failing cases of a quantity, and passing ones; None if there are fewer."""
         for runs in self._runs:
-            evidence = runs.evidence(quantity)
+            evidence = runs.evidence(quantity, least)
             if len(evidence.failing) >= least:
                 return evidence
         return None

@@ -50,8 +50,28 @@ def softmax_error(x: Array, dim: int) -> SoftmaxError:
     of_sum = (p * distance).sum(axis=dim, keepdims=True) + FUNCTION_ERROR + x.shape[dim] - 1
     log_total = np.log(total)
     of_log = 2 * distance + of_sum + (FUNCTION_ERROR + 2) * log_total
-    # Other formulas are also valid: p as exp(log p), and log p as x − (max + log Σ), which rounds a large sum.
-    return SoftmaxError(p, of_log + FUNCTION_ERROR + 1, of_log + np.abs(largest))
+    # Other formulas are also valid: p as exp(log p), and log p as x − log Σ exp(x), which rounds a large sum.
+    of_difference = np.maximum(of_log + np.abs(largest), _by_pairs(x, dim) + distance + log_total)
+    return SoftmaxError(p, of_log + FUNCTION_ERROR + 1, of_difference)
+
+
+def _by_pairs(x: Array, dim: int) -> Array:
+    """The error of log Σ exp(x) by log(eᵃ + eᵇ) = a + v, v = log(1 + e⁻ᵈ), d = a − b ≥ 0, along the axis.
+
+    Each step rounds the sum and d, and calls two functions; e⁻ᵈ/(1 + e⁻ᵈ) = 1 − e⁻ᵛ is the derivative of v. The
+    error of a partial sum is carried with its share of the whole one.
+    """
+    partial = np.logaddexp.accumulate(x, axis=dim)
+    share = np.exp(partial - np.take(partial, [-1], axis=dim))
+    before, term = (
+        np.take(partial, range(x.shape[dim] - 1), axis=dim),
+        np.take(x, range(1, x.shape[dim]), axis=dim),
+    )
+    d = np.abs(before - term)
+    v = np.log1p(np.exp(-d))
+    after, of = (np.take(array, range(1, x.shape[dim]), axis=dim) for array in (partial, share))
+    step = np.abs(after) + FUNCTION_ERROR * v + (FUNCTION_ERROR + d) * -np.expm1(-v)
+    return np.asarray((of * step).sum(axis=dim, keepdims=True))
 
 
 def softmax_bound(s: BoundInputs) -> ErrorBounds:

@@ -49,7 +49,9 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
     if len(accepted) < LEAST_ACCEPTED and len(declined) < PATIENCE:
         return found
     while left and accepted:
-        candidates = {name: _allowed(accepted, left, name) for name in left[0].options if name not in found}
+        # Without an accepted value, such as of ignore_index, there is nothing to restrict the option to.
+        names = [name for name in left[0].options if name not in found and _values(accepted, name)]
+        candidates = {name: _allowed(accepted, left, name) for name in names}
         explained = {
             name: [case for case in left if name in case.options and case.options[name] not in allowed]
             for name, allowed in candidates.items()

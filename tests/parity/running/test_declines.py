@@ -48,6 +48,15 @@ def test_a_partial_implementation_runs_all_cases_and_declines_few() -> None:
     assert any("groups=1" in note and "dilation=1" in note for note in row.notes)
 
 
+def test_an_option_that_is_declined_whatever_its_value() -> None:
+    def loss(x: Any, target: Any, weight: Any = None, **options: Any) -> Any:
+        if "ignore_index" in options or (target == -100).any():
+            raise NotImplementedError("no target is ignored")
+        return ops.cross_entropy(x, target, weight, **options)
+
+    assert parity.check("cross_entropy", loss, examples=100).ok
+
+
 def test_declared_support_is_not_overridden() -> None:
     conv = conv_without(groups=False)
     report = parity.check("conv2d", conv, examples=40, lanes=["exact"], supports={"groups": 2})

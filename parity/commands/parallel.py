@@ -18,6 +18,8 @@ from parity.lanes.facts import Difference
 from parity.report import Report, RowReport
 from parity.running.progress import Progress
 
+# Imported once, before the processes fork; torch would import the last ones in each of them, at the first bound.
+PRELOADED = (__name__, "parity.rows.registry", "torch_cnn.model", "torch._dynamo", "torch.profiler")
 ROWS_PER_PROCESS = 8  # fewer are checked sooner than the processes start, which import PyTorch once more
 
 
@@ -38,7 +40,7 @@ def check_in_parallel(
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:  # a fork of a process that has imported everything already
-        context.set_forkserver_preload([__name__, "parity.rows.registry"])
+        context.set_forkserver_preload([*PRELOADED])
     waiting = deque(names)
     running: dict[str, _Running] = {}
     reports: dict[str, Report] = {}

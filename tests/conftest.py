@@ -33,7 +33,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _same_draws() -> Iterator[None]:
-    """A test draws the same cases by itself and after others, which import modules with constants."""
+    """Make the cases of a test independent of other tests, which import modules with constants."""
     with same_draws():
         yield
 

@@ -87,7 +87,7 @@ def taken(function: Any, options: dict[str, Any]) -> dict[str, Any]:
 def _source(implementation: Any) -> tuple[Path, str] | None:
     """The file and the name under which a script can import it."""
     name = getattr(implementation, "__qualname__", "")
-    # A class from a file that was run by its path has no file itself, but its methods do.
+    # A class from a file that was run by its path has no file attribute, but its methods do.
     members = vars(implementation).values() if inspect.isclass(implementation) else ()
     methods = [member for member in members if inspect.isfunction(member)]
     try:
@@ -98,7 +98,7 @@ def _source(implementation: Any) -> tuple[Path, str] | None:
         return None
     package = getattr(implementation, "__module__", "") or ""
     path = Path(file).resolve()
-    for _ in range(package.count(".")):  # numpy_cnn.ops.convolution: imported from the folder of numpy_cnn
+    for _ in range(package.count(".")):  # a module of a package is imported from the folder of the package
         path = path.parent
     if "." in package:
         return path.parent / f"{package}.py", name

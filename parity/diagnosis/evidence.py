@@ -23,7 +23,7 @@ class Comparison:
     worst: tuple[int, ...]
     allowed: float  # error allowed at the worst entry; 0 if the result is exact
     referee: float  # the right value at the worst entry
-    precision: Precision = "double"  # in which it was computed
+    precision: Precision = "double"  # the precision of the right value
 
     @property
     def difference(self) -> Array:
@@ -92,7 +92,7 @@ class Evidence:
     script: str | None = None  # stand-alone, with NumPy and torch
     wider: Comparison | None = None  # the same quantity on a larger case, which may show a pattern
     wider_case: Case | None = None
-    layer: str | None = None  # of a network: the first one that is wrong
+    layer: str | None = None  # the first wrong layer of a network
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -53,7 +53,7 @@ def explain(
     expected = expect(row, case, lane)
     ours = _ours(op, expected, layout=_by_layout(differences))
     names = [difference.quantity for difference in differences]
-    # Networks have few properties in common: what counts is the layer.
+    # Properties of a whole network say little: the layer matters.
     further, layer = further and row.prefixes is None, first_wrong_layer(row, case, run)
     sampled = _sample(lane, strategy, run) if further else Sample()
     found = {}
@@ -163,7 +163,7 @@ def _sample(lane: Lane, strategy: st.SearchStrategy[Case], run: Callable[[Case],
     def fails(case: Case) -> set[FailureKind] | None:
         try:
             return {_kind(difference) for difference in run(case)}
-        except Exception:  # declined, or the user's code raised an unexpected exception: no finding
+        except Exception:  # declined, or an unexpected exception in the user's code: not a finding
             return None
 
     def of(case: Case) -> dict[Facet, bool]:

@@ -16,8 +16,8 @@ class Kind(StrEnum):
     """The kind of property of a facet."""
 
     ABOVE = "above"  # a size or an option is larger than a value
-    AXIS = "axis"  # an axis of an array, by its place, is longer than 1
-    GIVEN = "given"  # an array is given, and not None
+    AXIS = "axis"  # the axis at a position of an array is longer than 1
+    GIVEN = "given"  # an array is not None
     LEFT_OUT = "left out"  # an option is None
     EQUALS = "equals"  # an option has a value
     NOT_SQUARE = "not square"  # an image or a kernel

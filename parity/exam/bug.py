@@ -11,7 +11,7 @@ from parity.lanes.facts import Aspect
 from parity.naming.sentences import LANES, SENTENCES
 from parity.rows.registry import ROWS
 
-# How a mistake shows. A crash is not included: a bug that merely raises does not count as found.
+# The aspects of a mistake. A crash is not included: a bug that merely raises does not count as found.
 IN_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special"})
 BY_LANE: frozenset[Aspect] = frozenset({"purity", "memory", "dtype", "invalid"})
 
@@ -45,7 +45,7 @@ class Planted:
 
     @property
     def aspects(self) -> frozenset[Aspect]:
-        """The aspects in which it has to show."""
+        """The aspects in which it must be found."""
         lane = bool(self.explanations) and self.explanations <= LANES.keys()
         return BY_LANE if lane else IN_NUMBERS
 

@@ -37,7 +37,7 @@ SPEAK_FOR_THEMSELVES = {
     "purity",
     "memory",
     "invalid",
-}  # aspects whose message description all there is to say
+}  # aspects that need no explanation besides their message
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def _at_defaults(c: Call) -> bool:
 # name, right names, change, reach, description, rows that it does not apply to
 CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
     ("output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y", "", ""),
-    # Where the gradient does not depend on the arrays' values, a cache shared between calls does no harm.
+    # If the gradient does not depend on the arrays' values, a cache shared between calls is harmless.
     ("cache-shared", "shared-state", stateful.of_last_call(), "{dx}", "",
      "avg_pool2d adaptive_avg_pool2d pad interpolate flatten"),
     ("accumulates", "accumulates", stateful.by_call(stateful.accumulated), "{dx}", "", ""),

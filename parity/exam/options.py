@@ -76,7 +76,7 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("Adagrad", "lr_decay", f"{IGNORED} lr-decay-ignored", 0, always(0.0)),
     ("Adagrad", "weight_decay", f"{IGNORED} decay-ignored", 0, always(0.0)),
 )
-# Options that determine the output's shape or do not affect the gradient: a gradient alone cannot have them wrong.
+# Options that determine the output's shape or do not affect the gradient: not planted in gradients only.
 OF_OUTPUT = {"value", "stride", "padding", "dilation", "output_padding", "output_size", "ceil_mode", "reduction"}
 
 

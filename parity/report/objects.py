@@ -126,7 +126,7 @@ class RowReport:
     tolerated: list[Failure] = field(default_factory=list)  # special and contract findings, unless strict
     notes: list[str] = field(default_factory=list)  # remarks on how the row was checked, one sentence each
     trusted: dict[Lane, int] = field(default_factory=dict)  # cases that are evidence, in the lanes exact and bound
-    mistrusted: dict[Lane, int] = field(default_factory=dict)  # cases that prove nothing: see parity.lanes.trust
+    mistrusted: dict[Lane, int] = field(default_factory=dict)  # weak evidence: see parity.lanes.trust
     coverage: Coverage = field(default_factory=Coverage)
     strict: bool = False  # whether special and contract findings fail
 

@@ -16,26 +16,26 @@ class Step:
     number: int  # counted from 1
     numpy_loss: float  # of the free runs, before the step
     torch_loss: float
-    gradients: Mapping[str, float]  # error over what is allowed from equal weights; running statistics, too
-    updates: Mapping[str, float]  # the same of the weights that the optimizer makes of equal gradients
+    gradients: Mapping[str, float]  # error / allowed error from equal weights, including running statistics
+    updates: Mapping[str, float]  # the same for the updated weights from equal gradients
     drift: float  # largest |numpy_cnn − torch_cnn| over all parameters of the free runs
     ulp_drift: float  # the same for two runs of PyTorch that start one ulp apart
 
     @property
     def worst(self) -> tuple[str, float]:
-        """The gradient or the update with the largest error over what is allowed."""
+        """The gradient or the update with the largest error relative to the allowed error."""
         return max(self.errors.items(), key=lambda item: item[1])
 
     @property
     def errors(self) -> dict[str, float]:
-        """The errors of all gradients, then of all updates, by what is computed."""
+        """The errors of all gradients, then of all updates, by name."""
         gradients = {f"the gradient of {name}": fraction for name, fraction in self.gradients.items()}
         return gradients | {f"the update of {name}": fraction for name, fraction in self.updates.items()}
 
 
 @dataclass(frozen=True)
 class Departure:
-    """The step and the first part of it that exceeds what is allowed."""
+    """The step and its first part that exceeds the allowed error."""
 
     step: int
     part: Part
@@ -63,10 +63,10 @@ class TrainingReport:
 
     @property
     def departure(self) -> Departure | None:
-        """The first part of a step that exceeds what is allowed; None if there is none.
+        """The first part of a step that exceeds the allowed error; None if there is none.
 
-        Of several gradients it is the last one, the nearest to the loss: a wrong gradient there also reaches the
-        layers before it, never the layers behind.
+        Among several gradients it is the one nearest to the loss: a wrong gradient affects earlier layers, never
+        later ones.
         """
         for step in self.steps:
             parts: tuple[tuple[Part, Mapping[str, float]], ...] = (

@@ -1,4 +1,4 @@
-"""Messages of the ops that share their checks with no other op; test_messages.py has the rest."""
+"""Messages of ops with their own checks; test_messages.py tests those of shared checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
-def test_the_message_names_an_option_of_the_wrong_type(name: str, option: str) -> None:
+def test_the_message_contains_an_option_of_the_wrong_type(name: str, option: str) -> None:
     inputs = next(call for call in calls(name) if all(array is None or array.size for array in call.arrays))
     arrays = dict(zip(inputs.names, inputs.arrays, strict=True))
     with pytest.raises(ValueError, match="wrong") as error:
@@ -172,7 +172,7 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "arrays", "options", "message"), MISTAKES)
-def test_the_message_has_the_values(name: str, arrays: Any, options: dict[str, Any], message: str) -> None:
+def test_the_message_contains_the_values(name: str, arrays: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: ") as error:
         getattr(ops, name)(*arrays, **options)
     assert str(error.value) == f"{name}: {message}"

@@ -1,4 +1,4 @@
-"""The cases of a seed do not depend on the modules that happen to be imported."""
+"""The cases of a seed do not depend on the imported modules."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ ORIGINAL = {name: vars(providers)[name] for name in NAMES if name in vars(provid
 
 @pytest.fixture
 def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module with constants, such as a user's file of layers, that Hypothesis has not read yet."""
+    """Import a new module with constants, such as a user's file of layers, that Hypothesis has not read yet."""
     file = tmp_path.parent / "layers.py"  # Hypothesis ignores the constants in a folder named after a test
     file.write_text(f"SIZES = {CONSTANTS}\n")
     module = ModuleType("layers")
@@ -35,7 +35,7 @@ def test_the_constants_of_a_module_are_not_drawn(imported: None) -> None:
     assert not {number for numbers in drawn for number in numbers} & {*CONSTANTS}
 
 
-def test_hypothesis_is_left_as_it_was() -> None:
+def test_hypothesis_is_restored() -> None:
     before = dict(vars(providers))
     with same_draws(), same_draws():
         pass

@@ -1,4 +1,4 @@
-"""Remainders of blocks and narrow indices are named, and so are digits that cancel."""
+"""Remainders of blocks, narrow indices and cancelled digits are named."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_the_remainder_of_a_loop_over_blocks() -> None:
     assert found.sentence == "the remainder of all elements beyond blocks of 8 equals the argument"
 
 
-def test_an_index_of_eight_bits_along_the_last_axis() -> None:
+def test_an_8_bit_index_along_the_last_axis() -> None:
     def softmax(x: Any, dim: int) -> Any:
         y, pullback = ops.softmax(x, dim)
         if y.ndim:
@@ -58,7 +58,7 @@ def mse(x: Any, t: Any, reduction: str, more: float = 0.0) -> Any:
     return found, ops.mse_loss(x, t, reduction)[1]
 
 
-def test_a_right_formula_that_loses_digits() -> None:
+def test_a_correct_formula_that_loses_digits() -> None:
     report = parity.check("mse_loss", lambda x, t, reduction="mean": mse(x, t, reduction), lanes=["bound"])
     (failure,) = report.failures
     assert (failure.verdict, failure.explanation) == ("wrong", "digits-lost")
@@ -66,6 +66,6 @@ def test_a_right_formula_that_loses_digits() -> None:
 
 
 @pytest.mark.parametrize("more", [1e-12, 1e-7, 1e-3])
-def test_a_wrong_constant_is_no_roundoff(more: float) -> None:
+def test_a_wrong_constant_is_not_roundoff(more: float) -> None:
     report = parity.check("mse_loss", lambda x, t, reduction="mean": mse(x, t, reduction, more), lanes=["bound"])
     assert [failure.explanation for failure in report.failures] == [None]

@@ -8,7 +8,7 @@ from form_table import FORMS, Form, load, table
 
 import parity
 
-pytestmark = pytest.mark.usefixtures("named")  # shrinking and the conditions have tests of their own
+pytestmark = pytest.mark.usefixtures("named")  # other tests cover shrinking and conditions
 
 IDS = [f"{form.file}.{form.names}" for form in FORMS]
 PAGE = Path(__file__).parents[3] / "docs" / "forms.md"

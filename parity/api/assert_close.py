@@ -51,7 +51,7 @@ def assert_close(
         gradients: one for each array in `args`, in order; None for those that are not to be compared.
 
     Raises:
-        AssertionError: an entry is farther off than its bound; the message has the worst one.
+        AssertionError: an error exceeds its bound; the message contains the worst one.
         ValueError: the arguments are neither float32 nor float64, or `dy` and `gradients` do not go together.
     """
     if (gradients is None) != (dy is None):
@@ -84,7 +84,7 @@ def assert_close(
 
 
 def _compared(name: str, got: Array, others: Quantities, truth: Quantities, allowed: Quantities) -> str | None:
-    """Describe what is wrong with one quantity; None if it is within its bound."""
+    """Describe the error of one quantity; None if it is within its bound."""
     if name not in truth or name not in allowed:
         return f"{name}: torch has no such gradient"
     theirs, right, bound = others[name], truth[name], allowed[name]

@@ -78,7 +78,7 @@ def check(
         strategy: with `like`, a Hypothesis strategy of cases or of shapes instead.
         options: with `like`, keywords for both sides; a value may be a strategy.
         seconds: fuzz each lane for this long instead of running `examples` cases; see `parity.running.fuzz`.
-        shard: run only this part of the cases, with a seed of its own; see `parity.api.shard`.
+        shard: run only this part of the cases, with its own seed; see `parity.api.shard`.
         device: where torch computes: "cpu", "cuda", "mps" or "auto"; see `torch_cnn.device.reproducible`.
         progress: receives the events of the run.
         rerun: how a command was called, for the failures' "again" line; found from the implementation if omitted.

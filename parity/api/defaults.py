@@ -85,7 +85,7 @@ def seed_for(given: int | None) -> int:
     """The seed of the cases.
 
     Raises:
-        ArgumentError: it is negative, or no integer.
+        ArgumentError: it is negative, or not an integer.
     """
     if given is None:
         import hypothesis.core

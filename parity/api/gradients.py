@@ -26,7 +26,7 @@ from parity.subjects import ImplementationError, adapt
 ROUNDOFF = 64 * 2.0**-53  # of f and of the sum with dy, relative to Σ|dy·y|
 STEP = 2.0**-9  # relative to max(1, |x|): h⁶ and u/h are then about equal
 COMPLEX_STEP = 2.0**-100
-COMPLEX_ERROR = 2.0**-42  # 2¹¹ roundoffs of the largest entry, for sums as long as that
+COMPLEX_ERROR = 2.0**-42  # 2¹¹ roundoffs of the largest entry, which is enough for long sums
 MOST = 2000  # entries of an array that are differentiated
 JUMP = 2.0**-10  # relative difference between the left and right slopes below which there is no kink
 
@@ -46,10 +46,10 @@ def check_gradients(
 
     Args:
         op: in any form that `parity.check` takes.
-        *arrays: what it is called with, away from kinks; integers and None are passed on.
+        *arrays: its arguments, away from kinks; integers and None are passed unchanged.
         options: keywords.
         names: of the arrays, for the report; input, weight, bias, … if omitted.
-        complex_step: differentiate by complex arguments, where the op is analytic and takes them.
+        complex_step: differentiate by complex arguments, if the op is analytic and accepts them.
         cotangents: random dy to try.
         seed: of the cotangents, and of the entries chosen where an array has more than 2,000.
 

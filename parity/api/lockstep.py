@@ -1,25 +1,25 @@
-"""Both backends in training, compared step by step: in lockstep from equal weights, and running freely.
+"""Trains both backends and compares them step by step: in lockstep from equal weights, and running freely.
 
 In lockstep, every step of numpy_cnn starts from the parameters and the optimizer state that torch_cnn had before
-its own step, so an error is never carried on. A step is compared in two parts, since the second may magnify what
-the first leaves open (Adam divides by √v): the gradients of the batch, and what the optimizer makes of them.
+its own step, so errors do not accumulate. A step is compared in two parts, the gradients of the batch and the
+updates by the optimizer, since the second may magnify errors of the first (Adam divides by √v).
 
-*Gradients* are compared with PyTorch's in float64. How far two right ones may be apart follows from the step
-itself: from PyTorch's gradients in float32, whose error shows what roundoff of 2⁻²⁴ does, and from further ones in
-float64 from weights that are each moved by one roundoff, up or down at random, and images in another order, so
-that every sum is taken in another order.
+*Gradients* are compared with PyTorch's in float64. The allowed error is measured in each step: from PyTorch's
+gradients in float32, whose error shows the effect of a roundoff of 2⁻²⁴, and from further float64 gradients with
+each weight moved by one roundoff, up or down at random, and the images in another order, so that every sum is
+taken in another order.
 
-*Updates* are compared with those that PyTorch's optimizer makes, in float64, of numpy_cnn's own gradients. An
+*Updates* are compared with those that PyTorch's optimizer computes in float64 from numpy_cnn's own gradients. An
 update is computed entry by entry from a few numbers xₖ: the gradient, the weight and the optimizer's state. A
-rounding of relative size u on the way is no larger than one of an xₖ or of the result, so
+rounding of relative size u has no larger effect than one of an xₖ or of the result, so
 
     |error| ≤ n·u·(Σₖ |∂w/∂xₖ|·|xₖ| + |w| + |Δw|)
 
 for n roundings, to first order. The derivatives are measured by moving each xₖ by a small fraction.
 
-Running freely, two right runs drift apart all the same: each step magnifies the roundoff of those before. How far
-shows in a second run of PyTorch that starts with each weight of the first layer one unit in the last place (ulp)
-larger. Where the two drifts coincide, parity is as good as it can be.
+Running freely, two correct runs still drift apart, because each step magnifies the roundoff of the previous ones.
+A second run of PyTorch, which starts with each weight of the first layer one unit in the last place (ulp) larger,
+shows how far. If the two drifts are alike, the backends cannot agree any better.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,10 +39,10 @@ from parity.report.training_run import Step
 Arrays = Mapping[str, Array]
 
 SHAKEN = 2  # gradients from moved weights
-KINKS = 50  # more of them, moved further, where a gradient is too far: a ReLU near 0 may go either way
+KINKS = 50  # further ones, moved further, if a gradient exceeds the allowed error: a ReLU near 0 may go either way
 MARGIN = 8  # another order of summation may have an error this many times larger than the largest one measured
-ROUNDINGS = 16  # on the longest way from a gradient to a weight: Adam with weight decay and AMSGrad has 14
-MOVE = 2.0**-30  # large beside float64's roundoff and small beside 1: for derivatives
+ROUNDINGS = 16  # between a gradient and a weight, at most: Adam with weight decay and AMSGrad has 14
+MOVE = 2.0**-30  # step for derivatives, large compared with float64's roundoff and small compared with 1
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoff
 
 
@@ -107,7 +107,7 @@ class _Recording(numpy_cnn.backend.Backend):
 
 
 class _Lockstep:
-    """One step of numpy_cnn from the state of a run of PyTorch, beside PyTorch's."""
+    """Compares one step of numpy_cnn, from the state of a PyTorch run, with PyTorch's."""
 
     def __init__(self, architecture: Architecture, optimizer: OptimizerConfig, start: Arrays, seed: int) -> None:
         self.architecture, self.optimizer = architecture, optimizer
@@ -120,7 +120,7 @@ class _Lockstep:
     def compare(
         self, torch_run: Backend, x: Array, y: Array, lr: float
     ) -> tuple[dict[str, float], dict[str, float]]:
-        """The errors of gradients and running statistics over what is allowed, and those of the updates."""
+        """The errors, divided by the allowed ones, of gradients and running statistics, and of the updates."""
         parameters = {name: array.copy() for name, array in torch_run.parameters().items()}
         state = {name: array.copy() for name, array in torch_run.optimizer_state().items()}
         _overwrite(self.candidate.parameters(), parameters)
@@ -149,7 +149,7 @@ class _Lockstep:
 
         for _ in range(SHAKEN):
             noise = shaken(1)
-        # Noise changes slowly, so that one lucky step of a parameter with few entries allows no less.
+        # Noise decays slowly, because a single step may underestimate that of a parameter with few entries.
         noise = self.noise = {n: max(noise[n], 0.9 * self.noise[n]) for n in ours}
         found = fractions()
         for _ in range(KINKS):
@@ -167,7 +167,7 @@ class _Lockstep:
     def _updates(self, parameters: Arrays, state: Arrays, lr: float) -> dict[str, float]:
         trained = self.candidate.computed
         before = {name: parameters[name].astype(np.float64) for name in trained}
-        given = [parameters, trained, *_by_key(state)]  # each is moved by itself
+        given = [parameters, trained, *_by_key(state)]  # moved one at a time
         truth = self._updated(given, lr)
         allowed = {name: np.abs(truth[name]) + np.abs(truth[name] - before[name]) for name in trained}
         for place, arrays in enumerate(given):
@@ -184,7 +184,7 @@ class _Lockstep:
         return fractions
 
     def _updated(self, given: Sequence[Arrays], lr: float) -> dict[str, Array]:
-        """The weights that PyTorch's optimizer makes in float64 of weights, gradients and state."""
+        """The weights after PyTorch's update in float64 from these weights, gradients and state."""
         parameters, gradients, *states = given
         state = {name: array for arrays in states for name, array in arrays.items()}
         backend = self._torch(parameters, np.float64, state)
@@ -213,7 +213,7 @@ def _by_key(state: Arrays) -> list[dict[str, Array]]:
 
 
 def _overwrite(own: Arrays, other: Arrays) -> None:
-    """Replace all values, in place and in the precision that is there; before the first step there is no state."""
+    """Replace all values in place, keeping the precision; before the first step there is no state."""
     for name, array in own.items():
         array[...] = other[name]
 

@@ -58,7 +58,7 @@ def _div(a: Any, b: Any, *, rounding_mode: str | None = None) -> WithError:
         raise NoRule(f"a division that rounds to {rounding_mode}")
     like = first(a, b)
     (left, left_error), (right, right_error) = numbers(a, like), numbers(b, like)
-    quotient, room = left / right, right.abs() - right_error  # the divisor may be as small as `room`
+    quotient, room = left / right, right.abs() - right_error  # the smallest divisor is `room`
     error = torch.where(room > 0, (left_error + quotient.abs() * right_error) / room, torch.inf)
     return _rounded(like, quotient, error)
 

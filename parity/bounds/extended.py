@@ -1,10 +1,10 @@
-"""Torch's own computation of a function repeated in extended precision, with a bound of its error.
+"""Repeats torch's computation of a function in extended precision, with a bound on its error.
 
 `numpy.longdouble` has 64 binary digits on x86 and 113 on some other machines. Torch dispatches each operation of
 the function and of autograd's backward pass to `Extended` tensors of such numbers, as it does to `WithError`. Its
-error analysis with the smaller roundoff bounds the result's error. Numbers that torch computes apart from the
-arrays, such as 1 − β of an optimizer, count as given. Where `longdouble` is float64 (Windows, Apple's ARM), where
-an operation has no rule, or where rounding may decide a comparison, there is no result.
+error analysis with the smaller roundoff bounds the result's error. Numbers that torch computes outside of the
+arrays, such as 1 − β of an optimizer, count as exact. If `longdouble` is float64 (Windows, Apple's ARM), an
+operation has no rule, or rounding may decide a comparison, there is no result.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from parity.bounds.with_error import Dispatched, NoRule, Registered, Rule, Tenso
 from parity.cases.torch_op import Array, buffers
 
 LONG = np.longdouble
-LEAST_DIGITS = 10  # beyond those of a float64, so that the error is a thousandth of what is allowed there
-DOUBT = 2.0**-40  # two numbers nearer than that, and not equal, may be in either order
+LEAST_DIGITS = 10  # bits beyond those of a float64, so that the error is a thousandth of the allowed one
+DOUBT = 2.0**-40  # the order of two closer numbers is undecided, unless they are equal
 
 
 class Extended(Dispatched):
-    """A tensor that torch takes for float64, its numbers in extended precision."""
+    """A tensor that torch treats as float64, with numbers in extended precision."""
 
     value: Array
-    is_view: bool  # its numbers are a copy of another tensor's, so that it cannot be written to
+    is_view: bool  # a copy of part of another tensor, which must not be written to
 
     rules: ClassVar[dict[Any, Rule]] = {}
 
@@ -45,18 +45,18 @@ class Extended(Dispatched):
 
 
 def is_available() -> bool:
-    """Whether this machine has more digits than those of a float64."""
+    """Whether this machine has a precision above float64."""
     return np.finfo(LONG).nmant >= np.finfo(np.float64).nmant + LEAST_DIGITS
 
 
 def extended(s: BoundInputs) -> tuple[list[Array | None], ErrorBounds]:
-    """The output and the gradients in extended precision, and bounds of their errors.
+    """The output and the gradients in extended precision, and bounds on their errors.
 
     Args:
-        s: the inputs; the roundoff in it is replaced.
+        s: the inputs; their roundoff is replaced.
 
     Raises:
-        NoRule: there is no such precision here, or none in which torch's computation can be repeated.
+        NoRule: this machine has no such precision, or torch's computation cannot be repeated in it.
     """
     if not is_available():
         raise NoRule("numpy.longdouble has no more digits than float64 here")
@@ -84,7 +84,7 @@ def extended(s: BoundInputs) -> tuple[list[Array | None], ErrorBounds]:
 
 
 def _numbers(x: Any) -> Array:
-    """An operand as NumPy's: extended numbers, integers, truths or a scalar."""
+    """Convert an operand to NumPy: extended numbers, integers, booleans or a scalar."""
     if isinstance(x, Extended):
         return x.value
     if isinstance(x, Tensor):
@@ -170,7 +170,7 @@ for _name, _function in _FUNCTIONS.items():
 
 
 def _axes(x: Array, dim: Any) -> tuple[int, ...] | None:
-    """NumPy's axes: a scalar has none, where torch takes 0 and -1."""
+    """NumPy's axes: a scalar has none, although torch accepts 0 and -1."""
     if dim is None or dim == [] or x.ndim == 0:
         return None
     return (dim,) if isinstance(dim, int) else tuple(dim)
@@ -204,11 +204,11 @@ def _var(x: Extended, *args: Any, **kwargs: Any) -> Extended:
     return _var_mean(x, *args, **kwargs)[0]
 
 
-# ---- comparisons, which are decided or refused
+# ---- comparisons, which must be certain
 
 
 def _decided(a: Array, b: Array) -> None:
-    """Refuse two numbers of which rounding may decide which is larger."""
+    """Raise NoRule if rounding may decide which of two numbers is larger."""
     apart = np.abs(a - b)
     if ((apart > 0) & (apart <= DOUBT * np.maximum(np.abs(a), np.abs(b)))).any():
         raise NoRule("a comparison that rounding may decide")
@@ -249,7 +249,7 @@ def _masked_fill(x: Any, mask: Any, value: Any) -> Extended:
 
 
 def _limited(x: Any, low: Any, high: Any) -> Extended:
-    """Continuous, so that rounding decides nothing."""
+    """Limits are continuous, so rounding decides nothing."""
     value = _numbers(x)
     for limit, choose in ((low, np.maximum), (high, np.minimum)):
         value = value if limit is None else choose(value, _numbers(limit))
@@ -261,11 +261,11 @@ rule("clamp_min", "maximum")(lambda x, low: _limited(x, low, None))
 rule("clamp_max", "minimum")(lambda x, high: _limited(x, None, high))
 rule("relu")(lambda x: _limited(x, 0, None))
 
-# ---- what moves numbers and computes nothing
+# ---- operations that only move numbers
 
 
 def _moving(operation: Any) -> Rule:
-    """Move the places of the numbers, and fetch the numbers from there; place 0 is a zero."""
+    """Apply the operation to indices, then select the numbers by these; index 0 stands for a zero."""
 
     def moved(x: Extended, *args: Any, **kwargs: Any) -> Any:
         places = torch.arange(1, x.value.size + 1).reshape(x.value.shape)
@@ -285,7 +285,7 @@ def _constant(operation: Any) -> Rule:
 
 
 for _name in MOVES.split():
-    if _name != "clone":  # a copy, and no view
+    if _name != "clone":  # a copy, not a view
         rule(_name)(_moving(getattr(aten, _name)))
 for _name in CONSTANTS.split():
     rule(_name)(_constant(getattr(aten, _name)))
@@ -323,7 +323,7 @@ Extended.rules[torch.ops.prims.convert_element_type] = _to_copy
 
 
 def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
-    """Write over the first operand what the operation of the same name without an underscore gives."""
+    """Overwrite the first operand with the result of the operation without the underscore."""
     target = args[0]
     if not isinstance(target, Extended) or target.is_view:
         raise NoRule(f"{func} writes to a constant, or to part of a tensor")

@@ -15,7 +15,7 @@ Registered = TypeVar("Registered", bound=Rule)
 aten = torch.ops.aten
 
 
-class NoRule(Exception):  # noqa: N818  # no error of the user's: another bound is used
+class NoRule(Exception):  # noqa: N818  # not a user's error: another bound is used
     """Torch performs an operation without a rule for error propagation."""
 
 
@@ -35,7 +35,7 @@ class Dispatched(torch.Tensor):
         """Apply the operation's rule, or the rules of its decomposition.
 
         Raises:
-            NoRule: there are neither.
+            NoRule: there is neither.
         """
         kwargs = kwargs or {}
         if func._schema.is_mutable:

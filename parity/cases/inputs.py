@@ -10,10 +10,10 @@ from parity.cases.torch_op import Array
 # Few values, so that ties are common; zeros of both signs; values at which arithmetic may fail.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])
 NOT_FINITE = np.array([np.nan, np.inf, -np.inf])
-BYTE = 127  # the largest index of 7 bits
+BYTE = 127  # the largest signed 8-bit index
 FEW, MUCH = 16, 256  # special values of a large array: if half were NaN, all sums would be NaN
 
-SHIFT = 256  # times what numbers differ by: a variance taken as E[x²] − E[x]² is lost in float32
+SHIFT = 256  # standard deviations from 0: a variance by E[x²] − E[x]² loses all digits in float32
 
 
 class Inputs(NamedTuple):
@@ -124,7 +124,7 @@ def _array(
 
 
 def _near(numbers: Array, generator: np.random.Generator, digits: int) -> Array:
-    """Few different numbers, each times 1 ± 2⁻ᵏ: they differ first in any of their binary digits but the first."""
+    """Few different numbers, each times 1 ± 2⁻ᵏ: the first binary digit that differs may be any but the first."""
     if numbers.size == 0:
         return numbers
     chosen = generator.choice(numbers.ravel()[:FEW], numbers.shape)

@@ -12,13 +12,13 @@ from typing import ClassVar, NamedTuple
 
 from parity.cases.case import Case, Lane
 
-SIZE = 1 << 16  # bytes; the text of a longer case is left out
+SIZE = 1 << 16  # bytes; the text of a longer case is omitted
 HEAD = struct.Struct("<bid16sI")  # state, exit code, deadline and stage of the call, length of the text
 OUTSIDE, IN_CALL, FINISHED = range(3)
 
 
 class Record(NamedTuple):
-    """What the parent process reads."""
+    """The contents of the journal, as read by the parent process."""
 
     state: int
     code: int
@@ -35,17 +35,17 @@ class Journal:
     """Shared memory that the child process writes and its parent reads."""
 
     active: ClassVar["Journal | None"] = None
-    expected: ClassVar[tuple[Case, Lane] | None] = None  # the case that is compared, or about to be
-    flags: ClassVar[str] = ""  # of the command that runs a case again
+    expected: ClassVar[tuple[Case, Lane] | None] = None  # the case that is being compared, or is next
+    flags: ClassVar[str] = ""  # flags of the command that runs a case again
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, SIZE)
-        self.depth = 0  # of calls within calls: adapters call what they wrap
+        self.depth = 0  # of nested calls: adapters call the functions that they wrap
         self.written: object = None  # the case whose text is in the memory
         self.length = 0
 
     def enter(self, stage: str, seconds: float | None) -> None:
-        """A call of the user's code begins, and may take this long."""
+        """Record that a call of the user's code begins, with its time limit."""
         self.depth += 1
         if self.depth > 1:
             return
@@ -55,13 +55,13 @@ class Journal:
         self.memory[: HEAD.size] = HEAD.pack(IN_CALL, 0, deadline, stage.encode(), self.length)
 
     def leave(self) -> None:
-        """The call has returned, or raised."""
+        """Record that the call has returned or raised."""
         self.depth -= 1
         if not self.depth:
             self.memory[0:1] = bytes([OUTSIDE])
 
     def finish(self, code: int) -> None:
-        """The command is complete; whatever happens from now on does not matter."""
+        """Record that the command is complete, so that a later crash is ignored."""
         self.memory[: HEAD.size] = HEAD.pack(FINISHED, code, 0.0, b"", 0)
 
     def read(self) -> Record:

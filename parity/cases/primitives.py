@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 
-class Nothing(Exception):  # noqa: N818  # it is no error
-    """Hardly any of the drawn values was accepted."""
+class Nothing(Exception):  # noqa: N818  # not an error
+    """Almost none of the drawn values were accepted."""
 
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def sampled(options: Sequence[T]) -> st.SearchStrategy[T]:
 
 
 @cache
-def _sampled(options: tuple[Any, ...], kinds: tuple[type, ...]) -> st.SearchStrategy[Any]:  # noqa: ARG001  # 1 is not 1.0
+def _sampled(options: tuple[Any, ...], kinds: tuple[type, ...]) -> st.SearchStrategy[Any]:  # noqa: ARG001  # 1 and 1.0 are different keys
     def plain(generator: random.Random, choices: list[Choice]) -> Any:
         choices.append(int(generator.random() * len(options)))
         return options[choices[-1]]

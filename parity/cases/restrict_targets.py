@@ -1,4 +1,4 @@
-"""Targets, statistics and masks within the words of `supports`: arrays whose shape or kind follows from others."""
+"""Adapts targets, statistics and masks, whose shape or kind depends on other arrays, to `supports`."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Windows within the words of `supports`: one number for both axes, kernels and images that fit each other."""
+"""Adapts windows to `supports`: one number for both axes, kernels and images that fit each other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -62,7 +62,7 @@ def is_square(case: Case, shape: tuple[int, ...]) -> bool:
 
 
 def squared(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """As high as wide: the longer side, or the shorter one where that would be too many pixels."""
+    """A square: of the longer side, or of the shorter one if that would be too many pixels."""
     side = max(shape[2:])
     side = side if side**2 <= MOST_NUMBERS else min(shape[2:])
     return (*shape[:2], side, side)
@@ -102,7 +102,7 @@ def allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
 
 
 def channels(weight: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, int]:
-    """The channels of a convolution's input and output; a transposed one has its weight the other way round."""
+    """The channels of a convolution's input and output, in reverse order in the weight of a transposed one."""
     if len(weight) == 1:  # of a normalization: one number per channel
         return weight[0], weight[0]
     groups = options.get("groups", 1)
@@ -120,7 +120,7 @@ def output_padding(value: Any, options: Mapping[str, Any]) -> Any:
 
 
 def least(options: Mapping[str, Any], kernel: Any, axis: int) -> int:
-    """The smallest image that a window fits into; of a transposed convolution, one that leaves an output pixel."""
+    """The smallest image that contains a window; for a transposed convolution, one with an output pixel."""
     if options.get("padding") == "same":
         return 1
     padding = 0 if isinstance(options.get("padding"), str) else at(options.get("padding", 0), axis)

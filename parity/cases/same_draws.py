@@ -1,4 +1,4 @@
-"""The same seed draws the same cases, whatever else the process has imported.
+"""Makes the cases of a seed independent of the modules that the process has imported.
 
 Hypothesis draws one integer in twenty from a list of constants, to which recent releases add those in the source
 of every imported module outside of site-packages. The cases would depend on how parity is installed, on the

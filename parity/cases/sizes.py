@@ -21,9 +21,9 @@ MANY, MOST_NUMBERS = 16, 50_000
 TIMES = sampled([1] * 7 + [MANY])
 # Sizes at which vector loops leave a remainder or a 7 or 8 bit index overflows. They are cheap along one axis.
 TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127, 128, 129, 255, 257)
-HUGE = 32_769  # a 15 bit index overflows: cheap where every other axis is short
+HUGE = 32_769  # a signed 16-bit index overflows: cheap if every other axis is short
 LONG = sampled((*TAILS, HUGE, HUGE))
-DYADIC = sampled((4, 8, 16, 32, 64, 256, 512))  # of them, those by which a division is exact
+DYADIC = sampled((4, 8, 16, 32, 64, 256, 512))  # those by which a division is exact
 
 
 @cache
@@ -75,7 +75,7 @@ def shape(
 
 
 def tail(sizes: Sequence[int], last: int) -> list[int]:
-    """The sizes with another last one; all others 1 where it is huge."""
+    """The sizes with another last one; if it is huge, all others are 1."""
     return [*((1 for _ in sizes[:-1]) if last == HUGE else sizes[:-1]), last]
 
 

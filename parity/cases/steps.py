@@ -1,4 +1,4 @@
-"""What changes between the steps of an optimizer: the step size."""
+"""A change of the step size between the steps of an optimizer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Between:
-    """What a training loop does after each step.
+    """The change that a training loop makes after each step.
 
     Args:
         lr: the step size from the second step on; None keeps it.
-        changed: set once the step size is changed; an optimizer may store it under a name that nobody knows.
+        changed: set after the step size was changed, which fails if the optimizer stores it under an unknown name.
     """
 
     lr: float | None = None
@@ -23,13 +23,13 @@ _BETWEEN: ContextVar[Between] = ContextVar("_BETWEEN", default=Between())  # noq
 
 
 def between_steps() -> Between:
-    """What happens between the steps of an optimizer that runs in this context."""
+    """The change between the steps of an optimizer in this context."""
     return _BETWEEN.get()
 
 
 @contextmanager
 def happening(between: Between) -> Iterator[Between]:
-    """Let it happen between the steps of all optimizers within."""
+    """Apply the change between the steps of all optimizers within."""
     token = _BETWEEN.set(between)
     try:
         yield between

@@ -47,7 +47,7 @@ class Check(ImplementationFlags):
     soak: Annotated[float | None, named("SECONDS")] = None
     """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
     jobs: Annotated[int | None, named("N", "(default: one per core)"), tyro.conf.arg(aliases=["-j"])] = None
-    """Rows that are checked at the same time, in processes of their own. The results do not depend on it."""
+    """Rows that are checked at the same time, in separate processes. The results do not depend on it."""
     shard: Annotated[str | None, named("I/N")] = None
     """Run only part I of N of the cases; `merge` combines the reports of all N."""
     device: Annotated[Literal["cpu", "cuda", "mps", "auto"], named("cpu|cuda|mps|auto", "(default: cpu)")] = "cpu"

@@ -1,6 +1,6 @@
 """Run a command in a child process, so that a crash, an exit or a hang of the user's code is reported.
 
-Only commands that call the user's code are run like that, and only where processes can be forked. The parent has
+This applies only to commands that call the user's code, and only if processes can be forked. The parent has
 imported nothing large and only waits.
 """
 
@@ -20,10 +20,10 @@ from typing import IO
 
 from parity.cases.journal import FINISHED, IN_CALL, Journal, Record
 
-GRACE = 5.0  # seconds after a call's own limit, which works wherever Python code runs
-PR_SET_PDEATHSIG = 1  # of Linux' prctl
-POLL = 1.0  # seconds between two looks at the clock
-INTERRUPT = 0.5  # seconds in which the child ends by itself if the terminal interrupted both
+GRACE = 5.0  # seconds after a call's own limit, which works as long as Python code runs
+PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
+POLL = 1.0  # seconds between checks of the time
+INTERRUPT = 0.5  # seconds for the child to end, if the terminal interrupted both
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,7 +35,7 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
         with tempfile.TemporaryFile() as trace:
             journal = Journal()
             reader, writer = os.pipe()
-            signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until this process passes them on
+            signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until this process forwards them
             child = os.fork()
             if not child:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
@@ -65,7 +65,7 @@ def _in_child(command: Callable[[], int], journal: Journal, trace: IO[bytes]) ->
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the parent is killed
     faulthandler.enable(os.dup(trace.fileno()))
     Journal.active = journal
-    code = 1  # of an exception
+    code = 1  # after an exception
     try:
         code = command()
     except SystemExit as stop:
@@ -77,7 +77,7 @@ def _in_child(command: Callable[[], int], journal: Journal, trace: IO[bytes]) ->
 
 
 def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
-    """How the child ended, as `os.waitstatus_to_exitcode` has it, and the signals that this process received.
+    """The child's exit code as of `os.waitstatus_to_exitcode`, and the signals that this process received.
 
     A call that hangs is aborted.
     """
@@ -97,7 +97,7 @@ def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
             received.clear()
             record = journal.read() if _overdue(journal) else None
             if record is not None:
-                os.kill(child, signal.SIGABRT)  # faulthandler writes where it is
+                os.kill(child, signal.SIGABRT)  # faulthandler writes the position
                 _is_closed(pipe, POLL)
                 os.kill(child, signal.SIGKILL)
             if _is_closed(pipe, POLL):
@@ -109,7 +109,7 @@ def _wait(child: int, journal: Journal, pipe: int) -> tuple[int, set[int]]:
 
 
 def _is_closed(pipe: int, seconds: float) -> bool:
-    """Wait until the child's end of the pipe is closed, which is when it ends; whether it is."""
+    """Wait until the child closes its end of the pipe by ending; return whether it did."""
     return bool(select.select([pipe], [], [], seconds)[0])
 
 
@@ -137,7 +137,7 @@ def _report(record: Record, code: int, trace: IO[bytes]) -> None:
 
 
 def _place(trace: str) -> str | None:
-    """file:line of the innermost frame of the user's own in what faulthandler wrote."""
+    """file:line of the innermost frame in the user's code, from the output of faulthandler."""
     libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     ours = str(Path(__file__).resolve().parents[1])
     for file, line in re.findall(r'File "(.+)", line (\d+) in', trace):
@@ -147,7 +147,7 @@ def _place(trace: str) -> str | None:
 
 
 def _wait_for_save(typed: Sequence[str]) -> None:
-    """Until a file in the folder of the implementation changes."""
+    """Wait until a file in the folder of the implementation changes."""
     place = next((word for word in typed[1:] if ".py" in word), "")
     folder = Path(place.partition(":")[0]).parent
 

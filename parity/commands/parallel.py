@@ -20,7 +20,7 @@ from parity.running.progress import Progress
 
 # Imported once, before the processes fork; torch would import the last ones in each of them, at the first bound.
 PRELOADED = (__name__, "parity.rows.registry", "torch_cnn.model", "torch._dynamo", "torch.profiler")
-ROWS_PER_PROCESS = 8  # fewer are checked sooner than the processes start, which import PyTorch once more
+ROWS_PER_PROCESS = 8  # fewer take less time than starting processes, which import PyTorch again
 
 
 def default_jobs(rows: int) -> int:
@@ -64,7 +64,7 @@ def check_in_parallel(
 
 
 class _Running:
-    """A row that a process checks; it sends its progress, and its report at the end."""
+    """A row checked by a process, which sends its progress and finally its report."""
 
     def __init__(self, context: Any, name: str, arguments: Mapping[str, Any], progress: Progress) -> None:
         self.name, self.progress = name, progress
@@ -74,7 +74,7 @@ class _Running:
         sender.close()  # the process has its own
 
     def receive(self) -> Report | None:
-        """Show one event; the report if it was the last one."""
+        """Show one event; return the report if it was the last one."""
         try:
             event, values = self.receiver.recv()
         except EOFError:

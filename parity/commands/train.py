@@ -37,7 +37,7 @@ class Train:
     """File for a picture of both drifts, as PNG."""
 
     def run(self) -> int:
-        """Print some steps, the worst errors of each parameter, and the verdict; the exit code."""
+        """Print some steps, the worst errors of each parameter, and the verdict; return the exit code."""
         if min(self.steps, self.batch_size) < 1 or self.seed < 0:
             raise UserError(
                 f"--steps and --batch-size must be at least 1 and --seed not negative, got {self.steps}, "

@@ -41,11 +41,11 @@ def judge(
     names: Collection[str] | None = None,
     limits: tuple[Quantities, Quantities] | None = None,
 ) -> tuple[dict[str, float], list[Difference]]:
-    """Hold both sides to the bound around the referee's result.
+    """Compare both sides with the bound around the referee's result.
 
-    In float64 the oracle's own result is the reference, and the bounds of both sides are added. Who is wrong is
-    then decided by `parity.lanes.precise`, where it has a result with more digits. A result in a lower precision
-    than the case's is not judged here: its dtype is the mistake.
+    In float64 the oracle's own result is the reference, and the bounds of both sides are added. Then
+    `parity.lanes.precise` decides which side is wrong, if it has a more precise result. A result in a lower
+    precision than the case's is not judged here: its dtype is the mistake.
 
     Args:
         row: what is compared.
@@ -53,8 +53,8 @@ def judge(
         dy: the cotangent.
         ours: the implementation's result.
         theirs: the oracle's.
-        names: the quantities to judge; all of the oracle's if left out.
-        limits: what `referee_and_bounds` returns for these arguments, if it is known.
+        names: the quantities to judge; all of the oracle's if omitted.
+        limits: the result of `referee_and_bounds` for these arguments, if known.
     """
     referee, allowed = limits or referee_and_bounds(row, inputs, dy, theirs)
     kind = np.finfo(theirs["output"].dtype)
@@ -125,7 +125,7 @@ def _who(ours: float, oracles: float) -> Side:
 
 
 def _who_precisely(precise: Precise, ours: Array, theirs: Array, bound: Array) -> Side:
-    """The side that is certainly outside its bound, where it is certain that the other is within or outside."""
+    """The side outside its bound, if it is certain for both sides whether they are."""
     sides = precise.within(ours, bound), precise.within(theirs, bound)
     decided: dict[tuple[bool | None, bool | None], Side] = {
         (False, True): "implementation",
@@ -136,7 +136,7 @@ def _who_precisely(precise: Precise, ours: Array, theirs: Array, bound: Array) -
 
 
 def _fraction(got: Array, truth: Array, bound: Array) -> tuple[float, Array]:
-    """The largest error as a fraction of its bound (∞ where none is allowed), and where it passes the bound."""
+    """The largest error as a fraction of its bound (∞ if no error is allowed), and a mask of errors above 1."""
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.abs(got.astype(np.float64) - truth)
         fraction = np.where(error == 0, 0.0, error / bound)

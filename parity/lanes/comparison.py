@@ -31,8 +31,8 @@ class Mismatch(AssertionError):  # noqa: N818  # a finding about the implementat
 def quantities(op: Op, inputs: Inputs, dy: Array | None = None) -> Quantities:
     """Call an op and its pullback: {"output": y, "grad_input": dx, "grad_weight": dw, …}.
 
-    A gradient that is None adds no entry. The pullback is called only where there is one, where a cotangent is
-    given, and where the output has its shape. Running statistics that the op keeps, or updates in place, are
+    A gradient that is None adds no entry. The pullback is called only if there is one, a cotangent is given, and
+    the output has its shape. Running statistics that the op keeps, or updates in place, are
     returned as {"running_mean": …, "running_var": …}.
     """
     given = {n: a for n, a in zip(inputs.names, inputs.arrays, strict=True) if n in BUFFERS and a is not None}

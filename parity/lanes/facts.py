@@ -196,7 +196,7 @@ class InvalidAccepted(_Fact):
 
 @dataclass(frozen=True)
 class DefaultDiffers(_Fact):
-    """An option that is left out has another value than torch's."""
+    """An omitted option has another value than torch's default."""
 
     option: str
     value: object  # torch's
@@ -207,7 +207,7 @@ class DefaultDiffers(_Fact):
 
 @dataclass(frozen=True)
 class ScheduleIgnored(_Fact):
-    """The step size was changed between steps, and torch's steps follow it in another way."""
+    """The step size was changed between steps, and torch's steps follow it differently."""
 
     fact: "Fact"
     aspect = "schedule"
@@ -375,7 +375,7 @@ class Explained:
     passing: int  # cases on which it does not
     exactly: bool  # bitwise, on all of them
     always: bool = True  # False: it reproduces only the failing cases
-    in_double: bool = False  # nothing is reproduced: the errors are far smaller in float64, so they are roundoff
+    in_double: bool = False  # nothing is reproduced: the errors are roundoff, far smaller in float64
 
 
 @dataclass(frozen=True)
@@ -387,7 +387,7 @@ class Difference:
     wrong_side: Side = "implementation"  # undecided if no referee is more accurate than both
     only: Literal["ties", "special", "normwise"] | None = None  # the only way in which the values differ
     explained: Explained | None = None
-    by_torch: bool = False  # torch's autograd computed it, so that what it picks at a kink is torch's choice too
+    by_torch: bool = False  # torch's autograd computed it, so its choice at a kink is torch's
 
     @property
     def aspect(self) -> Aspect:

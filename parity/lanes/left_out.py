@@ -1,4 +1,4 @@
-"""Options left at their defaults, one at a time: a wrong default shows only where an option is left out."""
+"""Omits options, one at a time: a wrong default is visible only if the option is omitted."""
 
 import math
 from dataclasses import replace
@@ -15,27 +15,27 @@ from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError, Unrecognised
 from parity.subjects.names import DEFAULTS
 
-# Torch's softmax has no default, its module Flatten another one than its function, and its normalizations are not
-# in training by default, where a layer that knows one mode knows the other. The targets depend on log_target.
+# torch's softmax has no default; the defaults of its module Flatten and its function differ; its normalizations
+# default to evaluation, but a layer with a single mode to training; the targets depend on log_target.
 NOT_TRIED = {"dim", "start_dim", "training", "log_target"}
-SMALL = 300  # numbers: of a larger case only one option is left out, so that it costs little
+SMALL = 300  # numbers: in a larger case only one option is omitted, to save time
 
 
 def differences(row: Row, op: Op, case: Case) -> list[Difference]:
-    """Leave out one option of the case after another, and compare with the result for torch's default.
+    """Omit one option of the case at a time, and compare with the result for torch's default.
 
-    An implementation without a default of its own, or one that does not do the case, is not compared.
+    An implementation without a default, or one that does not support the case, is not compared.
     """
     names = sorted(case.options.keys() & DEFAULTS.keys() - NOT_TRIED)
     if not names or row.kind != "op" or any(0 in (spec.shape or ()) for spec in case.arrays):
-        return []  # the mean of an empty batch, for one, has no bound
+        return []  # for example, the mean of an empty batch has no bound
     if sum(math.prod(spec.shape or ()) for spec in case.arrays) > SMALL:
         names = [names[case.seed % len(names)]]
     return next((found for name in names if (found := _without(name, row, op, case))), [])
 
 
 def _without(name: str, row: Row, op: Op, case: Case) -> list[Difference]:
-    """What changes if the option is left out instead of passed at torch's default: nothing should."""
+    """The differences between omitting the option and passing torch's default; there should be none."""
     default: Any = None if name == "stride" and "kernel_size" in case.options else DEFAULTS[name]
     case = replace(case, options=case.options | {name: default})
     try:

@@ -1,14 +1,14 @@
-"""Results with more digits than float64 has: the referee of cases in float64, run only on a case that fails.
+"""Results more precise than float64: the referee of float64 cases, run only on a failing case.
 
 An op that is linear in each of its arrays has an exact result, an unevaluated sum of two float64 arrays. Every
 array is cut into slices of so few bits that all products and all sums of products of two slices are exact in
-float64, in whatever order they are added. Torch's own function computes them, as in the exact lane, and the
-results are added with TwoSum, which keeps what an addition rounds off:
+float64, in whatever order they are added. torch's own function computes them, as in the exact lane, and the
+results are added with TwoSum, which keeps the rounding error of an addition:
 
     x = Σ_k x_k, w = Σ_i w_i:   y = Σ_(k,i) op(x_k, w_i) + b
 
-That takes 9 to 25 calls of torch. Other ops are computed as torch computes them, in extended precision and with a
-bound of the error that is left; see `parity.bounds.extended`.
+This takes 9 to 25 calls of torch. Other ops are computed as torch computes them, in extended precision and with a
+bound of the remaining error; see `parity.bounds.extended`.
 
 Sources: T. Ogita, S. Rump and S. Oishi, Accurate sum and dot product (2005), for TwoSum and for cutting a number
 in two; K. Ozaki, T. Ogita, S. Oishi and S. Rump, Error-free transformations of matrix multiplication by using
@@ -27,8 +27,8 @@ from parity.cases.torch_op import Array, Op
 from parity.rows.row import Row
 from parity.subjects import Declined
 
-DIGITS = 53  # of a float64
-MOST = 8  # slices: more are needed only where the numbers of an array differ by many orders of magnitude
+DIGITS = 53  # significant bits of a float64
+MOST = 8  # slices: more are needed only if the numbers of an array differ by many orders of magnitude
 
 
 class Precise(NamedTuple):
@@ -36,10 +36,10 @@ class Precise(NamedTuple):
 
     high: Array
     low: Array
-    error: Array | float = 0.0  # a bound of the distance to the exact result
+    error: Array | float = 0.0  # a bound on the distance to the exact result
 
     def within(self, other: Array, bound: Array) -> bool | None:
-        """Whether each entry lies within the bound around the exact result; None where the error may decide it."""
+        """Whether all entries are within the bound around the exact result; None if the error may decide it."""
         with np.errstate(invalid="ignore"):
             distance = np.abs((other - self.high) - self.low)
             both_nan = np.isnan(other) & np.isnan(self.high)
@@ -52,7 +52,7 @@ PreciseResults: TypeAlias = dict[str, Precise]
 
 
 def precise_results(row: Row, like: Op, inputs: Inputs, dy: Array) -> PreciseResults | None:
-    """The output and all gradients of a case in float64, or None where nothing more precise can be computed."""
+    """The output and all gradients of a case in float64, or None if nothing more precise can be computed."""
     if row.bilinear:
         return exact_results(like, inputs, dy)
     kind = np.finfo(np.float64)
@@ -60,7 +60,7 @@ def precise_results(row: Row, like: Op, inputs: Inputs, dy: Array) -> PreciseRes
     try:
         results, (error_y, errors) = extended(s)
     except (NoRule, Declined, RuntimeError, TypeError, ValueError, IndexError):
-        return None  # torch refuses tensors of this kind in some operation, in one of its ways
+        return None  # torch rejects such tensors in some operation, by one of several exceptions
     names = ("output", *(f"grad_{name}" for name in inputs.names))
     found: PreciseResults = {}
     for name, value, error in zip(names, results, (error_y, *errors), strict=True):
@@ -72,7 +72,7 @@ def precise_results(row: Row, like: Op, inputs: Inputs, dy: Array) -> PreciseRes
 
 
 def exact_results(like: Op, inputs: Inputs, dy: Array) -> PreciseResults | None:
-    """The output and all gradients, or None where the numbers do not fit into the slices.
+    """The output and all gradients, or None if the numbers do not fit into the slices.
 
     Args:
         like: torch's function as an op: of the input, the weight and the bias, and linear in each.
@@ -106,7 +106,7 @@ def exact_results(like: Op, inputs: Inputs, dy: Array) -> PreciseResults | None:
 
 
 def slices(array: Array, bits: int) -> list[Array]:
-    """Arrays whose sum is exactly `array`, each of multiples of a unit that are below 2^bits of it."""
+    """Arrays whose sum is exactly `array`; the entries of each are multiples of a unit, below 2^bits units."""
     found, rest = list[Array](), array
     while len(found) <= MOST:
         largest = float(np.abs(rest).max(initial=0.0))
@@ -120,7 +120,7 @@ def slices(array: Array, bits: int) -> list[Array]:
 
 
 def added(parts: list[Array]) -> Precise:
-    """The sum of arrays by TwoSum: what each addition rounds off is added up apart."""
+    """The sum of arrays by TwoSum: the rounding errors of the additions are summed separately."""
     high = low = np.zeros_like(parts[0])
     for part in parts:
         total = high + part

@@ -52,8 +52,8 @@ def decide(row: Row, expected: Expected, ours: Quantities, differences: list[Dif
     """The differences of exact integers, with the side that is wrong.
 
     The referee is the oracle in the other precision. In float32 it is the more precise one. In float64 its kernels
-    are other ones: where they give the same numbers, nothing was rounded, and the oracle has the exact result;
-    where they do not (numbers that float32 cannot hold), it stays undecided.
+    differ: if both results are equal, no operation rounded, and the oracle's result is exact; otherwise (numbers
+    that float32 cannot represent) the wrong side stays undecided.
     """
     if not differences:
         return differences

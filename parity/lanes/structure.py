@@ -162,7 +162,7 @@ def _between_steps(row: Row, op: Op, expected: Expected) -> list[Difference]:
 
 
 def _memory(op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
-    """Each result must have its own memory, apart from the arguments, other results and those of a later call."""
+    """Each result must have its own memory, separate from arguments, other results and those of a later call."""
     own, dy = inputs.private(), dy.copy()
     results, later = _results(op, own, dy), _results(op, inputs.private(), dy.copy())
     arrays = [*zip(own.names, own.arrays, strict=True), ("dy", dy)]

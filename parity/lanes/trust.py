@@ -1,8 +1,8 @@
-"""Which cases are evidence: agreement on zeros, or on what no input can change, proves nothing.
+"""Decides which cases are evidence: agreement on zeros, or on results that no input changes, proves nothing.
 
-A case is MISTRUSTED where the oracle's output or one of its gradients
+A case is MISTRUSTED if the oracle's output or one of its gradients
 
-- is zero throughout, or has no entry: a zero gradient may also mean that the input does not matter;
+- is zero everywhere, or has no entry: a zero gradient may also mean that the input does not matter;
 - has fewer than half as many nonzero entries as the same geometry has on normal random numbers. Zeros due to the
   geometry (pixels skipped by a stride, classes that are not the target) therefore do not count;
 - for a row without gradients: stays the same when all arrays but the first are changed.

@@ -131,7 +131,7 @@ def softplus_bound(s: BoundInputs) -> ErrorBounds:
 
 
 def hardswish_bound(s: BoundInputs) -> ErrorBounds:
-    """x·min(max(x + 3, 0), 6)/6, in whichever order the factors are taken; dy·(x/3 + ½)."""
+    """x·min(max(x + 3, 0), 6)/6, in any order of the factors; dy·(x/3 + ½)."""
     x, dy = _given(s)
     size = np.abs(x)
     sloped = np.abs(x) < 3

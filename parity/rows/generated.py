@@ -76,7 +76,7 @@ def batch_norm(x: Array, weight: Array, bias: Array) -> tuple[Array, Pullback]:
 
 
 def of_torch(x: torch.Tensor, *parameters: torch.Tensor, layers: Description) -> torch.Tensor:
-    """The network of torch's functions."""
+    """The network built from torch's functions."""
     named = dict(zip(parameter_names(layers), parameters, strict=True))
     y: torch.Tensor = torch_chain(layers, named, x)
     return y

@@ -100,7 +100,7 @@ def group_norm(draw: st.DrawFn, lane: Lane) -> Case:
     if samples * of_group * math.prod(around) == 1:
         samples = 2  # one number has no variance, and torch rejects it
     channels = groups * of_group
-    weighted = draw(booleans)  # torch has no gradient of a bias alone: "tensor does not have a device"
+    weighted = draw(booleans)  # torch fails for a bias without a weight: "tensor does not have a device"
     arrays = (
         ArraySpec("input", (samples, channels, *around), draw(sampled(["real", "shifted"]))),
         ArraySpec("weight", (channels,) if weighted else None),
@@ -131,7 +131,7 @@ def instance_norm(draw: st.DrawFn, lane: Lane) -> Case:  # noqa: ARG001  # one s
 
 
 def has_positions(case: Case) -> bool:
-    """Whether there is an axis of positions; without the batch's statistics torch does not look."""
+    """Whether there is an axis of positions; torch checks this only for the batch's statistics."""
     return len(case.arrays[0].shape or ()) > 2
 
 

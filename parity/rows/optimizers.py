@@ -36,7 +36,7 @@ def by_hand(kind: Callable[..., Any]) -> Op:
                 memory[...] = gradient
                 optimizer.step({"neighbour": neighbour.copy(), "w": memory})
                 if not np.array_equal(memory, gradient):
-                    gradient[...] = memory  # the caller must see what the optimizer writes to it
+                    gradient[...] = memory  # report to the caller what the optimizer writes to it
             trajectory.append(w.copy())
             if (between := between_steps()).lr is not None:
                 optimizer.lr, between.changed = between.lr, True

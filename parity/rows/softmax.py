@@ -59,7 +59,7 @@ def _by_pairs(x: Array, dim: int) -> Array:
     """The error of log Σ exp(x) by log(eᵃ + eᵇ) = a + v, v = log(1 + e⁻ᵈ), d = a − b ≥ 0, along the axis.
 
     Each step rounds the sum and d, and calls two functions; e⁻ᵈ/(1 + e⁻ᵈ) = 1 − e⁻ᵛ is the derivative of v. The
-    error of a partial sum is carried with its share of the whole one.
+    error of a partial sum is weighted by its share of the whole sum.
     """
     partial = np.logaddexp.accumulate(x, axis=dim)
     share = np.exp(partial - np.take(partial, [-1], axis=dim))

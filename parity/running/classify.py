@@ -60,7 +60,7 @@ def _held_throughout(observation: Observation, quantity: str, explained: Explain
     together = [*BUFFERS] if quantity in BUFFERS else together
     for other in together:
         if other != quantity and observation.right_so_far(other):
-            return False  # it is right in cases in which this quantity is wrong
+            return False  # right in cases where this quantity is wrong
         held_against = None if other == quantity else observation.evidence(other, 0)
         if held_against is None or not (held_against.failing or held_against.passing):
             continue  # the same, or never returned
@@ -80,8 +80,8 @@ def _by_torch(row: Row, op: Op, found: Mismatch) -> bool:
 def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
     """Whether the quantity agrees, in the geometry of this case, wherever no two values are equal and none is 0.
 
-    Six draws: of both signs, all negative, all positive, so that a mistake such as padding with 0 shows; half of
-    them with numbers larger than the case's, so that low precision shows. Agreement on zeros alone proves nothing.
+    Six draws: of both signs, all negative and all positive, to reveal mistakes such as padding with 0; half of
+    them with numbers larger than the case's, to reveal low precision. Agreement on zeros proves nothing.
     """
     if "exact" not in row.lanes:
         return False

@@ -1,4 +1,4 @@
-"""Check that the implementation can be called at all."""
+"""Checks that the implementation can be called."""
 
 from pathlib import Path
 from types import TracebackType

@@ -13,10 +13,10 @@ from parity.lanes.reference import expect
 from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError
 
-LINES = 1000  # of Python per call: milliseconds, where each line calls NumPy
-LEAST_NUMBERS = 150  # fewer leave no room for a kernel, a stride and several channels
+LINES = 1000  # lines of Python per call: milliseconds if each line calls NumPy
+LEAST_NUMBERS = 150  # fewer are too few for a kernel, a stride and several channels
 ADDED = 300  # numbers by which a case grows to measure the lines per number
-FEW = 1.0  # lines per number; below it, vectorized code that takes another path would count as a loop
+FEW = 1.0  # lines per number; a lower limit would mistake branches of vectorized code for a loop
 
 
 def numbers_limit(row: Row, made: Implementation, lane: Lane, case: Case) -> int | None:

@@ -12,7 +12,7 @@ from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
 from parity.subjects.dropout import given_mask
 
-P = 0.75  # not 0.5, at which dropped and kept shares are the same
+P = 0.75  # not 0.5, where dropped and kept fractions are equal
 
 
 def with_mask(row: Row, made: Implementation, lane: Lane, cases: Sequence[Case]) -> Implementation:

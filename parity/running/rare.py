@@ -1,7 +1,7 @@
-"""Cases that random draws leave to chance, drawn on purpose: long axes, large windows, empty arrays.
+"""Cases that random draws may miss, drawn on purpose: long axes, large windows, empty arrays.
 
-A mistake in an index of 8 or 16 bits shows only where something is that long. Hypothesis draws similar cases one
-after another, and in 200 of them there may be none of a rare kind.
+A mistake with an 8-bit or 16-bit index is visible only if an axis is long enough. Hypothesis draws similar cases
+one after another, and 200 of them may contain none of a rare kind.
 """
 
 import math
@@ -14,20 +14,20 @@ from parity.cases.case import Case, Lane
 from parity.cases.primitives import Choice, Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict_windows import kernel_of, pair, weight_of
 
-DRAWS = 400  # among which most rows have some of each kind
-SHARE = 1 / 20  # of a lane's cases, at most
+DRAWS = 400  # enough for most rows to have some of each kind
+SHARE = 1 / 20  # the largest fraction of a lane's cases
 
 
 def rare_cases(
     strategy: st.SearchStrategy[Case], lane: Lane, seed: int, examples: int
 ) -> list[tuple[Case, list[Choice]]]:
-    """A few cases, each of another rare kind, with the choices that make Hypothesis draw them.
+    """A few cases of different rare kinds, with the choices that make Hypothesis draw them.
 
     Args:
-        strategy: of the cases; where only Hypothesis can draw them, there are none.
-        lane: the structure and special lanes, which call an implementation many times, have no huge case.
+        strategy: of the cases; none are returned if only Hypothesis can draw from it.
+        lane: the structure and special lanes, which call an implementation many times, get no huge case.
         seed: the same seed draws the same cases.
-        examples: of which no more than a twentieth is rare.
+        examples: the number of cases of the lane, of which at most a twentieth are rare.
     """
     most = int(SHARE * examples)
     if not draws_plainly(strategy) or not most:
@@ -64,7 +64,7 @@ def _largest(case: Case) -> int:
 
 
 def _taps(case: Case) -> int:
-    """Of a window, in all its channels."""
+    """The number of taps of a window, in all its channels."""
     weight = weight_of(case)
     if weight is not None and weight.shape is not None and len(weight.shape) == 4:
         return math.prod(weight.shape[1:])

@@ -86,7 +86,7 @@ def run_row(
             if run.stopped or (exitfirst and run.report.failures):
                 break
         else:
-            if "structure" in wanted and not run.report.failures:  # numbers first
+            if "structure" in wanted and not run.report.failures:  # differences of numbers first
                 run.invalid()
     run.progress.finished()
     return run.finished(printed)
@@ -147,7 +147,7 @@ class _RowRun:
         self.progress.lane(lane, self.report)
 
     def invalid(self) -> None:
-        """Call it with arguments that torch rejects, after everything else, because the effects are unknown."""
+        """Call it with arguments that torch rejects, after all other calls, because the effects are unknown."""
         cases = few(restricted(self.row, "structure", self.supports, self.learnt, self.dtype))
         fixed = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
         found = invalid_accepted(self.row, self.op, cases, fixed)
@@ -243,7 +243,7 @@ def _counted_again(before: RowReport, found: RowReport) -> RowReport:
     return replace(deepcopy(before), failures=found.failures, accepted=found.accepted, tolerated=found.tolerated)
 
 
-# Without a note of their own here: upstream and numbers have one, and torch gives a padding in words as a number.
+# Not listed here: upstream and numbers have separate notes, and torch converts a padding in words to a number.
 QUIET = ("upstream", "same", "numbers")
 
 

@@ -1,4 +1,4 @@
-"""One example that Hypothesis is made to begin with."""
+"""Makes Hypothesis begin with a given example."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from parity.cases.primitives import Choice
 
 
 class SingleExample(ExampleDatabase):
-    """A database that holds one example, for any test."""
+    """A database with one example, for any test."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ NOTE = (
     "its running statistics follow the convention of courses: momentum is the weight of the old ones, and the "
     "variance is divided by n, not n − 1; converted to torch's and compared"
 )
-CLOSE = 1e-4  # far above float32 rounding, far below the effect of another momentum
+CLOSE = 1e-4  # far above rounding in float32, far below the effect of another momentum
 
 
 def of_a_course(
@@ -35,7 +35,7 @@ def of_a_course(
         known: its capabilities; a fixed momentum becomes torch's.
     """
     if known.get("momentum", 1.0) <= 0.5:
-        return made, known  # fixed at a share of the new values, as torch's is
+        return made, known  # fixed as the weight of the new values, like torch's
     expected = expect(row, case, lane)
     given, options = expected.inputs.private().arrays, expected.inputs.options
     x, old_mean, old_var = (np.array(array, np.float64) for array in given[:3])

@@ -52,11 +52,13 @@ class LaneSearch:
         report: RowReport,
         progress: Progress,
         *,
+        rare: st.SearchStrategy[Case] | None = None,
         settled: Collection[str] = (),
         restricted: bool = False,
         counting: bool = True,
     ) -> None:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
+        self.rare = strategy if rare is None else rare  # for the few cases of rare sizes
         self.known, self.report, self.progress = known, report, progress
         self.settled = settled  # keywords whose values are known, from the caller or from earlier searches
         self.counting = counting  # False: a repeated search over cases that were already counted
@@ -79,7 +81,7 @@ class LaneSearch:
 
         The last ones are of rare kinds, if there is no database.
         """
-        rare = rare_cases(self.strategy, self.lane, seed, examples) if given is None else []
+        rare = rare_cases(self.rare, self.lane, seed, examples) if given is None else []
         declined, found = 0, self._search(examples - len(rare), seed, given)
         for case, choices in rare if found is None else ():
             try:
@@ -88,7 +90,7 @@ class LaneSearch:
             except UnsatisfiedAssumption:
                 declined += 1
             except Mismatch as mismatch:
-                return self._search(SHRINKING, seed, SingleExample(choices)) or mismatch
+                return self._search(SHRINKING, seed, SingleExample(choices), self.rare) or mismatch
         if declined and not self.stopped:  # others in their place
             found = self._search(declined, seed + 1, None)
         if self.slow and found is None and self.counting:
@@ -99,9 +101,15 @@ class LaneSearch:
     def _kernels(self) -> AbstractContextManager[None]:
         return nullcontext() if self.lane == "bound" else own_kernels()
 
-    def _search(self, examples: int, seed: int, given: ExampleDatabase | None) -> Mismatch | None:
+    def _search(
+        self,
+        examples: int,
+        seed: int,
+        given: ExampleDatabase | None,
+        strategy: st.SearchStrategy[Case] | None = None,
+    ) -> Mismatch | None:
         """The smallest mismatch that Hypothesis finds."""
-        check = hypothesis.given(self.strategy)(self.check)
+        check = hypothesis.given(self.strategy if strategy is None else strategy)(self.check)
         check = hypothesis.settings(
             max_examples=examples,
             deadline=None,  # the first call of torch takes a second

@@ -189,10 +189,14 @@ class _RowRun:
 
     def _search(self, lane: Lane, counting: bool) -> LaneSearch:
         settled = {*self.learnt, *(self.supports if isinstance(self.supports, dict) else ())}
-        strategy = restricted(self.row, lane, self.supports, self.learnt, self.dtype or self._exact_dtype(lane))
+        dtype = self.dtype or self._exact_dtype(lane)
+        strategy, rare = restricted(self.row, lane, self.supports, self.learnt, dtype), None
+        if "numbers" in self.learnt:  # an index of 8 bits overflows only in an array of more numbers than that
+            larger = {**self.learnt, "numbers": RARE * self.learnt["numbers"]}
+            rare = restricted(self.row, lane, self.supports, larger, dtype)
         return LaneSearch(
             self.row, self.op, lane, strategy, self.known, self.report, self.progress,
-            settled=settled, restricted=self.supports is not None, counting=counting,
+            rare=rare, settled=settled, restricted=self.supports is not None, counting=counting,
         )  # fmt: skip
 
     def _exact_dtype(self, lane: Lane) -> Dtype | None:
@@ -235,6 +239,7 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
+RARE = 30  # times as many numbers in the few cases of rare sizes as in the others, for slow implementations
 DYADIC = 16  # bits after the binary point of a constant in either precision
 
 

@@ -42,3 +42,15 @@ def test_numbers_limits_every_case() -> None:
 
     parity.check("linear", linear, examples=20, lanes=["exact"], supports={"numbers": 30})
     assert max(sizes[-15:]) <= 30
+
+
+def test_the_few_long_cases_are_longer_than_the_others() -> None:
+    def narrow(x):  # type: ignore[no-untyped-def]
+        y = np.zeros_like(x)
+        for *before, i in np.ndindex(x.shape):
+            y[*before, np.uint8(i & 255)] = max(x[*before, i], 0)
+        return y, lambda dy: dy * (x > 0)
+
+    report = parity.check("relu", narrow, examples=200)
+    assert [failure.quantity for failure in report.failures] == ["output"]
+    assert max(report.failures[0].case.arrays[0].shape) > 256

@@ -7,7 +7,7 @@ READY := .venv/ready
 # Without --no-compile, pip spends half of the time on bytecode of modules that are never imported.
 INSTALL := PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/pip install --disable-pip-version-check --quiet --no-compile --editable
 
-# Torch and NumPy in one process compete for the cores: the cases are small, one thread each is fastest.
+# Torch and NumPy in one process compete for the cores: for small cases one thread each is fastest.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -40,7 +40,7 @@ bench: $(READY) ## measure the ops and the backends against PyTorch
 mutation: $(READY) ## plant mistakes in the ops, one at a time, and count those that parity finds
 	$(BIN)/python benchmarks/mutation/run.py
 
-sample: $(READY) ## plant 200 mistakes elsewhere, drawn at random, and count those that the tests find
+sample: $(READY) ## plant 200 random mistakes elsewhere, and count those that the tests find
 	$(BIN)/python benchmarks/mutation/sample.py
 
 torture: $(READY) ## crash every command at every file operation, and check that nothing is lost
@@ -55,7 +55,7 @@ oldest: $(READY) ## run the tests with the oldest releases that pyproject.toml a
 	.venv/oldest/bin/pip install --quiet --constraint .venv/oldest/constraints.txt --editable '.[dev]'
 	.venv/oldest/bin/python -m pytest -n auto
 
-newest: ## run the tests with the newest releases, whatever constraints.txt says
+newest: ## run the tests with the newest releases, ignoring constraints.txt
 	$(PYTHON) -m venv .venv/newest
 	.venv/newest/bin/pip install --quiet --upgrade --editable '.[dev]'
 	.venv/newest/bin/python -m pytest -n auto

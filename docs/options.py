@@ -54,7 +54,7 @@ FAMILIES = {
         smooth_l1_loss soft_margin_loss triplet_margin_loss
     """,
 }
-DEPRECATED = {"size_average", "reduce", "_stacklevel"}  # torch's own documentation says so, or leaves them out
+DEPRECATED = {"size_average", "reduce", "_stacklevel"}  # according to torch's documentation, or missing in it
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam")
 
 

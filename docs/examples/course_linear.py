@@ -1,4 +1,4 @@
-"""A dense layer as courses write it: a forward with a cache, a backward, weights (in, out)."""
+"""A dense layer in the style of courses: a forward with a cache, a backward, weights (in, out)."""
 
 import numpy as np
 
@@ -14,4 +14,4 @@ def affine_backward(dout, cache):
 
 def affine_backward_wrong(dout, cache):
     x, w = cache
-    return dout @ w.T, x.T @ dout, dout[0]  # the sum over the samples is forgotten
+    return dout @ w.T, x.T @ dout, dout[0]  # should be a sum over the samples

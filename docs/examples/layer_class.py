@@ -34,4 +34,4 @@ class Conv2D:
 
 class FlippedConv2D(Conv2D):
     def tap(self, i, j):
-        return self.W[:, :, -1 - i, -1 - j]  # turned by 180 degrees, which the scatter above has done already
+        return self.W[:, :, -1 - i, -1 - j]  # rotated by 180 degrees, although the scatter above already does this

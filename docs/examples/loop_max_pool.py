@@ -28,7 +28,7 @@ def max_pool(x, size, stride):
 
 def winner(window):
     if np.isnan(window).any():
-        return np.flatnonzero(np.isnan(window))[-1]  # the last NaN, as torch has it
+        return np.flatnonzero(np.isnan(window))[-1]  # the last NaN, as in torch
     return int(window.argmax())
 
 
@@ -40,7 +40,7 @@ def last_of_equals(x, size, stride):
         for b, k, i, j in np.ndindex(dy.shape):
             rows, columns = slice(i * stride, i * stride + size), slice(j * stride, j * stride + size)
             window = x[b, k, rows, columns]
-            row, column = np.argwhere((window == y[b, k, i, j]) | np.isnan(window))[-1]  # torch takes the first
+            row, column = np.argwhere((window == y[b, k, i, j]) | np.isnan(window))[-1]  # torch selects the first
             dx[b, k, i * stride + row, j * stride + column] += dy[b, k, i, j]
         return (dx,)
 

@@ -2,7 +2,7 @@ import numpy as np
 
 
 def my_conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """A convolution by loops that does neither groups nor dilation."""
+    """A convolution by loops that supports neither groups nor dilation."""
     if groups != 1 or dilation not in (1, (1, 1)) or isinstance(padding, str):
         raise NotImplementedError
     (sh, sw), (ph, pw) = (v if isinstance(v, tuple) else (v, v) for v in (stride, padding))
@@ -21,7 +21,7 @@ def my_conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         for i in range(y.shape[2]):
             for j in range(y.shape[3]):
                 at = np.s_[:, :, i * sh : i * sh + kh, j * sw : j * sw + kw]
-                dxp[at] = np.tensordot(dy[:, :, i, j], w, axes=(1, 0))  # "=" where "+=" belongs
+                dxp[at] = np.tensordot(dy[:, :, i, j], w, axes=(1, 0))  # should be "+="
                 dw += np.tensordot(dy[:, :, i, j], xp[at], axes=(0, 0))
         dx = dxp[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]]
         return dx, dw, None if b is None else dy.sum((0, 2, 3))

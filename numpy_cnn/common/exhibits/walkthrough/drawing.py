@@ -43,7 +43,7 @@ def _title(sheet: Sheet, lesson: Lesson, backend: str, name: str) -> None:
         0.5,
         0.82,
         f"Kernel: {lesson.kernel}, which looks for {LOOKS_FOR[lesson.kernel]}. Computed by {backend}.\n"
-        "Red is above zero, blue below, white zero. The orange frames follow one place all the way through.",
+        "Red is positive, blue negative, white zero. The orange frames follow one position through the network.",
         11,
         SOFT,
     )

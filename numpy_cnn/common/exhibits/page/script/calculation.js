@@ -1,4 +1,4 @@
-// The numbers that one number is made of, as grids, equations and text.
+// The terms that add up to one number, as grids, equations and text.
 import {make} from "./dom.js";
 import {cell, commonPower, full, percent, short, signed, tenTo} from "./numbers.js";
 import {paint, scaleOf} from "./paint.js";

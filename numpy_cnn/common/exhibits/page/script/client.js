@@ -1,4 +1,4 @@
-// Asking the server: one question at a time, and then the newest.
+// Requests to the server: one at a time, and then only the newest.
 import {parse} from "./arrays.js";
 import {$} from "./dom.js";
 import {network, setup} from "./network.js";

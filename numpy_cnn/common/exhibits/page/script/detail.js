@@ -1,4 +1,4 @@
-// The chosen layer: its maps, one of them large, and what the framed number is made of.
+// The selected layer: its maps, one of them enlarged, and the terms of the framed number.
 import {calculation} from "./calculation.js";
 import {$, listen, make} from "./dom.js";
 import {explain, kindOf, titleOf} from "./explain.js";
@@ -165,7 +165,7 @@ function paintSource(frame, direction) {
   );
 }
 
-// NumPy and PyTorch: the number of the first, and how far the second one's is from it.
+// NumPy and PyTorch: NumPy's number, and the difference of PyTorch's.
 function compareAt(name, direction, i, value) {
   const [first, second] = setup.backends;
   if (!second) return `Computed by ${first}.`;

@@ -1,4 +1,4 @@
-// The document: finding and making elements.
+// The document: find and create elements.
 export const $ = id => document.getElementById(id);
 
 export function make(tag, attributes = {}, ...children) {

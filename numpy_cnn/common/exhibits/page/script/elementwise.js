@@ -1,4 +1,4 @@
-// Layers that treat each number by itself, and those that only move or add numbers.
+// Elementwise layers, and layers that only move or add numbers.
 import {flat, gradient, has, isVector, layout, loss, parameter, value} from "./network.js";
 import {bracketed, short, signed} from "./numbers.js";
 import {term} from "./terms.js";
@@ -106,7 +106,7 @@ export const batch_norm = {
   },
 };
 
-// The place in the maps of a number in the vector that they were written into, and back.
+// Conversion between a position in the maps and an index in the flattened vector.
 const unfolded = (source, i) => {
   const {count, w} = layout(source);
   return {c: Math.floor(i / count), y: Math.floor((i % count) / w), x: (i % count) % w};

@@ -6,7 +6,7 @@ import {term} from "./terms.js";
 export const input = {
   title: "Input",
   text: node =>
-    `The picture as the network gets it: ${node.shape[0]} ${term("channel")} of ${node.shape[1]}×${node.shape[2]} numbers, scaled as in training. Its numbers are made of nothing else.`,
+    `The picture as the network gets it: ${node.shape[0]} ${term("channel")} of ${node.shape[1]}×${node.shape[2]} numbers, scaled as in training. These numbers are not computed from others.`,
   formula: () => "x = (pixel − mean) / standard deviation",
   forward: (node, place) => ({
     operation: "lines",

@@ -1,4 +1,4 @@
-// Where a number comes from: in the forward pass from the layer's inputs, in the backward pass from what used it.
+// The terms of a number: in the forward pass from the layer's inputs, in the backward pass from the layers that used it.
 import {largest} from "./arrays.js";
 import {conv} from "./conv.js";
 import {activation, add, batch_norm, flatten} from "./elementwise.js";
@@ -28,7 +28,7 @@ function finished(part) {
   return part;
 }
 
-// {value, parts}: the number, and what it is the sum of; each part has the layer that computed it.
+// {value, parts}: the number and the parts of which it is the sum; each part has the layer that computed it.
 export function explain(name, direction, place) {
   const node = nodes[name],
     own = array(name, direction)[flat(name, place)];
@@ -41,7 +41,7 @@ export function explain(name, direction, place) {
   return {value: own, parts};
 }
 
-// The largest relative error of what is explained, over some numbers of every layer in both directions: for tests.
+// The largest relative error of the explanations, over some numbers of every layer in both directions: for tests.
 export function check(samples = 5) {
   let worst = {error: 0};
   for (const {name} of setup.nodes)

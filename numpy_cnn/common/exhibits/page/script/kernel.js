@@ -1,4 +1,4 @@
-// The gradient of a kernel's weights: each one was used at every place, so each place adds its share.
+// The gradient of a kernel's weights: each weight was used at every position, so each position contributes.
 import {grid, products} from "./calculation.js";
 import {make} from "./dom.js";
 import {gradient, layout, network, parameter, value} from "./network.js";
@@ -11,7 +11,7 @@ const own = (node, data, o, k) => [
   ),
 ];
 
-// Of the weight (i, j) of channel k in the kernel of map o: the sum over all places of gradient × input.
+// For the weight (i, j) of channel k in the kernel of map o: the sum of gradient × input over all positions.
 export function weightSlope(node, o, k, n) {
   const after = layout(node.name),
     before = layout(node.inputs[0]),

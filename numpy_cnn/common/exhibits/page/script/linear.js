@@ -2,7 +2,7 @@
 import {gradient, isVector, layout, nodes, parameter, value} from "./network.js";
 import {term} from "./terms.js";
 
-// Behind flatten, the inputs are shown as the maps that they were.
+// After flatten, the inputs are shown as maps again.
 function planes(name) {
   const node = nodes[name];
   const source = node.kind === "flatten" && !isVector(node.inputs[0]) ? node.inputs[0] : name;

@@ -66,7 +66,7 @@ if (records.length) {
 }
 watchTheme(refresh);
 if (setup.live) $("example").click();
-// For tests, and for those who want to look with the browser's console.
+// For tests, and for use in the browser's console.
 globalThis.cnn = {
   ask,
   busy,

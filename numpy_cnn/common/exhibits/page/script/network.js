@@ -1,4 +1,4 @@
-// The network and what is known of it: parameters, and a record of each step of training.
+// The network with its parameters, and a record of each training step.
 import {$} from "./dom.js";
 
 export const setup = JSON.parse($("setup").textContent);
@@ -15,7 +15,7 @@ export const label = () => current().label.data[0];
 export const lossNow = (step = network.step) => network.records[step].loss.data[0];
 export const probabilities = (step = network.step) => network.records[step].probabilities.data;
 
-// The plane of a node: vectors are folded into rows, so that each number has a place.
+// The plane of a node: vectors are folded into rows, so that each number has a position.
 export function layout(name) {
   const {shape} = nodes[name];
   if (shape.length === 3) return {channels: shape[0], h: shape[1], w: shape[2], count: shape[1] * shape[2]};
@@ -29,7 +29,7 @@ export const flat = (name, {c, y, x}) => {
   return c * count + y * w + x;
 };
 
-// What a place holds: the number, in one of both directions.
+// The number at a position, in one of the two directions.
 export function array(name, direction) {
   if (name !== loss.name) return current()[`${direction === "forward" ? "value" : "gradient"}.${name}`].data;
   if (loss.kind === "softmax") return probabilities();
@@ -42,7 +42,7 @@ export function difference(name, direction) {
 }
 export const compared = () => "difference.loss" in current();
 
-// Parameters at a step, derived from the step before in the roundings of float32, as the backend computes them.
+// Parameters at a step, derived from the previous step with the roundings of float32, as in the backend.
 export function parameter(name, step = network.step) {
   const own = network.records[step],
     kept = own[`parameter.${name}`];

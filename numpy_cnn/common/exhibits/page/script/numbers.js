@@ -1,4 +1,4 @@
-// Numbers as people write them: a true minus, few digits, and no 0.00 for what is not 0.
+// Number formatting: a minus sign, few digits, and no 0.00 for numbers other than 0.
 export function short(value, digits = 3) {
   if (!Number.isFinite(value)) return String(value).replace("-", "−").replace("Infinity", "∞");
   if (value === 0) return "0";
@@ -11,7 +11,7 @@ export function short(value, digits = 3) {
 }
 export const cell = value =>
   Number.isInteger(value) ? minus(String(value)) : Math.abs(value) < 0.005 ? tiny(value) : minus(value.toFixed(2));
-// The power of ten that small numbers have in common, to write them without it.
+// The common power of ten of small numbers, to write them without it.
 export const commonPower = most => (most > 0 && most < 0.01 ? Math.floor(Math.log10(most)) : 0);
 export const tenTo = power => `10${superscript(power)}`;
 export const full = value => minus(String(Number(value.toPrecision(8))));

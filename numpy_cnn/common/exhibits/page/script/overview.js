@@ -120,7 +120,7 @@ function paintMaps(canvas, name) {
     }
 }
 
-// A long vector on a short stripe: each pixel is the largest of the numbers there.
+// A long vector on a short stripe: each pixel shows the largest of its numbers.
 function stripe(pen, numbers, colour, {width, height}) {
   const rows = Math.min(height, numbers.length);
   for (let row = 0; row < rows; row++) {
@@ -163,7 +163,7 @@ function paintBars(canvas) {
   }
 }
 
-// From each map to each one that it is part of; layers that treat a map by itself have one line for each.
+// From each map to each map that depends on it; layers that process maps separately have one line per map.
 function drawEdges() {
   const graph = $("graph"),
     svg = $("edges"),

@@ -1,4 +1,4 @@
-// The paper to draw on: mouse, finger, pen, arrow keys; or a picture that is dropped, pasted or chosen.
+// The drawing area: mouse, touch, pen, arrow keys; or a picture that is dropped, pasted or opened.
 import {$, listen} from "./dom.js";
 import {photo, setup} from "./network.js";
 
@@ -77,7 +77,7 @@ export function buildPaper(changed) {
   });
   $("centre").addEventListener("change", changed);
 
-  // Ink is darkness: a picture becomes grey, and black where it was dark.
+  // Ink is darkness: a picture is converted to grey, with ink where it was dark.
   const open = async file => {
     try {
       const bitmap = await createImageBitmap(file),

@@ -1,4 +1,4 @@
-// A convolution of one's own: kernel, stride and padding by sliders, and the size of what comes out.
+// A convolution with adjustable kernel, stride and padding, and the size of its output.
 import {grid, picture} from "./calculation.js";
 import {$, listen} from "./dom.js";
 import {known, network, nodes, value} from "./network.js";
@@ -73,7 +73,7 @@ function paintPlayground() {
   const image = value("input").subarray(0, h * w),
     kernel = weights(),
     [ph, pw] = [h + 2 * p, w + 2 * p];
-  // Zero is the paper's colour in a network's input, where it need not be the smallest number.
+  // Zero has the colour of the paper in a network's input, although it may not be the smallest number.
   const padded = new Float32Array(ph * pw).fill(NaN);
   for (let y = 0; y < h; y++) padded.set(image.subarray(y * w, (y + 1) * w), (y + p) * pw + p);
   const at = (y, x) => padded[y * pw + x] || 0;

@@ -1,10 +1,10 @@
-// The selection: a node, a direction, a place. Views are repainted when it changes.
+// The selection: a node, a direction, a position. Views are repainted when it changes.
 import {array, layout, loss, setup} from "./network.js";
 
 export const state = {node: setup.nodes[1].name, direction: "forward", c: 0, y: 0, x: 0};
 const views = [];
 export const onChange = view => views.push(view);
-// A view that is painted only if something that it watches is another than last time.
+// A view that is painted only if a value that it watches has changed.
 export const watching = (view, watch) => {
   let last = [];
   return () => {
@@ -28,7 +28,7 @@ export function look(change) {
   refresh();
 }
 
-// The place of the largest number of the layer: where there is most to see.
+// The position of the largest number of the layer, which shows most.
 export function lookAtLargest() {
   const numbers = array(state.node, state.direction),
     {count, w} = layout(state.node);

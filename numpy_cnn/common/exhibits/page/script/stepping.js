@@ -21,7 +21,7 @@ export function buildStepping() {
   });
 }
 
-// The kernel's way over the map: row by row, to the last place.
+// The path of the kernel over the map: row by row, to the last position.
 function run() {
   $("play").textContent = "❚❚ Stop";
   timer = setInterval(() => {

@@ -1,4 +1,4 @@
-// Light or dark: the system's choice until the button is pressed. Colours of canvases come from here.
+// Light or dark: the system's setting until the button is pressed. Canvases take their colours from here.
 import {$} from "./dom.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");

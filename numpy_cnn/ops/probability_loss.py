@@ -4,7 +4,7 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, flag
 from numpy_cnn.ops.pointwise import pointwise
-from numpy_cnn.ops.reduction import check_reduction, Reduction
+from numpy_cnn.ops.reduction import Reduction, check_reduction
 
 __all__ = ["binary_cross_entropy_with_logits", "kl_div"]
 

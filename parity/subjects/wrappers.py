@@ -103,12 +103,12 @@ def bias_shaped(implementation: Any, *shape: int) -> Implementation:
 
 def arrays_shaped(implementation: Any, shapes: dict[int, tuple[int, ...]]) -> Implementation:
     """Vectors in other shapes than (F,), by the position of the array."""
-    told = " and ".join(_shape_of(shape) for shape in sorted({*shapes.values()}))
+    shape_text = " and ".join(_shape_of(shape) for shape in sorted({*shapes.values()}))
     return _around(
         implementation,
         {place: lambda b, s=shape: b.reshape(s) for place, shape in shapes.items()},  # type: ignore[misc]  # one s each
         {place: lambda g, s=shape: _flattened(g, s) for place, shape in shapes.items()},  # type: ignore[misc]  # as above
-        note=f"its {'bias' if {*shapes} == {2} else 'parameters'} has the shape {told}",
+        note=f"its {'bias' if {*shapes} == {2} else 'parameters'} has the shape {shape_text}",
     )
 
 

@@ -145,7 +145,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "gradient at the kink": ("relu", relu_that_counts_zero, "grad_input"),
     "input overwritten": ("relu", relu_that_overwrites, "output"),
     "gradient accumulates": ("relu", relu_with_a_stale_cache, "grad_input"),
-    "cache handed out": ("relu", relu_that_hands_its_cache_out, "grad_input"),
+    "cache returned": ("relu", relu_that_hands_its_cache_out, "grad_input"),
     "softmax overflows": ("softmax", softmax_without_the_shift, "output"),
     "softmax without cross terms": ("softmax", softmax_that_ignores_the_cross_terms, "grad_input"),
     "upstream gradient ignored": ("cross_entropy", cross_entropy_that_ignores_dy, "grad_input"),

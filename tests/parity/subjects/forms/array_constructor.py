@@ -1,4 +1,4 @@
-"""`Convolution(W, b, stride, pad)`: the parameters are handed to the constructor, gradients are attributes."""
+"""`Convolution(W, b, stride, pad)`: the parameters are passed to the constructor, gradients are attributes."""
 
 import numpy as np
 

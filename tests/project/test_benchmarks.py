@@ -70,7 +70,15 @@ def test_every_op_and_network_is_measured(run: ModuleType, monkeypatch: pytest.M
     measured = {case["layer"].split(",")[0] for case in run.every_layer.cases(quick=True).values()}
     assert measured | {"conv2d", "flatten"} == set(ops.__all__)  # flatten copies nothing
     assert {case["arch"] for case in run.cases.networks(quick=False).values()} == {"lenet5", "vgg", "resnet"}
+    for case in run.cases.networks(quick=True).values():
+        for module in ("by_numpy", "by_torch"):
+            importlib.import_module(module).prepare("network", case | {"batch": 2})()
+    # One of each in processes of their own, without variants of torch.
+    monkeypatch.setattr(
+        run.turns, "contenders", lambda *_: {"numpy_cnn": ALONE["numpy_cnn"], "torch": ("by_torch", "")}
+    )
     monkeypatch.setattr(run.every_layer, "cases", lambda quick: {"gelu": {"layer": "gelu", "quick": quick}})
+    monkeypatch.setattr(run.cases, "networks", lambda quick: {"lenet5": {"batch": 2, "arch": "lenet5"}})
     for workload in (run.layers, run.networks):
         tables, _ = workload(run.Settings(1, rounds=1, seconds=0.001, quick=True, clock="wall"))
         assert all(

@@ -24,6 +24,8 @@ from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 from parity.subjects import adapt
 
+pytestmark = pytest.mark.usefixtures("named")
+
 EXAMPLES = 50
 
 

@@ -22,7 +22,8 @@ def test_a_right_layer_agrees(form: Form) -> None:
 
 @pytest.mark.parametrize("form", FORMS, ids=IDS)
 def test_a_mistake_is_caught_and_named(form: Form) -> None:
-    report = parity.check(form.row, load(form, planted=True), examples=60, lanes=["bound"])
+    examples = 60 if form.row == "max_pool2d" else 25  # few small cases have overlapping windows
+    report = parity.check(form.row, load(form, planted=True), examples=examples, lanes=["bound"])
     assert all(failure.verdict in ("wrong", "convention") for failure in report.failures)
     causes = {failure.quantity: failure.explanation for failure in report.failures}
     assert causes.get(form.quantity) == form.cause, f"\n{report}"

@@ -11,6 +11,8 @@ import parity
 from numpy_cnn import ops
 from parity import subjects as adapters
 
+pytestmark = pytest.mark.usefixtures("named")
+
 EXAMPLES = 25
 
 

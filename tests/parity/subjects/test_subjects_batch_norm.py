@@ -14,6 +14,8 @@ from parity.cases.restrict import fits, narrow
 from parity.cases.torch_op import oracle
 from parity.rows.registry import ROWS
 
+pytestmark = pytest.mark.usefixtures("named")
+
 
 def batchnorm_forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> Any:
     """In the style of courses: rows only, the mode as a string, running statistics kept in the dict."""

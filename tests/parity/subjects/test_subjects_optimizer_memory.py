@@ -32,6 +32,7 @@ class Copying(Momentum):
         return gradient.copy()
 
 
+@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize(("kind", "right"), [(Momentum, False), (Copying, True)])
 def test_a_buffer_that_aliases_a_gradient_is_found(kind: type, right: bool) -> None:
     assert parity.check("SGD", kind, examples=60, seed=0).ok is right
@@ -100,6 +101,7 @@ class AdagradFromOne(Adagrad):
     first = 1
 
 
+@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize(("kind", "right"), [(Adagrad, True), (AdagradFromOne, False)])
 def test_an_optimizer_receives_settings_by_torchs_names(kind: type, right: bool) -> None:
     report = parity.check("Adagrad", kind, examples=30, lanes=["bound"])

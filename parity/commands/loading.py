@@ -18,6 +18,7 @@ from parity.running.sandbox import sandboxed
 from parity.subjects import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
 from parity.subjects.attribute_errors import Attributed
 
+RENAMED = {"parity.adapters": "parity.subjects"}
 FORMS = "FILE.py:NAME, PACKAGE.MODULE:NAME, or FILE.py:FORWARD,BACKWARD"
 
 
@@ -191,7 +192,8 @@ def _where_and_what(source: Source, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if own is not None and Path(frame.filename).resolve() == own]
     line = f":{lines[-1]}" if lines else ""
-    return f"{source.home}{line} raised {type(error).__name__}: {str(error) or 'no message'}"
+    moved = f"; it is {RENAMED[missing]} now" if missing in RENAMED else ""
+    return f"{source.home}{line} raised {type(error).__name__}: {str(error) or 'no message'}{moved}"
 
 
 def _own_files(before: set[str], source: Source) -> Iterator[Path]:

@@ -30,7 +30,7 @@ from parity.subjects import Capabilities, Declined, Implementation, Implementati
 from parity.subjects.dropout import draws_its_mask
 from parity.subjects.layouts import variants
 from parity.subjects.pair import drops_upstream
-from parity.subjects.wrappers import without_upstream
+from parity.subjects.wrappers import LOSS_AND_GRADIENT, OWN_OUTPUT, without_upstream
 
 MOST_CALLS = 500
 EACH = 3  # cases that must all fail before a form is excluded
@@ -94,7 +94,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
     chosen, outcome, known = trials.layout(implementation, bases)
     if outcome is not None and not outcome.takes_upstream:
         chosen = (
-            without_upstream(chosen)
+            without_upstream(chosen, OWN_OUTPUT if isinstance(chosen.written, type) else LOSS_AND_GRADIENT)
             if chosen.takes_upstream and not chosen.optional_upstream
             else drops_upstream(chosen)
         )
@@ -253,7 +253,10 @@ class _Trials:
         for case in bases:
             rank = len(case.arrays[0].shape or ())
             if not any(self._does(implementation, outcome) for outcome in by_rank.get(rank, ())):
-                outcome, _ = self._settled(implementation, narrowed(case, {**self.fixed, **known}))
+                try:
+                    outcome, _ = self._settled(implementation, narrowed(case, {**self.fixed, **known}))
+                except Unrecognised:  # its parameters have other shapes at this rank
+                    outcome = Outcome("shape")
                 by_rank.setdefault(rank, []).append(outcome)
         taken = frozenset(r for r, found in by_rank.items() if any(self._does(implementation, o) for o in found))
         if not taken:  # wrong at every rank: the likeliest one shows the mistake
@@ -279,6 +282,8 @@ class _Trials:
         known = self._declines(implementation, known)
         words = self._words() if not self._all_right(implementation, known) else {}
         words = {word: value for word, value in words.items() if word not in known and word not in self.fixed}
+        if isinstance(known.get("padding"), str):
+            words.pop("same", None)  # its padding is always a word
         simplest = self._drawn({**known, **words}, count=EACH)
         if not any(self.attempt(implementation, case).kind in FORWARD_RIGHT for case in simplest):
             return known  # the simplest case fails too, so this is a failure, not an unsupported form
@@ -288,7 +293,8 @@ class _Trials:
         for word, value in words.items():
             if word in known:
                 continue
-            others = {w: v for w, v in words.items() if w != word}
+            tiles = ("stride", "padding") if word == "tiling" else ()  # under a stride of 1 all windows tile
+            others = {w: v for w, v in words.items() if w != word and w not in tiles}
             found = [
                 self.attempt(implementation, c) for c in self._drawn({**known, **others}, not_within(word, value))
             ]

@@ -1,5 +1,6 @@
 """Translates torch's options to the keywords of an implementation."""
 
+import dis
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -31,6 +32,17 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def reads_keywords(function: Callable[..., Any]) -> bool:
+    """Whether a function reads its `**kwargs`; options that it only swallows are options it does not have."""
+    function = getattr(function, "__init__", function) if inspect.isclass(function) else function
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or not code.co_flags & inspect.CO_VARKEYWORDS:
+        return True
+    name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)]
+    return any(step.argval == name for step in dis.get_instructions(code) if step.opname.startswith("LOAD"))
 
 
 def arguments_of(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> "Arguments":
@@ -73,6 +85,7 @@ class Arguments:
         self.options, self.sizes, self.fixed = options, sizes or {}, fixed
         self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
+        self.rate = 0.0  # of an update inside backward: 0 changes nothing
         self.dicts: list[_Recording] = []  # they record during the call which options are read
 
     def bind(
@@ -92,6 +105,8 @@ class Arguments:
         for parameter in parameters[skip:]:
             name = parameter.name
             if parameter.kind is parameter.VAR_KEYWORD:
+                if not reads_keywords(function):
+                    continue
                 keywords |= {key: self._option(key) for key in self.options if key not in self.read}
             elif parameter.kind is not parameter.VAR_POSITIONAL:
                 value = given.get(plain(name), _MISSING) if given else _MISSING
@@ -163,9 +178,12 @@ class Arguments:
         short = plain(name)
         if "training" in self.options and names.OPTIONS.get(short) == "training":
             return self._mode(short, default)
+        if "training" in self.options and short in names.INVERTED:
+            return not self._option("training")
         if name in self.options:
             return self._option(name, default)
         option = names.OPTIONS.get(short, "")
+        option = next((shared for shared in names.SHARED.get(short, ()) if shared in self.options), option)
         if option in self.options:
             return self._option(option, default, as_pair=short.endswith("shape"))
         if option == "kernel_size" and "kernel_size" in self.sizes:
@@ -179,7 +197,7 @@ class Arguments:
         if short in names.SIZES and names.SIZES[short] in self.sizes:
             return self.sizes[names.SIZES[short]]
         if short in names.RATES:
-            return 0.0  # so that an update inside backward has no effect
+            return self.rate
         if default is inspect.Parameter.empty:
             if names.is_dict(name):
                 return self.as_dict()

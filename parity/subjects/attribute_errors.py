@@ -60,7 +60,8 @@ class Attributed:
             raise Declined(f"{error} ({where})".strip()) from error
         if isinstance(error, TimeUp):
             raise CallTimedOut(self.what, self.seconds or 0.0, where) from None
-        if isinstance(error, (Exception, SystemExit)):
+        # A KeyboardInterrupt of its own `raise`; one by Ctrl-C arrives at any instruction.
+        if isinstance(error, (Exception, SystemExit)) or _is_deliberate(trace):
             text = " ".join(str(error).split())[:300] or "no message"
             raise CallRaised(
                 self.what, type(error).__name__, text, where, deliberate=_is_deliberate(trace)

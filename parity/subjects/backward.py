@@ -1,7 +1,7 @@
 """Calls a backward according to its signature: (dy), (dy, cache), (cache, dy), (dy, x, w, b, stride), (), …"""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from parity.cases.torch_op import Array
@@ -12,12 +12,27 @@ from parity.subjects.names import plain
 NO_CACHE = object()
 
 
-def takes_upstream(backward: Callable[..., Any], skip: int = 0) -> bool:
-    """Whether a backward takes an upstream gradient after `skip` parameters (self); that of a loss may not."""
+def takes_upstream(backward: Callable[..., Any], skip: int = 0, forward: Collection[str] = ()) -> bool:
+    """Whether a backward takes an upstream gradient after `skip` parameters (self); that of a loss may not.
+
+    Args:
+        backward: the function.
+        skip: parameters to skip.
+        forward: the plain names of the forward's parameters, which mean the same here.
+    """
     parameters = parameters_of(backward)
     return parameters is None or any(
-        _is_upstream(p) or _is_unknown(p) or p.kind is p.VAR_POSITIONAL for p in parameters[skip:]
+        _is_upstream(p) or (_is_unknown(p) and plain(p.name) not in forward) or p.kind is p.VAR_POSITIONAL
+        for p in parameters[skip:]
     )
+
+
+def is_derivative(forward: Callable[..., Any], backward: Callable[..., Any], skip: int = 0) -> bool:
+    """Whether a backward is the derivative of a function of one array, such as sigmoid_prime(z): dx = dy·f′(x)."""
+    own = (parameters_of(forward) or ())[skip:]
+    arrays = [p for p in own if p.default is p.empty and not names.is_option(p.name)]
+    parameters = (parameters_of(backward) or ())[skip:]
+    return len(arrays) == 1 and len(parameters) >= 1 and not takes_upstream(backward, skip, [plain(own[0].name)])
 
 
 def upstream_is_optional(backward: Callable[..., Any]) -> bool:
@@ -33,8 +48,20 @@ def call(
     arrays: tuple[Array | None, ...],
     y: Any,
     arguments: Arguments,
+    forward: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Call a backward with arguments by its parameter names; the first unknown one is dy, the next the cache."""
+    """Call a backward with arguments by its parameter names; the first unknown one is dy, the next the cache.
+
+    Args:
+        backward: the function.
+        dy: the upstream gradient.
+        cache: what the forward returned besides y; NO_CACHE if nothing.
+        arrays: the arguments in torch's order.
+        y: the output.
+        arguments: the options.
+        forward: the forward's arguments by plain name: a parameter of the same name is given the same.
+    """
+    forward = {name: value for name, value in (forward or {}).items() if name not in names.UPSTREAMS}
     parameters = parameters_of(backward)
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return backward(dy) if cache is NO_CACHE else backward(dy, cache)
@@ -42,6 +69,7 @@ def call(
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     upstream = [p.name for p in parameters if _is_upstream(p)][:1]
     unknown = [p.name for p in required if _is_unknown(p) and p.name not in upstream]
+    unknown = [name for name in unknown if plain(name) not in forward]
     cached = [p.name for p in parameters if plain(p.name) in names.CACHES][:1]
     if not upstream:
         upstream, unknown = unknown[:1], unknown[1:]
@@ -54,6 +82,9 @@ def call(
     for p in parameters:
         short = plain(p.name)
         if short in given:
+            continue
+        if short in forward and short not in names.WEIGHTS | names.BIASES:
+            given[short] = forward[short]
             continue
         for place, stems in enumerate((names.INPUTS, names.WEIGHTS, names.BIASES)):
             if short in stems and place < len(arrays):

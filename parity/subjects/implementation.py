@@ -162,7 +162,8 @@ class Implementation:
         """Convert (loss, dx), which losses of courses return, to (loss, pullback)."""
         parts = gradient if isinstance(gradient, (tuple, list)) else (gradient,)
         x = arrays[0]
-        if np.ndim(y) == 0 and parts and x is not None and is_array(parts[0]) and np.shape(parts[0]) == x.shape:
+        is_loss = len(arrays) > 1 and np.ndim(y) == 0 and parts and x is not None
+        if is_loss and x is not None and is_array(parts[0]) and np.shape(parts[0]) == x.shape:
             return lambda dy: tuple(np.array(part) for part in parts)  # noqa: ARG005  # there is no upstream
         raise ImplementationError(f"returned (y, {_kind(gradient)}), expected (y, pullback){where}", "form")
 

@@ -1,19 +1,20 @@
 """Adapts a class with forward and backward."""
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from parity.cases.torch_op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import layer_statistics as statistics
-from parity.subjects import names
+from parity.subjects import names, updates
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined, Unrecognised
-from parity.subjects.implementation import CALL, Implementation
+from parity.subjects.implementation import CALL, Implementation, Pullback
 from parity.subjects.locate_gradients import (
     clear_method,
     gradients_of,
@@ -23,9 +24,20 @@ from parity.subjects.locate_gradients import (
     returned_gradients,
 )
 from parity.subjects.names import plain
-from parity.subjects.pair import NO_UPSTREAM
+from parity.subjects.pair import DERIVATIVE, NO_UPSTREAM, target_comes_first
 
-FORWARDS = ("forward", "forward_pass", "forward_propagation", "forward_prop", "fprop", "feedforward", "__call__")
+FORWARDS = (
+    "forward",
+    "forward_pass",
+    "forward_propagation",
+    "forward_prop",
+    "fprop",
+    "feedforward",
+    "_forward",
+    "call",
+    "loss",
+    "__call__",
+)
 BACKWARDS = (
     "backward",
     "backprop",
@@ -34,6 +46,11 @@ BACKWARDS = (
     "back_prop",
     "bprop",
     "backpropagate",
+    "_backward",
+    "gradient",
+    "derivative",
+    "prime",
+    "grad",
 )
 _BIAS_FLAGS = names.words("usebias hasbias withbias addbias biasenabled")
 
@@ -44,15 +61,23 @@ def of_class(kind: type) -> Implementation:
     Each call creates an instance; its parameters are passed to the constructor or set as attributes afterwards.
     """
     forward = forward_name(kind)
-    backward = next((name for name in BACKWARDS if hasattr(kind, name)), None)
+    backward = next((name for name in BACKWARDS if callable(getattr(kind, name, None))), None)
     notes: tuple[str, ...] = ()
-    takes_upstream = backward is None or backwards.takes_upstream(getattr(kind, backward), skip=1)
+    forward_names = [plain(p.name) for p in parameters_of(getattr(kind, forward)) or ()]
+    derivative = backward is not None and backwards.is_derivative(
+        getattr(kind, forward), getattr(kind, backward), skip=1
+    )
+    takes_upstream = (
+        backward is None or derivative or backwards.takes_upstream(getattr(kind, backward), 1, forward_names)
+    )
     if backward is None:
         notes = ("it has no backward: only the output was checked",)
+    elif derivative:
+        notes = (DERIVATIVE,)
     elif not takes_upstream:
         notes = (NO_UPSTREAM,)
     return Implementation(
-        _Layer(kind, forward, backward),
+        _Layer(kind, forward, backward, derivative),
         written=kind,
         forward_place=place_of(getattr(kind, forward)),
         backward_place=None if backward is None else place_of(getattr(kind, backward)),
@@ -79,34 +104,90 @@ def forward_name(kind: type) -> str:
     return forward
 
 
+class _Ran(NamedTuple):
+    """A layer after its forward."""
+
+    y: Any
+    layer: Any
+    arguments: Arguments
+    shapes: list[tuple[int, ...] | None]  # of the arrays within it
+    given: dict[str, Any]  # the arrays that the forward was given, by plain name
+    again: Callable[[], Any]  # the same forward once more
+
+
 @dataclass(frozen=True)
 class _Layer:
     kind: type
     forward: str
     backward: str | None
+    derivative: bool = False  # its backward is f′(x)
+    updated: set[int] = field(default_factory=set, compare=False)  # the parameters that its backward updates
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any] | None]:
-        y, layer, arguments, shapes = self._run(arrays, options)
+        ran = self._run(arrays, options)
         if self.backward is None:
-            return y, None
-        call = CALL.get()
+            return ran.y, None
+        layer, call = ran.layer, CALL.get()
         clear = clear_method(layer) if call is None or call.clears else None
-        backward = getattr(layer, self.backward)
+        backward, calls = getattr(layer, self.backward), itertools.count()
+        own = self._own_output(ran) if len(ran.given) == 2 else None
 
         def pullback(dy: Array) -> Any:
-            if clear is not None:
+            if next(calls) and clear is not None:  # as in a training loop: clear, forward, backward
                 getattr(layer, clear)()
-            returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, y, arguments)
+                ran.again()
+            dy = dy if own is None else own
+            returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+            returned = dy * returned if self.derivative else returned
             found = gradients_of(layer, returned_gradients(returned, len(arrays)))
-            return [_as_given(*each) for each in zip(found, arrays, shapes, strict=False)]
+            inputs = len(self._inputs(arrays))
+            if any(g is None and a is not None for g, a in zip(found[inputs:], arrays[inputs:], strict=False)):
+                token = CALL.set(call)
+                try:
+                    found = self._from_update(arrays, options, dy, found, inputs)
+                finally:
+                    CALL.reset(token)
+            return [_as_given(*each) for each in zip(found, arrays, ran.shapes, strict=False)]
 
-        return y, pullback
+        return ran.y, pullback if own is None else Pullback(pullback, takes_upstream=False)
 
-    def _run(
-        self, arrays: tuple[Array | None, ...], options: dict[str, Any]
-    ) -> tuple[Any, Any, Arguments, list[tuple[int, ...] | None]]:
-        """Run the forward; return the output, the layer, its arguments, and its parameters' own shapes."""
+    def _own_output(self, ran: "_Ran") -> Any:
+        """The probabilities that a softmax loss keeps as its output, if its backward takes them as `dvalues`."""
+        backward = getattr(self.kind, self.backward or "")
+        if np.ndim(ran.y) or backwards.upstream_is_optional(backward) or not backwards.takes_upstream(backward, 1):
+            return None
+        output = output_of(ran.layer)
+        scores = next(iter(ran.given.values()))
+        return output if output is not None and np.shape(output) == np.shape(scores) != () else None
+
+    def _from_update(
+        self, arrays: tuple[Array | None, ...], options: dict[str, Any], dy: Array, found: list[Any], inputs: int
+    ) -> list[Any]:
+        """Fill the places that are None with the gradients by which the backward updates its parameters."""
+        first = arrays[0]
+        assert first is not None
+        rate = updates.huge_rate(first.dtype)
+        ran = self._run(arrays, options, rate)
+        layer = ran.layer
+        holders = [parameter_holder(layer, stems) for stems in (names.WEIGHTS, names.BIASES)]
+        before = [None if h is None else np.array(h[0][h[1]]) for h in holders]
+        backward = getattr(layer, self.backward or "")
+        backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+        filled = list(found)
+        for place, (holder, old) in enumerate(zip(holders, before, strict=True), inputs):
+            if place >= len(found) or found[place] is not None or holder is None or old is None:
+                continue
+            new = np.asarray(holder[0][holder[1]])
+            if not np.array_equal(new, old):
+                self.updated.add(place)
+            if place in self.updated and new.shape == old.shape:
+                filled[place] = (old - new) / rate
+        return filled
+
+    def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any], rate: float = 0.0) -> "_Ran":
+        """A forward of a new layer, whose backward updates parameters with the step size `rate`."""
         arguments = arguments_of(arrays, options)
+        arguments.rate = rate
         inputs = self._inputs(arrays)
         parameters = list(arrays[len(inputs) :])
         given = constructor_arrays(self.kind, parameters)
@@ -118,25 +199,32 @@ class _Layer:
         if not later:
             arguments.decline_unread()
         layer = self.kind(**constructor)
-        for name in ("lr", "learning_rate"):
-            if isinstance(getattr(layer, name, None), float):
-                setattr(layer, name, 0.0)
+        updates.set_rate(layer, rate)
         forward = getattr(layer, self.forward)
         shapes: list[tuple[int, ...] | None] = [None if a is None else a.shape for a in (*inputs, *parameters)]
         if parameters and not in_constructor:
+            if not _settable(layer, parameters):
+                updates.set_up(layer, inputs[0], arguments)
             if not _settable(layer, parameters):
                 self._first_call(layer, inputs, forward_options)
             shapes = [*shapes[: len(inputs)], *self._set(layer, parameters)]
         if "running_mean" in options and _creates_later(layer, self.forward, statistics.ALIASES):
             self._first_call(layer, inputs, forward_options)
         holders = statistics.set_in(layer, arguments)
+        call = CALL.get()
+        clear = clear_method(layer) if call is None or call.clears else None
+        if clear is not None:
+            getattr(layer, clear)()
         returned = forward(*inputs, **forward_options)
         statistics.keep_from(holders)
         if later:
             arguments.keep_statistics()
             arguments.decline_unread()
         y = returned[0] if isinstance(returned, tuple) and returned else returned
-        return output_of(layer) if y is None else y, layer, arguments, shapes
+        given_names = [plain(p.name) for p in (parameters_of(getattr(self.kind, self.forward)) or ())[1:]]
+        named = dict(zip(given_names, inputs, strict=False))
+        y = output_of(layer) if y is None else y
+        return _Ran(y, layer, arguments, shapes, named, lambda: forward(*inputs, **forward_options))
 
     def _inputs(self, arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
         """The arrays that are parameters of the forward: the input, and others such as a loss's target."""
@@ -144,11 +232,12 @@ class _Layer:
         count = 1
         for p in parameters[1:]:
             positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-            array = plain(p.name) in names.TARGETS | names.WEIGHTS | names.BIASES | {"y"}
+            array = plain(p.name) in names.TARGETS | names.WEIGHTS | names.BIASES | names.PREDICTIONS | {"y"}
             if names.is_option(p.name) or not positional or not (array or p.default is p.empty):
                 break
             count += 1
-        return arrays[: min(count, len(arrays))]
+        given = arrays[: min(count, len(arrays))]
+        return given[::-1] if target_comes_first(parameters, arrays) else given
 
     def _first_call(self, layer: Any, inputs: tuple[Array | None, ...], options: dict[str, Any]) -> None:
         """Call the forward so that the layer creates its parameters; if it does not, `_set` raises."""

@@ -8,6 +8,8 @@ from parity.cases.case import Case
 from parity.subjects import autograd, wrappers
 from parity.subjects.implementation import Implementation
 from parity.subjects.optimizer import _Optimizer
+from parity.subjects.optimizer_arrays import NOTES
+from parity.subjects.recognise import with_derivative
 
 Layout = Callable[[Implementation], Implementation]
 
@@ -28,15 +30,14 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
 def _conversions(made: Implementation) -> Iterator[Implementation]:
     yield made
     if isinstance(made.op, _Optimizer):
-        yield replace(made, op=replace(made.op, given="lists"), conversion="lists").with_note(
-            "its parameters are in a list"
-        )
-        yield replace(made, op=replace(made.op, given="arrays"), conversion="arrays").with_note(
-            "it updates one array at a time"
-        )
+        for given, note in NOTES.items():
+            yield replace(made, op=replace(made.op, given=given), conversion=given).with_note(note)
         return
     if isinstance(made.op, autograd._Module):
         return
+    pair = with_derivative(made.written)
+    if pair is not None:
+        yield replace(pair, fixed=made.fixed, timeout=made.timeout, conversion="pair")
     engine = autograd.engine_of(made.written[0] if isinstance(made.written, (tuple, list)) else made.written)
     if engine is not None:
         yield replace(autograd.over_tensors(made, engine), lenient=True, conversion="engine")
@@ -52,12 +53,14 @@ def _layouts(case: Case) -> Iterator[Layout]:
     elif weight is not None and len(weight) == 2 and not case.options:
         yield from _dense()
     elif "running_mean" in shapes:
-        yield from _normalization(len(x))
+        yield from _normalization()
     elif "target" in shapes and case.arrays[1].kind == "classes" and len(x) == 2:
         yield wrappers.one_hot_targets
         yield wrappers.column_vectors
     elif len(x) == 4 and "kernel_size" in case.options:
         yield wrappers.channels_last
+        yield wrappers.single_sample
+        yield _then(wrappers.single_sample, wrappers.channels_last)
 
 
 def _convolution() -> Iterator[Layout]:
@@ -83,16 +86,16 @@ def _dense() -> Iterator[Layout]:
     for biased in map(_biased, (column, flat)):
         yield _then(biased, wrappers.column_vectors)
         yield _then(biased, wrappers.weights_in_out, wrappers.column_vectors)
+    yield _then(_biased(row), wrappers.weights_in_out, wrappers.one_at_a_time)
+    yield _then(_biased(column), wrappers.column_vectors, wrappers.one_at_a_time)
 
 
-def _normalization(rank: int) -> Iterator[Layout]:
-    shapes: tuple[tuple[int, ...], ...] = ((1, -1), (-1, 1), (1, -1, 1, 1), (1, 1, 1, -1))
-    for shape in shapes[: 4 if rank == 4 else 2]:
+def _normalization() -> Iterator[Layout]:
+    for shape in ((1, -1), (-1, 1), (1, -1, 1, 1), (1, 1, 1, -1)):
         yield _parameters(shape)
-    if rank > 2:
-        yield wrappers.channels_last
-        for shape in ((1, -1), (1, 1, 1, -1)):
-            yield _then(_parameters(shape), wrappers.channels_last)
+    yield wrappers.channels_last
+    for shape in ((1, -1), (1, 1, 1, -1)):
+        yield _then(_parameters(shape), wrappers.channels_last)
 
 
 def _then(*layouts: Layout) -> Layout:

@@ -1,5 +1,6 @@
 """Finds parameters and gradients: returned, nested in tuples or dicts, or stored in attributes."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,11 @@ from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
 STEMS = (names.INPUTS, names.WEIGHTS, names.BIASES)
+LISTS = names.words("params parameters")
+VALUES, GRADIENTS = (
+    ("data", "value", "val"),
+    ("grad", "gradient", "d"),
+)  # of a parameter that is an object or a dict
 DEPTH = 4  # levels of nested objects: a layer around a layer, and the dicts of torch's modules
 _CONTAINERS = names.words("grads grad gradients gradient dparams gradparams paramgrads paramsgrad derivatives")
 _CLEARS = frozenset(
@@ -73,17 +79,35 @@ def clear_method(layer: Any) -> str | None:
 def parameter_holder(
     layer: Any, stems: frozenset[str], is_value: Callable[[Any], bool] = is_array
 ) -> tuple[Any, Any] | None:
-    """(mapping, key) of the parameter with one of these names: an attribute, an entry of a dict (`params`), or a
-    parameter of an inner layer. Dicts of gradients, which may have the same keys, are skipped.
+    """(mapping, key) of the parameter with one of these names: an attribute, in a dict or a list such as `params`,
+    of an inner layer, or within an object such as `Parameter`. Dicts of gradients, which may have the same keys,
+    are skipped.
     """
+    place = 0 if "weight" in stems else 1 if "bias" in stems else None
     for owner in objects(layer):
         space = vars(owner)
         dicts = [v for k, v in space.items() if isinstance(v, dict) and plain(k) not in _CONTAINERS]
         for mapping in (space, *dicts):
             for key, value in mapping.items():
-                if isinstance(key, str) and plain(key) in stems and (value is None or is_value(value)):
+                if not (isinstance(key, str) and plain(key) in stems):
+                    continue
+                if value is None or is_value(value):
                     return mapping, key
+                if (entry := _entry(value, VALUES, is_value)) is not None:
+                    return entry
+        for key, value in space.items() if place is not None else ():
+            arrays = isinstance(value, list) and len(value) == 2 and all(map(is_value, value))
+            if arrays and plain(key) in LISTS:
+                return value, place
     return None
+
+
+def _entry(value: Any, keys: tuple[str, ...], is_value: Callable[[Any], bool]) -> tuple[Any, Any] | None:
+    """(mapping, key) of an array within a parameter that is an object or a dict: `.data`, `["val"]`, `.grad`."""
+    space = value if isinstance(value, dict) else getattr(value, "__dict__", None)
+    if space is None or is_array(value):
+        return None
+    return next(((space, key) for key in keys if key in space and is_value(space[key])), None)
 
 
 def objects(layer: Any) -> Iterator[Any]:
@@ -122,9 +146,16 @@ def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
         if found[place] is None:
             found[place] = value
     for name, value in attributes.items():
+        for place, stems in enumerate(STEMS[:count]):
+            entry = _entry(value, GRADIENTS, is_array) if plain(name) in stems else None
+            if entry is not None and found[place] is None:
+                found[place] = entry[0][entry[1]]
         if plain(name) not in _CONTAINERS:
             continue
-        value = value() if callable(value) else value
+        if callable(value):
+            if any(p.default is p.empty for p in inspect.signature(value).parameters.values()):
+                continue  # a method that computes gradients from arguments
+            value = value()
         if isinstance(value, Mapping):
             for place, item in _named(value, count, of_gradients=True):
                 if found[place] is None:

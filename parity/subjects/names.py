@@ -14,8 +14,10 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta"})
-BIASES = frozenset({"bias", "biases", "b", "beta"})
+WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta",
+                     "scaler", "bw"})  # fmt: skip
+BIASES = frozenset({"bias", "biases", "b", "beta", "intercept", "bb", "w0"})
+PREDICTIONS = words("ypred yhat pred preds prediction predictions logits scores output outputs")
 GAMMAS = frozenset({"weight", "gamma"})
 UPSTREAMS = words("""
     dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
@@ -26,7 +28,8 @@ CACHES = words("cache caches ctx context saved state store tape mem memory resid
 OUTPUTS = words("y out output outputs yhat pred preds prediction predictions result activation activations")
 INPUTS = words("x input inputs xs data aprev a image images img batch features inp inputtensor inputdata z")
 TARGETS = words("target targets t label labels ytrue true truth gt groundtruth onehot")
-RATES = frozenset({"lr", "learningrate"})
+RATES = frozenset({"lr", "learningrate", "learnrate"})
+INVERTED = words("eval evaluate evaluating inference test istest testing")  # True where training is False
 FLAGS = words("training train istraining mode verbose debug test istest trainable")
 DICTS = (
     "param",
@@ -69,9 +72,11 @@ _OPTIONS = {
     "eps": "eps epsilon",
     "p": "rate dropoutrate droprate pdrop dropp dropprob dropoutprob pdropout dropoutratio ratio prob keepprob "
     "pkeep keep probability dropout",
-    "running_mean": "runningmean runmean movingmean meanrunning",
-    "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance",
+    "running_mean": "runningmean runmean movingmean meanrunning runningm",
+    "running_var": "runningvar runvar movingvar varrunning runningvariance movingvariance runningv",
 }
+# Aliases of several options; the case's own one is meant.
+SHARED = {"alpha": ("momentum", "negative_slope"), "slope": ("negative_slope",), "leak": ("negative_slope",)}
 # Arguments of torch's batch_norm without a gradient; unused in training.
 STATISTICS = ("running_mean", "running_var")
 # Options with these names take a word.
@@ -120,7 +125,8 @@ def plain(name: str) -> str:
 
 def is_option(name: str) -> bool:
     """Whether a parameter with this name is an option, not an array."""
-    return plain(name) in OPTIONS | HEIGHTS | WIDTHS or plain(name) in FLAGS | RATES or is_dict(name)
+    short = plain(name)
+    return short in OPTIONS | HEIGHTS | WIDTHS | SHARED or short in FLAGS | INVERTED | RATES or is_dict(name)
 
 
 def is_dict(name: str) -> bool:

@@ -3,42 +3,46 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from parity.cases.steps import between_steps
 from parity.cases.torch_op import Array
 from parity.subjects import names
-from parity.subjects.arguments import parameters_of
+from parity.subjects.arguments import parameters_of, reads_keywords
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import CALL, Implementation
 from parity.subjects.names import gradient_names, plain, words
+from parity.subjects.optimizer_arrays import Arrays, Given
 
 # Values that switch a setting off: an optimizer without the setting is checked only at this value.
 WITHOUT = {
     "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "amsgrad": False, "maximize": False,
-    "centered": False,
+    "centered": False, "initial_accumulator_value": 0.0, "lr_decay": 0.0,
 }  # fmt: skip
 # Settings that may be constants in the code, with torch's defaults; other values are determined by trying.
 FIXED: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "alpha": 0.99}
 _STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
 _ALIASES = {
     "lr": words("lr learningrate eta alpha stepsize rate"),
-    "momentum": words("momentum mu"),
     "dampening": words("dampening"),
     "weight_decay": words("weightdecay wd"),
     "nesterov": words("nesterov"),
     "betas": words("betas"),
     "eps": words("eps epsilon"),
     "alpha": words("alpha rho decay decayrate beta gamma smoothing"),
+    "momentum": words("momentum mu beta"),  # after alpha, which is called beta where there is one
     "amsgrad": words("amsgrad"),
     "maximize": words("maximize"),
     "centered": words("centered"),
 }
 _BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
 _PARAMETERS = words("params parameters param p weights w")
+_GRADIENTS = words("grads gradients grad gradient g dparams")
+_MODELS = words("model net network layer layers")
+_COUNTS = words("t step iteration iterations iter it epoch")
 
 
 def steps(kind: type) -> bool:
@@ -156,58 +160,175 @@ def of_optimizer(kind: type) -> Implementation:
     The settings have torch's names, or common ones such as beta1. A gradient may be None.
     """
     step = next(name for name in _STEPS if callable(getattr(kind, name, None)))
-    return Implementation(_Optimizer(kind, step), written=kind, forward_place=place_of(getattr(kind, step)))
+    made = _Optimizer(kind, lambda optimizer: getattr(optimizer, step))
+    return Implementation(made, written=kind, forward_place=place_of(getattr(kind, step)))
+
+
+def is_closure(function: Callable[..., Any]) -> bool:
+    """Whether it makes a step: `step = make(params, lr)`, `step(grads)`."""
+    places = [plain(p.name) for p in parameters_of(function) or ()]
+    return (
+        len(places) > 1 and places[0] in ("params", "parameters") and any(p in _ALIASES["lr"] for p in places[1:])
+    )
+
+
+def of_closure(make: Callable[..., Any]) -> Implementation:
+    """Adapt `step = make(params, **settings)`, then `step(grads)`."""
+    return Implementation(_Optimizer(make, lambda step: step), written=make, forward_place=place_of(make))
+
+
+def is_update(function: Callable[..., Any]) -> bool:
+    """Whether it updates parameters: `update(params, grads, state, lr=…)`."""
+    places = [plain(p.name) for p in parameters_of(function) or ()]
+    return (
+        len(places) > 2
+        and places[0] in _PARAMETERS
+        and (places[1] in _GRADIENTS or places[1] in gradient_names(names.WEIGHTS | _PARAMETERS))
+        and any(p in _ALIASES["lr"] for p in places[2:])
+    )
+
+
+def of_update(update: Callable[..., Any]) -> Implementation:
+    """Adapt `update(params, grads, state, …, lr=…)`, which writes to the parameters or returns them."""
+    return Implementation(_Optimizer(update, None), written=update, forward_place=place_of(update))
 
 
 @dataclass(frozen=True)
 class _Optimizer:
-    kind: type
-    step: str
-    given: Literal["dicts", "lists", "arrays"] = "dicts"  # how parameters and gradients are passed
+    """An optimizer over arrays in one of several forms.
+
+    Attributes:
+        kind: the class, the function that makes a step, or the update.
+        stepper: what makes the step function of an optimizer; None where `kind` is the update itself.
+        given: how parameters and gradients are passed.
+    """
+
+    kind: Callable[..., Any]
+    stepper: Callable[[Any], Callable[..., Any]] | None
+    given: Given = "dicts"
 
     def __call__(self, parameter: Array, *gradients: Array | None, **settings: Any) -> Any:
         given = _settings(settings)
         w = parameter.copy()
         # A second parameter, updated in every step before w, reveals a count or a buffer that both share.
         neighbour = np.ones(2, w.dtype)
-        own = self._container(neighbour, w)
-        optimizer = self._made(own, given)
-        takes_parameters = len(_places(getattr(self.kind, self.step))) > 2
+        arrays = Arrays.of(self.given, w, neighbour)
+        optimizer: Any = None
+        if self.stepper is None:
+            step: Callable[..., Any] = _Update(self.kind, arrays, given)
+        else:
+            optimizer = self.kind(**self._keywords(arrays, given))
+            step = self.stepper(optimizer)
         memory, trajectory = np.empty_like(w), []
-        for gradient in gradients:
-            grads = self._container(neighbour.copy(), _placed(gradient, memory))
-            step = getattr(optimizer, self.step)
-            returned = step(own, grads) if takes_parameters else step(grads)
+        for count, gradient in enumerate(gradients, 1):
+            grads = arrays.gradients(_placed(gradient, memory), neighbour.copy())
+            _around_step(optimizer, "pre_update_params")
+            returned = step(grads, count) if isinstance(step, _Update) else _call(step, arrays, grads, count)
+            _around_step(optimizer, "post_update_params")
             _write_back(memory, gradient)
-            if returned is not None and type(returned) is type(own):
-                own = returned  # returns new parameters instead of updating in place
-            trajectory.append(
-                np.array(own if self.given == "arrays" else own["w" if isinstance(own, dict) else 1])
-            )
+            arrays.take(returned)
+            trajectory.append(arrays.value)
             between = between_steps()
             between.changed |= between.lr is not None and _changed_lr(optimizer, settings["lr"], between.lr)
         return np.stack(trajectory), None
 
-    def _container(self, neighbour: Array, w: Array | None) -> Any:
-        if self.given == "arrays":
-            return w
-        return [neighbour, w] if self.given == "lists" else {"neighbour": neighbour, "w": w}
-
-    def _made(self, own: Any, given: Settings) -> Any:
+    def _keywords(self, arrays: Arrays, given: Settings) -> dict[str, Any]:
         keywords: dict[str, Any] = {}
         for p in parameters_of(self.kind) or ():
+            short = plain(p.name)
+            if p.kind is p.VAR_KEYWORD and not reads_keywords(self.kind):
+                continue
             if p.kind is p.VAR_KEYWORD:
                 keywords |= {name: given[name] for name in given.settings if name not in given.taken}
-            elif plain(p.name) in _PARAMETERS and p.default is inspect.Parameter.empty:
-                keywords[p.name] = own
-            elif p.name in given:
+            elif short in _PARAMETERS and p.default is inspect.Parameter.empty:
+                keywords[p.name] = arrays.own
+            elif short in _MODELS:
+                keywords[p.name] = arrays.model if short != "layers" else arrays.model.layers
+            elif p.name in given and not (short == "decay" and p.default == 0):  # of the learning rate
                 keywords[p.name] = given[p.name]
             elif p.default is p.empty and p.kind is not p.VAR_POSITIONAL:
                 raise Unrecognised(
                     f"{self.kind.__name__} takes {p.name!r}, and parity cannot find out what to pass"
                 )
         given.decline_unread()
-        return self.kind(**keywords)
+        return keywords
+
+
+class _Update:
+    """The step of an update function, with the states that it is given and may return."""
+
+    def __init__(self, update: Callable[..., Any], arrays: Arrays, given: Settings) -> None:
+        self.update, self.arrays, self.settings = update, arrays, {}
+        self.states: dict[str, Any] = {}
+        required = []
+        for p in (parameters_of(update) or ())[2:]:
+            if plain(p.name) in _COUNTS:
+                self.settings[p.name] = 1
+            elif p.name in given:
+                self.settings[p.name] = given[p.name]
+            elif p.default is p.empty:
+                required.append(p.name)
+        given.decline_unread()
+        self.states = dict(zip(required, _initial_states(update, arrays, len(required)), strict=True))
+
+    def __call__(self, grads: Any, count: int) -> Any:
+        counts = {name: count for name in self.settings if plain(name) in _COUNTS}
+        returned = self.update(self.arrays.own, grads, **{**self.settings, **counts, **self.states})
+        if not isinstance(returned, tuple):
+            return returned
+        self.states.update(zip(self.states, returned[1:], strict=False))
+        return returned[0]
+
+
+def _initial_states(update: Callable[..., Any], arrays: Arrays, count: int) -> list[Any]:
+    """From the function of its module that makes them, as initialize_adam(parameters) does; else empty dicts.
+
+    A lone array starts with zeros.
+    """
+    if not count:
+        return []
+    last = update.__name__.rpartition("_")[2]
+    makers = [
+        value
+        for name, value in getattr(update, "__globals__", {}).items()
+        if name.startswith("init") and inspect.isfunction(value) and len(_places(value)) == 1
+    ]
+    for make in sorted(makers, key=lambda maker: last not in maker.__name__):
+        try:
+            made = make(arrays.own)
+        except (KeyError, AttributeError, TypeError):  # it makes the states of another form
+            continue
+        found = list(made) if isinstance(made, tuple) else [made]
+        if len(found) == count:
+            return found
+    if arrays.given == "arrays":
+        return [np.zeros_like(arrays.own) for _ in range(count)]
+    return [{} for _ in range(count)]
+
+
+def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> Any:
+    """Call a step with what its parameters are named for; of two unknown ones the last is for the gradients."""
+    given: list[Any] = []
+    places = [p for p in parameters_of(step) or () if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    names_of_places = [plain(p.name) for p in places]
+    for place, short in enumerate(names_of_places):
+        if short in _MODELS:
+            given.append(arrays.own if short == "layer" else arrays.model)
+        elif short in _COUNTS:
+            given.append(count)
+        elif short.endswith(("name", "key")) or short in ("idx", "index", "i"):
+            given.append("w")
+        elif short in _PARAMETERS or (place == 0 and len(places) > 1):
+            given.append(arrays.own)
+        else:
+            given.append(grads)
+    return step(*given)
+
+
+def _around_step(optimizer: Any, name: str) -> None:
+    method = getattr(optimizer, name, None)
+    if callable(method):
+        method()
 
 
 def _changed_lr(optimizer: Any, before: float, lr: float) -> bool:

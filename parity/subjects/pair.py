@@ -8,13 +8,14 @@ from typing import Any
 from parity.cases.torch_op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import names
-from parity.subjects.arguments import arguments_of, bound_by_partial, parameters_of
+from parity.subjects.arguments import arguments_of, bound_by_partial, parameters_of, reads_keywords
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.locate_gradients import is_array, returned_gradients
 from parity.subjects.names import plain
 
+DERIVATIVE = "its backward is the derivative: multiplied by the upstream gradient"
 NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream of 1"
 
 
@@ -24,13 +25,16 @@ def of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implem
     Options are passed by the forward's names for them, or in a dict. If the forward returns only the output, the
     backward's arguments are chosen by its parameter names: (dout, x, w, b, stride).
     """
-    takes_upstream = backwards.takes_upstream(backward)
+    derivative = backwards.is_derivative(forward, backward)
+    takes_upstream = derivative or backwards.takes_upstream(
+        backward, 0, [plain(p.name) for p in parameters_of(forward) or ()]
+    )
     return Implementation(
-        _Pair(forward, backward),
+        _Pair(forward, backward, derivative),
         written=(forward, backward),
         forward_place=place_of(forward),
         backward_place=place_of(backward),
-        notes=() if takes_upstream else (NO_UPSTREAM,),
+        notes=(DERIVATIVE,) if derivative else () if takes_upstream else (NO_UPSTREAM,),
         takes_upstream=takes_upstream,
         optional_upstream=backwards.upstream_is_optional(backward),
         lenient=True,
@@ -41,6 +45,7 @@ def of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implem
 class _Pair:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    derivative: bool
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any]]:
         arguments = arguments_of(arrays, options)
@@ -58,7 +63,10 @@ class _Pair:
             (cache,) = cache
 
         def pullback(dy: Array) -> Any:
-            gradients = backwards.call(self.backward, dy, cache, given, y, arguments)
+            named = dict(zip((plain(p.name) for p in parameters_of(self.forward) or ()), given, strict=False))
+            torchs = given[::-1] if target_comes_first(parameters_of(self.forward) or (), arrays) else given
+            gradients = backwards.call(self.backward, dy, cache, torchs, y, arguments, named)
+            gradients = dy * gradients if self.derivative else gradients
             return returned_gradients(gradients, len(arrays))
 
         return y, pullback
@@ -67,7 +75,7 @@ class _Pair:
 def of_function(function: Callable[..., Any]) -> Implementation:
     """Adapt `y, pullback = f(*arrays, **options)`, with options under any names or in a dict."""
     parameters = parameters_of(function)
-    takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
+    takes_all = parameters is None or any(p.kind is p.VAR_KEYWORD and reads_keywords(function) for p in parameters)
     known = frozenset(p.name for p in parameters or ())
 
     def op(*arrays: Array | None, **options: Any) -> Any:
@@ -106,7 +114,15 @@ def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
     named = [id(array) for array in by_keyword(forward, arrays).values()]
     if any(array is not None and id(array) not in named for array in arrays[len(places) :]):
         raise Declined("it has no bias", {"bias": False})
-    return arrays[: len(places)]
+    return arrays[::-1] if target_comes_first(places, arrays) else arrays[: len(places)]
+
+
+def target_comes_first(parameters: Sequence[inspect.Parameter], arrays: tuple[Array | None, ...]) -> bool:
+    """Whether a loss is called as loss(y_true, y_pred): torch's first argument is the prediction."""
+    if len(arrays) != 2 or len(parameters) < 2:
+        return False
+    first, second = (plain(p.name) for p in parameters[:2])
+    return first in names.TARGETS | {"y"} and second in names.PREDICTIONS
 
 
 def _places_after_an_option(

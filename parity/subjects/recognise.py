@@ -11,9 +11,23 @@ from parity.subjects import autograd
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation
 from parity.subjects.layer import FORWARDS, forward_name, of_class
-from parity.subjects.optimizer import is_rule, of_optimizer, of_rule, steps
+from parity.subjects.optimizer import (
+    is_closure,
+    is_rule,
+    is_update,
+    of_closure,
+    of_optimizer,
+    of_rule,
+    of_update,
+    steps,
+)
 from parity.subjects.pair import of_function, of_pair
 from parity.subjects.statistics import in_torchs_order, statistics_as_options
+
+DERIVATIVES = (
+    "{}_backward", "{}_prime", "{}_derivative", "{}_deriv", "{}_gradient", "{}_grad", "{}_der", "d{}", "d_{}",
+    "grad_{}", "{}_bwd",
+)  # fmt: skip
 
 
 def adapt(implementation: Any) -> Implementation:
@@ -81,6 +95,10 @@ def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Imple
 def _of_callable(function: Callable[..., Any]) -> Implementation:
     if is_rule(function):
         return of_rule(function)
+    if is_update(function):
+        return of_update(function)
+    if is_closure(function):
+        return of_closure(function)
     backward = _backward_beside(function)
     if backward is not None:
         return _of_pair(function, backward)
@@ -95,9 +113,26 @@ def _of_function(function: Callable[..., Any], place: str | None) -> Implementat
 def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The backward of a forward function in the same module, by its name: conv_backward for conv_forward."""
     name = getattr(function, "__name__", "")
-    scope = getattr(function, "__globals__", {})
     for forward, backward in (("forward", "backward"), ("fwd", "bwd")):
-        found = scope.get(name.replace(forward, backward)) if forward in name else None
-        if callable(found):
-            return found  # type: ignore[no-any-return]  # a callable in the module
+        found = _in_module(function, name.replace(forward, backward)) if forward in name else None
+        if found is not None:
+            return found
     return None
+
+
+def with_derivative(function: Any) -> Implementation | None:
+    """The pair of a function and the derivative or backward of its module: sigmoid and sigmoid_prime; or None.
+
+    For functions that return no pullback: one that does may use such a helper itself.
+    """
+    name = getattr(function, "__name__", "")
+    for form in DERIVATIVES if inspect.isfunction(function) else ():
+        found = _in_module(function, form.format(name))
+        if found is not None:
+            return replace(_of_pair(function, found), written=(function, found))
+    return None
+
+
+def _in_module(function: Any, name: str) -> Callable[..., Any] | None:
+    found = getattr(function, "__globals__", {}).get(name)
+    return found if callable(found) else None

@@ -113,6 +113,8 @@ def default_momentum(written: Any) -> float | None:
     """The implementation's default momentum; above one half, it is the weight of the old statistics."""
     function = written[0] if isinstance(written, (tuple, list)) else written
     for p in (parameters_of(function) or ()) if callable(function) else ():
-        if names.OPTIONS.get(names.plain(p.name)) == "momentum" and isinstance(p.default, float):
+        short = names.plain(p.name)
+        named = names.OPTIONS.get(short) == "momentum" or "momentum" in names.SHARED.get(short, ())
+        if named and isinstance(p.default, float):
             return p.default
     return None

@@ -137,6 +137,17 @@ def single_sample(implementation: Any) -> Implementation:
     return _around(implementation, {0: first}, {0: batched}, batched, lambda dy: dy[0], note)
 
 
+def one_at_a_time(implementation: Any) -> Implementation:
+    """A batch of one sample, with its batch axis."""
+
+    def one(x: Array) -> Array:
+        if x.ndim < 2 or len(x) != 1:
+            raise Declined("it takes a batch of one", {"batch": 1})
+        return x
+
+    return _around(implementation, {0: one}, {}, note="it takes a batch of one sample")
+
+
 def column_vectors(implementation: Any) -> Implementation:
     """Samples in columns: (features, N) instead of (N, features), also for the output and the gradients."""
 
@@ -175,9 +186,12 @@ def loss_with_gradient(function: Callable[..., Any]) -> Implementation:
     return without_upstream(made.around(op))
 
 
-def without_upstream(made: Implementation) -> Implementation:
-    """Adapt an implementation whose first call returned (loss, gradient)."""
-    note = "it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1"
+LOSS_AND_GRADIENT = "it returns (loss, gradient) and takes no upstream gradient: checked with an upstream of 1"
+OWN_OUTPUT = "its backward takes its own output instead of an upstream gradient: checked with an upstream of 1"
+
+
+def without_upstream(made: Implementation, note: str = LOSS_AND_GRADIENT) -> Implementation:
+    """What returned (loss, gradient) at the first call, or a gradient that depends on no upstream."""
     return replace(made.with_note(note), takes_upstream=False, lenient=True)
 
 

@@ -22,6 +22,7 @@ TIMES = sampled([1] * 7 + [MANY])
 # Sizes at which vector loops leave a remainder or a 7 or 8 bit index overflows. They are cheap along one axis.
 TAILS = (4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127, 128, 129, 255, 257)
 HUGE = 32_769  # a signed 16-bit index overflows: cheap if every other axis is short
+FLAT = 65_537  # an unsigned 16-bit index overflows
 LONG = sampled((*TAILS, HUGE, HUGE))
 DYADIC = sampled((4, 8, 16, 32, 64, 256, 512))  # those by which a division is exact
 

@@ -24,11 +24,13 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 def guard(row: Row, inputs: Inputs) -> None:
     """Reject a case whose sums might not be exact: Σ|x||w| must stay below 2^24 in float32, 2^53 in float64.
 
-    Each sum has at most as many terms as the largest array has elements, and each term has two factors. The
-    strategies of rows that multiply more often keep their own sums exact, and run in float64.
+    Each sum has at most as many terms as the largest array has elements, and each term has two factors: numbers of
+    the arrays if the op is bilinear, otherwise sums of two of them, as in a squared difference. The strategies of
+    rows that multiply more often keep their own sums exact, and run in float64.
     """
     given: list[Array] = [a for a in inputs.arrays if a is not None]
     digits = np.finfo(next(a.dtype for a in given if np.issubdtype(a.dtype, np.floating))).nmant + 1
     terms = 1 + max(a.size for a in given)
-    if terms * (2 * inputs.magnitude) ** 2 >= 2**digits:
+    factor = inputs.magnitude if row.bilinear else 2 * inputs.magnitude
+    if terms * factor**2 >= 2**digits:
         raise AssertionError(f"{row.name}: {terms} terms of magnitude {inputs.magnitude} are too many to be exact")

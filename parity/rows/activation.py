@@ -19,8 +19,8 @@ from parity.rows.row import INEXACT, Row
 
 # The values of each option: (name, values), hashable, because strategies are cached by their arguments.
 Options: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
-SLOPES: Options = (("negative_slope", (0.01, 0.3, -0.2)),)
-DYADIC_SLOPES: Options = (("negative_slope", (0.5, 0.25, -0.5)),)
+SLOPES: Options = (("negative_slope", (0.01, 0.3, -0.2, 1.7)),)
+DYADIC_SLOPES: Options = (("negative_slope", (0.5, 0.25, -0.5, 2.0)),)
 ALPHAS: Options = (("alpha", (1.0, 0.3, 2.5)),)
 BENDS: Options = (("beta", (1.0, 0.5, 3.0)), ("threshold", (20.0, 3.0)))
 FORMS: Options = (("approximate", ("none", "tanh")),)

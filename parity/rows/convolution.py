@@ -9,7 +9,7 @@ from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import booleans, composite, integers, sampled
-from parity.cases.sizes import HUGE, LONG, MANY, RARELY, SELDOM, TIMES, at_most, batch, extent, numbers, pair
+from parity.cases.sizes import FLAT, HUGE, LONG, MANY, RARELY, SELDOM, TIMES, at_most, batch, extent, numbers, pair
 from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
@@ -71,7 +71,8 @@ def conv2d(draw: st.DrawFn, lane: Lane) -> Case:
     if long:
         groups = channels = 1
     if columns.size >= HUGE:
-        rows, kernels, few, times = Window(1, 1, 1, 0, 1), 1, min(few, 1), 1
+        rows, columns = Window(1, 1, 1, 0, 1), columns._replace(size=FLAT)  # indices of pixels are flat
+        kernels, few, times = 1, min(few, 1), 1
     if fast:
         rows, columns = fast_window(fast, rows.size), fast_window(fast, columns.size)
     mode = "numbers" if fast or plain else draw(sampled(["numbers", "numbers", "numbers", "same", "valid"]))

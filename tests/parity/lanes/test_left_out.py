@@ -68,3 +68,27 @@ def test_a_wrong_gradient_is_not_reported_as_a_default() -> None:
     report = parity.check("elu", wrong, **HOW)
     assert not report.ok
     assert not any(isinstance(note.fact, DefaultDiffers) for note in report.notes)
+
+
+class Momentum:
+    """SGD, whose default momentum is not torch's 0."""
+
+    def __init__(self, params: Any, lr: float = 0.01, momentum: float = 0.9) -> None:
+        self.params, self.lr, self.momentum = params, lr, momentum
+        self.buffers = {name: np.zeros_like(array) for name, array in params.items()}
+
+    def step(self, gradients: Any) -> None:
+        for name, gradient in gradients.items():
+            if gradient is not None:
+                self.buffers[name] = gradient.dtype.type(self.momentum) * self.buffers[name] + gradient
+                self.params[name] -= gradient.dtype.type(self.lr) * self.buffers[name]
+
+
+class Plain(Momentum):
+    def __init__(self, params: Any, lr: float = 0.01, momentum: float = 0.0) -> None:
+        super().__init__(params, lr, momentum)
+
+
+@pytest.mark.parametrize(("optimizer", "options"), [(Momentum, {"momentum"}), (Plain, set())])
+def test_a_setting_of_an_optimizer_with_another_default(optimizer: Any, options: set[str]) -> None:
+    assert defaults(parity.check("SGD", optimizer, **HOW)) == options

@@ -110,7 +110,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         chosen, known = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}), known)
     if chosen.clear is not None and trials.accumulates(chosen, bases, known):
         chosen = chosen.with_note(
-            f"gradients accumulate until {chosen.clear}(), as torch's do: it is called before each backward"
+            f"gradients accumulate until {chosen.clear}(), as torch's do: it is called before each forward"
         )
     if not chosen.takes_upstream:
         known = {**known, "upstream": 1}

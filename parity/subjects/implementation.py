@@ -20,7 +20,7 @@ class Call(NamedTuple):
     arrays: tuple[Array | None, ...]  # in torch's layout; they determine a constructor's sizes
     fixed: frozenset[str]  # options with one value in all cases, which the implementation may lack
     pairs: bool = False  # pass (a, a) as a pair instead of one number
-    clears: bool = True  # clear gradients before each backward if there is a method for it
+    clears: bool = True  # clear gradients before each forward if there is a method for it
 
 
 CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
@@ -58,7 +58,7 @@ class Implementation:
         lenient: it need not return a gradient of a target or of an absent bias.
         conversion: the kind of arrays that it receives, if not NumPy's.
         clear: the name of its method that clears gradients, if it has one.
-        clears: whether that method is called before each backward.
+        clears: whether that method is called before each forward.
         capabilities: its capabilities, if they have been determined.
 
     Raises:

@@ -171,9 +171,10 @@ class _Layer:
         layer = ran.layer
         holders = [parameter_holder(layer, stems) for stems in (names.WEIGHTS, names.BIASES)]
         before = [None if h is None else np.array(h[0][h[1]]) for h in holders]
-        backward = getattr(layer, self.backward or "")
-        backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+        again = self._call_backward(ran, arrays, dy)
         filled = list(found)
+        if not np.array_equal(again[0], found[0], equal_nan=True):  # computed with the updated parameters
+            filled[0] = self._call_backward(self._run(arrays, options, 1.0), arrays, dy)[0]
         for place, (holder, old) in enumerate(zip(holders, before, strict=True), inputs):
             if place >= len(found) or found[place] is not None or holder is None or old is None:
                 continue
@@ -183,6 +184,11 @@ class _Layer:
             if place in self.updated and new.shape == old.shape:
                 filled[place] = (old - new) / rate
         return filled
+
+    def _call_backward(self, ran: "_Ran", arrays: tuple[Array | None, ...], dy: Array) -> list[Any]:
+        backward = getattr(ran.layer, self.backward or "")
+        returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+        return gradients_of(ran.layer, returned_gradients(returned, len(arrays)))
 
     def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any], rate: float = 0.0) -> "_Ran":
         """A forward of a new layer, whose backward updates parameters with the step size `rate`."""

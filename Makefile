@@ -20,7 +20,7 @@ parity: $(PARITY) ## set up what parity needs, then run the whole suite
 	$(BIN)/python -m parity
 
 test: $(READY) ## set up the rest, then run the tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 train: $(READY) ## train both backends on the embedded digits
 	$(BIN)/python -m numpy_cnn
@@ -53,12 +53,12 @@ oldest: $(READY) ## run the tests with the oldest releases that pyproject.toml a
 	$(PYTHON) -m venv .venv/oldest
 	$(BIN)/python benchmarks/oldest.py > .venv/oldest/constraints.txt
 	.venv/oldest/bin/pip install --quiet --constraint .venv/oldest/constraints.txt --editable '.[dev]'
-	.venv/oldest/bin/python -m pytest -n auto
+	.venv/oldest/bin/python -m pytest -n auto --dist worksteal
 
 newest: ## run the tests with the newest releases, ignoring constraints.txt
 	$(PYTHON) -m venv .venv/newest
 	.venv/newest/bin/pip install --quiet --upgrade --editable '.[dev]'
-	.venv/newest/bin/python -m pytest -n auto
+	.venv/newest/bin/python -m pytest -n auto --dist worksteal
 
 format: $(READY) ## apply the formatter and the linter's fixes
 	$(BIN)/ruff format

@@ -1,7 +1,7 @@
 """The sizes that both backends build a network from, checked before any array exists."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy.typing as npt
@@ -110,7 +110,7 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for metadata and reports."""
-        return asdict(self) | {"image_size": list(self.image_size)}
+        return vars(self) | {"image_size": list(self.image_size)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Architecture":
@@ -118,7 +118,7 @@ class Architecture:
         return cls(**{**values, "image_size": tuple(values["image_size"])})
 
     def _check_each_size(self) -> None:
-        for name, value in [*asdict(self).items(), *zip(("height", "width"), self.image_size, strict=True)]:
+        for name, value in [*vars(self).items(), *zip(("height", "width"), self.image_size, strict=True)]:
             if name in ("image_size", "loss", "fixed_edges", "activation", "batch_norm", "network") or (
                 name == "hidden" and value is None
             ):
@@ -128,7 +128,7 @@ class Architecture:
                 raise UserError(f"architecture: {name} must be an integer of at least {least}, got {value!r}")
         own = {"image_size", "in_channels", "classes", "loss", "network"}
         defaults = {field.name: field.default for field in fields(self)}
-        for name, value in asdict(self).items():
+        for name, value in vars(self).items():
             if self.network != "simple" and name not in own and value != defaults[name]:
                 raise UserError(f"architecture: {self.network} has its own layers, got {name} {value!r}")
         if self.activation not in get_args(Activation):

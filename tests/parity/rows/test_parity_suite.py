@@ -13,7 +13,7 @@ from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.rows.registry import ROWS
 
-EXAMPLES = 10  # few, to test that every lane works; `make parity` runs 200
+EXAMPLES = 20  # few, to test that every lane works, and one of a rare kind; `make parity` runs 200
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -102,7 +102,7 @@ def adaptive(r: Random) -> Call:
 def interpolation(r: Random) -> Call:
     axes = r.choice([1, 2, 2, 3])
     x = r.array(r.choice([0, 1, 2]), r.size(3), *(r.randint(1, 6) for _ in range(axes)), dtype=r.dtype())
-    smooth = {1: ["linear"], 2: ["bilinear", "bicubic", "area"], 3: ["trilinear"]}[axes]
+    smooth = {1: ["linear", "area"], 2: ["bilinear", "bicubic", "area"], 3: ["trilinear"]}[axes]
     mode = r.choice([*smooth, *smooth, "nearest", "nearest-exact"])
     size = r.choice(
         [3, 7, [r.randint(1, 9) for _ in range(axes)], *([0, True, 2.0, (2,) * 4] if r.seldom() else [])]

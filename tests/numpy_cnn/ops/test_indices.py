@@ -1,6 +1,6 @@
 """The positions of the maxima, which the rows do not compare, equal torch's, also for ties, NaN and −∞."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -68,3 +68,13 @@ def test_unpooling_inverts_pooling_at_the_maxima() -> None:
     restored, pullback = ops.max_unpool2d(y, indices, 2)
     np.testing.assert_array_equal(ops.max_pool2d(np.where(restored == 0, -9, restored), 2)[0][y != 0], y[y != 0])
     np.testing.assert_array_equal(pullback(restored)[0], y)
+
+
+@pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_without_classes_every_target_is_ignored(name: str, reduction: Literal["none", "sum", "mean"]) -> None:
+    x, target = np.zeros((2, 0)), np.full(2, -100)
+    theirs = getattr(F, name)(torch.from_numpy(x), torch.from_numpy(target), reduction=reduction)
+    y, pullback = getattr(ops, name)(x, target, reduction=reduction)
+    np.testing.assert_array_equal(y, theirs)
+    assert pullback(np.ones_like(y))[0].shape == x.shape

@@ -167,6 +167,13 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("cross_entropy", (scores, labels), {"label_smoothing": -0.5}, "label_smoothing must be in [0, 1], got -0.5"),
     ("linear", (image, dense[0], one), {}, "a weight (in,) takes no bias, got one of shape ()"),
     ("instance_norm", (image,), {"use_input_stats": False}, "use_input_stats=False needs running_mean and running_var, got None"),
+    ("conv_transpose2d", (image[..., :1], transposed), {"padding": 1}, "padding 1 leaves 0 pixels of the width: input (2, 4, 5, 1), weight (4, 3, 2, 2), groups 1"),
+    ("max_unpool2d", (image, indices, 2), {"padding": (1,)}, "padding must be an int or a pair of ints (height, width), got (1,)"),
+    ("max_unpool2d", (image, indices, 2), {"stride": [2]}, "stride must be an int or a pair of ints (height, width), got [2]"),
+    ("interpolate", (image, (1.5, 2)), {}, "size must be an int, got 1.5"),
+    ("interpolate", (line, 1.5), {"mode": "area"}, "size must be an int, got 1.5"),
+    ("instance_norm", (image, channels, channels), {"weight": labels, "use_input_stats": False}, "all arrays must share one floating dtype of at most 64 bits, got input float32, weight int64"),
+    ("instance_norm", (image, channels, channels), {"bias": labels, "use_input_stats": False}, "all arrays must share one floating dtype of at most 64 bits, got input float32, bias int64"),
 ]
 # fmt: on
 

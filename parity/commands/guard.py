@@ -48,7 +48,7 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
                 return record.code
             if -code in sent:
                 return 128 - code
-            _report(record, code, trace)
+            _report(record, code, trace, typed)
         if typed[:1] != ["watch"] or "--rounds" in typed:
             return 1 if record.case else 2  # a file that cannot be imported is a mistake in the call
         _wait_for_save(typed)
@@ -118,7 +118,7 @@ def _overdue(journal: Journal) -> bool:
     return record.state == IN_CALL and 0 < record.deadline < time.monotonic() - GRACE
 
 
-def _report(record: Record, code: int, trace: IO[bytes]) -> None:
+def _report(record: Record, code: int, trace: IO[bytes], typed: Sequence[str]) -> None:
     how = f"exited with code {code}"
     if code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
@@ -134,6 +134,11 @@ def _report(record: Record, code: int, trace: IO[bytes]) -> None:
     lines += [f"  case: {record.case}, {record.lane} lane"] if record.case else []
     lines += [f"  again: python -m parity replay '{record.replay}'{record.flags}"] if record.replay else []
     print("\n".join(lines), flush=True)
+    if record.replay:
+        from parity.commands.crash import keep  # imports torch: only after a crash
+
+        kept = keep(record, how, place, typed)
+        print(kept, end="\n" * bool(kept), flush=True)
 
 
 def _place(trace: str) -> str | None:

@@ -1,7 +1,9 @@
 """A crash, an exit or a hang of the user's code is reported."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,9 +29,24 @@ sys.exit(guard.guarded(command, ["check", "relu", "--impl", "my.py:relu"]))
 """
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def run(body: str, setup: str = SETUP) -> subprocess.CompletedProcess[str]:
     code = setup.replace("BODY", body)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_crash_is_in_the_json_report(tmp_path: Path) -> None:
+    run("os.abort()", SETUP.replace('"my.py:relu"])', '"my.py:relu", "--json", "report.json"])'))
+    report = json.loads((tmp_path / "report.json").read_text())
+    (row,) = report["rows"]
+    (failure,) = row["failures"]
+    assert not report["ok"]
+    assert "killed by SIGABRT" in failure["diagnosis"]
+    assert "nothing more was checked" in " ".join(row["remarks"])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +62,8 @@ def run(body: str, setup: str = SETUP) -> subprocess.CompletedProcess[str]:
 def test_the_case_that_ended_the_process_is_reported(body: str, how: str) -> None:
     done = run(body)
     assert done.returncode == 1
-    first, *rest = done.stdout.splitlines()
+    first, *rest, saved = done.stdout.splitlines()
+    assert saved == "saved in .parity: python -m parity replay all"
     assert first.startswith(f"relu: wrong: the process of the implementation {how}")
     assert first.endswith(", in the forward")
     assert any("case: relu(input [2]) in float32" in line for line in rest)

@@ -190,3 +190,19 @@ conv("conv-third-image-repeats-the-second", "",
 conv("conv-dw-of-a-narrow-image", "first-tap-column-lost", part(patches=im2col.without_first_column), "dw",
      "For a padded image one pixel wide, dw lacks the first column of taps.")
 # fmt: on
+
+
+def _spatially_flipped(w: Array, _: Call) -> Array:
+    return np.flip(w, tuple(range(2, w.ndim)))
+
+
+def _mean(g: Array, c: Call) -> Array:
+    return np.asarray(g * g.dtype.type(g.size / max(c.y.size, 1)))
+
+
+for _row in ("conv1d", "conv_transpose2d"):
+    _prefix = _row.replace("_", "-")
+    plant(
+        _row, f"{_prefix}-kernel-flipped", "argument-flipped", array("w", _spatially_flipped), "y", array="weight"
+    )
+    plant(_row, f"{_prefix}-db-mean", "entries-mean", result(_mean), "db")

@@ -12,7 +12,7 @@ from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import CORRECT, Correct, plant
 from parity.exam.call import Call, Called, Change
-from parity.exam.changes import instead, only, options, result
+from parity.exam.changes import instead, only, options, output, result
 from parity.rows.registry import ROWS
 
 norm = partial(plant, "batch_norm")
@@ -188,6 +188,27 @@ norm("norm-running-mean-only", "running-never-updated", _never("running_var"), "
 norm("norm-running-added", "running-added", _keeping(lambda old, batchs, m: old + m * batchs), "rm rv",
      "The batch's statistics are added to the running ones without the factor 1 - momentum.")
 # fmt: on
+
+
+def _normalized(c: Call, axes: tuple[int, ...]) -> Array:
+    x = c.x.astype(np.float64)
+    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    return np.asarray((x - mean) / np.sqrt(var + c.options["eps"]))
+
+
+def _over_the_batch(c: Call) -> Array:
+    if not c.options["use_input_stats"]:
+        return np.asarray(c.y)
+    return _normalized(c, _axes(c.x)) * _along(c.w, c.x, 1.0) + _along(c.b, c.x, 0.0)
+
+
+def _over_the_last_axis(c: Call) -> Array:
+    y = _normalized(c, (-1,)) * (1.0 if c.w is None else c.w) + (0.0 if c.b is None else c.b)
+    return np.asarray(y)
+
+
+plant("instance_norm", "instance-norm-statistics-of-batch", "statistics-of-batch", output(_over_the_batch))
+plant("layer_norm", "layer-norm-over-the-last-axis", "statistics-of-last-axis", output(_over_the_last_axis))
 
 CORRECT.append(
     Correct(

@@ -36,6 +36,7 @@ OWN: dict[str, tuple[Explanation, ...]] = {
     "batch_norm": normalization.BATCH_NORM,
     "layer_norm": normalization.LAYER_NORM,
     "group_norm": normalization.GROUP_NORM,
+    "instance_norm": normalization.INSTANCE_NORM,
     "SGD": optimizers.SGD,
     "Adam": optimizers.ADAM,
     "AdamW": optimizers.ADAMW,

@@ -168,6 +168,9 @@ BIAS = (
     mistake("bias-negated", "output", argument("bias", lambda b: -b)),
 )
 
+# Every entry of the bias is added to dy.size / b.size outputs.
+BIAS_MEAN = mistake("entries-mean", "grad_bias", result=scaled(lambda p: p.array("bias").size / max(p.dy.size, 1)))
+
 _LOST = (("row", -2, 3), ("column", -1, 3), ("sample", 0, 2), ("channel", 1, 2))
 
 GENERAL = (
@@ -176,6 +179,7 @@ GENERAL = (
     ZERO,
     *ZERO_TIMES_INFINITY,
     *BIAS,
+    BIAS_MEAN,
     mistake("result-flipped", result=result_only(lambda a: np.flip(a, (-2, -1)))),
     mistake("spatial-axes-swapped", result=result_only(lambda a: a.swapaxes(-2, -1))),
     mistake("channels-transposed", result=result_only(lambda a: a.swapaxes(0, 1))),
@@ -207,9 +211,8 @@ def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
             yield mistake("argument-missing", "", argument(name, lambda _: None), array=name)
             yield mistake("argument-negated", "", argument(name, np.negative), array=name)
             yield mistake("argument-doubled", "", argument(name, lambda a: 2 * a), array=name)
-        yield mistake(
-            "argument-transposed", "", argument(name, _transposed), _gradient_of(name, _transposed), array=name
-        )
+        for which, edit in (("transposed", _transposed), ("flipped", _flipped)):
+            yield mistake(f"argument-{which}", "", argument(name, edit), _gradient_of(name, edit), array=name)
 
 
 def _transposed(array: Array) -> Array:
@@ -217,6 +220,12 @@ def _transposed(array: Array) -> Array:
         # Another shape raises, or broadcasts against the input to a huge array.
         raise NotApplicable("its last two axes differ")
     return array.swapaxes(-1, -2)
+
+
+def _flipped(array: Array) -> Array:
+    if array.ndim < 3:
+        raise NotApplicable("there are no spatial axes")
+    return np.flip(array, tuple(range(2, array.ndim)))
 
 
 def _gradient_of(name: str, edit: Callable[[Array], Array]) -> EditResult:

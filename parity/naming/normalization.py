@@ -45,7 +45,8 @@ class Layout:
     def axes(self, which: str) -> Axes:
         """The axes of the statistics, by name."""
         every = tuple(range(len(self.view)))
-        return {"own": self.own, "image": every[2:], "batch": (0,), "everything": every}[which]
+        named = {"image": every[2:], "batch": (0,), "channel": (0, *every[2:]), "last": every[-1:]}
+        return (named | {"own": self.own, "everything": every})[which]
 
 
 def _times(term: Term, count: int) -> float:
@@ -151,7 +152,12 @@ _BATCH: tuple[tuple[str, dict[str, Any]], ...] = (
     ("statistics-of-each-place", {"statistics_of": "batch"}),
 )
 
-_LAYER = (*_EVERYWHERE, ("statistics-of-batch", {"statistics_of": "batch"}))
+_LAYER = (
+    *_EVERYWHERE,
+    ("statistics-of-batch", {"statistics_of": "batch"}),
+    ("statistics-of-last-axis", {"statistics_of": "last"}),
+)
+_INSTANCE = (*_EVERYWHERE, ("statistics-of-batch", {"statistics_of": "channel"}))
 
 _OF_INPUT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mean-constant", {"mean_term": "lost"}),
@@ -253,3 +259,4 @@ ENTRIES_MEAN = tuple(
 )
 LAYER_NORM = (*_normalization(_LAYER), *ENTRIES_MEAN)
 GROUP_NORM = (*_normalization(_EVERYWHERE), *ENTRIES_MEAN)
+INSTANCE_NORM = (*_normalization(_INSTANCE), *ENTRIES_MEAN)

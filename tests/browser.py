@@ -44,7 +44,7 @@ class Browser(webdriver.Chrome):
         self.until("return !cnn.busy()")
 
     def until(self, script: str) -> None:
-        WebDriverWait(self, 20, poll_frequency=0.02).until(lambda page: page.execute_script(script))
+        WebDriverWait(self, 60, poll_frequency=0.02).until(lambda page: page.execute_script(script))
 
     def text(self, name: str) -> str:
         return str(self.find_element("id", name).text)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from programs import start
+from programs import HANG, start
 from safetensors.numpy import load
 
 from numpy_cnn.common.exhibits.demo.drawing import GRID
@@ -34,7 +34,7 @@ class Served:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """Send a request; return the status, the headers in lower case, and the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
@@ -61,7 +61,7 @@ def serving(checkpoint: Path, folder: Path, program: str = "numpy_cnn") -> Itera
         assert match, first + process.stderr.read()
         yield Served(int(match[1]), process.pid)
         process.send_signal(signal.SIGINT)
-        out, reported = process.communicate(timeout=20)
+        out, reported = process.communicate(timeout=HANG)
         assert (process.returncode, out, reported) == (0, "", "")
     finally:
         process.kill()

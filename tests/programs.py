@@ -26,6 +26,7 @@ from numpy_cnn.common.training.run_folder import RunFolder
 PROGRAMS = {"numpy_cnn": numpy_cnn.__main__.PROGRAM, "torch_cnn": torch_cnn.__main__.PROGRAM}
 OTHER = {"numpy_cnn": "torch_cnn", "torch_cnn": "numpy_cnn"}
 ROOT = Path(__file__).parent.parent
+HANG = 300  # seconds after which a process is taken to hang: many times what it needs on a busy machine
 
 
 # `python -m PROGRAM` without plots: matplotlib takes longer than a short training run.
@@ -113,7 +114,7 @@ def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG,
     )
     return Result(done.returncode, done.stdout, done.stderr)
 

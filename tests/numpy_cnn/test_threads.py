@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import bits, error_of, last, succeed
+from programs import HANG, bits, error_of, last, succeed
 
 from numpy_cnn import backend
 from numpy_cnn.common.spec.architecture import Architecture, preset
@@ -136,12 +136,12 @@ def test_ctrl_c_saves_the_run(tmp_path: Path) -> None:
     ]
     out = tmp_path / "run"
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG
         while not (out / "last.safetensors").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, reported = process.communicate(timeout=60)
+        _, reported = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert "interrupted; saved" in reported
     assert "Traceback" not in reported

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from programs import ROOT, WITHOUT_PICTURES, succeed
+from programs import HANG, ROOT, WITHOUT_PICTURES, succeed
 
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 
@@ -61,7 +61,7 @@ def start(program: str, folder: Path, *arguments: object) -> subprocess.Popen[st
 def test_two_processes_train_the_network_of_one(program: str, tmp_path: Path) -> None:
     report = tmp_path / "two.json"
     process = start(program, tmp_path, *TRAIN, "--epochs", 2, "--out", tmp_path / "two", "--json", report)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err
     assert out.count("test accuracy") == 1, "only one process prints"
     succeed(program, *TRAIN, "--epochs", 2, "--out", tmp_path / "one", "--json", tmp_path / "one.json")
@@ -82,7 +82,7 @@ def test_a_killed_process_leaves_a_run_to_resume(program: str, tmp_path: Path) -
             assert process.poll() is None, process.communicate()
             time.sleep(0.1)
         _kill_rank_1(process.pid)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=HANG)
     finally:
         process.kill()
     assert process.returncode != 0

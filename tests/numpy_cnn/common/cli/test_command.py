@@ -20,6 +20,7 @@ from digit_pictures import draw
 from mnist_files import idx_bytes, small_mnist, write_mnist
 from PIL import Image
 from programs import (
+    HANG,
     OTHER,
     PROGRAMS,
     ROOT,
@@ -691,7 +692,7 @@ def on_a_terminal(*arguments: str, cwd: Path, **changes: str) -> str:
         while part := os.read(ours, 4096):
             reported += part
     os.close(ours)
-    process.wait(timeout=30)
+    process.wait(timeout=HANG)
     return reported.decode()
 
 
@@ -724,4 +725,4 @@ def test_a_reader_that_closes_the_pipe_early_is_not_an_error(
     process.stdout.close()
     assert process.stderr.read() == ""
     process.stderr.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=HANG) == 0

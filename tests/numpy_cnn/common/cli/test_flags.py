@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import call, environment, error_of
+from programs import HANG, call, environment, error_of
 
 COMMANDS = [
     "train",
@@ -82,7 +82,7 @@ def test_a_reader_that_stops_early_is_not_an_error(module: str, tmp_path: Path) 
     os.close(reader)  # as `| head` does after its last line
     command = [sys.executable, "-m", package, argument]
     done = subprocess.run(
-        command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False, timeout=60
+        command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False, timeout=HANG
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")

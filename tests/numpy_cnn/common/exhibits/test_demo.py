@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from demo_server import Served, serving, seven, zero
 from PIL import Image
-from programs import error_of, start, succeed
+from programs import HANG, error_of, start, succeed
 from safetensors.numpy import load
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -231,7 +231,7 @@ def test_rejected_requests_get_one_line(served: Served, what: str) -> None:
 
 
 def test_a_body_without_a_length_is_read_up_to_the_limit(served: Served) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=HANG)
     parts = (b" " * 4096 for _ in range(LARGEST // 4096 + 2))
     connection.request("POST", "/look", parts, JSON, encode_chunked=True)
     response = connection.getresponse()
@@ -260,7 +260,7 @@ def test_other_paths_and_methods_are_rejected(served: Served, method: str, addre
 
 @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"])
 def test_malformed_requests_get_status_400(served: Served, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG) as connection:
         connection.sendall(sent)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
     assert served.ask("GET", "/")[0] == 200
@@ -276,7 +276,7 @@ def test_the_origin_must_equal_that_of_the_page(served: Served) -> None:
 
 
 def test_incomplete_headers_block_no_other_request_and_time_out(served: Served) -> None:
-    connections = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(100)]
+    connections = [socket.create_connection(("127.0.0.1", served.port), timeout=HANG) for _ in range(100)]
     try:
         for connection in connections:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
@@ -284,7 +284,7 @@ def test_incomplete_headers_block_no_other_request_and_time_out(served: Served) 
         began = time.monotonic()
         for connection in connections:
             assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
-        assert time.monotonic() - began < 4 * HEAD_SECONDS
+        assert time.monotonic() - began < len(connections) * HEAD_SECONDS / 4  # not one after the other
     finally:
         for connection in connections:
             connection.close()
@@ -370,7 +370,7 @@ def test_without_a_checkpoint_it_uses_the_network_of_the_package(tmp_path: Path)
     try:
         assert process.stdout.readline().startswith("draw a digit at http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=HANG)
     finally:
         process.kill()
         process.communicate()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mnist_files import small_mnist, write_mnist
 from PIL import Image
-from programs import PROGRAMS, error_of, start, succeed
+from programs import HANG, PROGRAMS, error_of, start, succeed
 
 import numpy_cnn.views.dense
 import torch_cnn.views.dense
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_it_with_one_line(tmp_path: Path) -> None:
         assert process.stderr.readline() == "dense: training on 50 images\n"
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, reported = process.communicate(timeout=20)
+        out, reported = process.communicate(timeout=HANG)
     finally:
         process.kill()
         process.communicate()

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from programs import PROGRAMS, WITHOUT_PICTURES, environment, last, spawn
+from programs import HANG, PROGRAMS, WITHOUT_PICTURES, environment, last, spawn
 
 import parity.__main__
 from numpy_cnn.common.cli.main import main
@@ -21,7 +21,7 @@ SMALL = "--limit 80 --batch-size 20 --filters 2 --hidden 6 --epochs 1"
 def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         f"python() {{ '{sys.executable}' \"$@\"; }}; {command}",
-        shell=True, cwd=cwd, env=environment(), capture_output=True, text=True, check=False, timeout=120,
+        shell=True, cwd=cwd, env=environment(), capture_output=True, text=True, check=False, timeout=HANG,
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_any_encoding_of_standard_output_works(
 def test_a_process_writes_in_the_encoding_of_its_environment(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "numpy_cnn", "summary"],
-        cwd=tmp_path, env=environment(PYTHONIOENCODING="ascii"), capture_output=True, check=False, timeout=120,
+        cwd=tmp_path, env=environment(PYTHONIOENCODING="ascii"), capture_output=True, check=False, timeout=HANG,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode("ascii")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from programs import best, bits, call, error_of, history, last, spawn, start, succeed
+from programs import HANG, best, bits, call, error_of, history, last, spawn, start, succeed
 
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import save_checkpoint
@@ -28,16 +27,14 @@ def test_a_second_process_is_rejected_and_the_first_continues(tmp_path: Path, se
     process = start("-m", "numpy_cnn", *ENDLESS, "--out", "run", cwd=tmp_path)
     try:
         assert process.stderr.readline().startswith("epoch 1/")
-        began = time.monotonic()
         refused = spawn("-m", second, *typed, "run", cwd=tmp_path)
-        assert time.monotonic() - began < 30
         assert refused.code == 2
         (line,) = refused.err.splitlines()
         owner = f"run: in use: process {process.pid} on "
         assert owner in line or "--out run: already contains a run" in line
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        _, report = process.communicate(timeout=30)
+        _, report = process.communicate(timeout=HANG)
     finally:
         process.kill()
         process.communicate()

@@ -35,12 +35,9 @@ def invalid_accepted(row: Row, op: Op, cases: Iterable[Case], fixed: Collection[
         cases: valid cases that it supports.
         fixed: options that it supports with one value only, so it need not check them.
     """
-    like, accepted = oracle(row.like), dict[str, Invalid]()
+    like, accepted = _rejecting(row), dict[str, Invalid]()
     for case in [case for case in cases if all(0 not in (spec.shape or ()) for spec in case.arrays)][:VALID]:
-        try:
-            found = [*invalid_cases(case, like, fixed)]
-        except Declined:  # the oracle is a user's function with unknown rules
-            return None
+        found = [*invalid_cases(case, like, fixed)]
         if found and _is_compiled(op):
             return UNTRIED
         if found and accepts(op, case):
@@ -53,10 +50,20 @@ def invalid_accepted(row: Row, op: Op, cases: Iterable[Case], fixed: Collection[
 
 def rejected(row: Row, case: Case) -> str | None:
     """Return torch's message if it rejects the case."""
-    try:
-        return rejection(case, oracle(row.like))
-    except Declined:
-        return None
+    return rejection(case, _rejecting(row))
+
+
+def _rejecting(row: Row) -> Op:
+    """The oracle of a row, raising torch's errors where a user's oracle declines the case because of one."""
+    like = oracle(row.like)
+
+    def called(*arrays: Any, **options: Any) -> Any:
+        try:
+            return like(*arrays, **options)
+        except Declined as declined:
+            raise declined.__cause__ or declined from None
+
+    return called
 
 
 def still_accepted(row: Row, op: Op, case: Case) -> list[Difference]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import parity
 from numpy_cnn import ops
@@ -95,6 +96,26 @@ def test_the_note_can_be_replayed() -> None:
     assert [d.aspect for d in replay("nll_loss", unchecked_nll, strict=True, **how)] == ["invalid"]
     assert replay("nll_loss", unchecked_nll, **how) == []
     assert replay("nll_loss", ops.nll_loss, strict=True, lane="structure", case=case) == []
+
+
+def test_what_a_users_oracle_rejects() -> None:
+    def dot(a: Any, b: Any) -> Any:
+        part = b[: len(a)]
+        return np.asarray(np.sum(a * part)), lambda dy: (dy * part, dy * a)
+
+    how: Any = {"like": torch.dot, "shapes": "n, n", "examples": 20, "lanes": ["structure"]}
+    report = parity.check("dot", dot, **how)
+    rules = [rule for note in report.notes if isinstance(note.fact, InvalidAccepted) for rule in note.fact.rules]
+    assert report.ok
+    assert any("longer by 1" in rule for rule in rules), report
+
+    def checked(a: Any, b: Any) -> Any:
+        if a.shape != b.shape or a.ndim != 1:
+            raise ValueError(f"dot: expected two vectors of one length, got {a.shape} and {b.shape}")
+        return dot(a, b)
+
+    report = parity.check("dot", checked, **how)
+    assert not any(isinstance(note.fact, InvalidAccepted) for note in report.notes)
 
 
 def test_compiled_code_is_not_called_with_invalid_arguments() -> None:

@@ -42,7 +42,18 @@ def reads_keywords(function: Callable[..., Any]) -> bool:
     if code is None or not code.co_flags & inspect.CO_VARKEYWORDS:
         return True
     name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)]
-    return any(step.argval == name for step in dis.get_instructions(code) if step.opname.startswith("LOAD"))
+    return reads(function, name)
+
+
+@lru_cache(maxsize=256)
+def reads(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function reads one of its parameters; assumed of functions written in C."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return True
+    return name in code.co_cellvars or any(
+        step.argval == name for step in dis.get_instructions(code) if step.opname.startswith("LOAD")
+    )
 
 
 def arguments_of(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> "Arguments":
@@ -104,6 +115,8 @@ class Arguments:
             return dict(self.options)
         for parameter in parameters[skip:]:
             name = parameter.name
+            if plain(name) in names.INVERTED and parameter.default is False and not reads(function, name):
+                continue  # a placeholder
             if parameter.kind is parameter.VAR_KEYWORD:
                 if not reads_keywords(function):
                     continue

@@ -8,7 +8,7 @@ import numpy as np
 from parity.cases.state import keep
 from parity.subjects import names
 from parity.subjects.arguments import Arguments
-from parity.subjects.locate_gradients import objects, parameter_holder
+from parity.subjects.locate_gradients import mentions, objects, parameter_holder
 from parity.subjects.names import plain
 
 ALIASES = frozenset(alias for alias, option in names.OPTIONS.items() if option in names.STATISTICS)
@@ -19,7 +19,7 @@ def _holders(layer: Any, arguments: Arguments) -> Iterator[tuple[str, tuple[Any,
     """Yield (torch's name, (mapping, key)) for each running statistic of a layer."""
     for name in names.STATISTICS:
         holder = parameter_holder(layer, frozenset(a for a in ALIASES if names.OPTIONS[a] == name))
-        if holder is not None and name in arguments.options:
+        if holder is not None and name in arguments.options and mentions(layer, holder[1]):
             yield name, holder
 
 

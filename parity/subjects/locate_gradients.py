@@ -86,15 +86,18 @@ def parameter_holder(
     place = 0 if "weight" in stems else 1 if "bias" in stems else None
     for owner in objects(layer):
         space = vars(owner)
+        candidates: list[tuple[str, tuple[Any, Any]]] = []
         dicts = [v for k, v in space.items() if isinstance(v, dict) and plain(k) not in _CONTAINERS]
         for mapping in (space, *dicts):
             for key, value in mapping.items():
                 if not (isinstance(key, str) and plain(key) in stems):
                     continue
-                if value is None or is_value(value):
-                    return mapping, key
-                if (entry := _entry(value, VALUES, is_value)) is not None:
-                    return entry
+                entry = (mapping, key) if value is None or is_value(value) else _entry(value, VALUES, is_value)
+                if entry is not None:
+                    candidates.append((key, entry))
+        if candidates:  # of several, such as BW and its alias weight, the one that the methods use
+            used = (entry for key, entry in candidates if len(candidates) == 1 or mentions(owner, key))
+            return next(used, candidates[0][1])
         for key, value in space.items() if place is not None else ():
             arrays = isinstance(value, list) and len(value) == 2 and all(map(is_value, value))
             if arrays and plain(key) in LISTS:
@@ -108,6 +111,21 @@ def _entry(value: Any, keys: tuple[str, ...], is_value: Callable[[Any], bool]) -
     if space is None or is_array(value):
         return None
     return next(((space, key) for key in keys if key in space and is_value(space[key])), None)
+
+
+def mentions(layer: Any, key: Any) -> bool:
+    """Whether a method besides the constructor uses the attribute or the entry; otherwise it is a placeholder."""
+    methods = (
+        (name, getattr(method, "__code__", None))
+        for owner in objects(layer)
+        for kind in type(owner).__mro__[:-1]
+        for name, method in vars(kind).items()
+    )
+    return any(
+        name != "__init__" and (key in code.co_names or key in code.co_consts)
+        for name, code in methods
+        if code is not None
+    )
 
 
 def objects(layer: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parity.cases.case import ArraySpec, Case
 from parity.exam.changes import option, result, upstream
 from parity.naming import Observation, explain
 from parity.rows.registry import ROWS
@@ -77,3 +78,13 @@ def test_a_gradient_of_a_normalization_is_named_with_any_epsilon() -> None:
     """With an epsilon of 1, the weight and the upstream gradient magnify the rounding of large inputs."""
     negated = result(lambda a, _: -a)(ROWS["group_norm"].op, ("dx",))
     assert explained("group_norm", negated, "grad_input").name == "negated"
+
+
+def test_roundoff_of_a_reported_case_far_from_0_does_not_hide_a_name() -> None:
+    arrays = (ArraySpec("input", (3, 4), "shifted"), ArraySpec("weight", None), ArraySpec("bias", None))
+    case = Case("layer_norm", arrays, {"normalized_shape": (4,), "eps": 1e-5}, "float32", 8, 0)
+    row, op = ROWS["layer_norm"], result(lambda a, _: a / 3)(ROWS["layer_norm"].op, ("y",))
+    with sandboxed():
+        found = explain(Observation(row, adapt(op), "bound"), "output", case, "bound")
+    assert found is not None
+    assert found.name == "constant-factor"

@@ -186,7 +186,7 @@ def _updated(
 def _moments(x: Array) -> tuple[Array, Array, Array]:
     """μ and σ² of each channel, and x − μ. The mean is subtracted first, because Σ x²/m − μ² would cancel."""
     count = _count(x)
-    with np.errstate(invalid="ignore", divide="ignore"):  # for an empty batch the mean is NaN, and unused
+    with np.errstate(invalid="ignore"):  # for an empty batch the mean is 0/0, NaN, and unused
         mean = (total(x, _axes(x)) / count).astype(x.dtype)
         deviation = _centred(x, mean)
         return mean, total_product(deviation, deviation, _axes(x)) / count, deviation

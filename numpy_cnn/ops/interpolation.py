@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, integer
+from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag
 from numpy_cnn.ops.average_pooling import adaptive_avg_pool2d
 from numpy_cnn.ops.fast.resampling import MODES, Taps, output_sizes, taps
 
@@ -106,7 +106,7 @@ def interpolate(
 def _area(x: Array, sizes: list[int]) -> tuple[Array, Pullback]:
     if x.ndim == 4:
         return adaptive_avg_pool2d(x, (sizes[0], sizes[1]))
-    y, row_pullback = adaptive_avg_pool2d(x[..., None, :], (1, integer("interpolate", "size", sizes[0])))
+    y, row_pullback = adaptive_avg_pool2d(x[..., None, :], (1, sizes[0]))
     y = y[..., 0, :]
 
     def pullback(dy: Any) -> tuple[Array]:

@@ -78,3 +78,19 @@ def test_without_classes_every_target_is_ignored(name: str, reduction: Literal["
     y, pullback = getattr(ops, name)(x, target, reduction=reduction)
     np.testing.assert_array_equal(y, theirs)
     assert pullback(np.ones_like(y))[0].shape == x.shape
+
+
+def test_an_unbatched_image_is_unpooled() -> None:
+    x = torch.arange(2 * 4 * 6, dtype=torch.float64).reshape(2, 4, 6)
+    y, indices = F.max_pool2d(x, 2, return_indices=True)
+    ours, pullback = ops.max_unpool2d(y.numpy(), indices.numpy(), 2)
+    np.testing.assert_array_equal(ours, F.max_unpool2d(y, indices, 2))
+    np.testing.assert_array_equal(pullback(x.numpy())[0], y)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+@pytest.mark.parametrize(("size", "windows"), [(2, 25), (2, 29), (3, 43), (7, 49), (49, 7), (5, 199)])
+def test_nearest_neighbours_are_chosen_in_single_precision(mode: str, size: int, windows: int) -> None:
+    x = torch.arange(size, dtype=torch.float64).reshape(1, 1, size)
+    y, _ = ops.interpolate(x.numpy(), windows, mode=mode)
+    np.testing.assert_array_equal(y, F.interpolate(x, windows, mode=mode))

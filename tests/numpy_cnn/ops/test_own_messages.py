@@ -183,3 +183,10 @@ def test_the_message_contains_the_values(name: str, arrays: Any, options: dict[s
     with pytest.raises(ValueError, match=f"^{name}: ") as error:
         getattr(ops, name)(*arrays, **options)
     assert str(error.value) == f"{name}: {message}"
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss"])
+def test_the_warning_about_a_broadcast_target_has_both_shapes(name: str) -> None:
+    message = r"^\w+: the target's shape \(1, 3\) differs from the input's \(2, 3\) and is broadcast$"
+    with pytest.warns(UserWarning, match=message):
+        getattr(ops, name)(scores, scores[:1])

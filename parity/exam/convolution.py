@@ -174,7 +174,7 @@ conv("conv-float32-inside", "float32-inside", in_dtype(np.float32))
 conv("conv-float16-in-dx", "float16-inside", result(lambda g, _: g.astype(np.float16).astype(g.dtype)), "dx")
 
 # Mistakes that only some geometries show.
-conv("conv-large-kernel-cut", "", array("w", zeroed(slice(None), slice(None), slice(4, None))), "y",
+conv("conv-large-kernel-cut", "argument-cut", array("w", zeroed(slice(None), slice(None), slice(4, None))), "y",
      "An unrolled loop covers four rows of taps and ignores the rest.")
 conv("conv-pointwise-dx-without-stride", "stride-ignored",
      only(lambda c: c.w.shape[2:] == (1, 1), dx_at(stride=lambda _: (1, 1))), "dx",

@@ -195,6 +195,9 @@ GENERAL = (
 )
 
 
+UNROLLED = (3, 4, 5, 8, 16)  # elements that an unrolled loop covers
+
+
 def _climbs(probe: Probe) -> Probe:
     """Negate the gradients of an optimizer's steps."""
     steps = {n: None if a is None else -a for n, a in probe.arrays.items() if n.startswith("gradient")}
@@ -213,6 +216,11 @@ def of_arguments(arrays: tuple[str, ...]) -> Iterator[Explanation]:
             yield mistake("argument-doubled", "", argument(name, lambda a: 2 * a), array=name)
         for which, edit in (("transposed", _transposed), ("flipped", _flipped)):
             yield mistake(f"argument-{which}", "", argument(name, edit), _gradient_of(name, edit), array=name)
+        for axis, parts in ((-2, "rows"), (-1, "columns")):
+            for count in UNROLLED:
+                cut = _cut(axis, count)
+                how = argument(name, cut), _gradient_of(name, cut)
+                yield mistake("argument-cut", "", *how, array=name, count=count, parts=parts)
 
 
 def _transposed(array: Array) -> Array:
@@ -220,6 +228,17 @@ def _transposed(array: Array) -> Array:
         # Another shape raises, or broadcasts against the input to a huge array.
         raise NotApplicable("its last two axes differ")
     return array.swapaxes(-1, -2)
+
+
+def _cut(axis: int, count: int) -> Callable[[Array], Array]:
+    def edit(array: Array) -> Array:
+        if array.ndim < 2:
+            raise NotApplicable("there are no rows and columns")
+        found = array.copy()
+        np.moveaxis(found, axis, 0)[count:] = 0
+        return found
+
+    return edit
 
 
 def _flipped(array: Array) -> Array:

@@ -22,6 +22,7 @@ GENERAL = {
     "argument-missing": "the {array} is left out",
     "argument-negated": "the sign of the {array} is wrong",
     "argument-doubled": "the {array} counts twice",
+    "argument-cut": "the {array} beyond its first {count} {parts} is left out",
     "argument-flipped": "the {array} is flipped along its spatial axes",
     "argument-transposed": "the last two axes of the {array} are swapped",
     "result-flipped": "it is flipped along its last two axes",

@@ -1,0 +1,34 @@
+"""The same command gives the same report in every process, failures included."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from programs import spawn
+
+WRONG = "import numpy as np\n\n\ndef relu(x):\n    return np.maximum(x, 0), lambda dy: (2 * dy * (x > 0),)\n"
+CHECK = (
+    "check",
+    "relu",
+    "--impl",
+    "layer.py:relu",
+    "--examples",
+    "10",
+    "--json",
+    "report.json",
+    "--html",
+    "page.html",
+)
+
+
+def test_reports_and_saved_failures_do_not_depend_on_the_hash_seed(tmp_path: Path) -> None:
+    (tmp_path / "layer.py").write_text(WRONG, encoding="utf-8")
+    results = []
+    for seed in ("1", "2"):
+        result = spawn("-m", "parity", *CHECK, cwd=tmp_path, PYTHONHASHSEED=seed)
+        assert result.code == 1, result.err
+        files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        results.append((result.out, result.err, files))
+        shutil.rmtree(tmp_path / ".parity")  # the failures
+    assert results[0] == results[1]

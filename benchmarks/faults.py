@@ -29,6 +29,7 @@ class Fault:
 
     kind: str  # "kill", "torn" (half of a write is done before the kill), "full", "read-only"
     at: int = ENDLESS
+    seconds: float = 0.0  # processor time after which the process is killed; 0 for never
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _child(
         if clock:
             _turn_back(clock)
         _install(fault, log)
+        signal.setitimer(signal.ITIMER_PROF, fault.seconds)  # nothing handles SIGPROF: it kills the process
         code = main(arguments)
     except BaseException:
         import traceback

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,25 @@ def test_a_fault_while_a_run_is_written_loses_nothing(
     import torture
 
     monkeypatch.setattr("numpy_cnn.common.cli.train.draw_pictures", lambda *_: [])
-    typed = (*torture.SMALL, "--epochs", str(torture.EPOCHS), "--out", "run")
     (tmp_path / "whole").mkdir()
-    torture.succeed("numpy_cnn", *typed, folder=tmp_path / "whole")
-    expected = torture.fingerprint(tmp_path / "whole" / "run")
-    events = [*torture.enumerated("numpy_cnn", typed, None, expected, (kind,), step=12)]
+    torture.succeed("numpy_cnn", *torture.TRAIN, folder=tmp_path / "whole")
+    same = partial(torture.finished_as, "numpy_cnn", torture.fingerprint(tmp_path / "whole" / "run"))
+    events = [*torture.enumerated("numpy_cnn", torture.TRAIN, None, same, (kind,), step=12)]
     assert len(events) >= 3, "the faults did not reach the end of the run"
     assert any("ended" in event for event in events)
+
+
+@pytest.mark.parametrize("kind", ["torn", "full"])
+def test_a_fault_while_a_failure_is_saved_leaves_whole_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.chdir(tmp_path)
+    import torture
+
+    (tmp_path / "layer.py").write_text(torture.WRONG, encoding="utf-8")
+    typed = ("check", "relu", "--impl", "layer.py:relu", "--examples", "2", "-x", "--json", "new.json")
+    torture.succeed("parity", *typed, folder=tmp_path)
+    again = partial(torture.repeated, "parity", typed, tmp_path)
+    events = [*torture.enumerated("parity", typed, tmp_path, again, (kind,), step=6)]
+    assert len(events) >= 2, "the faults have not covered the files"

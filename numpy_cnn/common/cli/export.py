@@ -35,7 +35,8 @@ class Export(DeviceFlag):
             content = to_bytes(replace(checkpoint, optimizer_state={}, progress=Progress(), history=None))
         elif self.file.suffix == ".npz":
             buffer = BytesIO()
-            np.savez(buffer, allow_pickle=False, **checkpoint.parameters)
+            # NumPy 2.0 has no allow_pickle here; nothing is pickled anyway, since all arrays are of floats.
+            np.savez(buffer, **checkpoint.parameters)  # type: ignore[arg-type]  # its stubs take the names for flags
             content = buffer.getvalue()
         elif self.file.suffix == ".onnx":
             content = to_onnx(checkpoint.architecture, checkpoint.parameters, checkpoint.pixel)

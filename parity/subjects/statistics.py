@@ -15,7 +15,7 @@ from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import CALL, Implementation
 
 
 def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> bool:
@@ -42,7 +42,9 @@ def statistics_as_options(made: Implementation) -> Implementation:
             return made.op(*arrays, **options)
         x, mean, var, weight, bias = arrays
         assert x is not None
-        zeros, ones = np.zeros(x.shape[1], x.dtype), np.ones(x.shape[1], x.dtype)
+        call = CALL.get()
+        first = x if call is None or call.arrays[0] is None else call.arrays[0]  # in torch's layout
+        zeros, ones = np.zeros(first.shape[1], x.dtype), np.ones(first.shape[1], x.dtype)
         # Copies because a layer may update its running statistics in place, as torch does.
         statistics = {
             "running_mean": (zeros if mean is None else mean).copy(),

@@ -176,6 +176,8 @@ FORMS = (
          "self.Y) / self.A.shape[0]", "self.Y)", "sum instead of mean", "grad_input", "batch-sum"),
     Form("conv2d", COURSES, "conv_forward", "`conv_forward(X, W, b, stride, padding)`, biases (F, 1), windows that must tile",
          "db = np.sum(dout", "db = np.mean(dout", MEAN, "grad_bias", "divided-by-outputs"),
+    Form("batch_norm", COURSES, "BatchNorm2D", "`BatchNorm2D(momentum, epsilon)`, NHWC, `parameters[\"scaler\"]`, `flush_gradients()`",
+         "dN.sum(axis=0) - N", "0 * dN.sum(axis=0) - N", "the mean as constant", "grad_input", "mean-constant"),
     Form("linear", COURSES, "LinearFunction", "a `Function` with `forward(x, W, b)` and `backward(gy)`",
          "gy.sum(axis=0)", "gy.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
     Form("layer_norm", COURSES, "layernorm_forward", "`layernorm_forward(x, gamma, beta) → (out, {…})`, gradients in a dict",

@@ -65,6 +65,8 @@ from parity.cases.restrict_windows import (
 
 Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
+# Arrays whose shapes follow the input's, or do not depend on its batch and the size of its images.
+FOLLOW = frozenset({"weight", "bias", "target", "mask", "running_mean", "running_var"})
 _WORDS = frozenset(
     {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude", "numbers"}
     | {"kernel_size", "square", "pairs", "tuples", "tiling", "odd"}
@@ -154,7 +156,10 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
     targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
     classes = "running_mean" in arrays or targets_classes
     if shape is not None:
-        arrays[first] = replace(arrays[first], shape=_input(shape, wanted, options, weight, classes))
+        own = {name: value for name, value in wanted.items() if name != "numbers" or {*arrays} - {first} <= FOLLOW}
+        if "normalized_shape" in options:
+            own.pop("numbers", None)
+        arrays[first] = replace(arrays[first], shape=_input(shape, own, options, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
             arrays = with_statistics(arrays, first, options, wanted)
@@ -230,18 +235,30 @@ def _input(
         shape = (*(shape[:1] or (1,)), *wanted["input"])
     if "batch" in wanted and shape:
         shape = (wanted["batch"], *shape[1:])
+    if "numbers" in wanted and "input" not in wanted and len(shape) > 1:
+        shape = _of_few(shape, wanted["numbers"] - (math.prod(weight.shape) if weight and weight.shape else 0))
     if len(shape) != 4:
         return shape
     if weight is not None and weight.shape is not None and len(weight.shape) == 4 and "input" not in wanted:
         shape = (shape[0], channels(weight.shape, options)[0], *shape[2:])
     if wanted.get("square"):
         shape = squared(shape)
-    kernel = weight.shape[2:] if weight is not None and weight.shape is not None else options.get("kernel_size")
+    windows = weight is not None and weight.shape is not None and len(weight.shape) == 4
+    kernel = weight.shape[2:] if windows and weight and weight.shape else options.get("kernel_size")
     if kernel and "input" not in wanted:
         shape = (*shape[:2], *(max(size, least(options, kernel, i)) for i, size in enumerate(shape[2:])))
         if wanted.get("square"):
             shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
     return shape
+
+
+def _of_few(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """A smaller batch, and smaller images, so that there are at most `most` entries if a size of 2 allows it."""
+    sizes = [*shape]
+    for axis in (0, 3, 2) if len(shape) == 4 else (0,):
+        rest = math.prod(sizes[:axis] + sizes[axis + 1 :])
+        sizes[axis] = min(sizes[axis], max(2, most // max(rest, 1)))
+    return tuple(sizes)
 
 
 def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...]:

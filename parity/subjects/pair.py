@@ -137,15 +137,20 @@ def _places_after_an_option(
 
 
 def by_keyword(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) -> dict[str, Array | None]:
-    """The arrays for keyword-only parameters: weight and bias, or a loss's target."""
+    """The arrays for keyword-only parameters: weight and bias, or a loss's target.
+
+    None of them is passed by position as well: `loss(x, target, *, weight)` has a weight of the classes.
+    """
     found: dict[str, Array | None] = {}
-    for p in parameters_of(forward) or ():
+    parameters = parameters_of(forward) or ()
+    places = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    for p in parameters:
         short = plain(p.name)
         if p.kind is not p.KEYWORD_ONLY or len(arrays) not in (2, 3):
             continue
-        if short in names.WEIGHTS or (short in names.TARGETS and len(arrays) == 2):
+        if places < 2 and (short in names.WEIGHTS or (short in names.TARGETS and len(arrays) == 2)):
             found[p.name] = arrays[1]
-        elif short in names.BIASES and len(arrays) == 3:
+        elif places < 3 and short in names.BIASES and len(arrays) == 3:
             found[p.name] = arrays[2]
     return found
 

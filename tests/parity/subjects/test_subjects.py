@@ -443,3 +443,12 @@ def test_an_option_before_the_weight_as_in_torchs_signature(name: str) -> None:
     report = parity.check(name, getattr(ops, name), examples=EXAMPLES)
     assert report.ok, report
     assert report.cases == EXAMPLES * 3
+
+
+def test_a_loss_with_a_keyword_for_the_weight_of_the_classes() -> None:
+    def nll(x: Any, target: Any, *, weight: Any = None, ignore_index: int = -100, reduction: Any = "mean") -> Any:
+        return ops.nll_loss(x, target, weight, ignore_index, reduction)
+
+    report = parity.check("nll_loss", nll, examples=20)
+    assert report.ok, f"\n{report}"
+    assert report.rows[0].cases == 80

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.data.npz import load_npz
 from numpy_cnn.common.spec.errors import UserError
 
+LARGEST_NPZ = 200_000_000  # bytes; MNIST has 55 million
 TEST_EVERY = 6  # used if only one labelled set is found: MNIST has six training images per test image
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
 _TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation")
@@ -60,13 +61,10 @@ def _divided(raw: Raw) -> tuple[Raw, Raw]:
 
 def _read_npz(path: Path) -> tuple[Raw, Raw]:
     names = ("x_train", "y_train", "x_test", "y_test")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if missing := [name for name in names if name not in arrays.files]:
-                raise UserError(f"{path}: expected {', '.join(names)}; {', '.join(missing)} missing")
-            x, y, x_test, y_test = (arrays[name] for name in names)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not an npz file that can be read without pickle ({error})") from error
+    arrays = load_npz(path, LARGEST_NPZ, "MNIST")
+    if missing := [name for name in names if name not in arrays]:
+        raise UserError(f"{path}: expected {', '.join(names)}; {', '.join(missing)} missing")
+    x, y, x_test, y_test = (arrays[name] for name in names)
     return _checked(path, x, y), _checked(path, x_test, y_test)
 
 

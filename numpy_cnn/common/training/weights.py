@@ -1,17 +1,17 @@
 """Weights of other programs: plain arrays under torch's names, in a safetensors or an npz file."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from numpy_cnn.common.data import npz
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 
 LARGEST = 2**30  # bytes; the largest network here has a few million parameters
+_OWNER = "any network here"
 _FLOATS = {"F16", "F32", "F64"}
 _PREFIXES = ("module.", "_orig_mod.")  # of torch's DataParallel and of torch.compile
 _COUNTERS = "num_batches_tracked"  # torch's batch norm counts batches; the count is unused here
@@ -44,15 +44,7 @@ def load_npz(path: Path) -> dict[str, Array]:
     Raises:
         UserError: it is damaged, too large unpacked, or has objects.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(member.file_size for member in archive.infolist()))
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name]) for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise UserError(
-            f"{path}: not a readable .npz file of numbers ({' '.join(str(error).split())[:200]})"
-        ) from error
+    return npz.load_npz(path, LARGEST, _OWNER)
 
 
 def plain_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -75,4 +67,4 @@ def plain_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _check_size(path: Path, size: int) -> None:
     if size > LARGEST:
-        raise UserError(f"{path}: has {size} bytes, more than any network here ({LARGEST})")
+        raise UserError(f"{path}: has {size} bytes, more than {_OWNER} ({LARGEST})")

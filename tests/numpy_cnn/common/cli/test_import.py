@@ -130,3 +130,13 @@ def test_a_file_that_unpacks_to_too_much_is_rejected_before_it_is_read(tmp_path:
     (tmp_path / "w.npz").write_bytes(claimed)
     message = error_of("numpy_cnn", "import", tmp_path / "w.npz", tmp_path / "net.safetensors")
     assert "more than any network here" in message
+
+
+def test_an_encrypted_file_gives_one_line(tmp_path: Path) -> None:
+    """`make fuzz` found the flag, which zipfile reports as a RuntimeError."""
+    file = write(tmp_path / "w.npz", {"conv1.weight": np.zeros((8, 1, 3, 3), np.float32)})
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(content)
+    message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
+    assert "not a readable .npz file of numbers (File 'conv1.weight.npy' is encrypted" in message

@@ -95,7 +95,12 @@ def test_other_contents_give_one_line(tmp_path):
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     np.savez(pickled / "mnist.npz", x_train=np.array([{}]), y_train=[0], x_test=[0], y_test=[0])
-    assert "without pickle" in refused(pickled)
+    assert "not a readable .npz file of numbers (Object arrays cannot be loaded" in refused(pickled)
+
+    huge = tmp_path / "huge"
+    huge.mkdir()
+    np.savez_compressed(huge / "mnist.npz", x_train=np.zeros(200_000_000, np.uint8))
+    assert "more than MNIST (200000000)" in refused(huge)
 
     other = tmp_path / "other"
     other.mkdir()

@@ -91,6 +91,14 @@ def _gradient(of: OfSoftmax, logarithm: bool = False) -> Formula:
     return formula
 
 
+def _unshifted_gradient(probe: Probe) -> Array:
+    """The gradient from a softmax whose exponentials overflow in the case's precision."""
+    x, dy = np.atleast_1d(probe.first), np.atleast_1d(probe.dy)
+    axis = probe.options["dim"]
+    s = np.exp(x) / over(np.exp(x), axis)
+    return _of_softmax(s, dy, axis).reshape(probe.first.shape)
+
+
 def _with_dim(dim: Callable[[Probe], int]) -> Callable[[Probe], Probe]:
     return lambda probe: probe.with_options(dim=dim(probe))
 
@@ -162,6 +170,7 @@ SOFTMAX = (
         ("sum-over-everything", lambda s, dy, _: s * (dy - (dy * s).sum())),
         ("log-softmax", _of_log_softmax),
     ),
+    mistake("no-max-shift", "grad_", formula=_unshifted_gradient),
     *(mistake("epsilon-in-sum", "output", formula=_output(_epsilon_in_sum(e)), epsilon=e) for e in EPSILONS),
 )
 

@@ -15,6 +15,7 @@ from numpy_cnn.common.spec.errors import UserError
 LARGEST_NPZ = 200_000_000  # bytes; MNIST has 55 million
 TEST_EVERY = 6  # used if only one labelled set is found: MNIST has six training images per test image
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")  # no format for which Pillow starts a program
 _TEST_NAMES = ("test", "testing", "t10k", "val", "valid", "validation")
 _TRAIN_NAMES = ("train", "training")
 
@@ -133,7 +134,7 @@ def _read_classes(folder: Path) -> Raw:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow warns about unusual metadata
-                with Image.open(path) as picture:
+                with Image.open(path, formats=_FORMATS) as picture:
                     if max(picture.size) > 256:
                         raise UserError(f"{path}: {picture.width}x{picture.height} pixels; expected MNIST's 28x28")
                     images.append(np.asarray(picture.convert("L")))

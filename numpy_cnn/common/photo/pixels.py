@@ -45,8 +45,7 @@ def read_pixels(path: Path, longest: int) -> Pixels:
     Raises:
         UserError: the file is missing, not a picture or damaged, or would need more than ``MOST_BYTES`` decoded.
     """
-    with _opened(path) as image:
-        _check_effort(image, path)
+    with opened(path) as image:
         image.draft("RGB", (longest, longest))  # a JPEG is decoded at a smaller size
         _check_size(image, path)
         orientation = image.getexif().get(_ORIENTATION)
@@ -61,8 +60,12 @@ def read_pixels(path: Path, longest: int) -> Pixels:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
-    """The picture, with every error of the file as a UserError in one line."""
+def opened(path: Path) -> Iterator[Image]:
+    """The picture, of which only the header has been read, if decoding it is safe and fast.
+
+    Raises:
+        UserError: for every error of the file, in one line.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -70,6 +73,7 @@ def _opened(path: Path) -> Iterator[Image]:
             warnings.simplefilter("ignore")  # Pillow warns about large images and unusual metadata
             Image.init()
             with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
+                _check_effort(image, path)
                 yield image
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise UserError(f"cannot read the image {path}: {error.strerror}") from error

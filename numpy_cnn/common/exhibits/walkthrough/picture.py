@@ -1,14 +1,14 @@
 """A picture of any kind, converted to grey and to the network's image size."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from numpy_cnn.common.exhibits.walkthrough.trace import Array
+from numpy_cnn.common.photo.pixels import opened
 from numpy_cnn.common.spec.errors import UserError
 
-_MOST_PIXELS = 100_000_000
+_MOST_PIXELS = 16_000_000  # with transparency or 16 bits, each takes up to 12 bytes
 
 
 def read_grey(path: Path, size: tuple[int, int]) -> Array:
@@ -20,31 +20,20 @@ def read_grey(path: Path, size: tuple[int, int]) -> Array:
     Raises:
         UserError: the file is missing, not a picture, damaged or too large.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about large images and unusual metadata
-            with Image.open(path) as opened:
-                width, height = opened.size
-                if width * height > _MOST_PIXELS:
-                    raise UserError(f"{path}: {width}x{height} pixels are too many; scale the picture down")
-                picture: Image.Image = ImageOps.exif_transpose(opened)
-            if picture.mode.startswith(("I", "F")):  # 16 bits per pixel, which convert("L") would clip
-                wide = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-                picture = Image.fromarray((wide / max(wide.max() / 255, 1)).clip(0, 255).astype(np.uint8))
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            grey = picture.convert("L").resize(size[::-1])
-    except UserError:
-        raise
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise UserError(f"cannot read the image {path}: {error.strerror}") from error
-    except UnidentifiedImageError as error:
-        raise UserError(f"{path} is not an image that can be read: a PNG or JPEG is expected") from error
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: the picture has too many pixels; scale it down") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: the image is damaged ({error})") from error
+    with opened(path) as image:
+        width, height = image.size
+        if width * height > _MOST_PIXELS:
+            raise UserError(f"{path}: {width}x{height} pixels are too many; scale the picture down")
+        picture: Image.Image = ImageOps.exif_transpose(image)
+        if picture.mode.startswith(("I", "F")):  # 16 bits per pixel, which convert("L") would clip
+            wide = np.array(picture, dtype=np.float64)
+            np.nan_to_num(wide, copy=False)
+            wide /= max(wide.max() / 255, 1)
+            picture = Image.fromarray(wide.clip(0, 255, out=wide).astype(np.uint8))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        grey = picture.convert("L").resize(size[::-1])
     return np.asarray(grey, dtype=np.float64) / 255

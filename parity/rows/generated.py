@@ -168,7 +168,7 @@ def _layer(
     if function == "interpolate":
         return (name, function, {"scale_factor": 2}), [], (channels, 2 * height, 2 * width)
     if function.startswith("adaptive"):
-        size = (draw(integers(1, height)), draw(integers(1, width)))
+        size = [draw(integers(1, height)), draw(integers(1, width))]  # as JSON has it
         return (name, function, {"output_size": size}), [], (channels, *size)
     if function in ("max_pool2d", "avg_pool2d"):
         kernel = 2 if min(height, width) > 1 else 1

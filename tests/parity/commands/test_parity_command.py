@@ -244,14 +244,21 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 def test_a_check_writes_nothing_to_the_working_directory(tmp_path: Path) -> None:
-    here, notes = tmp_path / "here", tmp_path / "notes"
-    here.mkdir()
-    assert run(here, "check", "relu", "--examples", "3").returncode == 0
-    assert [*here.iterdir()] == []
-    # An explicit folder for Hypothesis's database is used.
-    assert run(here, "check", "relu", "--examples", "3", HYPOTHESIS_STORAGE_DIRECTORY=str(notes)).returncode == 0
-    assert [*here.iterdir()] == []
-    assert notes.is_dir()
+    assert run(tmp_path, "check", "relu", "--examples", "3").returncode == 0
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_hypothesis_gets_a_temporary_folder_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hypothesis")
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    with nothing_left_behind():
+        folder = Path(os.environ["HYPOTHESIS_STORAGE_DIRECTORY"])
+        assert folder.is_dir()
+    assert not folder.exists()
+    assert "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ
+    monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", "notes")
+    with nothing_left_behind():
+        assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == "notes"
 
 
 def test_a_running_hypothesis_keeps_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from parity.cases.nesting import nesting_allowed
 from parity.cases.same_draws import same_draws
 
 T = TypeVar("T")
@@ -16,15 +17,21 @@ def sample(strategy: st.SearchStrategy[T], count: int, seed: int = 0) -> list[T]
     """Return `count` examples, the same in every call; fewer if the strategy has fewer."""
     drawn: list[T] = []
 
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=count, deadline=None, database=None, phases=(Phase.generate,), derandomize=False,
-        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
-    )  # fmt: skip
-    @hypothesis.given(strategy)
-    def draw(case: T) -> None:
+    def keep(case: T) -> None:
         drawn.append(case)
 
+    with nesting_allowed():
+        draw = hypothesis.given(strategy)(keep)
+    draw = hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )(draw)
+    draw = hypothesis.seed(seed)(draw)
     try:
         with same_draws():
             draw()

@@ -13,6 +13,7 @@ from hypothesis.database import ExampleDatabase
 from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
 from parity.cases.case import Case, Lane
+from parity.cases.nesting import nesting_allowed
 from parity.cases.same_draws import same_draws
 from parity.cases.torch_op import Op, own_kernels
 from parity.lanes.comparison import Mismatch
@@ -109,7 +110,8 @@ class LaneSearch:
         strategy: st.SearchStrategy[Case] | None = None,
     ) -> Mismatch | None:
         """The smallest mismatch that Hypothesis finds."""
-        check = hypothesis.given(self.strategy if strategy is None else strategy)(self.check)
+        with nesting_allowed():
+            check = hypothesis.given(self.strategy if strategy is None else strategy)(self.check)
         check = hypothesis.settings(
             max_examples=examples,
             deadline=None,  # the first call of torch takes a second

@@ -198,3 +198,9 @@ def test_mistakes_in_pyproject(pytester: pytest.Pytester, table: str, message: s
     done = pytester.runpytest(*PLUGIN)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([f"*{message}*"])
+
+
+@hypothesis.given(hypothesis.strategies.integers(0, 1))
+@hypothesis.settings(max_examples=2, deadline=None, derandomize=True)
+def test_a_check_runs_within_a_test_of_hypothesis(seed: int) -> None:
+    assert parity.check("relu", ops.relu, examples=2, seed=seed).ok

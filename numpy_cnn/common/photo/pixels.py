@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ _WIDE_SCALES = {
 }  # white, for files without an alpha channel
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+
+# Raised by Pillow's decoders for damaged files; TypeError, for example, if an offset is stored as a fraction.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error)
 
 
 def read_pixels(path: Path, longest: int) -> Pixels:
@@ -81,7 +85,7 @@ def opened(path: Path) -> Iterator[Image]:
         raise UserError(f"{path} is not an image that can be read: a PNG or JPEG is expected") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: its pixels are too many for a picture of one digit; scale it down") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{path}: the image is damaged ({error})") from error
 
 

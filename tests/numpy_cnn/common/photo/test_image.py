@@ -6,6 +6,8 @@ whole factor, is the bitmap itself, bit for bit.
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -275,6 +277,16 @@ def test_a_picture_that_is_slow_to_decode_is_rejected(tmp_path):
     Image.new("RGB", (64, 64)).save(scan, progressive=True)
     scan.write_bytes(scan.read_bytes() + b"\xff\xda" * 100)
     assert "a progressive JPEG of 110 scans" in message_of(scan)
+
+
+def test_a_tiff_whose_offset_is_a_fraction_is_damaged(tmp_path):
+    """Found by fuzz."""
+    file = tmp_path / "fraction.tif"
+    Image.new("L", (24, 24)).save(file)
+    long, rational = (struct.pack("<HHI", 273, kind, 1) for kind in (4, 5))  # StripOffsets: type, count
+    assert file.read_bytes().count(long) == 1
+    file.write_bytes(file.read_bytes().replace(long, rational))
+    assert "the image is damaged" in message_of(file)
 
 
 def test_no_other_program_is_started_to_read_a_picture(tmp_path):

@@ -28,10 +28,12 @@ from numpy_cnn.ops.fast import (
     sums,
     windows,
 )
+from parity.cases.case import ArraySpec, Case
 from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly
 from parity.lanes.reference import expect
 from parity.rows.registry import ROWS
+from parity.running.compare import differences_of
 from parity.running.sandbox import sandboxed
 
 CASES = 60  # per row, as in a short check
@@ -178,3 +180,21 @@ def test_the_slope_of_kl_div_at_a_target_of_zero_is_a_convention() -> None:
     report = parity.check("kl_div", infinite, examples=60, lanes=["special"])
     assert report.ok, report
     assert {note.verdict for note in report.notes} == {"special"}
+
+
+def test_a_slope_that_underflows_may_be_zero_or_not() -> None:
+    """At −7 the slope of gelu by tanh is 0 in float32 and −3e−14 in float64: times ∞ it is NaN or −∞."""
+
+    def in_double(x: Any, approximate: str = "none") -> Any:
+        y, pullback = ops.gelu(x.astype(np.float64), approximate=approximate)
+        return y.astype(x.dtype), lambda dy: (pullback(dy.astype(np.float64))[0].astype(x.dtype),)
+
+    values = {"input": [-7.0, -7.0], "dy": [np.inf, 1.0]}
+    case = Case("gelu", (ArraySpec("input", (2,)),), {"approximate": "tanh"}, "float32", values=values)
+    assert not differences_of(ROWS["gelu"], in_double, "special", case)[1]
+    assert not differences_of(ROWS["gelu"], ROWS["gelu"].op, "special", case)[1]
+
+    def zero(x: Any, approximate: str = "none") -> Any:
+        return ops.gelu(x, approximate=approximate)[0], lambda dy: (np.zeros_like(dy),)
+
+    assert differences_of(ROWS["gelu"], zero, "special", case)[1]

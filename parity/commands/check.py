@@ -46,7 +46,7 @@ class Check(ImplementationFlags):
     """File for the report as an HTML page with pictures."""
     soak: Annotated[float | None, named("SECONDS")] = None
     """Fuzz each row for this long, without Hypothesis, instead of running --examples cases."""
-    jobs: Annotated[int | None, named("N", "(default: one per core)"), tyro.conf.arg(aliases=["-j"])] = None
+    jobs: Annotated[int | None, named("N", "(default: up to one per core)"), tyro.conf.arg(aliases=["-j"])] = None
     """Rows that are checked at the same time, in separate processes. The results do not depend on it."""
     shard: Annotated[str | None, named("I/N")] = None
     """Run only part I of N of the cases; `merge` combines the reports of all N."""

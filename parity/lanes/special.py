@@ -61,16 +61,10 @@ def _of_either_precision(expected: Expected, ours: Quantities, theirs: Quantitie
     A slope that is 0 in float32, but only because it underflows, makes 0·∞ = NaN of an infinite dy.
     """
     arrays, options = expected.inputs.in_precision(np.dtype(np.float64))
-    y, pullback = expected.like(*arrays, **options)
-    double: Quantities = {"output": y}
-    for name, gradient in zip(expected.inputs.names, pullback(expected.dy.astype(np.float64)), strict=True):
-        if gradient is not None:
-            double[f"grad_{name}"] = gradient
-    kinds = _kinds(double)
+    inputs = expected.inputs._replace(arrays=arrays, options=options)
+    double = _kinds(quantities(expected.like, inputs, expected.dy.astype(np.float64)))
     return {
-        name: np.where(_equal(ours[name], kinds[name]), kinds[name].astype(array.dtype), array)
-        if name in ours and name in kinds and ours[name].shape == kinds[name].shape
-        else array
+        name: np.where(_equal(ours[name], double[name]), double[name], array).astype(array.dtype)
         for name, array in theirs.items()
     }
 

@@ -121,7 +121,7 @@ def test_the_keyboard_moves_the_drawing_and_walks_through_the_network(
     assert page.text("place").startswith(f"map {c}, row 1, column 2: ")
     assert float(page.text("place").split()[-1].replace("−", "-")) == pytest.approx(
         float(expected), rel=5e-8
-    )  # 8 digits
+    )  # half a unit of the last of the eight digits printed
     page.find_element("id", "paper").send_keys(Keys.ESCAPE)
     page.settle()
     assert page.execute_script("return document.body.dataset.state") == "empty"

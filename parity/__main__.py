@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:  # called by a program, which can look after its own process
         return flags.run("parity", lambda: _run(list(arguments)))
     typed = sys.argv[1:]
-    return guarded(lambda: flags.run("parity", lambda: _run(typed)), typed)
+    # The outer run handles errors in the report on a process that ended, such as a full disk.
+    return flags.run("parity", lambda: guarded(lambda: flags.run("parity", lambda: _run(typed)), typed))
 
 
 def _run(arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from numpy_cnn.common.cli import flags
+from numpy_cnn.common.spec.files import replace_file
 from parity.cases.case import LANES, Case
 from parity.cases.journal import Record
 from parity.commands.check import Check
@@ -38,9 +39,10 @@ def keep(record: Record, how: str, place: str | None, typed: Sequence[str]) -> s
     row.add(failure, frozenset())
     row.notes.append("the process of the implementation ended: nothing more was checked")
     report = Report([row], command.seed or 0, command.examples or 0)
+    kept = save([failure], command.failures)
     if command.json is not None:
         written = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
         if command.json == Path("-"):
             return written.rstrip()
-        command.json.write_text(written, encoding="utf-8")
-    return f"saved in {command.failures}: python -m parity replay all" if save([failure], command.failures) else ""
+        replace_file(command.json, written.encode())
+    return f"saved in {command.failures}: python -m parity replay all" if kept else ""

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from programs import HANG
 
+from parity.__main__ import main
+from parity.cases.case import ArraySpec, Case
+from parity.cases.journal import IN_CALL, Record
+from parity.commands.crash import keep
+
 SETUP = """
 import os, signal, sys
 from parity.cases.case import ArraySpec, Case
@@ -52,6 +57,19 @@ def test_the_crash_is_in_the_json_report(tmp_path: Path) -> None:
     assert not report["ok"]
     assert "killed by SIGABRT" in failure["diagnosis"]
     assert "nothing more was checked" in " ".join(row["remarks"])
+
+
+def test_a_crash_whose_report_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["check", "relu", "--impl", "my.py:relu", "--json", str(tmp_path)]  # a folder cannot be written
+    case = Case("relu", (ArraySpec("input", (2,)),), {}, "float32", 1, 7)
+    record = Record(IN_CALL, 0, 0.0, "forward", "relu", replay=f"exact:{json.dumps(case.to_json())}")
+    monkeypatch.setattr("parity.__main__.guarded", lambda *_: keep(record, "exited with code 3", None, typed))
+    monkeypatch.setattr("sys.argv", ["parity", *typed])
+    assert main() == 2
+    assert capsys.readouterr().err == f"parity: error: {tmp_path}: Is a directory\n"
+    assert len([*(tmp_path / ".parity").iterdir()]) == 1
 
 
 @pytest.mark.parametrize(

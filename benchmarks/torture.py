@@ -43,36 +43,39 @@ PROGRAMS: dict[str, Callable[[list[str]], int]] = {
 KINDS = ("kill", "torn", "full", "read-only")
 SMALL = ("--limit", "60", "--batch-size", "20", "--filters", "2", "--hidden", "4")
 EPOCHS = 3
-TRAIN = (*SMALL, "--epochs", str(EPOCHS), "--out", "run")
+TRAIN: tuple[str, ...] = (*SMALL, "--epochs", str(EPOCHS), "--out", "run")
 
 # Commands that train nothing. Each runs twice before the faults, so that its files are replaced.
-OF_BACKENDS = {
+OF_BACKENDS: dict[str, tuple[str, ...]] = {
     "plot": ("plot", "run"),
     "predict": ("predict", "run", "one.png", "--show-input", "seen.png"),
-    "evaluate": ("evaluate", "run", "--json", "result.json"),
+    "plot --compare": ("plot", "run", "--compare", "curves.png"),
+    "evaluate": ("evaluate", "run", "--json", "result.json", "--confusion", "confusion.png"),
     "export": ("export", "run", "plain.npz"),
     "export ONNX": ("export", "run", "network.onnx"),
     "import": ("import", "plain.npz", "imported.safetensors", *SMALL[-4:], "--data", "digits"),
     "walkthrough": ("walkthrough", "one.png", "--out", "sheet.png", "--html", "page.html", "--epochs", "1"),
     "walkthrough --arrays": ("walkthrough", "one.png", "--arrays", "arrays.npz", "--epochs", "1"),
 }
-OF_PARITY = {
-    "check": (
-        "check",
-        "relu",
-        "--impl",
-        "layer.py:relu",
-        "--examples",
-        "5",
-        "--json",
-        "report.json",
-        "--html",
-        "page.html",
-    ),
+CHECK = ("check", "relu", "--impl", "layer.py:relu", "--examples", "5", "--json", "report.json")
+OF_PARITY: dict[str, tuple[str, ...]] = {
+    "check": (*CHECK, "--html", "page.html"),
+    "check --failures": (*CHECK, "--failures", "kept"),
+    "shard": (*CHECK[:-1], "one.json", "--shard", "1/1"),
+    "merge": ("merge", "one.json", "--json", "merged.json"),
     "replay": ("replay", "all"),
     "train": ("train", "--steps", "2", "--plot", "drift.png"),
+    "self-test": ("self-test", "--row", "relu", "--examples", "2", "--json", "self-test.json"),
 }
-WRONG = "import numpy as np\n\n\ndef relu(x):\n    return np.maximum(x, 0), lambda dy: (2 * dy * (x > 0),)\n"
+FORGET = ("replay", "all", "--failures", "kept", "--impl", "layer.py:right", "--forget")
+LAYERS = """import numpy as np
+
+def relu(x):
+    return np.maximum(x, 0), lambda dy: (2 * dy * (x > 0),)
+
+def right(x):
+    return np.where(x > 0, x, 0 * x), lambda dy: (np.where(x > 0, dy, 0),)
+"""
 
 
 def command(program: str, *typed: str, folder: Path, fault: Fault | None = None, clock: float = 0.0) -> Outcome:
@@ -132,6 +135,14 @@ def repeated(program: str, typed: tuple[str, ...], whole: Path, folder: Path) ->
     succeed(program, *typed, folder=folder)
     names = [{path.relative_to(root) for path in root.rglob("*")} for root in (whole, folder)]
     assert names[0] == {name for name in names[1] if name.suffix != ".partial"}, names
+    return "then run again"
+
+
+def forgotten(folder: Path) -> str:
+    """Delete the remaining files of fixed failures; there may be none."""
+    outcome = command("parity", *FORGET, folder=folder)
+    assert outcome.code == 0 or "no saved failure" in outcome.output, outcome
+    assert not [*(folder / "kept").glob("*.json")], outcome
     return "then run again"
 
 
@@ -230,7 +241,7 @@ def tortures(program: str, home: Path, step: int, kills: int) -> Iterator[tuple[
     whole.mkdir()
     commands = OF_PARITY if program == "parity" else {"train": TRAIN} | OF_BACKENDS
     Image.fromarray(np.pad(np.zeros((30, 8), np.uint8), 20, constant_values=255)).save(whole / "one.png")
-    (whole / "layer.py").write_text(WRONG, encoding="utf-8")
+    (whole / "layer.py").write_text(LAYERS, encoding="utf-8")
     warm_up(program, commands, whole)
     if program != "parity":
         expected = fingerprint(whole / "run")
@@ -252,6 +263,8 @@ def tortures(program: str, home: Path, step: int, kills: int) -> Iterator[tuple[
         if typed is not TRAIN:
             again = partial(repeated, program, typed, whole)
             yield name, enumerated(program, typed, whole, again, KINDS, step)
+    if program == "parity":
+        yield "replay --forget", enumerated(program, FORGET, whole, forgotten, KINDS, step)
 
 
 def clock_goes_back(program: str, expected: dict[str, object]) -> Iterator[str]:

@@ -36,7 +36,7 @@ def test_a_fault_while_a_failure_is_saved_leaves_whole_files(
     monkeypatch.chdir(tmp_path)
     import torture
 
-    (tmp_path / "layer.py").write_text(torture.WRONG, encoding="utf-8")
+    (tmp_path / "layer.py").write_text(torture.LAYERS, encoding="utf-8")
     typed = ("check", "relu", "--impl", "layer.py:relu", "--examples", "2", "-x", "--json", "new.json")
     torture.succeed("parity", *typed, folder=tmp_path)
     again = partial(torture.repeated, "parity", typed, tmp_path)

@@ -31,6 +31,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_teardown() -> None:
+    """Restore one thread: a backend sets the number for the whole process, and idle threads wait actively."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _same_draws() -> Iterator[None]:
     """Make the cases of a test independent of other tests, which import modules with constants."""

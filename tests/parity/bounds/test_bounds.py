@@ -77,14 +77,15 @@ def test_a_relative_mistake_of_3e5_is_found_in_single_precision_in_every_quantit
 
 
 def test_float32_inside_float64_is_found() -> None:
-    row, generator, found = ROWS["conv2d"], random.Random(0), set()
-    for _ in range(20):
+    row, generator, found, cases = ROWS["conv2d"], random.Random(0), set[str](), 0
+    while found != {"output", "grad_input", "grad_weight", "grad_bias"}:
         case = replace(draw_plainly(row.strategy(lane="bound"), generator)[0], dtype="float64")
         expected = expect(row, case, "bound")
         single = {n: a.astype(np.float32).astype(np.float64) for n, a in expected.theirs.items()}
         fractions, _ = bound.judge(row, expected.inputs, expected.dy, single, expected.theirs)
         found |= {n for n, fraction in fractions.items() if fraction > 1}
-    assert found == {"output", "grad_input", "grad_weight", "grad_bias"}
+        cases += 1
+        assert cases <= 20, f"found only in {found}"
 
 
 def test_a_sigmoid_by_tanh_is_within_the_bound() -> None:

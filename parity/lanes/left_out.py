@@ -1,7 +1,6 @@
-"""Omits options, one at a time: a wrong default is visible only if the option is omitted."""
+"""Omits options: a wrong default is visible only if the option is omitted."""
 
 import inspect
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,21 +20,21 @@ from parity.subjects.names import DEFAULTS
 # default to evaluation, but a layer with a single mode to training; the targets depend on log_target; and
 # learning rates differ from author to author.
 NOT_TRIED = {"dim", "start_dim", "training", "log_target", "lr"}
-SMALL = 300  # numbers: in a larger case only one option is omitted, to save time
 
 
 def differences(row: Row, op: Op, case: Case) -> list[Difference]:
-    """Omit one option of the case at a time, and compare with the result for torch's default.
+    """Omit all options of the case, and compare with the result for torch's defaults.
 
-    An implementation without a default, or one that does not support the case, is not compared.
+    If they differ, or if the case has no result without its options, the options are omitted one at a time. An
+    implementation without a default, or one that does not support the case, is not compared.
     """
     defaults = _defaults(row)
     names = sorted(case.options.keys() & defaults.keys() - NOT_TRIED)
     if not names or any(0 in (spec.shape or ()) for spec in case.arrays):
         return []  # for example, the mean of an empty batch has no bound
-    if sum(math.prod(spec.shape or ()) for spec in case.arrays) > SMALL:
-        names = [names[case.seed % len(names)]]
-    return next((found for name in names if (found := _without(name, defaults[name], row, op, case))), [])
+    if len(names) > 1 and _without(names, defaults, row, op, case) == []:
+        return []
+    return next((found for name in names if (found := _without([name], defaults, row, op, case))), [])
 
 
 def _defaults(row: Row) -> dict[str, Any]:
@@ -46,24 +45,27 @@ def _defaults(row: Row) -> dict[str, Any]:
     return DEFAULTS if row.kind == "op" else {}
 
 
-def _without(name: str, default: Any, row: Row, op: Op, case: Case) -> list[Difference]:
-    """The differences between omitting the option and passing torch's default; there should be none."""
-    default = None if name == "stride" and "kernel_size" in case.options else default
-    case = replace(case, options=case.options | {name: default})
+def _without(names: list[str], defaults: dict[str, Any], row: Row, op: Op, case: Case) -> list[Difference] | None:
+    """The differences between omitting the options and passing torch's defaults; None if there is no result."""
+    values = {name: defaults[name] for name in names}
+    if "stride" in values and "kernel_size" in case.options:
+        values["stride"] = None
+    case = replace(case, options=case.options | values)
     try:
         expected = expect(row, case, "structure") if row.valid(case) else None
-    except (RuntimeError, ValueError, IndexError, Declined):  # torch rejects these numbers with the default
-        return []
+    except (RuntimeError, ValueError, IndexError, Declined):  # torch rejects these numbers with the defaults
+        return None
     if expected is None or expected.dy.size == 0:
-        return []
+        return None
     inputs = expected.inputs
-    left = {option: value for option, value in inputs.options.items() if option != name}
+    left = {option: value for option, value in inputs.options.items() if option not in values}
     try:
         passed = quantities(op, inputs.private(), expected.dy.copy())
         ours = quantities(op, inputs.private()._replace(options=left), expected.dy.copy())
     except (ImplementationError, Declined, Unrecognised, KeyError):
-        return []
+        return None
     passed = {quantity: np.asarray(value) for quantity, value in passed.items()}
     form = [difference for difference in same_form(ours, passed) if difference.aspect == "form"]
     found = [*form, *same_values(ours, comparable(passed, form))]
-    return [Difference(d.quantity, DefaultDiffers(name, default, d.fact), "undecided") for d in found][:1]
+    option = names[0]
+    return [Difference(d.quantity, DefaultDiffers(option, values[option], d.fact), "undecided") for d in found][:1]

@@ -155,7 +155,7 @@ def in_scratch(x: Any) -> Any:
 def test_memory_shared_between_calls_breaks_the_contract() -> None:
     row = ROWS["relu"]
     arrays = (ArraySpec("input", (9,)),)
-    _, found = structure.compare(row, in_scratch, expect(row, Case("relu", arrays, seed=4), "structure"))
+    _, found = structure.compare(row, in_scratch, expect(row, Case("relu", arrays, seed=3), "structure"))
     assert {(d.quantity, type(d.fact), d.verdict.value) for d in found} == {
         ("output", OutputShared, "contract"),
         ("grad_input", SharedState, "contract"),

@@ -12,7 +12,7 @@ from parity.report import Report
 
 pytestmark = pytest.mark.usefixtures("named")
 
-HOW: Any = {"examples": 40, "lanes": ["structure"]}
+HOW: Any = {"examples": 100, "lanes": ["structure"]}
 
 
 def defaults(report: Report) -> set[str]:

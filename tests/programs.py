@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import warnings
@@ -15,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from forked import Forked
 
 import numpy_cnn.__main__
 import parity.__main__
@@ -106,7 +106,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:
-    """Run `python ARGUMENTS…` to its end."""
+    """Run `python ARGUMENTS…` to its end, in a new interpreter."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -119,17 +119,16 @@ def spawn(*arguments: object, cwd: Path, **changes: str) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start `python ARGUMENTS…` with SIGINT enabled, even if the tests themselves ignore it."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def start(*arguments: object, cwd: Path, **changes: str) -> Forked:
+    """Start `python ARGUMENTS…` as a fork of a process that has imported torch."""
+    return Forked([*map(str, arguments)], str(cwd), environment(**changes))
+
+
+def fork(*arguments: object, cwd: Path, **changes: str) -> Result:
+    """Run `python ARGUMENTS…` to its end, as a fork of a process that has imported torch."""
+    process = start(*arguments, cwd=cwd, **changes)
+    out, err = process.communicate(timeout=HANG)
+    return Result(process.wait(), out, err)
 
 
 def last(folder: Path) -> Checkpoint:

@@ -1,12 +1,10 @@
 """A crash, an exit or a hang of the user's code is reported."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from programs import HANG
+from programs import Result, fork
 
 from parity.__main__ import main
 from parity.cases.case import ArraySpec, Case
@@ -43,10 +41,10 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-def run(body: str, setup: str = SETUP) -> subprocess.CompletedProcess[str]:
+def run(body: str, setup: str = SETUP) -> Result:
     # Only what hangs may reach its limit, however busy the machine is.
     code = setup.replace("BODY", body).replace("LIMIT", "0.1" if body == HANGS else "120")
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
+    return fork("-c", code, cwd=Path.cwd())
 
 
 def test_the_crash_is_in_the_json_report(tmp_path: Path) -> None:
@@ -84,8 +82,8 @@ def test_a_crash_whose_report_cannot_be_written(
 )
 def test_the_case_that_ended_the_process_is_reported(body: str, how: str) -> None:
     done = run(body)
-    assert done.returncode == 1
-    first, *rest, saved = done.stdout.splitlines()
+    assert done.code == 1
+    first, *rest, saved = done.out.splitlines()
     assert saved == "saved in .parity: python -m parity replay all"
     assert first.startswith(f"relu: wrong: the process of the implementation {how}")
     assert first.endswith(", in the forward")
@@ -96,21 +94,21 @@ def test_the_case_that_ended_the_process_is_reported(body: str, how: str) -> Non
 
 def test_an_exit_during_the_import_is_an_error() -> None:
     done = run("pass", SETUP.replace("def command():", "def command():\n    os._exit(1)"))
-    assert done.returncode == 2
-    assert "parity: error: the process of the implementation exited with code 1" in done.stdout
+    assert done.code == 2
+    assert "parity: error: the process of the implementation exited with code 1" in done.out
 
 
 @pytest.mark.parametrize(("body", "code"), [("pass", 0), ("return 1", 1), ("sys.exit(2)", 2)])
 def test_a_normal_exit_code_is_kept(body: str, code: int) -> None:
     done = run(body)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert (done.code, done.out, done.err) == (code, "", "")
 
 
 def test_a_crash_after_the_command_is_ignored() -> None:
     done = run("import atexit; atexit.register(os._exit, 9)")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.code, done.out) == (0, "")
 
 
 def test_a_signal_to_the_parent_reaches_the_child() -> None:
     done = run("import time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(20)")
-    assert (done.returncode, done.stdout) == (143, "")
+    assert (done.code, done.out) == (143, "")

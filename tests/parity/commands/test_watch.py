@@ -1,9 +1,7 @@
 """`watch` checks a layer again whenever its file is saved."""
 
-import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,8 @@ from queue import Empty, Queue
 from threading import Thread
 
 import pytest
-from programs import ROOT
+from forked import Forked
+from programs import start
 
 from parity.__main__ import main
 from parity.commands.loading import source_of
@@ -113,27 +112,21 @@ def test_an_imported_helper_that_is_fixed_is_noticed(file: Path, capsys: pytest.
 
 
 @pytest.fixture
-def watching(file: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "parity", "watch", "my_layers.py:my_linear"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    )
+def watching(file: Path) -> Iterator[Forked]:
+    process = start("-m", "parity", "watch", "my_layers.py:my_linear", cwd=file.parent, PYTHONUNBUFFERED="1")
     yield process
     process.kill()
     process.wait()
-    assert process.stdout is not None
     process.stdout.close()
+    process.stderr.close()
 
 
 LIMIT = 60  # seconds to wait for the next line, with a wide margin for a busy machine
 
 
-def test_saves_a_syntax_error_and_ctrl_c(file: Path, watching: subprocess.Popen[str]) -> None:
-    assert watching.stdout is not None
-
+def test_saves_a_syntax_error_and_ctrl_c(file: Path, watching: Forked) -> None:
     lines: Queue[str] = Queue()
-    Thread(target=lambda: [lines.put(line) for line in watching.stdout or ()], daemon=True).start()
+    Thread(target=lambda: [lines.put(line) for line in watching.stdout], daemon=True).start()
 
     def line_with(text: str) -> None:
         seen = [""]

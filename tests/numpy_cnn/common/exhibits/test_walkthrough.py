@@ -14,7 +14,7 @@ import pytest
 from digit_pictures import draw
 from mnist_files import real_mnist_dir
 from PIL import Image
-from programs import PROGRAMS, ROOT, Result, error_of, spawn, succeed
+from programs import PROGRAMS, ROOT, Result, error_of, fork, spawn, succeed
 
 from numpy_cnn.common.exhibits.walkthrough import comparing, lesson
 from numpy_cnn.common.exhibits.walkthrough.focus import loudest
@@ -279,7 +279,7 @@ def test_the_seven_in_the_documentation_is_from_mnist() -> None:
 
 
 def test_compare_runs_the_other_backend(tmp_path: Path) -> None:
-    result = spawn("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", "--epochs", 1, cwd=tmp_path)
+    result = fork("-m", "numpy_cnn", "walkthrough", PHOTO, "--compare", "--epochs", 1, cwd=tmp_path)
     assert result.code == 0, result.err
     table = result.out.partition("===== numpy_cnn and torch_cnn =====\n")[2]
     for stage in ("conv1", "pool1", "routes"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from programs import HANG, best, bits, call, error_of, history, last, spawn, start, succeed
+from programs import HANG, best, bits, call, error_of, fork, history, last, start, succeed
 
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import save_checkpoint
@@ -17,7 +17,7 @@ from numpy_cnn.common.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 SMALL = ("--limit", 80, "--batch-size", 20, "--filters", 2, "--hidden", 6)
-ENDLESS = ("--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
+ENDLESS = ("--limit", 100, "--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_second_process_is_rejected_and_the_first_continues(tmp_path: Path, se
     process = start("-m", "numpy_cnn", *ENDLESS, "--out", "run", cwd=tmp_path)
     try:
         assert process.stderr.readline().startswith("epoch 1/")
-        refused = spawn("-m", second, *typed, "run", cwd=tmp_path)
+        refused = fork("-m", second, *typed, "run", cwd=tmp_path)
         assert refused.code == 2
         (line,) = refused.err.splitlines()
         owner = f"run: in use: process {process.pid} on "

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 Stage = Literal["forward", "pullback"]
 # The aspect of a quantity that disagrees. `ties`: only where values tie or are at a kink; `special`: only at NaN,
-# ±inf, −0; `normwise`: the normwise bound of fast algorithms holds, the elementwise bound does not.
+# ±inf, −0; `normwise`: the normwise bound of fast algorithms holds, the elementwise bound does not; `precision`: a
+# correct formula with a larger roundoff.
 Aspect = Literal[
     "values",
     "form",
@@ -18,6 +19,7 @@ Aspect = Literal[
     "ties",
     "special",
     "normwise",
+    "precision",
     "dtype",
     "purity",
     "memory",
@@ -375,7 +377,7 @@ class Explained:
     passing: int  # cases on which it does not
     exactly: bool  # bitwise, on all of them
     always: bool = True  # False: it reproduces only the failing cases
-    in_double: bool = False  # nothing is reproduced: the errors are roundoff, far smaller in float64
+    roundoff: bool = False  # nothing is reproduced: all errors are roundoff
 
 
 @dataclass(frozen=True)
@@ -385,7 +387,9 @@ class Difference:
     quantity: str  # output, grad_input, grad_weight, …
     fact: Fact
     wrong_side: Side = "implementation"  # undecided if no referee is more accurate than both
-    only: Literal["ties", "special", "normwise"] | None = None  # the only way in which the values differ
+    only: Literal["ties", "special", "normwise", "precision"] | None = (
+        None  # the only way in which the values differ
+    )
     explained: Explained | None = None
     by_torch: bool = False  # torch's autograd computed it, so its choice at a kink is torch's
 
@@ -399,7 +403,7 @@ class Difference:
         """How serious it is."""
         if self.only == "special" or (self.only == "ties" and self.by_torch):
             return Verdict.SPECIAL
-        if self.only == "normwise":
+        if self.only in ("normwise", "precision"):
             return Verdict.CONTRACT
         if self.only == "ties" or (self.explained is not None and self.explained.convention):
             return Verdict.CONVENTION

@@ -57,7 +57,7 @@ def decide(row: Row, expected: Expected, ours: Quantities, differences: list[Dif
     """
     if not differences:
         return differences
-    differences = [_graded(row, expected, ours, difference) for difference in differences]
+    differences = [graded(row, expected, ours, difference) for difference in differences]
     in_double = expected.theirs["output"].dtype == np.float64
     other = np.dtype(np.float32 if in_double else np.float64)
     arrays, options = expected.inputs.in_precision(other)
@@ -70,7 +70,7 @@ def decide(row: Row, expected: Expected, ours: Quantities, differences: list[Dif
     return [d if d.only else replace(d, wrong_side=side) for d, side in decided]
 
 
-def _graded(row: Row, expected: Expected, ours: Quantities, difference: Difference) -> Difference:
+def graded(row: Row, expected: Expected, ours: Quantities, difference: Difference) -> Difference:
     """The difference, marked as normwise if rounding to the nearest integers gives the correct result."""
     name = difference.quantity
     got, truth = ours[name], expected.theirs[name]

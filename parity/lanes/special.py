@@ -8,7 +8,7 @@ from parity.cases.inputs import Inputs
 from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Quantities, comparable, quantities, required, same_form, same_values
 from parity.lanes.facts import Difference
-from parity.lanes.reference import Expected
+from parity.lanes.reference import Expected, graded
 from parity.rows.row import Row
 
 
@@ -29,13 +29,12 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
         ours, theirs = _kinds(ours), _kinds(theirs)
         if same_values(ours, theirs):
             theirs = _of_either_precision(expected, ours, theirs)
-    found = same_values(ours, theirs)
     special = _has_special(inputs, dy)  # otherwise it is an ordinary difference of finite numbers
     found = [
         replace(difference, only="special")
         if special or not np.isfinite(theirs[difference.quantity]).all()
-        else difference
-        for difference in found
+        else graded(row, expected, ours, difference)
+        for difference in same_values(ours, theirs)
     ]
     # The sign of a zero matters only in the output of selecting ops: a gradient may be a sum of zeros.
     if row.selects and "output" in theirs and not any(d.quantity == "output" for d in found):

@@ -136,7 +136,8 @@ def _purity(row: Row, op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
             ]
         if differences:
             return differences
-        shared = _shared(row, _named(own, y, first), [*_given(own), ("dy", dy_given)])
+        again = [(f"the {name} of the next call of the pullback", g) for name, g in _named(own, None, second)]
+        shared = _shared(row, _named(own, y, first), [*_given(own), ("dy", dy_given), *again])
         for returned in (*first, *second):
             # The caller may modify a returned gradient; the pullback must not reuse its memory.
             if isinstance(returned, np.ndarray) and returned.flags.writeable:

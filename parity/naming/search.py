@@ -22,7 +22,7 @@ from parity.naming.fitted import fitted
 from parity.naming.observation import Entry, Evidence, Observation, agree
 from parity.naming.precision import lost
 from parity.naming.probe import NotApplicable, Probe
-from parity.naming.roundoff import loses_digits
+from parity.naming.roundoff import of_precision
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
 PAIRED = 300  # explanations combined into pairs: a whole network has too many
@@ -66,7 +66,7 @@ def explain(
     found = _reproduced(observation, quantity, observation.entry(case, lane, quantity))
     if found is None and lane == "bound":
         cases = observation.cases(lane, case)
-        found = loses_digits(observation.row, observation.op, cases, quantity)
+        found = of_precision(observation.row, observation.op, cases, quantity)
     return found
 
 

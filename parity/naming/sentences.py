@@ -56,7 +56,9 @@ GENERAL = {
     "tail-lost": "the remainder {axis} beyond blocks of {block} {value}",
     "index-overflows": "everything {axis} from index {first} on {value}: {bits} index ends there",
     "zero-times-infinity": "0 is multiplied by an infinite or undefined {array}, which gives NaN",
-    "digits-lost": "the formula is right, but digits cancel: in float32 the error exceeds its bound",
+    "digits-lost": "the formula is right, but digits cancel: the error is roundoff, which changes with the last "
+    "digits of the input",
+    "single-accuracy": "it is accurate only to single precision: in float64 its error is within float32's bound",
     "updated-weights": "it is computed from weights that a step of {rate} times dw has already updated",
 }
 

@@ -56,10 +56,8 @@ def diagnosis(difference: Difference) -> str:
 
 def explained(found: Explained) -> str:
     """Render the explanation and the number of cases on which it reproduces the results."""
-    if found.in_double:
-        return (
-            f"{found.sentence} (in float64 the errors of all {found.failing} random cases tried are far smaller)"
-        )
+    if found.roundoff:
+        return f"{found.sentence} (in all {found.failing} random cases tried)"
     start = "a convention: " if found.convention else "" if found.always else "where it fails, "
     how = "to the bit" if found.exactly else "to the last digits"
     which = "random cases" if found.always else "failing cases"
@@ -146,6 +144,8 @@ def grading(difference: Difference) -> str:
             why = "correct on finite numbers; differs only at NaN, ±inf or −0"
         case Difference(only="normwise"):
             why = "within the normwise bound of fast algorithms (FFT, Winograd)"
+        case Difference(only="precision"):
+            why = "a correct formula, computed with a larger roundoff than its bound allows"
         case Difference(only="ties", by_torch=True):
             why = "torch's autograd computes this gradient of your function, and it is free at a kink"
         case Difference(only="ties"):

@@ -83,8 +83,9 @@ def _dropout(draw: st.DrawFn, row: str, lane: Lane) -> Case:
     mask = axes[:2] if row == "dropout2d" else axes
     training = draw(booleans)
     given = mask if training or draw(booleans) else None  # in evaluation the mask must be ignored
-    arrays = ArraySpec("input", axes), ArraySpec("mask", given, "classes", 2, keyword=True)
     p = draw(sampled([0.5, 0.0, 0.75, 1.0] if lane != "bound" else [0.1, 0.5, 0.9, 1.0]))
+    mask_values = 1 if p == 1 else 2  # with p = 1 a mask keeps nothing
+    arrays = ArraySpec("input", axes), ArraySpec("mask", given, "classes", mask_values, keyword=True)
     return Case(row, arrays, {"p": p, "training": training}, *numbers(draw))
 
 

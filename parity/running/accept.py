@@ -6,7 +6,10 @@ from parity.cases.errors import ArgumentError
 from parity.lanes.facts import Difference, Verdict
 from parity.naming.catalogue import CONVENTIONS
 
-ASPECTS = ("dtype", "memory", "layout", "empty", "invalid", "default", "schedule", "ties", "special", "normwise")
+ASPECTS = (
+    "dtype", "memory", "layout", "empty", "invalid", "default", "schedule",
+    "ties", "special", "normwise", "precision",
+)  # fmt: skip
 
 
 def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bool:

@@ -10,7 +10,7 @@ from parity.cases.restrict import Supports
 from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Op
 from parity.lanes import exact
-from parity.lanes.comparison import Mismatch
+from parity.lanes.comparison import Mismatch, quantities
 from parity.lanes.facts import Difference, Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
@@ -19,6 +19,10 @@ from parity.subjects import Declined, ImplementationError
 from parity.subjects.statistics import default_momentum
 
 DRAWS = 6
+BESIDE, SMOOTH = (
+    2.0**-12,
+    4.0,
+)  # the distance of the slopes beside a kink, and a limit of smooth second derivatives
 
 
 def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> Mismatch:
@@ -37,9 +41,13 @@ def _classified(observation: Observation, op: Op, found: Mismatch, difference: D
         # A choice is not a mistake.
         by_torch = difference.quantity.startswith("grad_") and _by_torch(observation.row, op, found)
         difference = replace(difference, only="ties", wrong_side="undecided", by_torch=by_torch)
+    if integers and at_kinks(observation.row, op, found, difference.quantity):
+        difference = replace(difference, only="ties", wrong_side="undecided")
     explained = explain(observation, difference.quantity, found.case, found.lane)
     if explained is None:
         return difference
+    if explained.roundoff:
+        return replace(difference, only="precision", wrong_side="undecided", explained=explained)
     if explained.convention and not _held_throughout(observation, difference.quantity, explained):
         explained = replace(explained, convention=False)
     return replace(difference, explained=explained)
@@ -96,6 +104,31 @@ def only_ties(row: Row, op: Op, case: Case, quantity: str) -> bool:
             return False
         telling |= quantity in expected.theirs and bool(expected.theirs[quantity].any())
     return telling
+
+
+def at_kinks(row: Row, op: Op, found: Mismatch, quantity: str) -> bool:
+    """Whether a gradient differs only where its function has a kink, and is between the slopes on both sides.
+
+    For elementwise functions without an exact lane; `only_ties` decides it for the others.
+    """
+    if not row.elementwise or "exact" in row.lanes or not quantity.startswith("grad_"):
+        return False
+    expected = expect(row, found.case, found.lane)
+    ours = quantities(op, expected.inputs.private(), expected.dy.copy()).get(quantity)
+    theirs = expected.theirs[quantity]
+    if ours is None or np.shape(ours) != theirs.shape or not np.isfinite(ours).all():
+        return False
+    (x, *others), options = expected.inputs.in_float64()
+    assert x is not None  # the input
+    dy, beside = expected.dy.astype(np.float64), []
+    for step in (-BESIDE, BESIDE):
+        inputs = expected.inputs._replace(arrays=(x + step, *others), options=options)
+        beside.append(quantities(expected.like, inputs, dy)[quantity])
+    low, high = np.minimum(*beside), np.maximum(*beside)
+    near = SMOOTH * BESIDE * np.abs(expected.dy)  # a smooth slope changes by less
+    right = np.abs(ours - theirs) <= near
+    kink = (high - low > 4 * near) & (low - near <= ours) & (ours <= high + near)
+    return bool((right | kink).all())
 
 
 def _without_ties(case: Case, draw: int) -> Case:

@@ -1,6 +1,9 @@
 """Compare the implementation with the oracle on one case in one lane."""
 
+from dataclasses import replace
 from types import ModuleType
+
+import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.torch_op import Op
@@ -38,7 +41,14 @@ def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str,
             fractions, differences = COMPARISONS[lane].compare(row, _without_pullback(op), expected)
             return fractions, [*differences, Difference(f"grad_{first}", error_fact(error))]
         return {}, [Difference("output", error_fact(error))]
-    return fractions, differences
+    return fractions, [_graded(expected, difference) for difference in differences]
+
+
+def _graded(expected: Expected, difference: Difference) -> Difference:
+    """The difference as one of special values, if torch's result is NaN: a mean over no targets is undefined."""
+    y = expected.theirs["output"]
+    undefined = difference.aspect == "values" and y.size > 0 and bool(np.isnan(y).all())
+    return replace(difference, only="special", wrong_side="undecided") if undefined else difference
 
 
 def _without_pullback(op: Op) -> Implementation:

@@ -3,7 +3,9 @@
 from parity.cases.case import Lane
 from parity.lanes.facts import Aspect, Difference
 
-OF_NUMBERS: frozenset[Aspect] = frozenset({"values", "form", "ties", "special", "normwise", "layout", "empty"})
+OF_NUMBERS: frozenset[Aspect] = frozenset(
+    {"values", "form", "ties", "special", "normwise", "precision", "layout", "empty"}
+)
 
 
 class Known:

@@ -1,5 +1,6 @@
 """Memory shared between results, and pullbacks that return different results when called again."""
 
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,29 @@ def test_a_gradient_in_the_memory_of_another_result() -> None:
     assert facts(ops.linear, "linear", *arrays) == []
 
 
+def test_a_gradient_in_a_buffer_that_the_next_call_of_the_pullback_reuses() -> None:
+    def relu(x: Any) -> Any:
+        y, pullback = ops.relu(x)
+        kept = np.empty_like(x)
+
+        def back(dy: Any) -> Any:
+            kept[...] = pullback(dy)[0]
+            return (kept,)
+
+        return y, back
+
+    assert facts(relu) == [MemoryShared("the grad_input of the next call of the pullback")]
+
+
 def test_a_gradient_in_a_buffer_that_a_later_call_reuses() -> None:
     buffers: dict[Any, Any] = {}
 
     def relu(x: Any) -> Any:
         y, pullback = ops.relu(x)
+        calls = count()
 
         def into_the_buffer(dy: Any) -> Any:
-            buffer = buffers.setdefault((x.shape, x.dtype), np.empty_like(x))
+            buffer = buffers.setdefault((x.shape, x.dtype, next(calls)), np.empty_like(x))
             buffer[...] = pullback(dy)[0]
             return (buffer,)
 

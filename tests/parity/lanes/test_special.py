@@ -4,6 +4,7 @@ import inspect
 import random
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -198,3 +199,28 @@ def test_a_slope_that_underflows_may_be_zero_or_not() -> None:
         return ops.gelu(x, approximate=approximate)[0], lambda dy: (np.zeros_like(dy),)
 
     assert differences_of(ROWS["gelu"], zero, "special", case)[1]
+
+
+def test_roundoff_of_a_fast_algorithm_is_no_special_value() -> None:
+    def conv2d(*arrays: Any, **options: Any) -> Any:
+        y, pullback = ops.conv2d(*arrays, **options)
+        return np.nextafter(y, np.float32(np.inf)), pullback
+
+    shapes = {"input": (1, 2, 4, 4), "weight": (3, 2, 2, 2)}
+    arrays = *(ArraySpec(name, shape) for name, shape in shapes.items()), ArraySpec("bias", None)
+    case = Case("conv2d", arrays, {"stride": 1})
+    numbers = {name: np.arange(np.prod(shape)).reshape(shape) % 5 + 1 for name, shape in shapes.items()}
+    (found,) = differences_of(ROWS["conv2d"], conv2d, "special", replace(case, values=numbers))[1]
+    assert found.aspect == "normwise"
+
+
+@pytest.mark.parametrize("lane", ["bound", "structure"])
+def test_a_mean_over_no_targets_is_undefined(lane: Any) -> None:
+    def cross_entropy(x: Any, target: Any, **options: Any) -> Any:
+        y, pullback = ops.cross_entropy(x, target, **options)
+        return y, lambda dy: (pullback(dy)[0] * y, None)  # 0·NaN
+
+    arrays = ArraySpec("input", (2, 3)), ArraySpec("target", (2,), "classes", 3)
+    case = Case("cross_entropy", arrays, {"ignore_index": 1, "reduction": "mean"}, values={"target": (1, 1)})
+    (found, *_) = differences_of(ROWS["cross_entropy"], cross_entropy, lane, case)[1]
+    assert (found.quantity, found.verdict) == ("grad_input", "special")

@@ -493,3 +493,17 @@ def test_a_loss_narrowed_to_its_mean_stays_exact() -> None:
         "mse_loss", mse, examples=200, lanes=["exact"], supports={"reduction": "mean"}, accept=["dtype"]
     )
     assert report.ok, f"\n{report}"
+
+
+def hardswish_with(slope_at_3: float) -> Any:
+    def hardswish(x: Any) -> Any:
+        y, pullback = ops.hardswish(x)
+        return y, lambda dy: (np.where(x == 3, dy * dy.dtype.type(slope_at_3), pullback(dy)[0]),)
+
+    return hardswish
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.5, "convention"), (1.25, "convention"), (0.5, "wrong")])
+def test_a_slope_between_those_beside_a_kink_is_a_convention(slope: float, verdict: str) -> None:
+    found = by_quantity("hardswish", hardswish_with(slope), lanes=["structure"])
+    assert {f.verdict for f in found.values() if f.quantity == "grad_input"} == {verdict}

@@ -39,13 +39,13 @@ def rare_cases(
             case, choices = draw_plainly(strategy, generator)
         except Nothing:
             break
-        for kind in kinds:
-            if kind not in found and _KINDS[kind](_largest(case), case):
-                found[kind] = case, choices
-        if len(found) == len(kinds):
+        shown = [kind for kind in kinds if _KINDS[kind](_largest(case), case)]
+        if shown:
+            found.setdefault(repr(case), (case, choices))
+            kinds = [kind for kind in kinds if kind not in shown]
+        if not kinds or len(found) == most:
             break
-    unlike = {repr(case): (case, choices) for case, choices in found.values()}
-    return [*unlike.values()][:most]
+    return [*found.values()]
 
 
 _KINDS: dict[str, Callable[[int, Case], bool]] = {

@@ -42,7 +42,9 @@ def run(line: str, folder: Path) -> str:
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block[0].typed)
 def test_a_command_prints_what_is_shown(block: list, tmp_path: Path) -> None:
     for command in block:
-        printed = run(command.typed, tmp_path)
+        # Fewer cases where no number is compared.
+        fewer = " --examples 20" if command.varies and " check " in command.typed else ""
+        printed = run(f"{command.typed}{fewer}", tmp_path)
         assert outputs.agrees(command, printed), f"$ {command.typed}\n{printed}"
 
 

@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest  # NumPy and torch read the number of threads when they are imported
 import torch
-from hypothesis import Phase, settings
+from hypothesis import Phase, given, settings, strategies
 from mnist_files import real_mnist_dir
 from programs import PROGRAMS, succeed
 
@@ -25,8 +25,14 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 
+@given(strategies.none())
+def use_hypothesis(_: None) -> None:
+    """Let Hypothesis create and register its random generator."""
+
+
 def pytest_collection_finish() -> None:
     """Exclude modules and collected tests, which live until the end, from later garbage collections."""
+    use_hypothesis()  # its oldest releases look for references to their generator, which are hidden below
     gc.collect()
     gc.freeze()
 

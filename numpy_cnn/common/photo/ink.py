@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.photo.frame import inside_frame
 from numpy_cnn.common.photo.parts import SPECK, Part, parts_of
 from numpy_cnn.common.photo.pixels import Pixels
 from numpy_cnn.common.spec.errors import UserError
@@ -47,22 +48,20 @@ def ink_of(pixels: Pixels, path: Path) -> Ink:
     Sources: N. Otsu, A threshold selection method from gray-level histograms, 1979; F. Meyer, Contrast features
     extraction (the top-hat transformation), 1979.
     """
-    grey = _grey_of(pixels)
-    threshold = _otsu(grey)[0]
-    mostly_light = float((grey > threshold).mean()) > _MOST
-    light_on_dark = not mostly_light and float(np.median(_border(grey))) <= threshold
-    first, second = (_stand_out(grey, light) for light in (light_on_dark, not light_on_dark))
-    if _other_way_round(first, second, mostly_light):
-        first = second
-    if first.contrast < _LEAST_CONTRAST:
+    layer = _layer_of(grey := _grey_of(pixels))
+    page = inside_frame(grey)
+    if grey[page].size < grey.size:
+        within = _layer_of(_grey_of(pixels[page]))
+        layer = within if within.contrast >= _LEAST_CONTRAST else layer  # a bold one is not a blank page
+    if layer.contrast < _LEAST_CONTRAST:
         raise UserError(
             f"{path}: no digit found: the image is blank, or its ink differs from the paper by only "
-            f"{first.contrast:.0f} of 255 grey levels"
+            f"{layer.contrast:.0f} of 255 grey levels"
         )
     doubts = []
-    if first.contrast < _FAINT:
-        doubts.append(f"the ink is faint: it differs from the paper by {first.contrast:.0f} of 255 grey levels")
-    return Ink(first.ink, tuple(doubts))
+    if layer.contrast < _FAINT:
+        doubts.append(f"the ink is faint: it differs from the paper by {layer.contrast:.0f} of 255 grey levels")
+    return Ink(layer.ink, tuple(doubts))
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,15 @@ class _Layer:
 
     ink: Grey
     contrast: float
+
+
+def _layer_of(grey: Grey) -> _Layer:
+    """The dark or the light parts, whichever are the ink."""
+    threshold = _otsu(grey)[0]
+    mostly_light = float((grey > threshold).mean()) > _MOST
+    light_on_dark = not mostly_light and float(np.median(_border(grey))) <= threshold
+    first, second = (_stand_out(grey, light) for light in (light_on_dark, not light_on_dark))
+    return second if _other_way_round(first, second, mostly_light) else first
 
 
 def _stand_out(grey: Grey, light: bool) -> _Layer:

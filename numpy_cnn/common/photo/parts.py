@@ -112,10 +112,13 @@ def digit_of(ink: Grey) -> tuple[Grey, tuple[str, ...]]:
 
 
 def _side_by_side(parts: list[Part]) -> int:
-    """Count the groups of tall parts separated by gaps, side by side or one above the other."""
+    """Count the groups of large parts separated by gaps, side by side or one above the other.
+
+    A second figure may be smaller, or lower: only its width is apart.
+    """
     top, bottom = min(part.top for part in parts), max(part.bottom for part in parts)
     left, right = min(part.left for part in parts), max(part.right for part in parts)
-    tall = [(part.left, part.right) for part in parts if part.height > 0.5 * (bottom - top)]
+    tall = [(part.left, part.right) for part in parts if part.height > 0.3 * (bottom - top)]
     flat = [(part.top, part.bottom) for part in parts if part.height > 0.35 * (bottom - top)]
     across = _groups(tall, gap=0.03 * (bottom - top))
     down = _groups(flat, gap=0.03 * (bottom - top)) if bottom - top > 1.3 * (right - left) else 1

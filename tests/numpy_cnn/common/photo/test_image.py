@@ -343,6 +343,22 @@ def test_a_frame_around_the_page_is_not_ink(tmp_path, frame):
     assert notes_of(tmp_path, framed) == ""
 
 
+@pytest.mark.parametrize(("frame", "page", "ink"), [(0, 255, 0), (255, 20, 230), (100, 240, 20)])
+def test_a_frame_wider_than_the_margin_of_the_page_is_not_ink(tmp_path, frame, page, ink):
+    shown = picture(stroke(9), factor=6, top=20, left=20, bottom=20, right=20, paper=page, ink=ink)
+    framed = np.pad(shown, 40, constant_values=frame)
+    assert np.array_equal(read(tmp_path, framed), read(tmp_path, shown))
+    assert notes_of(tmp_path, framed) == ""
+
+
+def test_a_bold_digit_is_not_the_frame_of_its_hole(tmp_path):
+    box = np.pad(np.zeros((14, 8), np.bool_), 3, constant_values=True)  # a zero as a box of bold lines
+    inputs = raw(read(tmp_path, picture(box)))
+    (top, bottom), (left, right) = ((part.start, part.stop) for part in ink_box(inputs))
+    assert inputs[(top + bottom) // 2, (left + right) // 2] == 0
+    assert inputs[top + 2, (left + right) // 2] == 255
+
+
 def test_a_page_on_a_dark_table_is_not_ink(tmp_path):
     page = picture(stroke(10), factor=6, top=50, left=60, bottom=50, right=60)
     table = np.pad(page, ((30, 90), (120, 10)), constant_values=60)
@@ -383,6 +399,12 @@ def test_blank_paper_of_16_bits_has_no_digit(tmp_path, noise):
 def test_two_digits_are_reported(tmp_path):
     first, second = picture(stroke(14), right=2), picture(stroke(15))
     assert "2 figures" in notes_of(tmp_path, np.concatenate([first, second], axis=1))
+    lower = np.concatenate([np.full_like(second, 255), second])
+    higher = np.concatenate([first, np.full_like(first, 255)])
+    assert "2 figures" in notes_of(tmp_path, np.concatenate([higher, lower], axis=1))
+    large = picture(stroke(14), factor=10)
+    small = np.pad(second, ((len(large) - len(second), 0), (0, 0)), constant_values=255)
+    assert "2 figures" in notes_of(tmp_path, np.concatenate([large, small], axis=1))
     assert notes_of(tmp_path, first) == ""
 
 

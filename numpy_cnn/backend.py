@@ -12,7 +12,7 @@ from numpy_cnn.arguments import Pullback
 from numpy_cnn.chain import chain as apply_layers
 from numpy_cnn.clipping import clip_grad_norm, clip_grad_value
 from numpy_cnn.common.spec.architecture import Architecture
-from numpy_cnn.common.spec.backend import Array, one_hot
+from numpy_cnn.common.spec.backend import NONE, Array, Masks, one_hot
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.model import SimpleCNN
 from numpy_cnn.ops.fast.matmul import cut
@@ -52,16 +52,18 @@ class Backend:
             parameter, _, key = name.rpartition(".")
             self.optimizer.state.setdefault(parameter, {})[key] = array.copy()
 
-    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
+    def train_step(self, images: Array, labels: Array, lr: float, masks: Masks = NONE) -> tuple[float, Array]:
         statistics: dict[str, Array] = {}
-        loss, scores, gradients = self._pass(images, labels, "mean", statistics)
+        loss, scores, gradients = self._pass(images, labels, "mean", statistics, masks)
         self.update(gradients, lr)
         for name, array in statistics.items():
             self.model.parameters[name][...] = array
         return loss, scores
 
-    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
-        loss, scores, gradients = self._pass(images, labels, "sum", {})
+    def gradients(
+        self, images: Array, labels: Array, masks: Masks = NONE
+    ) -> tuple[float, Array, dict[str, Array]]:
+        loss, scores, gradients = self._pass(images, labels, "sum", {}, masks)
         return loss, scores, {name: gradients[name] for name in self.optimizer.parameters}
 
     def update(self, gradients: dict[str, Array], lr: float) -> None:
@@ -73,10 +75,10 @@ class Backend:
             gradients, _ = clip_grad_norm(gradients, self.clip_norm)
         return gradients if self.clip_value is None else clip_grad_value(gradients, self.clip_value)
 
-    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+    def quantities(self, images: Array, labels: Array, masks: Masks = NONE) -> Iterator[tuple[str, Array]]:
         y, pullbacks = images, {}
         for name, op in self.model.layers:
-            y, pullbacks[name] = apply_layers([(name, op)], self.model.parameters, y, training=True)
+            y, pullbacks[name] = apply_layers([(name, op)], self.model.parameters, y, training=True, masks=masks)
             yield f"the output of {name}", y
         loss, loss_pullback = self._loss(y, labels)
         yield "the loss", loss
@@ -106,14 +108,19 @@ class Backend:
         return {f"{name}.{key}": array for name, arrays in state.items() for key, array in arrays.items()}
 
     def _pass(
-        self, images: Array, labels: Array, reduction: Reduction, statistics: dict[str, Array]
+        self, images: Array, labels: Array, reduction: Reduction, statistics: dict[str, Array], masks: Masks
     ) -> tuple[float, Array, dict[str, Array]]:
         """The mean or the sum of the images' losses, the scores, and the gradients of that mean or sum."""
         architecture = self.model.architecture
         outputs = architecture.classes if architecture.loss == "mse" else 1
 
         def of_slice(part: slice) -> Share:
-            scores, backward = self.model(images[part], training=True, statistics=statistics)
+            scores, backward = self.model(
+                images[part],
+                training=True,
+                statistics=statistics,
+                masks={name: mask[part] for name, mask in masks.items()},
+            )
             loss, loss_pullback = self._loss(scores, labels[part], reduction)
             # The mean over all images is the mean of the slices' means, weighted by size. The squared error of an
             # image is the mean over its outputs.

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from numpy_cnn.arguments import Array, Pullback
 from numpy_cnn.ops.batch_normalization import batch_norm, batch_norm_and_statistics, running_statistics
+from numpy_cnn.ops.dropout import dropout
 
 Op: TypeAlias = "Callable[..., tuple[Array, Pullback]] | Residual"
 Layer: TypeAlias = tuple[str, Op]
@@ -39,6 +40,7 @@ def chain(
     *,
     training: bool = False,
     statistics: dict[str, Array] | None = None,
+    masks: Mapping[str, Array] | None = None,
     prefix: str = "",
 ) -> tuple[Array, Callable[..., tuple[Any, dict[str, Array]]]]:
     """Apply each op to the output of the previous one.
@@ -50,8 +52,9 @@ def chain(
             if `parameters` has them. A `Residual` in place of an op is two chains.
         parameters: {torch's name: array}, including buffers.
         x: the input of the first layer.
-        training: whether batch norm uses the statistics of the batch instead of the running ones.
+        training: whether dropout drops, and batch norm uses the batch's statistics instead of the running ones.
         statistics: in training, receives the new running statistics under their names.
+        masks: in training, {name of a dropout layer: its mask}.
         prefix: of all names, if the chain is part of a layer.
 
     Returns:
@@ -67,7 +70,7 @@ def chain(
     pullbacks = []
     for name, op in layers:
         apply = _residual if isinstance(op, Residual) else _op
-        x, layer_pullback = apply(op, prefix + name, parameters, x, training, statistics)
+        x, layer_pullback = apply(op, prefix + name, parameters, x, training, statistics, masks or {})
         pullbacks.append(layer_pullback)
 
     def pullback(dy: Array, input_gradient: bool = True) -> tuple[Array | None, dict[str, Array]]:
@@ -88,6 +91,7 @@ def _op(
     x: Array,
     training: bool,
     statistics: dict[str, Array] | None,
+    masks: Mapping[str, Array],
 ) -> tuple[Array, Callable[[Any, bool], tuple[Any, dict[str, Array]]]]:
     """One op, with its gradients by name."""
     own = [p for p in (f"{name}.{array}" for array in ARRAYS) if p in parameters]
@@ -104,6 +108,8 @@ def _op(
                 of_batch = running_statistics(x, mean, var)
         if statistics is not None:
             statistics.update(zip(own, of_batch, strict=False))
+    elif getattr(op, "func", op) is dropout:
+        y, op_pullback = op(x, training=training, mask=masks.get(name))
     else:
         y, op_pullback = op(x, *arrays)
 
@@ -125,9 +131,10 @@ def _residual(
     x: Array,
     training: bool,
     statistics: dict[str, Array] | None,
+    masks: Mapping[str, Array],
 ) -> tuple[Array, Callable[[Any, bool], tuple[Any, dict[str, Array]]]]:
     """Both chains of a `Residual`, with the gradients of both."""
-    branch = partial(chain, parameters=parameters, x=x, training=training, statistics=statistics)
+    branch = partial(chain, parameters=parameters, x=x, training=training, statistics=statistics, masks=masks)
     f, f_pullback = branch(op.residual, prefix=f"{name}.residual.")
     s, s_pullback = branch(op.shortcut, prefix=f"{name}.shortcut.")
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name the field uses
 
 from numpy_cnn.common.spec.architecture import Architecture
-from numpy_cnn.common.spec.backend import Array
+from numpy_cnn.common.spec.backend import NONE, Array, Masks
 from numpy_cnn.common.spec.config import OptimizerConfig
 from torch_cnn import device as devices
 from torch_cnn.device import host
-from torch_cnn.model import SimpleCNN
+from torch_cnn.model import Dropout, SimpleCNN
 
 OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -44,15 +44,17 @@ class Backend:
             parameter, _, key = name.rpartition(".")
             self.optimizer.state[self.named[parameter]][key] = devices.state_tensor(key, array, self.device)
 
-    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        scores = self.model.train()(self._tensor(images))
+    def train_step(self, images: Array, labels: Array, lr: float, masks: Masks = NONE) -> tuple[float, Array]:
+        scores = self._in_training(masks)(self._tensor(images))
         loss = self._loss(scores, labels)
         self._backward(loss)
         self._step(lr)
         return float(host(loss)), host(scores)
 
-    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
-        scores = self.model.train()(self._tensor(images))
+    def gradients(
+        self, images: Array, labels: Array, masks: Masks = NONE
+    ) -> tuple[float, Array, dict[str, Array]]:
+        scores = self._in_training(masks)(self._tensor(images))
         outputs = scores.shape[1] if self.model.architecture.loss == "mse" else 1
         loss = self._loss(scores, labels, reduction="sum") / outputs
         self._backward(loss)
@@ -64,10 +66,9 @@ class Backend:
             self.named[name].grad = self._tensor(gradient)
         self._step(lr)
 
-    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+    def quantities(self, images: Array, labels: Array, masks: Masks = NONE) -> Iterator[tuple[str, Array]]:
         y, outputs = self._tensor(images), {}
-        self.model.train()
-        for name, layer in self.model.named_children():
+        for name, layer in self._in_training(masks).named_children():
             y = layer(y)
             yield f"the output of {name}", host(y)
             if y.requires_grad:  # no gradient before a fixed kernel
@@ -104,6 +105,12 @@ class Backend:
             for key, value in state.get(parameter, {}).items()
             if torch.is_tensor(value)
         }
+
+    def _in_training(self, masks: Masks) -> SimpleCNN:
+        for name, module in self.model.named_modules():
+            if isinstance(module, Dropout):
+                module.mask = self._tensor(masks[name]) if name in masks else None
+        return self.model.train()
 
     def _backward(self, loss: torch.Tensor) -> None:
         self.optimizer.zero_grad()

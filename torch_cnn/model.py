@@ -63,6 +63,30 @@ class SimpleCNN(nn.Sequential):
         return tensor
 
 
+class Dropout(nn.Module):
+    """Dropout with a given mask, so that both backends can drop the same units.
+
+        y = x · m / (1 − p) in training, otherwise x
+
+    Args:
+        p: the fraction that the mask drops.
+    """
+
+    mask: torch.Tensor | None = None  # m, of x's shape: set it before each step
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        if self.mask is None or self.mask.shape != x.shape:
+            got = None if self.mask is None else tuple(self.mask.shape)
+            raise ValueError(f"Dropout: training needs a mask of shape {tuple(x.shape)}, got {got}")
+        return x * (self.mask.to(x.dtype) / (1 - self.p))
+
+
 def simple(a: Architecture) -> list[tuple[str, nn.Module]]:
     """One convolution, and one or two dense layers."""
     activation, flat = ACTIVATIONS[a.activation], dict(a.stages())["flatten"][0]
@@ -72,6 +96,7 @@ def simple(a: Architecture) -> list[tuple[str, nn.Module]]:
         (f"{a.activation}1", activation()),
         ("pool1", nn.MaxPool2d(kernel_size=a.pool)),
         ("flatten", nn.Flatten(start_dim=1)),
-        ("fc1", nn.Linear(flat, a.hidden or a.classes)),
-        *([(f"{a.activation}2", activation()), ("fc2", nn.Linear(a.hidden, a.classes))] if a.hidden else []),
+        *([("fc1", nn.Linear(flat, a.hidden)), (f"{a.activation}2", activation())] if a.hidden else []),
+        *([("dropout1", Dropout(a.dropout))] if a.dropout else []),
+        ("fc2" if a.hidden else "fc1", nn.Linear(a.hidden or flat, a.classes)),
     ]

@@ -23,13 +23,14 @@ shows how far. If the two drifts are alike, the backends cannot agree any better
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 import numpy_cnn.backend
 import torch_cnn.backend
 from numpy_cnn.common.spec.architecture import Architecture
-from numpy_cnn.common.spec.backend import Array, Backend
+from numpy_cnn.common.spec.backend import Array, Backend, Masks
 from numpy_cnn.common.spec.config import OptimizerConfig
 from numpy_cnn.common.spec.initial import initial_parameters
 from parity.cases.case import Dtype
@@ -79,11 +80,13 @@ def train_in_lockstep(
         generator, epoch_steps = np.random.default_rng([seed, 1]), -(-len(images) // batch_size)
         for number in range(1, steps + 1):
             batch = generator.integers(0, len(images), batch_size)
-            x, y = images[batch].astype(precision), labels[batch]
+            masks = architecture.masks(batch_size, generator)
+            drawn = _Batch(images[batch].astype(precision), labels[batch], masks)
             lr = optimizer.lr_at(number - 1, steps, epoch_steps)
-            gradients, updates = lockstep.compare(torch_run, x, y, lr)
+            gradients, updates = lockstep.compare(torch_run, drawn, lr)
             (numpy_loss, _), (torch_loss, _), _ = (
-                run.train_step(x, y, lr) for run in (numpy_run, torch_run, ulp_run)
+                run.train_step(drawn.images, drawn.labels, lr, drawn.masks)
+                for run in (numpy_run, torch_run, ulp_run)
             )
             yield Step(
                 number,
@@ -94,6 +97,17 @@ def train_in_lockstep(
                 _drift(numpy_run.parameters(), torch_run.parameters()),
                 _drift(ulp_run.parameters(), torch_run.parameters()),
             )
+
+
+class _Batch(NamedTuple):
+    images: Array
+    labels: Array
+    masks: Masks  # of the dropout layers
+
+    def in_order(self, order: Array) -> "_Batch":
+        """The same images in another order."""
+        masks = {name: mask[order] for name, mask in self.masks.items()}
+        return _Batch(self.images[order], self.labels[order], masks)
 
 
 class _Recording(numpy_cnn.backend.Backend):
@@ -117,31 +131,29 @@ class _Lockstep:
         self.shaking = np.random.default_rng([seed, 2])
         self.noise = dict.fromkeys(start, 0.0)
 
-    def compare(
-        self, torch_run: Backend, x: Array, y: Array, lr: float
-    ) -> tuple[dict[str, float], dict[str, float]]:
+    def compare(self, torch_run: Backend, batch: _Batch, lr: float) -> tuple[dict[str, float], dict[str, float]]:
         """The errors, divided by the allowed ones, of gradients and running statistics, and of the updates."""
         parameters = {name: array.copy() for name, array in torch_run.parameters().items()}
         state = {name: array.copy() for name, array in torch_run.optimizer_state().items()}
         _overwrite(self.candidate.parameters(), parameters)
         _overwrite(self.candidate.optimizer_state(), state)
-        self.candidate.train_step(x, y, lr)
+        self.candidate.train_step(batch.images, batch.labels, lr, batch.masks)
         result = self.candidate.parameters()
         computed = self.candidate.computed
         ours = {name: computed.get(name, array) for name, array in result.items()}  # statistics have no gradient
-        return self._gradients(ours, parameters, x, y), self._updates(parameters, state, lr)
+        return self._gradients(ours, parameters, batch), self._updates(parameters, state, lr)
 
-    def _gradients(self, ours: Arrays, parameters: Arrays, x: Array, y: Array) -> dict[str, float]:
-        truth = self._of_torch(self.double, parameters, x, y)
-        single = self._of_torch(self.single, parameters, x, y)
+    def _gradients(self, ours: Arrays, parameters: Arrays, batch: _Batch) -> dict[str, float]:
+        truth = self._of_torch(self.double, parameters, batch)
+        single = self._of_torch(self.single, parameters, batch)
         noise = {n: self.roundoff / SINGLE * _distance(single[n], truth[n]) for n in ours}
 
         def shaken(by: float) -> dict[str, float]:
             step = by * self.roundoff
             moves = {n: 1 + step * self.shaking.choice([-1, 1], a.shape) for n, a in parameters.items()}
-            order = self.shaking.permutation(len(x))
+            order = self.shaking.permutation(len(batch.images))
             moved = {n: a * moves[n] for n, a in parameters.items()}
-            gradients = self._of_torch(self.double, moved, x[order], y[order])
+            gradients = self._of_torch(self.double, moved, batch.in_order(order))
             return {n: max(noise[n], _distance(gradients[n], truth[n]) / by) for n in ours}
 
         def fractions() -> dict[str, float]:
@@ -191,14 +203,14 @@ class _Lockstep:
         backend.update({name: gradient.astype(np.float64) for name, gradient in gradients.items()}, lr)
         return {name: array.copy() for name, array in backend.parameters().items()}
 
-    def _of_torch(self, backend: Backend, parameters: Arrays, x: Array, y: Array) -> dict[str, Array]:
+    def _of_torch(self, backend: Backend, parameters: Arrays, batch: _Batch) -> dict[str, Array]:
         """The gradients of the mean loss, and the running statistics after the step."""
         own = backend.parameters()
         _overwrite(own, parameters)
-        images = x.astype(next(iter(own.values())).dtype)
-        _, _, gradients = backend.gradients(images, y)
+        images = batch.images.astype(next(iter(own.values())).dtype)
+        _, _, gradients = backend.gradients(images, batch.labels, batch.masks)
         statistics = {name: array.copy() for name, array in backend.parameters().items() if name not in gradients}
-        return {name: gradient / len(x) for name, gradient in gradients.items()} | statistics
+        return {name: gradient / len(images) for name, gradient in gradients.items()} | statistics
 
     def _torch(self, parameters: Arrays, kind: type, state: Arrays | None = None) -> Backend:
         own: dict[str, Array] = {name: array.astype(kind) for name, array in parameters.items()}

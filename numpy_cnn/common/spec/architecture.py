@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
+import numpy as np
 import numpy.typing as npt
 
 from numpy_cnn.common.spec import layers as sized
@@ -22,7 +23,8 @@ class Architecture:
 
     Lengths are in pixels. `hidden` is the width of the dense layer before the last, None for no such layer. With
     `fixed_edges` the convolution is one vertical-edge kernel without a bias, which is never trained. With
-    `batch_norm` the convolution's output is normalized before the activation.
+    `batch_norm` the convolution's output is normalized before the activation. In training the
+    fraction `dropout` of the last dense layer's inputs is dropped.
 
     A deeper `network` has its own layers: `image_size`, `in_channels`, `classes` and `loss` are then the only
     sizes that may differ from the defaults.
@@ -41,6 +43,7 @@ class Architecture:
     fixed_edges: bool = False
     activation: Activation = "relu"
     batch_norm: bool = False
+    dropout: float = 0.0
     network: Literal["simple", "lenet5", "vgg", "resnet"] = "simple"
 
     def __post_init__(self) -> None:
@@ -63,6 +66,11 @@ class Architecture:
         """Whether the score of an image depends on the other images of its batch in training (batch norm)."""
         return any(is_buffer(name) for name in self.parameter_shapes())
 
+    @property
+    def evaluated(self) -> "Architecture":
+        """The same network after training, when dropout is the identity."""
+        return replace(self, dropout=0.0)
+
     def layers(self) -> tuple[sized.Layer, ...]:
         """The layers by their sizes."""
         if self.network != "simple":
@@ -78,6 +86,7 @@ class Architecture:
             sized.Pool2d("pool1", self.pool),
             sized.Flatten("flatten"),
             *hidden,
+            *([sized.Dropout("dropout1", self.dropout)] if self.dropout else []),
             sized.Linear("fc2" if self.hidden else "fc1", self.classes),
         )
 
@@ -93,6 +102,15 @@ class Architecture:
     def parameter_shapes(self) -> dict[str, sized.Shape]:
         """The shape of every parameter and buffer under torch's name for it."""
         return sized.parameter_shapes(self.layers(), (self.in_channels, *self.image_size))
+
+    def masks(self, images: int, generator: np.random.Generator) -> dict[str, npt.NDArray[np.bool_]]:
+        """{name of a dropout layer: mask (images, *shape of its input)} for one step; True for what is kept."""
+        shapes = dict(self.stages())
+        return {
+            layer.name: generator.random((images, *shapes[layer.name])) >= layer.p
+            for layer in self.layers()
+            if isinstance(layer, sized.Dropout)
+        }
 
     def check(self, parameters: ParameterMap) -> ParameterMap:
         """Return the parameters if they match this architecture.
@@ -119,7 +137,7 @@ class Architecture:
 
     def _check_each_size(self) -> None:
         for name, value in [*vars(self).items(), *zip(("height", "width"), self.image_size, strict=True)]:
-            if name in ("image_size", "loss", "fixed_edges", "activation", "batch_norm", "network") or (
+            if name in ("image_size", "loss", "fixed_edges", "activation", "batch_norm", "dropout", "network") or (
                 name == "hidden" and value is None
             ):
                 continue
@@ -131,6 +149,8 @@ class Architecture:
         for name, value in vars(self).items():
             if self.network != "simple" and name not in own and value != defaults[name]:
                 raise UserError(f"architecture: {self.network} has its own layers, got {name} {value!r}")
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
+            raise UserError(f"architecture: dropout must be in [0, 1), got {self.dropout!r}")
         if self.activation not in get_args(Activation):
             known = ", ".join(get_args(Activation))
             raise UserError(f"architecture: activation must be one of {known}, got {self.activation!r}")

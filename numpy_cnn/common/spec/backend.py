@@ -1,6 +1,6 @@
 """The interface between the shared training loop and a backend."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.config import OptimizerConfig
 
 Array: TypeAlias = npt.NDArray[Any]
+# {name of a dropout layer: mask of its inputs}. Both backends receive the same, so that they can agree.
+Masks: TypeAlias = Mapping[str, Array]
+NONE: Masks = {}
 
 
 class Backend(Protocol):
@@ -30,10 +33,15 @@ class Backend(Protocol):
         `threads` is the number of threads; None for the backend's own choice.
         """
 
-    def train_step(self, images: Array, labels: Array, lr: float) -> tuple[float, Array]:
-        """Take a step of size `lr` on images (N, C, H, W) and labels (N,); return the mean loss and the scores."""
+    def train_step(self, images: Array, labels: Array, lr: float, masks: Masks = NONE) -> tuple[float, Array]:
+        """Take a step of size `lr` on images (N, C, H, W) and labels (N,); return the mean loss and the scores.
 
-    def gradients(self, images: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
+        `masks` has an entry for each dropout layer, as drawn by `Architecture.masks`.
+        """
+
+    def gradients(
+        self, images: Array, labels: Array, masks: Masks = NONE
+    ) -> tuple[float, Array, dict[str, Array]]:
         """The sum of the images' losses, the scores, and that sum's gradients. No step is taken.
 
         Unlike means, sums can be added over processes with different numbers of images, including none.
@@ -42,7 +50,7 @@ class Backend(Protocol):
     def update(self, gradients: dict[str, Array], lr: float) -> None:
         """Take one step of size `lr` with these gradients of the trained parameters."""
 
-    def quantities(self, images: Array, labels: Array) -> Iterator[tuple[str, Array]]:
+    def quantities(self, images: Array, labels: Array, masks: Masks = NONE) -> Iterator[tuple[str, Array]]:
         """Every quantity of a forward and a backward pass with its name, in the order of computation.
 
         The output of each layer, the loss, then, from the last layer to the first, the gradients of the layer's

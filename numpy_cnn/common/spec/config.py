@@ -40,6 +40,8 @@ class ArchitectureConfig:
     """Width of the dense layer before the last; 0 for none."""
     batch_norm: bool = False
     """Batch normalization between the convolution and the activation."""
+    dropout: float = 0.0
+    """Fraction of the last dense layer's inputs that is dropped in each training step."""
     classes: int | None = None
     """Number of outputs; images with larger labels are omitted."""
 
@@ -60,6 +62,7 @@ class ArchitectureConfig:
             "activation": self.activation,
             "hidden": self.hidden,
             "batch_norm": self.batch_norm or None,
+            "dropout": self.dropout or None,
             "classes": self.classes,
         }
         return preset(self.arch, **sizes)

@@ -109,6 +109,20 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Dropout:
+    """Dropout of the fraction `p` of the units in training; afterwards the identity."""
+
+    name: str
+    p: float
+
+    def output(self, shape: Shape) -> Shape:
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Shape]:  # noqa: ARG002  # the protocol's signature
+        return {}
+
+
+@dataclass(frozen=True)
 class Flatten:
     """Flatten all axes of a sample into one."""
 

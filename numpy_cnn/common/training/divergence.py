@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_cnn.common.spec.backend import Array, Backend
+from numpy_cnn.common.spec.backend import Array, Backend, Masks
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.training.checkpoint import Progress
 from numpy_cnn.common.training.history import Row
@@ -62,16 +62,19 @@ def _first_not_finite(backend: Backend, plan: TrainingPlan, start: Start) -> tup
         if number < progress.batch:
             continue
         lr = plan.step_size(Progress(epoch=progress.epoch, batch=number))
-        for name, array in _quantities(again, plan.train.images[batch], plan.train.labels[batch], lr):
+        masks = plan.masks(progress.epoch, number, len(batch))
+        for name, array in _quantities(again, plan.train.images[batch], plan.train.labels[batch], lr, masks):
             if not np.isfinite(array).all():
                 return number + 1, name, array
     return None
 
 
-def _quantities(backend: Backend, images: Array, labels: Array, lr: float) -> Iterator[tuple[str, Array]]:
+def _quantities(
+    backend: Backend, images: Array, labels: Array, lr: float, masks: Masks
+) -> Iterator[tuple[str, Array]]:
     """Take one step, and yield all its quantities in the order of computation."""
-    yield from backend.quantities(images, labels)
-    backend.train_step(images, labels, lr)
+    yield from backend.quantities(images, labels, masks)
+    backend.train_step(images, labels, lr, masks)
     for name, array in backend.optimizer_state().items():
         yield f"the optimizer's {name}", array
     for name, array in backend.parameters().items():

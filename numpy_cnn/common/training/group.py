@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from numpy_cnn.common.spec.backend import Array, Backend
+from numpy_cnn.common.spec.backend import NONE, Array, Backend, Masks
 from numpy_cnn.common.spec.errors import UserError
 
 
@@ -75,7 +75,9 @@ def shard(images: int, group: Group) -> slice:
     return slice(start, stop)
 
 
-def train_step(backend: Backend, group: Group, images: Array, labels: Array, lr: float, requested: bool) -> Step:
+def train_step(
+    backend: Backend, group: Group, images: Array, labels: Array, lr: float, requested: bool, masks: Masks = NONE
+) -> Step:
     """Take a step on the batch; each process computes its shard.
 
     The gradient of the batch's mean loss is Σ over processes of (Σ over images of ∂lossᵢ/∂θ) / N. Sums are
@@ -88,15 +90,18 @@ def train_step(backend: Backend, group: Group, images: Array, labels: Array, lr:
         labels: (N,).
         lr: the step size.
         requested: whether this process received a request to stop.
+        masks: of the dropout layers, for the whole batch.
 
     Raises:
         ProcessLost: a process has ended; no step was taken.
     """
     if group.size == 1:
-        loss, scores = backend.train_step(images, labels, lr)
+        loss, scores = backend.train_step(images, labels, lr, masks)
         return Step(loss, _correct(scores, labels), requested)
     part = shard(len(images), group)
-    loss, scores, gradients = backend.gradients(images[part], labels[part])
+    loss, scores, gradients = backend.gradients(
+        images[part], labels[part], {name: mask[part] for name, mask in masks.items()}
+    )
     counts = [loss, _correct(scores, labels[part]), requested]
     names = sorted(gradients)
     vector = np.concatenate([*(gradients[name].ravel() for name in names), np.array(counts, scores.dtype)])

@@ -78,8 +78,9 @@ def train(
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise Interrupted(interrupt.requested or signal.SIGTERM)
             images, labels, lr = plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
+            masks = plan.masks(progress.epoch, number, len(batch))
             try:
-                loss, correct, requested = train_step(backend, group, images, labels, lr, signalled)
+                loss, correct, requested = train_step(backend, group, images, labels, lr, signalled, masks)
             except ProcessLost:
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise

@@ -95,6 +95,8 @@ def _chain(
                 )
             case sized.GlobalPool2d():
                 node("GlobalAveragePool", [source], name)
+            case sized.Dropout():  # the identity outside of training
+                continue
             case sized.Flatten():
                 node("Flatten", [source], name)
             case sized.Linear():

@@ -43,6 +43,10 @@ class TrainingPlan:
         patience = self.config.patience
         return patience is not None and progress.epoch - progress.best_epoch >= patience
 
+    def masks(self, epoch: int, batch: int, images: int) -> dict[str, npt.NDArray[np.bool_]]:
+        """The masks of the dropout layers in one step; a resumed run draws the same."""
+        return self.architecture.masks(images, np.random.default_rng([self.config.seed, 3, epoch, batch]))
+
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
         """The batches of an epoch, counted from 0; each epoch has its own permutation, also in a resumed run."""
         shuffled = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.train))

@@ -33,8 +33,10 @@ def digits(architecture: Architecture) -> tuple[Array, Array]:
     return (images[:, :, :4, :4] if architecture.image_size == (4, 4) else images), train.labels[chosen]
 
 
-def run(arch: Preset, optimizer: OptimizerConfig, steps: int, dtype: Dtype = "float64") -> TrainingReport:
-    architecture = preset(arch, image_size=None if arch == "tiny" else (8, 8))
+def run(
+    arch: Preset, optimizer: OptimizerConfig, steps: int, dtype: Dtype = "float64", dropout: float = 0.0
+) -> TrainingReport:
+    architecture = preset(arch, image_size=None if arch == "tiny" else (8, 8), dropout=dropout)
     taken = train_in_lockstep(
         architecture, optimizer, *digits(architecture), batch_size=16, steps=steps, seed=3, dtype=dtype
     )
@@ -65,6 +67,13 @@ def test_both_backends_take_the_same_steps(arch: Preset, optimizer: OptimizerCon
 def test_deeper_networks_and_other_optimizers(arch: Preset, optimizer: OptimizerConfig) -> None:
     report = run(arch, optimizer, 2 if arch in ("vgg", "resnet") else 5)
     assert report.ok, report.departure
+
+
+@pytest.mark.parametrize("arch", ["simple", "hidden"])
+def test_dropout_drops_the_same_units_in_both_backends(arch: Preset) -> None:
+    report, without = run(arch, ADAM, 10, dropout=0.5), run(arch, ADAM, 10)
+    assert report.ok, report.departure
+    assert report.steps[-1].numpy_loss != without.steps[-1].numpy_loss
 
 
 def images_at_a_kink(architecture: Architecture, seed: int) -> Iterator[Array]:

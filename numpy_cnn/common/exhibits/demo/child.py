@@ -24,7 +24,7 @@ def serve(tracer: Tracer) -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps the output of libraries apart from the answers
     checkpoint = load_checkpoint(Path(sys.argv[1]))
-    answers = Answers(tracer, checkpoint.architecture, checkpoint.parameters)
+    answers = Answers(tracer, checkpoint.architecture.evaluated, checkpoint.parameters)
     try:
         send(output, {"ready": np.ones(1)})
         while (asked := receive(sys.stdin.buffer)) is not None:

@@ -79,7 +79,7 @@ def learned(path: Path, checkpoint_path: Path, label: int | None) -> Lesson:
     from numpy_cnn.common.photo.image import read_digit
 
     checkpoint = load_checkpoint(checkpoint_path)
-    architecture = checkpoint.architecture
+    architecture = checkpoint.architecture.evaluated
     if architecture.loss != "cross_entropy":
         raise UserError(
             f"{checkpoint_path}: trained with a squared error; a walkthrough needs softmax and cross-entropy, "

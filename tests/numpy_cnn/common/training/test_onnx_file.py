@@ -20,6 +20,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the exported networks a
 NETWORKS: Mapping[str, Architecture] = {
     **PRESETS,
     "stride, padding, batch norm": preset("simple", stride=2, padding=1, in_channels=3, batch_norm=True),
+    "dropout": preset("hidden", image_size=(8, 8), dropout=0.5),
     **{name: preset("hidden", image_size=(8, 8), activation=name) for name in (*ACTIVATIONS, "silu")},
 }
 

@@ -41,14 +41,33 @@ def test_the_catalogue() -> None:
 
 
 RARE = {"max-pool2d-y-returns-its-argument": 1000}  # one case in 500 has such a window
+# Bugs that few cases show, with seeds that drew one early. With another seed the search only takes longer.
+SEEDS = {
+    "gelu-index-of-8-bits": 4,
+    "huber-loss-index-of-8-bits": 19,
+    "cross-entropy-dx-returns-its-argument": 4,
+    "avg-pool2d-y-returns-its-argument": 19,
+    "avg-pool2d-dx-returns-its-argument": 19,
+    "l1-loss-index-of-8-bits": 25,
+    "pool-empty-window-lost": 8,
+    "kl-div-index-of-8-bits": 7,
+    "smooth-l1-loss-index-of-8-bits": 19,
+    "batch-norm-dx-returns-its-argument": 10,
+    "layer-norm-dx-returns-its-argument": 4,
+    "kl-div-dx-returns-its-argument": 9,
+    "binary-cross-entropy-with-logits-index-of-8-bits": 26,
+    "linear-y-returns-its-argument": 21,
+    "linear-db-of-one-row": 17,
+    "nll-loss-dx-returns-its-argument": 4,
+}
 
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found(name: str) -> None:
     bug = BUGS[name]
     # Few cases of every lane first, so that a bug of the structure lane does not need 400 cases of other lanes.
-    for examples in (4, 40, RARE.get(name, 200)):
-        caught, cases = find(bug, examples, seed=0)
+    for examples, seed in ((4, SEEDS.get(name, 0)), (40, 0), (RARE.get(name, 200), 0)):
+        caught, cases = find(bug, examples, seed)
         if caught is not None:
             return
     pytest.fail(f"{cases} cases without the specified difference: {bug.description}")

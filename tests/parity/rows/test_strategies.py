@@ -24,11 +24,9 @@ ROW_LANES = [(name, lane) for name, row in ROWS.items() for lane in row.lanes]
 
 @pytest.mark.parametrize(("name", "lane"), ROW_LANES)
 def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
-    row = ROWS[name]
-
-    @settings(max_examples=25, database=None)
-    @given(row.strategy(lane=lane))
-    def holds(case: Case) -> None:
+    row, generator = ROWS[name], random.Random(0)
+    for _ in range(25):
+        case, _ = draw_plainly(row.strategy(lane=lane), generator)
         assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case
         inputs = inputs_of(case, lane, integer=True)
         y, _ = oracle(row.like)(*inputs.arrays, **inputs.options)  # torch accepts it
@@ -36,8 +34,6 @@ def test_cases_are_valid_and_survive_json(name: str, lane: str) -> None:
         again = inputs_of(case, lane, integer=True)
         for a, b in zip(inputs.arrays, again.arrays, strict=True):
             np.testing.assert_array_equal(a, b)
-
-    holds()
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if "exact" in row.lanes])

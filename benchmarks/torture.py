@@ -282,12 +282,15 @@ def torture(program: str, only: list[str], step: int, kills: int) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         for name, events in tortures(program, Path(temporary), step, kills):
             if not only or name in only:
-                began = time.process_time()
-                seen = Counter(events)
+                began, seen = time.process_time(), Counter[str]()
+                try:
+                    for event in events:
+                        seen[event] += 1
+                finally:  # also after Ctrl-C
+                    for event, count in seen.items():
+                        print(f"{count:6d}  {program} {name}: {event}", flush=True)
+                    print(f"{program} {name}: {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
                 total += seen.total()
-                for event, count in seen.items():
-                    print(f"{count:6d}  {program} {name}: {event}")
-                print(f"{program} {name}: {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
     return total
 
 

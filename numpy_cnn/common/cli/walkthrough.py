@@ -38,7 +38,7 @@ class Walkthrough(DeviceFlag):
     seed: int = 42
     """Seed of the dense layer's initial weights, unless they are learned."""
     out: Path = Path("walkthrough.png")
-    """PNG to write: everything in one picture. Not for networks of other layers than these."""
+    """PNG to write: every stage and its gradient in one picture."""
     html: Path | None = None
     """HTML page to write: every layer and every number explained, forward and backward. It works offline."""
     arrays: Path | None = None
@@ -53,20 +53,14 @@ class Walkthrough(DeviceFlag):
         from numpy_cnn.common.exhibits.walkthrough.printing import lines_of, stages_of
 
         self._check_folders()
-        start = self._lesson()
-        if not start.drawable and self.html is None and self.arrays is None:
-            raise UserError(
-                f"--checkpoint {self.checkpoint}: the picture explains one convolution, ReLU, pooling and dense "
-                "layers only; --html FILE writes a page that explains any network"
-            )
-        lesson, traces = learn(program.tracer(), start, self.epochs, self.lr)
+        lesson, traces = learn(program.tracer(), self._lesson(), self.epochs, self.lr)
         if self.arrays is not None:
             comparing.save_arrays(comparing.arrays_of(traces), self.arrays)
             return 0
         theirs = comparing.arrays_by(program.other, self._flags()) if self.compare else None
         files = self._draw(lesson, traces, program.name, theirs)
 
-        print("\n".join((lines_of if lesson.drawable else stages_of)(lesson, traces)))
+        print("\n".join((lines_of if lesson.simple else stages_of)(lesson, traces)))
         if theirs is not None:
             names = (program.name, program.other)
             print(f"\n===== {names[0]} and {names[1]} =====")
@@ -103,10 +97,8 @@ class Walkthrough(DeviceFlag):
         from numpy_cnn.common.exhibits.walkthrough.drawing import draw
         from numpy_cnn.common.exhibits.walkthrough.saved import page, write_page
 
-        files = []
-        if lesson.drawable:
-            draw(lesson, traces, backend, self.image.name, self.out)
-            files.append(self.out)
+        draw(lesson, traces, backend, self.image.name, self.out)
+        files = [self.out]
         if self.html is not None:
             write_page(self.html, page(lesson, traces, backend, self.image.name, self.lr, other))
             files.append(self.html)

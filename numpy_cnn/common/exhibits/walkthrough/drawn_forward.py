@@ -100,18 +100,22 @@ def gallery(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> None:
 
 
 def decision(sheet: Sheet, lesson: Lesson, trace: Trace, y: float) -> float:
-    assert lesson.label is not None
     sheet.heading(y, "2   Forward: from features to a decision")
-    flat, scores = trace.values["flatten"][0], trace.values[trace.scores][0]
+    flat = trace.values["flatten"][0]
     y = sheet.strip(flat, y + 0.85, f"Flattened   {len(flat)} numbers",
                "The pooled rows one after another: the input of the dense layer.")  # fmt: skip
-    height = 0.3 * max(3, len(scores))
     units = trace.values["relu2"].shape[1] if "relu2" in trace.values else 0
     how = f"Through {units} hidden units, then for each class:\n" if units else "For each class: "
+    return answer(sheet, lesson, trace, y, f"{how}weights × numbers, added.\nA higher score is more likely.")
+
+
+def answer(sheet: Sheet, lesson: Lesson, trace: Trace, y: float, how: str) -> float:
+    """Draw the scores, their softmax and the loss; `how` explains the scores."""
+    assert lesson.label is not None
+    scores = trace.values[trace.scores][0]
+    height = 0.3 * max(3, len(scores))
     sheet.bars(1.3, y, 3.0, scores, "Logits", lesson.label)
-    sheet.text(
-        0.5, y + height + 0.08, f"{how}weights × numbers, added.\nA higher score is more likely.", 9.5, SOFT
-    )
+    sheet.text(0.5, y + height + 0.08, how, 9.5, SOFT)
     sheet.arrow(4.6, y + height / 2, 0.8, "softmax")
     sheet.bars(6.3, y, 3.0, trace.probabilities[0], "Probabilities", lesson.label)
     sheet.text(5.6, y + height + 0.08, "The same order, but above 0,\nand together 1.", 9.5, SOFT)

@@ -39,8 +39,8 @@ class Lesson:
     label: int | None
 
     @property
-    def drawable(self) -> bool:
-        """Whether the network has the layers that the printed text and the picture explain: no others."""
+    def simple(self) -> bool:
+        """Whether the network has only the layers whose every number the printed text and the picture explain."""
         a = self.architecture
         return a.network == "simple" and a.activation == "relu" and not a.batch_norm
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from programs import PROGRAMS, ROOT, error_of, succeed
+from programs import PROGRAMS, ROOT, succeed
 from safetensors.numpy import load
 
 from numpy_cnn import ops
@@ -75,15 +75,19 @@ def test_the_command_writes_a_picture_and_a_page(tmp_path: Path, program: str) -
     assert len(arrays_of(text)) == 3, "the parameters, and the passes before and after the step"
 
 
-def test_a_deeper_network_has_a_page_and_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deeper_network_has_a_page_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start, _, _ = walk(NETWORKS["resnet"], 0)
     monkeypatch.setattr(lesson, "learned", lambda *_: start)
-    typed = ("walkthrough", PHOTO, "--kernel", "learned", "--out", tmp_path / "walk.png", "--epochs", 1)
-    assert "--html FILE writes a page that explains any network" in error_of("numpy_cnn", *typed)
-    out = succeed("numpy_cnn", *typed, "--html", tmp_path / "walk.html").out
+    files = tmp_path / "walk.png", tmp_path / "walk.html"
+    typed = ("walkthrough", PHOTO, "--kernel", "learned", "--out", files[0], "--html", files[1], "--epochs", 1)
+    out = succeed("numpy_cnn", *typed).out
     assert re.search(r"^block1\.residual\.conv1 +16x8x8 ", out, re.MULTILINE)
-    assert out.endswith(f"\n\n{tmp_path / 'walk.html'}\n")
-    assert [*tmp_path.iterdir()] == [tmp_path / "walk.html"]
+    assert out.endswith(f"\n\n{files[0]}\n{files[1]}\n")
+    with Image.open(files[0]) as picture:
+        rows = np.asarray(picture.convert("L")).std(axis=1) > 0
+    layers = len(re.findall(r"^\S+ +[\dx]+ +\S+ +\S+ +\S+$", out, re.MULTILINE))
+    assert rows.sum() > 60 * layers, "each layer has a row"
+    assert not rows[-20:].any(), "nothing is cut off"
 
 
 def test_a_name_is_not_interpreted_as_math_text(tmp_path: Path) -> None:

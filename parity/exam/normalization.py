@@ -104,14 +104,22 @@ def _mixed(old: Array, batchs: Array, momentum: float) -> Array:
     return (1 - momentum) * old + momentum * batchs
 
 
+def _variance(x: Array) -> Any:
+    return x.var(axis=_axes(x), ddof=int(x.size > x.shape[1]))
+
+
 def _keeping(
-    new: Callable[[Array, Array, float], Array] = _mixed, biased: bool = False, always: bool = False
+    new: Callable[[Array, Array, float], Array] = _mixed,
+    variance: Callable[[Array], Any] = _variance,
+    mean_of: Callable[[Array], Any] = lambda x: x.mean(axis=_axes(x)),
+    always: bool = False,
 ) -> Change:
     """Update the running statistics in place.
 
     Args:
         new: new(old, the batch's, momentum).
-        biased: divide the batch's variance by m.
+        variance: the batch's variance.
+        mean_of: the batch's mean.
         always: update them in evaluation too.
     """
 
@@ -120,15 +128,31 @@ def _keeping(
             with collected():  # the right op's own statistics are not reported
                 right = op(x, *(a if a is None else a.copy() for a in (mean, var)), *parameters, **options)
             if (options["training"] or always) and mean is not None and x.size and mean.flags.writeable:
-                wide, m = x.astype(np.float64), x.size // x.shape[1]
-                mean[...] = new(mean, wide.mean(axis=_axes(x)), options["momentum"])
-                unbiased = wide.var(axis=_axes(x), ddof=0 if biased or m < 2 else 1)
-                var[...] = new(var, unbiased, options["momentum"])
+                wide = x.astype(np.float64)
+                mean[...] = new(mean, mean_of(wide), options["momentum"])
+                var[...] = new(var, variance(wide), options["momentum"])
             return right
 
         return called
 
     return change
+
+
+def _about_new_mean(op: Op, _: Any) -> Op:
+    """Update the running mean first, and take the variance about it."""
+
+    def called(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Any:
+        with collected() as kept:
+            right = op(x, mean, var, *parameters, **options)
+        if mean is not None and options["training"] and x.size:
+            deviations = x.astype(np.float64) - _along(kept["running_mean"], x, 0.0)
+            squares = np.square(deviations).sum(axis=_axes(x)) / max(1, x.size // x.shape[1] - 1)
+            kept["running_var"] = _mixed(var, squares, options["momentum"])
+        for name, value in kept.items():
+            keep(name, value)
+        return right
+
+    return called
 
 
 def _never(*names: str) -> Change:
@@ -174,7 +198,8 @@ norm("norm-bias-not-scaled-out", "shift-scaled", result(_shift_scaled), "y")
 norm("norm-input-centred-in-place", "mutates-input",
      stateful.overwriting("x", lambda x, _: x - x.mean(axis=_axes(x), keepdims=True)),
      description="The input is centred in place.")
-norm("norm-running-biased-variance", "running-biased-variance", _keeping(biased=True), "rv")
+norm("norm-running-biased-variance", "running-biased-variance",
+     _keeping(variance=lambda x: x.var(axis=_axes(x))), "rv")
 norm("norm-running-momentum-reversed", "running-momentum-reversed",
      _keeping(lambda old, batchs, m: m * old + (1 - m) * batchs), "rm rv")
 norm("norm-running-replaced", "running-replaced", _keeping(lambda old, batchs, m: batchs), "rm rv")  # noqa: ARG005
@@ -187,6 +212,19 @@ norm("norm-running-momentum-fixed", "running-default-momentum",
 norm("norm-running-mean-only", "running-never-updated", _never("running_var"), "rv")
 norm("norm-running-added", "running-added", _keeping(lambda old, batchs, m: old + m * batchs), "rm rv",
      "The batch's statistics are added to the running ones without the factor 1 - momentum.")
+norm("norm-running-share-missing", "running-share-missing",
+     _keeping(lambda old, batchs, m: (1 - m) * old + batchs), "rm rv",
+     "The batch's statistics are added to the running ones without the factor momentum.")
+norm("norm-running-root-of-biased-variance", "running-deviation",
+     _keeping(variance=lambda x: x.std(axis=_axes(x))), "rv", "The running variance averages x.std().")
+norm("norm-running-about-new-mean", "running-about-new-mean", _about_new_mean, "rv",
+     "The running variance is taken about the running mean, which has already been updated.")
+norm("norm-running-mean-of-last-image", "running-of-last-sample",
+     _keeping(mean_of=lambda x: x[-1:].mean(axis=_axes(x))), "rm",
+     "A loop over the images overwrites the mean.")
+norm("norm-running-of-each-image", "running-of-each-sample",
+     _keeping(variance=lambda x: x.var(axis=tuple(range(2, x.ndim))).mean(axis=0)), "rv",
+     "The variance of each image is averaged over the batch.")
 # fmt: on
 
 

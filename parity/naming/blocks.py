@@ -13,32 +13,47 @@ from parity.naming.probe import NotApplicable, Probe
 
 BLOCKS = (4, 8, 16, 32, 64, 2)
 LIMITS = {128: "a signed 8-bit", 256: "an 8-bit", 32768: "a signed 16-bit", 65536: "a 16-bit"}
-AXES = {None: "of all elements", -1: "of the last axis", 1: "of the second axis", 0: "of the first axis"}
+PLANE = -2  # the last two axes, as one
+AXES = {
+    None: "of all elements",
+    -1: "of the last axis",
+    1: "of the second axis",
+    0: "of the first axis",
+    PLANE: "of each plane",
+}
 VALUES = {"zero": "is 0", "given": "equals the argument", "doubled": "is counted twice"}
+WRAPPED = {"wrapped": "repeats the beginning"}  # of an index only
 
 
 class _Part(NamedTuple):
-    """The elements from the last multiple of `block` on, or from `limit` on, along one axis or over all axes."""
+    """The elements from the last multiple of `block` on, or from `limit` on, along one axis or over several."""
 
     axis: int | None
     block: int = 0
     limit: int = 0
     short: bool = False  # whether an axis shorter than a block counts as a remainder
 
+    def view(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """A shape of the same elements in which the middle axis is that of the part."""
+        if self.axis is None:
+            first, end = 0, len(shape)
+        elif self.axis == PLANE:
+            first, end = len(shape) - 2, len(shape)
+        else:
+            first = self.axis % len(shape)
+            end = first + 1
+        return math.prod(shape[:first]), math.prod(shape[first:end]), math.prod(shape[end:])
+
     def mask(self, shape: tuple[int, ...]) -> Array:
         """A mask that is True at the elements of the part; all False if there is no such axis."""
         if self.axis is not None and not -len(shape) <= self.axis < len(shape):
             return np.zeros(shape, bool)
-        count = math.prod(shape) if self.axis is None else shape[self.axis]
+        view = self.view(shape)
+        count = view[1]
         start = self.limit or (
             count if count <= self.block and not self.short else count // self.block * self.block
         )
-        along = np.arange(count) >= start
-        if self.axis is None:
-            return along.reshape(shape)
-        sizes = [1] * len(shape)
-        sizes[self.axis] = count
-        return np.broadcast_to(along.reshape(sizes), shape)
+        return np.broadcast_to((np.arange(count) >= start)[:, None], view).reshape(shape)
 
 
 def lost_parts(evidence: Evidence) -> Iterator[Explanation]:
@@ -50,7 +65,7 @@ def lost_parts(evidence: Evidence) -> Iterator[Explanation]:
     for part in _parts():
         if not _mask(part, first.probe, wrong.shape)[wrong].all():
             continue
-        for value, words in VALUES.items():
+        for value, words in (VALUES if part.block else VALUES | WRAPPED).items():
             if part.block:
                 yield _explanation("tail-lost", part, value, words, block=part.block)
             else:
@@ -71,6 +86,11 @@ def _explanation(name: str, part: _Part, value: str, words: str, **values: Any) 
         mask = _mask(part, probe, result.shape)
         if value == "given":
             return np.where(mask, _given(result, probe), result)
+        if value == "wrapped":
+            if "parameter" in probe.arrays:
+                raise NotApplicable("the first axis is that of an optimizer's steps")
+            found = result.reshape(part.view(result.shape))
+            return found[:, np.arange(found.shape[1]) % part.limit].reshape(result.shape)
         return np.where(mask, 2 * result if value == "doubled" else np.zeros_like(result), result)
 
     return mistake(name, result=edit, axis=AXES[part.axis], value=words, **values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -176,19 +176,27 @@ _OF_INPUT: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-Variance: TypeAlias = Literal["unbiased", "biased", "deviation", "of samples", "squares", "with epsilon"]
+# Of which entries the batch's mean and variance are taken.
+Sample: TypeAlias = Literal["all", "first", "last", "each"]
 
 
 @dataclass(frozen=True)
 class RunningStatistics:
     """The update of the running statistics as in torch; each field is one possible mistake."""
 
-    variance: Variance = "unbiased"
+    biased: bool = False  # the variance divided by m
     reversed: bool = False  # momentum is the weight of the old value
     momentum: float | None = None  # replaces the option
     trains: bool | None = None  # overrides `training`
     keeps_all: bool = False  # the old value lacks the factor 1 − momentum
+    adds_all: bool = False  # the batch's value lacks the factor momentum
     updates: int = 1  # by the same batch
+    root: bool = False  # the standard deviation
+    squares: bool = False  # the mean of x²
+    epsilon: bool = False  # is added to the variance
+    samples: Sample = "all"  # statistics of one sample, or the mean of each sample's
+    counts_samples: bool = False  # the factor N/(N − 1)
+    about_new: bool = False  # deviations from the updated running mean
 
     def __call__(self, probe: Probe) -> Array:
         """The running mean or the running variance after the call."""
@@ -197,40 +205,58 @@ class RunningStatistics:
             return before
         momentum = options["momentum"] if self.momentum is None else self.momentum
         momentum = 1 - momentum if self.reversed else momentum
-        of_batch = self._of_batch(probe)
+        mean, variance = self._of_batch(probe, momentum)
+        of_batch = mean if probe.quantity == "running_mean" else variance
         after = before.astype(np.float64)
         for _ in range(self.updates):
-            after = (1.0 if self.keeps_all else 1 - momentum) * after + momentum * of_batch
+            after = self._mixed(after, of_batch, momentum)
         return np.asarray(after)
 
-    def _of_batch(self, probe: Probe) -> Array:
+    def _mixed(self, old: Array, of_batch: Array, momentum: float) -> Array:
+        kept = 1.0 if self.keeps_all else 1 - momentum
+        return kept * old + (1.0 if self.adds_all else momentum) * of_batch
+
+    def _of_batch(self, probe: Probe, momentum: float) -> tuple[Array, Array]:
         x = probe.first.astype(np.float64)
-        axes, count = (0, *range(2, x.ndim)), x.size // x.shape[1]
-        if probe.quantity == "running_mean":
-            return np.asarray(x.mean(axis=axes))
-        if self.variance == "squares":
-            return np.asarray((x * x).mean(axis=axes))
-        divisor = len(x) if self.variance == "of samples" else count
-        variance = x.var(axis=axes) * (divisor / max(1, divisor - 1) if self.variance in _UNBIASED else 1.0)
-        if self.variance == "deviation":
-            return np.asarray(np.sqrt(variance))
-        return np.asarray(variance + (probe.options["eps"] if self.variance == "with epsilon" else 0.0))
+        x = {"first": x[:1], "last": x[-1:]}.get(self.samples, x)
+        around = tuple(range(2, x.ndim))
+        axes = around if self.samples == "each" else (0, *around)
+        mean, variance = x.mean(axis=axes), (x * x).mean(axis=axes) if self.squares else x.var(axis=axes)
+        if self.about_new:
+            after = self._mixed(probe.array("running_mean").astype(np.float64), mean, momentum)
+            variance = variance + (mean - after) ** 2
+        count = len(x) if self.counts_samples else x.size // max(mean.size, 1)
+        if not self.biased:
+            variance = variance * (count / max(1, count - 1))
+        if self.root:
+            variance = np.sqrt(variance)
+        if self.epsilon:
+            variance = variance + probe.options["eps"]
+        return (mean.mean(axis=0), variance.mean(axis=0)) if self.samples == "each" else (mean, variance)
 
 
-_UNBIASED = {"unbiased", "of samples", "deviation", "with epsilon"}
 _RUNNING = (
-    ("running-biased-variance", RunningStatistics("biased")),
+    ("running-biased-variance", RunningStatistics(biased=True)),
     ("running-momentum-reversed", RunningStatistics(reversed=True)),
     ("running-never-updated", RunningStatistics(trains=False)),
     ("running-replaced", RunningStatistics(momentum=1.0)),
     ("running-always-updated", RunningStatistics(trains=True)),
-    ("running-deviation", RunningStatistics("deviation")),
+    ("running-deviation", RunningStatistics(root=True)),
+    ("running-deviation", RunningStatistics(root=True, biased=True)),
     ("running-added", RunningStatistics(keeps_all=True)),
+    ("running-share-missing", RunningStatistics(adds_all=True)),
     ("running-updated-twice", RunningStatistics(updates=2)),
     ("running-default-momentum", RunningStatistics(momentum=0.1)),
-    ("running-squares", RunningStatistics("squares")),
-    ("running-variance-of-samples", RunningStatistics("of samples")),
-    ("running-epsilon", RunningStatistics("with epsilon")),
+    ("running-squares", RunningStatistics(squares=True, biased=True)),
+    ("running-variance-of-samples", RunningStatistics(counts_samples=True)),
+    ("running-epsilon", RunningStatistics(epsilon=True)),
+    ("running-about-new-mean", RunningStatistics(about_new=True)),
+    ("running-about-new-mean", RunningStatistics(about_new=True, biased=True)),
+    *(
+        (f"running-of-{samples}-sample", RunningStatistics(samples=samples, biased=biased))
+        for samples in get_args(Sample)[1:]
+        for biased in (False, True)
+    ),
 )
 
 

@@ -31,6 +31,7 @@ MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # limits per quantity: cases run, and
 MORE_CASES = 1600  # instead of MOST_CASES where fewer cases fail than an explanation needs
 HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
+AGAIN, HALVED = 4, (2, 4, 8)  # draws of a reported case, and divisors of the sizes of its axes
 ROUNDINGS = 64  # of the largest entry, since the order of sums may differ; more for longer axes
 
 
@@ -42,6 +43,11 @@ class Entry(NamedTuple):
     theirs: Array
     integer: bool  # every sum is exact, so a correct explanation reproduces it bit for bit
 
+    @property
+    def fails(self) -> bool:
+        """Whether it differs from the oracle's."""
+        return not agree(self.ours, self.theirs, self.probe)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -49,6 +55,10 @@ class Evidence:
 
     failing: list[Entry]
     passing: list[Entry]
+
+    def with_more(self, other: "Evidence") -> "Evidence":
+        """All cases of both."""
+        return Evidence([*self.failing, *other.failing], [*self.passing, *other.passing])
 
 
 class _Runs:
@@ -102,7 +112,7 @@ class _Runs:
             if quantity in ours and quantity in torchs:
                 got, theirs = np.asarray(ours[quantity]), torchs[quantity]
                 entry = Entry(call.of_quantity(quantity), got, theirs, lane != "bound")
-                (passing if agree(entry.ours, entry.theirs, entry.probe) else failing).append(entry)
+                (failing if entry.fails else passing).append(entry)
         failing = sorted(chosen(failing, FAILING), key=lambda entry: (_is_huge(entry), -entry.ours.size))
         return Evidence(failing, chosen(passing, PASSING))
 
@@ -135,7 +145,9 @@ class Observation:
         of a normalization far from 0 may hide that an explanation reproduces the result.
         """
         entry = self._entry(replace(case, dtype="float64"), lane, quantity) if lane == "bound" else None
-        return entry or self._entry(case, lane, quantity)
+        if entry is None or not entry.fails:
+            entry = self._entry(case, lane, quantity)
+        return entry if entry is not None and entry.fails else None
 
     def _entry(self, case: Case, lane: Lane, quantity: str) -> Entry | None:
         try:
@@ -146,8 +158,21 @@ class Observation:
         if quantity not in ours or quantity not in expected.theirs:
             return None
         probe, got = Probe.of(expected, quantity), np.asarray(ours[quantity])
-        entry = Entry(probe, got, expected.theirs[quantity], lane != "bound")
-        return None if agree(entry.ours, entry.theirs, probe) else entry
+        return Entry(probe, got, expected.theirs[quantity], lane != "bound")
+
+    def around(self, quantity: str, case: Case, lane: Lane) -> Evidence:
+        """Evidence from a case of a rare size: the same with other numbers, and with other sizes."""
+        failing: list[Entry] = []
+        passing: list[Entry] = []
+        for other in _beside(case):
+            entry = self._entry(other, lane, quantity) if self._accepts(other) else None
+            if entry is not None:
+                (failing if entry.fails else passing).append(entry)
+        return Evidence(failing, passing)
+
+    def _accepts(self, case: Case) -> bool:
+        supports = self.supports
+        return (supports(case) if callable(supports) else fits(case, supports or {})) and self.row.valid(case)
 
     def cases(self, lane: Lane, first: Case) -> Iterator[Case]:
         """This case, and others of the lane that the implementation supports."""
@@ -280,12 +305,27 @@ def _with_larger_batches(row: Row, cases: Iterable[Case], supports: Supports | N
 def _with_batch(case: Case) -> Case:
     """The case with at least LARGER_BATCH samples of its input and target."""
     shape = case.arrays[0].shape
-    if not shape or shape[0] >= LARGER_BATCH:
-        return case
+    return case if not shape or shape[0] >= LARGER_BATCH else _with_size(case, 0, LARGER_BATCH)
+
+
+def _with_size(case: Case, axis: int, size: int) -> Case:
+    """The case with another size of an axis of its input, and of its target."""
+    shape = case.arrays[0].shape or ()
     arrays = tuple(
-        replace(spec, shape=(LARGER_BATCH, *spec.shape[1:]))
-        if spec.name in ("input", "target") and spec.shape and spec.shape[0] == shape[0]
+        replace(spec, shape=(*spec.shape[:axis], size, *spec.shape[axis + 1 :]))
+        if spec.name in ("input", "target")
+        and spec.shape is not None
+        and spec.shape[: axis + 1] == shape[: axis + 1]
         else spec
         for spec in case.arrays
     )
     return replace(case, arrays=arrays)
+
+
+def _beside(case: Case) -> Iterator[Case]:
+    """The case with other numbers, and with one axis of another size, of which blocks leave other remainders."""
+    others = [replace(case, seed=case.seed ^ seed, values=None) for seed in range(1, AGAIN + 1)]
+    yield from others
+    for axis, size in enumerate(case.arrays[0].shape or ()):
+        sizes = {size + 1, size - 1, *(size // divisor + 1 for divisor in HALVED)} - {size, 0}
+        yield from (_with_size(others[0], axis, other) for other in sorted(sizes, reverse=True))

@@ -6,7 +6,6 @@ reproduces all failing cases is reported as such; then pairs are tried. If nothi
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -25,6 +24,7 @@ from parity.naming.probe import NotApplicable, Probe
 from parity.naming.roundoff import of_precision
 
 LEAST_FAILING = 3  # cases that an explanation has to reproduce
+COMMON = 8  # sizes of axes: for larger ones, the random cases have few of other sizes
 PAIRED = 300  # explanations combined into pairs: a whole network has too many
 MOST_PAIRS = 2500
 LEAST_ENTRIES = 12  # of the first case for pairs, a small one because there are many pairs
@@ -61,25 +61,29 @@ def explain(
         case: the reported case, which an explanation has to reproduce too.
         lane: the lane of that case.
     """
-    if case is None or lane is None:
-        return _reproduced(observation, quantity, None)
-    found = _reproduced(observation, quantity, observation.entry(case, lane, quantity))
+    with own_kernels():
+        evidence = observation.evidence(quantity, LEAST_FAILING)
+        if case is None or lane is None:
+            return None if evidence is None else _reproduced(observation, quantity, evidence)
+        rare = evidence is None or max(case.arrays[0].shape or (), default=1) > COMMON
+        evidence = evidence or observation.evidence(quantity, 0) or Evidence([], [])
+        if rare:
+            evidence = evidence.with_more(observation.around(quantity, case, lane))
+        on = observation.entry(case, lane, quantity)
+        if on is not None:
+            evidence = evidence.with_more(Evidence([on], []))
+        enough = len(evidence.failing) >= LEAST_FAILING
+        found = _reproduced(observation, quantity, evidence) if enough else None
     if found is None and lane == "bound":
         cases = observation.cases(lane, case)
         found = of_precision(observation.row, observation.op, cases, quantity)
     return found
 
 
-def _reproduced(observation: Observation, quantity: str, on: Entry | None) -> Explained | None:
-    with own_kernels():
-        evidence = observation.evidence(quantity, LEAST_FAILING)
-        if evidence is None:
-            return None
-        if on is not None:
-            evidence = replace(evidence, failing=[*evidence.failing, on])
-        probe = evidence.failing[0].probe
-        candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
-        found = search(evidence, [e for e in candidates if e.explains(quantity)])
+def _reproduced(observation: Observation, quantity: str, evidence: Evidence) -> Explained | None:
+    probe = evidence.failing[0].probe
+    candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
+    found = search(evidence, [e for e in candidates if e.explains(quantity)])
     if found is not None and found.explanation not in observation.explained:
         observation.explained.insert(0, found.explanation)  # it often also explains the next quantity
     return None if found is None else found.explained

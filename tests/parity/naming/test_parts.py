@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from numpy_cnn import ops
+from parity.cases.case import ArraySpec, Case
 from parity.naming import Observation, explain
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
@@ -48,3 +50,42 @@ def test_a_remainder_with_any_other_value_is_not_named() -> None:
         return from_on(y, y.size // 8 * 8, x * 3 + 5), pullback
 
     assert explained("relu", relu, "output", "exact") is None
+
+
+def of_image(conv2d: Any, height: int, width: int) -> Any:
+    """The explanation of the output for images of this size and 1×1 kernels."""
+    arrays = ArraySpec("input", (2, 1, height, width)), ArraySpec("weight", (1, 1, 1, 1)), ArraySpec("bias", None)
+    case = Case("conv2d", arrays, {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}, seed=1)
+    with sandboxed():
+        return explain(Observation(ROWS["conv2d"], adapt(conv2d), "exact"), "output", case, "exact")
+
+
+def test_an_index_within_each_plane_that_overflows() -> None:
+    def conv2d(*arrays: Any, **options: Any) -> Any:
+        y, pullback = ops.conv2d(*arrays, **options)
+        planes = y.reshape(*y.shape[:-2], -1).copy()
+        planes[..., 128:] = 0
+        return planes.reshape(y.shape), pullback
+
+    found = of_image(conv2d, 12, 13)
+    assert (found.name, "of each plane" in found.sentence) == ("index-overflows", True)
+
+
+def test_an_index_that_starts_again_from_the_beginning() -> None:
+    def relu(x: Any) -> Any:
+        y, pullback = ops.relu(x)
+        return (y[..., np.arange(y.shape[-1]) % 256] if y.ndim else y), pullback
+
+    found = explained("relu", relu, "output", "exact")
+    assert (found.name, "repeats the beginning" in found.sentence) == ("index-overflows", True)
+
+
+@pytest.mark.parametrize("block", [4, 16, 32])
+def test_the_size_of_a_block_is_confirmed_by_other_sizes(block: int) -> None:
+    def conv2d(*arrays: Any, **options: Any) -> Any:
+        y, pullback = ops.conv2d(*arrays, **options)
+        width = y.shape[-1]
+        return np.where(np.arange(width) >= (width // block * block or width), 0, y).astype(y.dtype), pullback
+
+    found = of_image(conv2d, 1, 33)
+    assert f"beyond blocks of {block} " in found.sentence

@@ -36,7 +36,8 @@ class Inputs(NamedTuple):
             special: whether a quarter of the cases have NaN and ±inf in dy.
         """
         if self.dy is not None:
-            return self.dy.reshape(np.shape(y)).astype(y.dtype)
+            dy = np.full(np.shape(y), self.dy) if self.dy.size == 1 else self.dy.reshape(np.shape(y))
+            return dy.astype(y.dtype)
         dy = _numbers(self.generator, np.shape(y), self.magnitude, self.integer, self.zeros)
         if special and self.generator.random() < 0.25:
             dy = np.where(self.generator.random(dy.shape) < 0.25, self.generator.choice(NOT_FINITE, dy.shape), dy)

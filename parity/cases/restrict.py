@@ -7,6 +7,7 @@
     tuples: False       one number for stride, padding and dilation; the kernel may be any
     tiling: True        windows end at the edge of the padded image, without a remainder
     odd: True           odd kernels
+    channels: 1         this number of channels of a convolution's input, in one group
     same: False         padding is a number, never "same" or "valid"
     batch: 1            this number of samples
     rank: 2             this number of axes of the input; of a set, one of them
@@ -99,6 +100,8 @@ def known_words(case: Case) -> frozenset[str]:
     words = _WORDS | frozenset(case.options) | frozenset(spec.name for spec in case.arrays if spec.keyword)
     if "padding" in case.options:
         words |= {"same"}
+    if any(spec.name == "weight" and len(spec.shape or ()) == 4 for spec in case.arrays):
+        words |= {"channels"}
     if "target" in names and "weight" in names:
         words |= {"ignored", "ignore_index", "probabilities"}
     if "parameter" in names:
@@ -136,7 +139,10 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             kernel = _one_of(wanted["kernel_size"], kernel)
         if wanted.get("odd"):
             kernel = odd(kernel)
-        weight = replace(weight, shape=(*weight.shape[:2], *pair(kernel)))
+        if "channels" in wanted and "output_padding" not in options:
+            options["groups"] = 1
+            weight = replace(weight, shape=(weight.shape[0], wanted["channels"], *weight.shape[2:]))
+        weight = replace(weight, shape=(*(weight.shape or ())[:2], *pair(kernel)))
         arrays["weight"] = weight
         if "input" in wanted and "groups" not in wanted:
             options["groups"] = 1
@@ -199,6 +205,10 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "probabilities": lambda v: is_probabilities({spec.name: spec for spec in case.arrays}) <= v,
         "none": lambda v: any(spec.shape is None for spec in case.arrays) <= v,
         "odd": lambda v: not v or all(k % 2 for k in pair(kernel_of(case.options, weight_of(case)))),
+        "channels": lambda v: shape[1:2] == (v,) and case.options.get("groups", 1) == 1,
+        "kernel_size": lambda v: (
+            pair(_one_of(v, of_kernel := kernel_of(case.options, weight_of(case)))) == pair(of_kernel)
+        ),
         "tiling": lambda v: not v or tiles(case, shape),
         "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in WINDOW[1:]) <= v,
         "magnitude": lambda v: case.magnitude <= v,

@@ -61,7 +61,9 @@ def required(op: Op, ours: Quantities, theirs: Quantities) -> Quantities:
     gradient of its targets. Running statistics are compared if the implementation has them.
     """
     theirs = {name: value for name, value in theirs.items() if name not in BUFFERS or name in ours}
-    if getattr(op, "forward_only", False):
+    theirs = {name: value for name, value in theirs.items() if name not in getattr(op, "lacks", ())}
+    in_training = getattr(op, "backward_in_training", False) and not any(n.startswith("grad_") for n in ours)
+    if getattr(op, "forward_only", False) or in_training:
         return {name: value for name, value in theirs.items() if not name.startswith("grad_")}
     if getattr(op, "lenient", False):
         return {name: value for name, value in theirs.items() if name != "grad_target" or name in ours}

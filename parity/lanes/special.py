@@ -29,7 +29,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
         ours, theirs = _kinds(ours), _kinds(theirs)
         if same_values(ours, theirs):
             theirs = _of_either_precision(expected, ours, theirs)
-    special = _has_special(inputs, dy)  # otherwise it is an ordinary difference of finite numbers
+    special = has_special(inputs, dy)  # otherwise it is an ordinary difference of finite numbers
     found = [
         replace(difference, only="special")
         if special or not np.isfinite(theirs[difference.quantity]).all()
@@ -43,7 +43,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     return seen, form + found
 
 
-def _has_special(inputs: Inputs, dy: Array) -> bool:
+def has_special(inputs: Inputs, dy: Array) -> bool:
     """Whether NaN, ±inf or −0 is among the numbers."""
     numbers = [a for a in (*inputs.arrays, dy) if a is not None and a.dtype.kind == "f"]
     return any(not np.isfinite(a).all() or np.signbit(a[a == 0]).any() for a in numbers)

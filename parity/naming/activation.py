@@ -51,6 +51,8 @@ _LEAKY: Rows = (
     ("slope-times-input", lambda x, o: np.where(x > 0, 1, _slope(o) * x)),
     ("slope-negated", lambda x, o: np.where(x > 0, 1, -_slope(o))),
     ("relu-passes-all", lambda x, _: np.ones_like(x)),
+    ("one-at-zero", lambda x, o: np.where(x < 0, _slope(o), 1)),
+    ("slope-lost-one-at-zero", lambda x, _: np.where(x < 0, 0, 1)),
 )
 _LEAKY_OUTPUT: Rows = (
     ("slope-lost", lambda x, _: np.where(x > 0, x, 0)),
@@ -61,6 +63,7 @@ _LEAKY_OUTPUT: Rows = (
 _ELU: Rows = (
     ("output-without-alpha", lambda x, o: np.where(x > 0, 1, o["alpha"] * np.expm1(np.minimum(x, 0)))),
     ("negative-side-lost", lambda x, _: np.where(x > 0, 1, 0)),
+    ("one-at-zero", lambda x, o: np.where(x < 0, o["alpha"] * np.exp(np.minimum(x, 0)), 1)),
 )
 _ELU_OUTPUT: Rows = (("minus-one-lost", lambda x, o: np.where(x > 0, x, o["alpha"] * np.exp(np.minimum(x, 0)))),)
 _SILU: Rows = (

@@ -11,6 +11,7 @@ from parity.naming.probe import NotApplicable, Probe
 from parity.naming.softmax import (
     OTHER_BASES,
     after_softmax,
+    is_guard,
     log_probabilities,
     logarithms,
     over,
@@ -234,7 +235,10 @@ CROSS_ENTROPY = (
     *CLASSES,
     mistake("no-max-shift", "output", formula=_of_logs(lambda x, axis: x - np.log(over(np.exp(x), axis)))),
     mistake("log-of-softmax", "output", formula=_of_logs(lambda x, axis: np.log(probabilities(x, axis)))),
-    *(mistake(n, "output", formula=_of_logs(after_softmax(of)), **values) for n, values, of in logarithms()),
+    *(
+        mistake(n, "output", formula=_of_logs(after_softmax(of)), convention=is_guard(values), **values)
+        for n, values, of in logarithms()
+    ),
     mistake("softmax-missing", "output", formula=_of_logs(lambda x, _: x)),
     mistake("not-normalised", "output", formula=_of_logs(shifted)),
     mistake("softmax-twice", "output", _softmax_twice),

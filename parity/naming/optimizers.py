@@ -278,10 +278,30 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     ("second-moment-not-kept", lambda _: {"keeps": lambda b1, _: (b1, 0.0)}),
 )
 
+# ε beside √v, not √v̂: Kingma and Ba's more efficient order of computation (2015, section 2).
+_CONVENTIONS = {"epsilon-before-correction"}
+
+
+def _corrected_rate(edit: Callable[[AdamSteps], dict[str, Any]]) -> Callable[[AdamSteps], dict[str, Any]]:
+    """The same mistake with ε beside √v."""
+    return lambda steps: edit(steps) | {"eps_before": True}
+
+
 # Excluded: Adam's decay is already coupled, AdamW's already decoupled.
 _NOT_OF = {False: {"decay-coupled", "decay-after-step", "none-decays"}, True: {"decay-decoupled"}}
 
 ADAM, ADAMW = (
-    tuple(mistake(n, formula=_adam(decoupled, edit)) for n, edit in _ADAM if n not in _NOT_OF[decoupled])
+    (
+        *(
+            mistake(n, formula=_adam(decoupled, edit), convention=n in _CONVENTIONS)
+            for n, edit in _ADAM
+            if n not in _NOT_OF[decoupled]
+        ),
+        *(
+            mistake(n, formula=_adam(decoupled, _corrected_rate(edit)))
+            for n, edit in _ADAM
+            if n not in _NOT_OF[decoupled] and "epsilon" not in n
+        ),
+    )
     for decoupled in (False, True)
 )

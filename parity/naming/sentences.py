@@ -190,6 +190,8 @@ ACTIVATIONS = {
     "output-not-squared": "the square is missing: 1 − y instead of 1 − y²",
     "squared-complement": "it is (1 − y)² instead of 1 − y²",
     "slope-lost": "the slope is missing: it is 0 where x is negative",
+    "slope-lost-one-at-zero": "the slope is missing: it is 0 where x is negative, and 1 at x = 0",
+    "one-at-zero": "the derivative at x = 0 is 1, where torch takes that of the negative side",
     "slope-on-other-side": "the slope is applied where x is positive",
     "slope-times-input": "the slope is multiplied by x where x is negative",
     "slope-negated": "the slope has the wrong sign",

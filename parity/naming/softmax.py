@@ -10,6 +10,7 @@ from parity.naming.explanation import EditResult, Explanation, Formula, mistake
 from parity.naming.probe import Probe
 
 EPSILONS = (1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16)
+GUARD = 1e-6  # the largest ε beside a probability that counts as a guard
 LEAST_LOGS = (-100, -50, -20)
 OTHER_BASES = (2, 10)
 
@@ -47,6 +48,11 @@ def logarithms() -> Iterator[tuple[str, dict[str, Any], Callable[[Array], Array]
         yield "log-clipped-both", {"epsilon": epsilon}, _log_of(lambda p, e: np.clip(p, e, 1 - e), epsilon)
     for least in LEAST_LOGS:
         yield "log-floored", {"least": least}, _floored_log(least)
+
+
+def is_guard(values: dict[str, Any]) -> bool:
+    """Whether the logarithm only avoids log 0, as in most courses: far from 0 it changes the last digits."""
+    return bool(values.get("epsilon", 1.0) <= GUARD)
 
 
 def _log_of(edit: Callable[[Array, Any], Array], epsilon: float) -> Callable[[Array], Array]:

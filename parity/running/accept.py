@@ -11,6 +11,9 @@ ASPECTS = (
     "ties", "special", "normwise", "precision",
 )  # fmt: skip
 
+# Formulas that differ from torch's only by an ε against a division by 0 or log 0: notes, unless strict.
+GUARDS = frozenset({"epsilon-before-correction", "epsilon-in-log", "log-clipped", "log-clipped-both"})
+
 
 def fails(difference: Difference, accepted: Collection[str], strict: bool) -> bool:
     """Whether a finding is a failure; the others are notes."""

@@ -15,6 +15,7 @@ from parity.lanes.facts import Difference, Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.rows.row import Row
+from parity.running.accept import GUARDS
 from parity.subjects import Declined, ImplementationError
 from parity.subjects.statistics import default_momentum
 
@@ -59,6 +60,8 @@ def _held_throughout(observation: Observation, quantity: str, explained: Explain
     Those are all parameters' gradients of a layer; of a loss, the output and the gradients; of running statistics,
     both. There the author's default decides: a momentum of 0.1 that weights the old statistics is a mistake.
     """
+    if explained.name in GUARDS:
+        return True  # in one place only
     if quantity in BUFFERS and (default_momentum(getattr(observation.op, "written", None)) or 0.0) <= 0.5:
         return False
     evidence = observation.evidence(quantity, 1)
@@ -73,7 +76,8 @@ def _held_throughout(observation: Observation, quantity: str, explained: Explain
         if held_against is None or not (held_against.failing or held_against.passing):
             continue  # the same, or never returned
         same = explain(observation, other)
-        if same is None or same.name != explained.name:
+        # The other may have a mistake on top: "half+negated", or a measured factor of −½.
+        if same is None or same.name.partition("+")[0] not in (explained.name, "constant-factor"):
             return False
     return True
 

@@ -6,7 +6,6 @@ not generated, and the report notes it. If calls fail only for some cases of a k
 kind, nothing is excluded, and the lanes report the failure. The number of calls is bounded, not their time.
 """
 
-import itertools
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -18,12 +17,16 @@ import numpy as np
 from parity.cases.case import Case, Lane
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict import Supports, fits, known_words, narrow, narrowed, numbers_in
+from parity.cases.restrict_targets import is_probabilities
 from parity.cases.sample import sample
 from parity.cases.torch_op import Array
 from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
+from parity.running.constants import CONSTANTS, constants
 from parity.running.loops import numbers_limit
+from parity.running.losses import is_right, lacks_reduction, reduction_of, takes_classes_only
 from parity.running.masks import P, with_mask
+from parity.running.modes import backward_in_training, has_modes
 from parity.running.simple_cases import simple_cases
 from parity.running.statistics import of_a_course
 from parity.subjects import Capabilities, Declined, Implementation, ImplementationError, Unrecognised, autograd
@@ -35,14 +38,8 @@ from parity.subjects.wrappers import LOSS_AND_GRADIENT, OWN_OUTPUT, without_upst
 MOST_CALLS = 500
 EACH = 3  # cases that must all fail before a form is excluded
 DRAWS = 40  # cases drawn in search of small ones of a kind
-# Constants that authors often hard-code, by torch's option.
-CONSTANTS: dict[str, tuple[Any, ...]] = {
-    "eps": (1e-5, 1e-8, 1e-7, 1e-6, 1e-3, 1e-4, 1e-10, 1e-12, 1e-9, 1e-2),
-    "betas": ((0.9, 0.999), (0.9, 0.99), (0.9, 0.98), (0.9, 0.95), (0.5, 0.999)),
-    "alpha": (0.9, 0.99, 0.95, 0.999, 1.0, 0.1),
-    "negative_slope": (0.01, 0.1, 0.2, 0.05, 0.3, 1e-3),
-}
-CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant
+FIRST_LAYER = "its backward returns no gradient of the input, as in a first layer: grad_input is not compared"
+KERNEL = (3, 3)  # the only one of convolutions that are written out for one size
 MODERATE = 8  # scores of this standard deviation leave every probability in the range of float32
 
 Kind = Literal[
@@ -91,7 +88,11 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
     bases = trials.simple()
     if bases and draws_its_mask(implementation.written, bases[0]):
         implementation = trials.masked(implementation)
-    chosen, outcome, known = trials.layout(implementation, bases)
+    unreduced: list[Case] = []
+    if bases and lacks_reduction(implementation, bases[0], row, trials.lane):
+        implementation = replace(implementation, fixed=implementation.fixed | {"reduction"})
+        unreduced = [replace(case, options=case.options | {"reduction": "none"}) for case in bases]
+    chosen, outcome, known = trials.layout(implementation, bases + unreduced)
     if outcome is not None and not outcome.takes_upstream:
         chosen = (
             without_upstream(chosen, OWN_OUTPUT if isinstance(chosen.written, type) else LOSS_AND_GRADIENT)
@@ -100,10 +101,18 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         )
         chosen = replace(chosen, takes_upstream=False)
     if outcome is not None and outcome.kind in FORWARD_RIGHT:
+        chosen, known = trials.loss(chosen, bases, known)
+        if unreduced:
+            bases = [replace(case, options=case.options | {"reduction": known["reduction"]}) for case in bases]
+        if has_modes(bases):
+            chosen = backward_in_training(row, chosen, trials.lane, bases[0], {**fixed, **known})
         chosen, known = trials.constants(chosen, bases, known)
         known = trials.ranks(chosen, bases, known)
         known = trials.forms(chosen, known)
         known = trials.sizes(chosen, bases, known)
+    if outcome is not None and outcome.missing == ("input",) and chosen.updates:
+        chosen = replace(chosen, lacks=frozenset({"grad_input"})).with_note(FIRST_LAYER)
+        outcome = replace(outcome, missing=())
     for name in outcome.missing if outcome else ():
         chosen = chosen.with_note(_missing_note(chosen, name))
     if chosen.lenient and bases and any(spec.name == "running_var" for spec in bases[0].arrays):
@@ -186,6 +195,24 @@ class _Trials:
             word: value for word, value in outcome.narrows.items() if word not in known and word not in self.fixed
         }
 
+    def loss(
+        self, implementation: Implementation, bases: list[Case], known: dict[str, Any]
+    ) -> tuple[Implementation, dict[str, Any]]:
+        """The reduction of a loss without a parameter for it, and whether its targets are only classes."""
+        known = dict(known)
+        if "reduction" in bases[0].options.keys() & implementation.fixed - self.fixed.keys():
+            self.calls += len(bases)
+            known["reduction"] = reduction_of(self.row, implementation, self.lane, bases[0], known)
+            if known["reduction"] is None:  # none of torch's: the lanes report the difference
+                known["reduction"] = "mean"
+        words = {**known, "magnitude": 1, **({} if implementation.takes_upstream else {"upstream": 1})}
+        if implementation.lenient and "probabilities" in known_words(bases[0]) - self.fixed.keys():
+            drawn = self._drawn(words, lambda case: is_probabilities({spec.name: spec for spec in case.arrays}))
+            self.calls += len(drawn)
+            if takes_classes_only(self.row, implementation, self.lane, drawn):
+                known["probabilities"] = False
+        return implementation, known
+
     def accumulates(self, implementation: Implementation, bases: list[Case], known: Mapping[str, Any]) -> bool:
         """Whether a second backward without clearing adds to the gradients of the first."""
         self.calls += 1
@@ -217,24 +244,25 @@ class _Trials:
     def constants(
         self, implementation: Implementation, bases: list[Case], known: dict[str, Any]
     ) -> tuple[Implementation, dict[str, Any]]:
-        """The values of hard-coded options: those for which the output is correct.
-
-        In float64 and of moderate size, so that an eps added to a variance is visible.
-        """
+        """The values of hard-coded options: those for which the output is correct."""
         for case in bases:
             names = self._unread(implementation, case, known)
             if not names:
                 return implementation, known
             made = replace(implementation, fixed=implementation.fixed | {*names})
             quiet = replace(narrowed(case, {**self.fixed, **known}), dtype="float64", magnitude=1)
-            for values in itertools.product(*((quiet.options[n], *CONSTANTS[n]) for n in names)):
-                chosen = dict(zip(names, values, strict=True))
-                found = self._output(made, replace(quiet, options=quiet.options | chosen))
-                if found is None or np.shape(found[0]) != np.shape(found[1]):
-                    break
-                if np.allclose(*found, rtol=CLOSE, atol=CLOSE):
-                    return made, known | chosen
+            self.calls += 1
+            found = constants(self.row, made, self.lane, self._with_momentum(made, quiet), names)
+            if found is not None:
+                return made, known | found
         return implementation, known
+
+    def _with_momentum(self, implementation: Implementation, case: Case) -> Case:
+        """The case with a momentum if the optimizer has one, because it shows Nesterov's formula."""
+        if case.options.get("momentum") != 0 or self.row.kind != "optimizer":
+            return case
+        moving = replace(case, options=case.options | {"momentum": 0.3})
+        return case if self.attempt(implementation, moving).kind == "declined" else moving
 
     def _unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
         """Options with a likely constant and no parameter: another value is declined."""
@@ -242,7 +270,8 @@ class _Trials:
         case = narrowed(case, {**self.fixed, **known})
         for name in CONSTANTS.keys() & case.options.keys() - self.fixed.keys():
             other = next(value for value in CONSTANTS[name] if value != case.options[name])
-            outcome = self.attempt(implementation, replace(case, options=case.options | {name: other}))
+            moved = {"momentum": 0.3} if name == "nesterov" else {}
+            outcome = self.attempt(implementation, replace(case, options=case.options | {name: other} | moved))
             if outcome.kind == "declined" and name in outcome.narrows:
                 found.append(name)
         return sorted(found)
@@ -259,12 +288,29 @@ class _Trials:
                     outcome = Outcome("shape")
                 by_rank.setdefault(rank, []).append(outcome)
         taken = frozenset(r for r, found in by_rank.items() if any(self._does(implementation, o) for o in found))
+        if len(taken) > 1 and implementation.lenient:
+            taken = self._right_ranks(implementation, bases, known, taken)
         if not taken:  # wrong at every rank: the likeliest one shows the mistake
             right = [r for r, found in by_rank.items() if any(o.kind in FORWARD_RIGHT for o in found)]
             taken = frozenset(right[:1])
         if not taken or len(taken) == len(by_rank) or "rank" in self.fixed:
             return known
         return known | {"rank": min(taken) if len(taken) == 1 else taken}
+
+    def _right_ranks(
+        self, implementation: Implementation, bases: list[Case], known: dict[str, Any], taken: frozenset[int]
+    ) -> frozenset[int]:
+        """The ranks at which a loss is correct if it is correct for (N, F): `len(x[0])` is F only there."""
+        if all(spec.name != "target" for spec in bases[0].arrays):
+            return taken
+        right: dict[int, bool] = {}
+        for case in bases:
+            rank = len(case.arrays[0].shape or ())
+            if rank in taken and not right.get(rank):
+                self.calls += 1
+                words = {**self.fixed, **known} | ({} if implementation.takes_upstream else {"upstream": 1})
+                right[rank] = is_right(self.row, implementation, self.lane, narrowed(case, words))
+        return frozenset(rank for rank in taken if right[rank]) if right.get(2) else taken
 
     @staticmethod
     def _does(implementation: Implementation, outcome: Outcome) -> bool:
@@ -317,7 +363,9 @@ class _Trials:
 
     def _windows(self, implementation: Implementation, words: Mapping[str, Any]) -> dict[str, Any]:
         """Whether it accepts only square kernels, or only one number per option."""
-        free = {w: v for w, v in words.items() if w not in ("stride", "padding", "dilation", "square")}
+        free = {
+            w: v for w, v in words.items() if w not in ("stride", "padding", "dilation", "square", "kernel_size")
+        }
 
         def lacks(strict: Mapping[str, Any], kind: Callable[[Case], bool]) -> bool:
             found = [self.attempt(implementation, c) for c in self._drawn({**free, **strict}, kind)]
@@ -391,9 +439,12 @@ class _Trials:
             name: value for name, value in case.options.items() if name != "kernel_size" and self.row.kind == "op"
         }
         known = known_words(case)
-        return {n: v for n, v in FORMS.items() if n in known} | {
-            n: v for n, v in options.items() if n not in FORMS
-        }
+        kernels = {"kernel_size": KERNEL} if any(len(spec.shape or ()) == 4 for spec in case.arrays[1:]) else {}
+        return (
+            {n: v for n, v in FORMS.items() if n in known}
+            | kernels
+            | {n: v for n, v in options.items() if n not in FORMS}
+        )
 
     def _drawn(
         self, words: Mapping[str, Any], kind: Callable[[Case], bool] | None = None, count: int = EACH
@@ -402,6 +453,8 @@ class _Trials:
         strategy = narrow(self.row.strategy(lane=self.lane), self.supports)
         strategy = narrow(strategy, {**words, **self.fixed})
         strategy = narrow(strategy, kind)
+        if words.get("nesterov"):  # torch rejects it without a momentum
+            strategy = narrow(strategy, lambda case: case.options["momentum"] != 0)
         if draws_plainly(strategy):
             generator, found = random.Random(str(sorted(map(str, words)))), []
             for _ in range(DRAWS):
@@ -492,7 +545,7 @@ def _lacks(word: str, outcome: Outcome) -> bool:
     """Whether the outcome shows that the implementation lacks the form that the keyword excludes."""
     if outcome.kind == "declined":
         return True
-    if word not in FORMS:
+    if word not in FORMS and word != "kernel_size":
         return outcome.kind in ("refused", "pullback") and outcome.deliberate
     return outcome.kind == "refused" or (word in IN_PULLBACK and outcome.kind == "pullback")
 

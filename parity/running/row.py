@@ -16,7 +16,7 @@ from parity.lanes.facts import Difference
 from parity.report import Evidence, Failure, RowReport, sentences
 from parity.report.rerun import RerunFlags
 from parity.rows.row import Row
-from parity.running.accept import acceptable, fails
+from parity.running.accept import GUARDS, acceptable, fails
 from parity.running.classify import classified
 from parity.running.compare import differences_of
 from parity.running.declines import Allowed
@@ -73,7 +73,7 @@ def run_row(
         Unrecognised: it is unknown how to call the implementation.
         ArgumentError: an argument is invalid for the row.
     """
-    wanted, accepted = lanes_of(row, lanes), acceptable(accept)
+    wanted, accepted = lanes_of(row, lanes), acceptable(accept) | (frozenset() if strict else GUARDS)
     check_dtype(dtype)
     printed: list[str] = []
     with sandboxed(printed.append):
@@ -273,7 +273,7 @@ def run_case(
         UserError: the case is not valid.
         ValueError: a name in `accept` is unknown.
     """
-    accepted = acceptable(accept)
+    accepted = acceptable(accept) | (frozenset() if strict else GUARDS)
     check_supports(row, supports)
     if lane == "structure" and rejected(row, case) is not None:
         with sandboxed():

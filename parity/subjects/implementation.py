@@ -55,6 +55,9 @@ class Implementation:
         takes_upstream: False for a loss that returns its gradient; checked with an upstream of 1.
         optional_upstream: its backward has a default for the upstream gradient, and may not use it.
         forward_only: no gradient is compared.
+        updates: its backward updates its parameters.
+        lacks: the quantities that it does not compute.
+        backward_in_training: in evaluation no gradient is compared.
         lenient: it need not return a gradient of a target or of an absent bias.
         conversion: the kind of arrays that it receives, if not NumPy's.
         clear: the name of its method that clears gradients, if it has one.
@@ -78,6 +81,9 @@ class Implementation:
     takes_upstream: bool = True
     optional_upstream: bool = False
     forward_only: bool = False
+    updates: bool = False
+    lacks: frozenset[str] = frozenset()
+    backward_in_training: bool = False
     lenient: bool = False
     conversion: str = ""
     clear: str | None = None
@@ -94,7 +100,8 @@ class Implementation:
             if token is not None:
                 CALL.reset(token)
         y, pullback, takes_upstream = self._result(returned, arrays)
-        if pullback is None or self.forward_only:
+        in_evaluation = self.backward_in_training and options.get("training") is False
+        if pullback is None or self.forward_only or in_evaluation:
             return y, None
 
         def guarded_pullback(dy: Array) -> tuple[Array | None, ...]:

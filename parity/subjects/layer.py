@@ -52,6 +52,8 @@ BACKWARDS = (
     "prime",
     "grad",
 )
+# Of a loss whose forward returns the loss of each sample: the method that returns the mean.
+REDUCES = ("calculate", "compute_loss")
 _BIAS_FLAGS = names.words("usebias hasbias withbias addbias biasenabled")
 
 
@@ -61,7 +63,7 @@ def of_class(kind: type) -> Implementation:
     Each call creates an instance; its parameters are passed to the constructor or set as attributes afterwards.
     """
     forward = forward_name(kind)
-    backward = next((name for name in BACKWARDS if callable(getattr(kind, name, None))), None)
+    backward = backward_name(kind)
     notes: tuple[str, ...] = ()
     forward_names = [plain(p.name) for p in parameters_of(getattr(kind, forward)) or ()]
     derivative = backward is not None and backwards.is_derivative(
@@ -87,6 +89,7 @@ def of_class(kind: type) -> Implementation:
         forward_only=backward is None,
         lenient=True,
         clear=None if backward is None else clear_method(kind),
+        updates=updates.updates(kind, backward),
     )
 
 
@@ -101,7 +104,12 @@ def forward_name(kind: type) -> str:
     )
     if forward is None:
         raise Unrecognised(f"{kind.__name__} has no forward, as in: def forward(self, x): …")
-    return forward
+    return next((name for name in REDUCES if callable(getattr(kind, name, None))), forward)
+
+
+def backward_name(kind: type) -> str | None:
+    """The name of the method that computes the gradients, if there is one."""
+    return next((name for name in BACKWARDS if callable(getattr(kind, name, None))), None)
 
 
 class _Ran(NamedTuple):
@@ -152,13 +160,20 @@ class _Layer:
         return ran.y, pullback if own is None else Pullback(pullback, takes_upstream=False)
 
     def _own_output(self, ran: "_Ran") -> Any:
-        """The probabilities that a softmax loss keeps as its output, if its backward takes them as `dvalues`."""
+        """The predictions, if the backward of a loss takes them as `dvalues`: those that it keeps, or the scores.
+
+        A backward that takes the targets again keeps nothing, so it needs the predictions too.
+        """
         backward = getattr(self.kind, self.backward or "")
         if np.ndim(ran.y) or backwards.upstream_is_optional(backward) or not backwards.takes_upstream(backward, 1):
             return None
         output = output_of(ran.layer)
         scores = next(iter(ran.given.values()))
-        return output if output is not None and np.shape(output) == np.shape(scores) != () else None
+        if output is not None and np.shape(output) == np.shape(scores) != ():
+            return output
+        takes = [plain(p.name) for p in parameters_of(backward) or ()]
+        stateless = self.forward in REDUCES and any(name in names.TARGETS for name in takes)
+        return scores if stateless else None
 
     def _from_update(
         self, arrays: tuple[Array | None, ...], options: dict[str, Any], dy: Array, found: list[Any], inputs: int
@@ -173,7 +188,9 @@ class _Layer:
         before = [None if h is None else np.array(h[0][h[1]]) for h in holders]
         again = self._call_backward(ran, arrays, dy)
         filled = list(found)
-        if not np.array_equal(again[0], found[0], equal_nan=True):  # computed with the updated parameters
+        if found[0] is not None and not np.array_equal(
+            again[0], found[0], equal_nan=True
+        ):  # computed with the updated parameters
             filled[0] = self._call_backward(self._run(arrays, options, 1.0), arrays, dy)[0]
         for place, (holder, old) in enumerate(zip(holders, before, strict=True), inputs):
             if place >= len(found) or found[place] is not None or holder is None or old is None:
@@ -273,6 +290,7 @@ class _Layer:
             shape = value.shape if own is None else np.shape(own)
             one_number_each = what == "bias" or value.ndim == 1
             if shape != value.shape and not (one_number_each and np.size(own) == np.size(value)):
+                decline_kernel(tuple(shape), tuple(value.shape))
                 raise Unrecognised(
                     f"{self.kind.__name__}.{key} has the shape {tuple(shape)}, where torch's {what} has "
                     f"{tuple(value.shape)}; {adapter_for(tuple(shape), tuple(value.shape))}"
@@ -281,6 +299,20 @@ class _Layer:
             space[key] = np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
             shapes.append(shape)
         return shapes
+
+
+def decline_kernel(own: tuple[int, ...], given: tuple[int, ...]) -> None:
+    """Raise Declined if a convolution has its own size of the kernel: the weights differ only in these axes."""
+    call = CALL.get()
+    weight = None if call is None or len(call.arrays) < 2 else call.arrays[1]
+    if len(own) != len(given) or len(own) not in (3, 4) or weight is None or weight.ndim != 4:
+        return
+    for axes in ((2, 3), (0, 1), (1, 2)) if len(own) == 4 else ((1, 2),):  # OIHW, HWIO, OHWI; OHW
+        rest = [axis for axis in range(len(own)) if axis not in axes]
+        kernel = own[axes[0]], own[axes[1]]
+        is_kernel = tuple(given[axis] for axis in axes) == weight.shape[2:] != kernel
+        if is_kernel and all(own[axis] == given[axis] for axis in rest):
+            raise Declined(f"its kernels are {kernel[0]}×{kernel[1]}", {"kernel_size": kernel})
 
 
 def missing_parameter(kind: type, what: str) -> Exception:

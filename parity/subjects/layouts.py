@@ -75,6 +75,7 @@ def _convolution() -> Iterator[Layout]:
     yield wrappers.pads_itself
     yield _then(wrappers.channels_last, wrappers.pads_itself)
     yield wrappers.single_sample
+    yield wrappers.single_channel
 
 
 def _dense() -> Iterator[Layout]:

@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "ignore_index": -100, "weight": None, "label_smoothing": 0.0, "dim": -1, "start_dim": 1, "end_dim": -1,
     "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
     "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "threshold": 20.0, "approximate": "none", "delta": 1.0,
-    "log_target": False, "pos_weight": None, "use_input_stats": True,
+    "kernel_size": 2, "log_target": False, "pos_weight": None, "use_input_stats": True,
     "training": True,  # False in torch, but a normalization with a single mode uses the batch's statistics
 }  # fmt: skip
 
@@ -93,10 +93,10 @@ _WIDTHS = {
 }
 _SIZES = {
     "in_channels": """inch inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels
-    inputdepth depth infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize insize inputs fanin
-    ninput     numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
+    inputdepth depth infeature infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize
+    insize inputs fanin ninput numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
-    filters nkernels numkernels kernels outch outfeatures outputfeatures
+    filters nkernels numkernels kernels outch outfeature outfeatures outputfeatures
     outdim outputdim dimout noutputs numoutputs
     outputsize
     outsize outputs units neurons nneurons numneurons fanout noutput filternum filternumber outputunits dout hidden

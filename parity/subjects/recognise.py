@@ -10,7 +10,7 @@ import torch
 from parity.subjects import autograd
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation
-from parity.subjects.layer import FORWARDS, forward_name, of_class
+from parity.subjects.layer import FORWARDS, backward_name, forward_name, of_class
 from parity.subjects.optimizer import (
     is_closure,
     is_rule,
@@ -78,13 +78,17 @@ def _of_class(kind: Any) -> Implementation:
         return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
     if not any(hasattr(kind, name) for name in FORWARDS[:-1]) and steps(kind):
         return of_optimizer(kind)
-    if isinstance(inspect.getattr_static(kind, "forward", None), staticmethod) and hasattr(kind, "backward"):
-        return _of_pair(kind.forward, kind.backward)
-    forward = getattr(kind, forward_name(kind))
+    forward, backward = getattr(kind, forward_name(kind)), backward_name(kind)
+    if _is_static(kind, forward_name(kind)) and backward is not None and _is_static(kind, backward):
+        return _of_pair(forward, getattr(kind, backward))
     engine = autograd.engine_of(forward)
     if engine is not None and not any(hasattr(kind, name) for name in ("backward", "backprop")):
         return autograd.of_module(kind, forward_name(kind), engine)
     return statistics_as_options(of_class(kind))
+
+
+def _is_static(kind: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(kind, name), staticmethod)
 
 
 def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:

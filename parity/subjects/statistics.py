@@ -4,11 +4,13 @@ torch's order is input, running_mean, running_var, weight, bias. Hand-written la
 bn_param)`, or store the statistics as attributes; they always have a gamma and a beta.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.cases.state import collected, keep
 from parity.cases.torch_op import Array
@@ -44,18 +46,19 @@ def statistics_as_options(made: Implementation) -> Implementation:
         assert x is not None
         call = CALL.get()
         first = x if call is None or call.arrays[0] is None else call.arrays[0]  # in torch's layout
-        zeros, ones = np.zeros(first.shape[1], x.dtype), np.ones(first.shape[1], x.dtype)
+        zeros, ones = _like(x, np.zeros(first.shape[1])), _like(x, np.ones(first.shape[1]))
         # Copies because a layer may update its running statistics in place, as torch does.
         statistics = {
-            "running_mean": (zeros if mean is None else mean).copy(),
-            "running_var": (ones if var is None else var).copy(),
+            "running_mean": _copy(zeros if mean is None else mean),
+            "running_var": _copy(ones if var is None else var),
         }
         given = x, ones if weight is None else weight, zeros if bias is None else bias
-        before = {name: array.copy() for name, array in statistics.items()}
+        before = {name: _copy(array) for name, array in statistics.items()}
+        size = math.prod(x.shape)
         # The statistics of an empty batch are NaN in most layers and are not compared.
-        with nullcontext() if x.size else collected():
+        with nullcontext() if size else collected():
             y, pullback = made.op(*given, **statistics, **options)
-        for name, array in statistics.items() if x.size else ():
+        for name, array in statistics.items() if size else ():
             if not np.array_equal(array, before[name], equal_nan=True):  # updated in place
                 keep(name, array)
 
@@ -68,14 +71,23 @@ def statistics_as_options(made: Implementation) -> Implementation:
     return made.around(op)
 
 
+def _like(x: Any, array: Array) -> Any:
+    """An array of x's kind and precision."""
+    return torch.from_numpy(array).to(x.dtype) if isinstance(x, torch.Tensor) else array.astype(x.dtype)
+
+
+def _copy(array: Any) -> Any:
+    return array.clone() if isinstance(array, torch.Tensor) else array.copy()
+
+
 def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> Any:
     """Call a layer normalization that requires gamma and beta: 1 and 0 if the case has none."""
     x, weight, bias = arrays
     assert x is not None
     shape = options["normalized_shape"]
     given = (
-        np.ones(shape, x.dtype) if weight is None else weight,
-        np.zeros(shape, x.dtype) if bias is None else bias,
+        _like(x, np.ones(shape)) if weight is None else weight,
+        _like(x, np.zeros(shape)) if bias is None else bias,
     )
     y, pullback = made.op(x, *given, **options)
 

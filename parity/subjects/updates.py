@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from parity.subjects.arguments import Arguments
+from parity.subjects import names
+from parity.subjects.arguments import Arguments, parameters_of
 from parity.subjects.errors import Unrecognised
 
 # In the order in which they are called, for a layer that creates its parameters in none of the usual places.
@@ -32,6 +33,13 @@ class Step:
 def huge_rate(dtype: Any) -> float:
     """A step size beside which a parameter vanishes, far from overflow."""
     return 2.0**60 if dtype == np.float32 else 2.0**200
+
+
+def updates(kind: Any, backward: str | None) -> bool:
+    """Whether the backward of a class takes a step size, so that it updates the parameters itself."""
+    method = getattr(kind, backward or "", None)
+    parameters = parameters_of(method) if callable(method) else None
+    return any(names.plain(p.name) in names.RATES for p in parameters or ())
 
 
 def set_rate(layer: Any, rate: float) -> None:

@@ -137,6 +137,32 @@ def single_sample(implementation: Any) -> Implementation:
     return _around(implementation, {0: first}, {0: batched}, batched, lambda dy: dy[0], note)
 
 
+def single_channel(implementation: Any) -> Implementation:
+    """A convolution of one image (H, W) with kernels (F, kh, kw), whose output is (H', W', F)."""
+
+    def image(x: Array) -> Array:
+        if len(x) != 1 or x.shape[1] != 1:
+            raise Declined("it takes one image with one channel", {"batch": 1, "channels": 1})
+        return np.asarray(x[0, 0])
+
+    def kernels(w: Array) -> Array:
+        if w.shape[1] != 1:
+            raise Declined("it takes one image with one channel", {"batch": 1, "channels": 1})
+        return np.asarray(w[:, 0])
+
+    def to_first(y: Array) -> Array:
+        return np.ascontiguousarray(np.moveaxis(y, -1, 0))[None] if y.ndim == 3 else y
+
+    return _around(
+        implementation,
+        {0: image, 1: kernels},
+        {0: lambda g: g[None, None], 1: lambda g: g[:, None]},
+        to_first,
+        lambda dy: np.ascontiguousarray(np.moveaxis(dy[0], 0, -1)),
+        "it takes one image (H, W) and returns (H, W, F)",
+    )
+
+
 def one_at_a_time(implementation: Any) -> Implementation:
     """A batch of one sample, with its batch axis."""
 

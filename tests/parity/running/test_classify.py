@@ -152,7 +152,12 @@ def softmax_that_passes(x: Any, dim: int) -> Any:
     [
         ("linear", batch_mean, "rows-mean", {"grad_weight", "grad_bias"}),
         ("softmax", softmax_that_passes, "softmax-passes-dy", {"grad_input"}),
-        ("mse_loss", scaled_mse(lambda x: x.size), "sum", {"output", "grad_input", "grad_target"}),
+        (
+            "mse_loss",
+            scaled_mse(lambda x: x.size / len(x)),
+            "feature-sum",
+            {"output", "grad_input", "grad_target"},
+        ),
         ("mse_loss", scaled_mse(lambda x: 0.5), "half", {"output", "grad_input", "grad_target"}),
     ],
 )

@@ -29,6 +29,7 @@ MEAN, ADDED = "mean instead of sum", "`=` instead of `+=`"
 FLIPPED = "kernel flipped"
 UPDATING, OBJECTS, DERIVED = "self_updating", "parameter_objects", "derivatives"
 LAYERS, FUNCTIONAL, COURSES = "layer_optimizers", "functional_optimizers", "course_layers"
+EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
     Form("linear", ASSIGNMENT, "affine_forward", "`affine_forward(x, w, b) → (out, cache)`, `affine_backward`",
@@ -182,6 +183,34 @@ FORMS = (
          "gy.sum(axis=0)", "gy.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
     Form("layer_norm", COURSES, "layernorm_forward", "`layernorm_forward(x, gamma, beta) → (out, {…})`, gradients in a dict",
          "- xhat * (d * xhat).mean(-1, keepdims=True)", "", "a term missing", "grad_input", "variance-constant"),
+    Form("batch_norm", EVALUATED, "BatchNorm1d", "`BatchNorm1d(num_features, alpha)`, `forward(Z, eval=False)`, `BW`, `Bb`, a backward for training only",
+         " + dLdM / self.N", "", "the mean as constant", "grad_input", "mean-constant"),
+    Form("batch_norm", EVALUATED, "BatchNormalization", "`forward_pass(X, training=True)`, `initialize(optimizer)`, `backward_pass(accum_grad)` for training only",
+         " - np.mean(accum_grad, axis=0)", "", "the mean as constant", "grad_input", "mean-constant"),
+    Form("cross_entropy", REDUCED, "softmax_loss", "`softmax_loss(x, y) → (loss, dx)`, summed over the batch",
+         "return loss, p", "return loss, -p", "the sign", "grad_input", "negated"),
+    Form("cross_entropy", REDUCED, "SoftmaxCrossEntropy", "`forward(x, y)` with one-hot rows, one loss per sample, `derivative()`",
+         "self.sm - self.labels", "self.sm", "the target missing", "grad_input", "target-not-subtracted"),
+    Form("mse_loss", REDUCED, "SquaredError", "static `loss(y, y_pred)` and `grad(y, y_pred)`, a sum",
+         "return 2 * (y_pred - y)", "return 2 * (y - y_pred)", "the sign", "grad_input", "negated"),
+    Form("mse_loss", REDUCED, "Loss_MeanSquaredError", "`calculate(output, y)`, `backward(dvalues, y_true)` where dvalues are the predictions",
+         " / outputs / samples", " / samples", "mean over the batch only", "grad_input", "feature-sum"),
+    Form("cross_entropy", REDUCED, "Activation_Softmax_Loss", "`forward(inputs, y_true)`, `backward(dvalues, y_true)` where dvalues are the probabilities, clipped",
+         "        self.dinputs = self.dinputs / samples\n", "", "sum instead of mean", "grad_input", "batch-sum"),
+    Form("conv2d", KERNELS, "Conv3x3", "`Conv3x3(num_filters)` of one image (H, W), `backprop(d_L_d_out, learn_rate)` updates it",
+         "d_filters[f] +=", "d_filters[f] =", ADDED, "grad_weight", "last-position-only"),
+    Form("max_pool2d", KERNELS, "MaxPool2", "`MaxPool2()` of one image (H, W, C), windows of 2×2",
+         "] = d_L_d_out[i, j, f]", "] = 2 * d_L_d_out[i, j, f]", "an extra factor", "grad_input", "doubled"),
+    Form("conv2d", KERNELS, "Conv", "`Conv(in_channels, out_channels)` with 3×3 kernels only",
+         "w] += np.einsum(\"nohw", "w] = np.einsum(\"nohw", ADDED, "grad_input", "overlap-overwritten"),
+    Form("conv2d", KERNELS, "conv3x3", "`conv3x3(x, w, b)`, which asserts the size of its kernel",
+         "dout.sum(axis=(0, 2, 3))", "dout.mean(axis=(0, 2, 3))", MEAN, "grad_bias", "divided-by-outputs"),
+    Form("max_pool2d", KERNELS, "Pool2D", '`Pool2D(kernel_shape, stride, pad, mode="max")`, NHWC, padded with NaN',
+         "+= dLdY[n, i, j, c]", "= dLdY[n, i, j, c]", ADDED, "grad_input", "windows-overwritten"),
+    Form("Adam", RATES, "Adam", "`Adam(lr, beta1, beta2).update(params, grads)` with the corrections in the step size",
+         "(1 - self.beta2) * grads", "(1 - self.beta1) * grads", "beta1 instead of beta2", "output", "second-moment-share"),
+    Form("SGD", RATES, "Nesterov", "`Nesterov(lr, momentum).update(params, grads)`",
+         "params[key] += ", "params[key] -= ", "the sign", "output", "ascends"),
 )  # fmt: skip
 
 

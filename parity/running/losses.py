@@ -1,0 +1,101 @@
+"""Losses without torch's options: determine the reduction, and whether targets may be probabilities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from parity.cases.case import Case, Lane
+from parity.cases.restrict import narrowed
+from parity.cases.sizes import REDUCTIONS
+from parity.lanes.comparison import Quantities, quantities
+from parity.lanes.reference import expect
+from parity.rows.row import Row
+from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
+
+CLOSE = 1e-3  # only distinguishes reductions; the lanes compare the numbers
+SEEDS = 3
+
+
+def lacks_reduction(made: Implementation, case: Case, row: Row, lane: Lane) -> bool:
+    """Whether a loss has no parameter for the reduction: it declines all but one."""
+    if "reduction" not in case.options or "reduction" in made.fixed:
+        return False
+    expected = expect(row, replace(case, options=case.options | {"reduction": "sum"}), lane)
+    try:
+        made(*expected.inputs.private().arrays, **expected.inputs.options)
+    except Declined as reason:
+        return "reduction" in reason.narrows
+    except (ImplementationError, Unrecognised):
+        return False
+    return False
+
+
+def reduction_of(row: Row, made: Implementation, lane: Lane, case: Case, known: Mapping[str, Any]) -> str | None:
+    """The reduction of a loss that takes none; None if it is none of torch's.
+
+    The output decides; but torch's default if the gradient is that of the default, because then the mistake is in
+    the output. If no output is correct, a unique shape decides.
+
+    Args:
+        row: of the loss.
+        made: the implementation, for which `reduction` is fixed.
+        lane: of the case.
+        case: with several samples.
+        known: its capabilities so far.
+    """
+    shaped: list[str] = []
+    right: list[str] = []
+    by_gradient: list[str] = []
+    for reduction in ("mean", *(other for other in REDUCTIONS if other != "mean")):
+        expected = expect(row, narrowed(case, {**known, "reduction": reduction}), lane)
+        dy = expected.dy if made.takes_upstream else np.ones_like(expected.dy)
+        inputs = expected.inputs.private()
+        try:
+            found = quantities(made, inputs, dy)
+            theirs = expected.theirs if made.takes_upstream else quantities(expected.like, inputs, dy)
+        except (Declined, ImplementationError, Unrecognised):
+            continue
+        if np.shape(found["output"]) == theirs["output"].shape:
+            shaped.append(reduction)
+            right += [reduction] if _close(found, theirs, "output") else []
+            by_gradient += [reduction] if _close(found, theirs, f"grad_{inputs.names[0]}") else []
+    if "mean" in right or (right and "mean" in by_gradient):
+        return "mean"
+    return right[0] if right else shaped[0] if len(shaped) == 1 else None
+
+
+def _close(found: Quantities, theirs: Quantities, name: str) -> bool:
+    mine, expected = found.get(name), theirs.get(name)
+    return (
+        mine is not None
+        and expected is not None
+        and np.shape(mine) == expected.shape
+        and np.allclose(mine, expected, rtol=CLOSE, atol=CLOSE * 1e-2)
+    )
+
+
+def takes_classes_only(row: Row, made: Implementation, lane: Lane, cases: Sequence[Case]) -> bool:
+    """Whether a loss accepts probabilities as targets but is correct only for classes.
+
+    Such code converts rows with `argmax`, or looks up one entry of each row.
+
+    Args:
+        row: of the loss.
+        made: the implementation.
+        lane: of the cases.
+        cases: with probabilities as targets.
+    """
+    return bool(cases) and not any(is_right(row, made, lane, case) for case in cases)
+
+
+def is_right(row: Row, made: Implementation, lane: Lane, case: Case) -> bool:
+    """Whether the output and the gradient of the first array, if there is one, are close to torch's."""
+    try:
+        expected = expect(row, case, lane)
+        found = quantities(made, expected.inputs.private(), expected.dy.copy())
+    except (RuntimeError, ValueError, IndexError, Declined, ImplementationError, Unrecognised):
+        return False  # or torch rejects the case
+    name = f"grad_{expected.inputs.names[0]}"
+    return _close(found, expected.theirs, "output") and (name not in found or _close(found, expected.theirs, name))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import inputs_of
+from parity.cases.primitives import narrowed
 from parity.cases.torch_op import Array, Op
 from parity.diagnosis.conditions import CASES, FailureKind, Sample, dependence, sample
 from parity.diagnosis.evidence import Comparison, Evidence, Precision, Variations
@@ -19,7 +20,7 @@ from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Layout, layout_of
 from parity.lanes.precise import precise_results
 from parity.lanes.reference import Expected, expect
-from parity.lanes.structure import LAYOUTS
+from parity.lanes.structure import LAYOUTS, selecting_the_same
 from parity.rows.row import Row
 
 LEAST_TO_SEE, MOST_TO_SEE = 9, 400  # largest number of entries of a map
@@ -55,6 +56,8 @@ def explain(
     names = [difference.quantity for difference in differences]
     # Properties of a whole network say little: the layer matters.
     further, layer = further and row.prefixes is None, first_wrong_layer(row, case, run)
+    if lane == "structure":  # other cases show the same property
+        strategy = narrowed(strategy, lambda _: True, lambda other: selecting_the_same(other, case))
     sampled = _sample(lane, strategy, run) if further else Sample()
     found = {}
     for difference in differences:

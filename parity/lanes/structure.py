@@ -36,6 +36,7 @@ from parity.lanes.reference import Expected, decide
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
+PROPERTIES = 12  # a multiple of 3 and 4, the numbers of properties of which the seed selects one
 SCRIBBLE = 77  # written to returned arrays, to detect shared memory
 
 
@@ -106,6 +107,12 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
         further.append(lambda: _between_steps(row, op, expected))
     # Each of these needs two to four more calls, and one case in three or four shows as much as every case.
     return seen, form + impure + further[case.seed % len(further)]()
+
+
+def selecting_the_same(case: Case, like: Case) -> Case:
+    """The case with a seed that selects the property, and the memory layout, that `like` shows."""
+    period = PROPERTIES * len(LAYOUTS)
+    return replace(case, seed=case.seed - case.seed % period + like.seed % period)
 
 
 def _purity(row: Row, op: Op, inputs: Inputs, dy: Array) -> list[Difference]:
@@ -249,7 +256,7 @@ def _layouts(
     compared: Callable[[Quantities], list[Difference]],
 ) -> list[Difference]:
     """Compare the same numbers in another memory layout, including the cotangent."""
-    name = [*LAYOUTS][seed // 12 % len(LAYOUTS)]  # 12: the seed's remainders by 3 and 4 select the property
+    name = [*LAYOUTS][seed // PROPERTIES % len(LAYOUTS)]
     lay = LAYOUTS[name]
     arrays = tuple(
         None

@@ -58,6 +58,17 @@ def test_the_first_round(file: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "1 saved failure still failing" in out
 
 
+def test_several_saved_failures_are_counted(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    another = WRONG.replace(
+        "-pullback(dy)[0], *pullback(dy)[1:]", "pullback(dy)[0], -pullback(dy)[1], pullback(dy)[2]"
+    )
+    both = WRONG.replace("*pullback(dy)[1:]", "-pullback(dy)[1], pullback(dy)[2]")
+    for layer in (WRONG, another, both):
+        file.write_text(layer)
+        assert main(["watch", "my_layers.py:my_linear", "--rounds", "1"]) == 1
+    assert "DISAGREES: 2 saved failures still failing" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -53,6 +53,7 @@ def test_the_rules_are_those_of_the_op() -> None:
     }
     assert of_conv <= rules_of("conv2d")
     assert {"padding above half of the window", "kernel_size=0"} <= rules_of("max_pool2d")
+    assert {"output_padding=-1", "output_padding as large as stride and dilation"} <= rules_of("conv_transpose2d")
     of_loss = {"target all the number of classes", "reduction='total'", "input with axis 0 longer by 1"}
     assert of_loss <= rules_of("cross_entropy")
     assert {"dim beyond the last axis", "dim before the first axis"} <= rules_of("softmax")

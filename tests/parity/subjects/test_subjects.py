@@ -23,6 +23,20 @@ def dense(x: Any, w: Any, b: Any) -> Any:
 # ---- pairs
 
 
+def test_a_failure_names_the_line_of_its_function() -> None:
+    def flipped(x: Any, w: Any, b: Any) -> Any:
+        return -dense(x, w, b), (x, w, b)
+
+    def doubled(dout: Any, cache: Any) -> Any:
+        return tuple(2 * gradient for gradient in affine_backward(dout, cache))
+
+    for forward, backward, wrong in ((flipped, affine_backward, flipped), (affine_forward, doubled, doubled)):
+        report = parity.check("linear", (forward, backward), examples=EXAMPLES, lanes=["exact"])
+        assert {failure.place for failure in report.failures} == {
+            f"test_subjects.py:{wrong.__code__.co_firstlineno}"
+        }
+
+
 def affine_forward(x: Any, w: Any, b: Any) -> Any:
     """A dense layer in the style of courses: weights (in, out)."""
     return dense(x, w, b), (x, w, b)

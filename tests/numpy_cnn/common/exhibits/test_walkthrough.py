@@ -333,6 +333,7 @@ def test_all_numbers_can_be_saved_as_arrays(tmp_path: Path, program: str) -> Non
         ((PHOTO, "--lr", "0"), "--lr must be a positive number, got 0.0"),
         ((PHOTO, "--lr", "nan"), "--lr must be a positive number, got nan"),
         ((PHOTO, "--seed", "-4"), "--seed must be from 0 to 4294967295, got -4"),
+        ((PHOTO, "--seed", "4294967296"), "--seed must be from 0 to 4294967295, got 4294967296"),
         ((PHOTO, "--checkpoint", "x.safetensors"), "only --kernel learned reads one, not vertical-edge"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x"), "x: no such checkpoint"),
         ((PHOTO, "--kernel", "learned", "--checkpoint", "x", "--classes", "3"), "has its own"),

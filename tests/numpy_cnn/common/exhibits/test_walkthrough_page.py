@@ -17,6 +17,7 @@ from PIL import Image
 from programs import PROGRAMS, ROOT, succeed
 from safetensors.numpy import load
 
+import torch_cnn
 from numpy_cnn import ops
 from numpy_cnn.common.exhibits.page.graph import nodes
 from numpy_cnn.common.exhibits.walkthrough import lesson
@@ -88,6 +89,12 @@ def test_a_deeper_network_has_a_page_and_a_picture(tmp_path: Path, monkeypatch: 
     layers = len(re.findall(r"^\S+ +[\dx]+ +\S+ +\S+ +\S+$", out, re.MULTILINE))
     assert rows.sum() > 60 * layers, "each layer has a row"
     assert not rows[-20:].any(), "nothing is cut off"
+
+
+def test_the_size_of_a_network_counts_no_running_statistics() -> None:
+    setup = setup_of(page(*walk(NETWORKS["hidden with batch norm"], 0)[:2], "numpy_cnn", "random", 0.1, None))
+    torchs = torch_cnn.SimpleCNN(NETWORKS["hidden with batch norm"])
+    assert setup["parameters"] == sum(parameter.numel() for parameter in torchs.parameters())
 
 
 def test_a_name_is_not_interpreted_as_math_text(tmp_path: Path) -> None:

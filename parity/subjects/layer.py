@@ -36,6 +36,7 @@ FORWARDS = (
     "_forward",
     "call",
     "loss",
+    "f",
     "__call__",
 )
 BACKWARDS = (
@@ -51,6 +52,7 @@ BACKWARDS = (
     "derivative",
     "prime",
     "grad",
+    "df",
 )
 # Of a loss whose forward returns the loss of each sample: the method that returns the mean.
 REDUCES = ("calculate", "compute_loss")
@@ -284,6 +286,8 @@ class _Layer:
             if value is None:
                 if own is not None:
                     given = next(p for p in parameters if p is not None)
+                    if isinstance(own, np.ndarray) and own.flags.writeable:
+                        own[...] = 0
                     space[key] = np.zeros(np.shape(own), given.dtype)
                 shapes.append(None)
                 continue
@@ -295,6 +299,8 @@ class _Layer:
                     f"{self.kind.__name__}.{key} has the shape {tuple(shape)}, where torch's {what} has "
                     f"{tuple(value.shape)}; {adapter_for(tuple(shape), tuple(value.shape))}"
                 )
+            if isinstance(own, np.ndarray) and own.size == value.size and own.flags.writeable:
+                own[...] = value.reshape(own.shape)  # for operations within the layer that hold the same array
             # A copy, as a NumPy array or a torch tensor like the layer's own.
             space[key] = np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
             shapes.append(shape)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.cases.state import keep
 from parity.subjects import names
@@ -28,7 +29,9 @@ def set_in(layer: Any, arguments: Arguments) -> Holders:
     found = dict(_holders(layer, arguments))
     for name, (space, key) in found.items():
         value = arguments.options[name]
-        space[key] = value.reshape(value.shape if space[key] is None else np.shape(space[key])).copy()
+        own = space[key]
+        value = value.reshape(value.shape if own is None else np.shape(own)).copy()
+        space[key] = torch.from_numpy(value) if isinstance(own, torch.Tensor) else value
         arguments.read.add(name)
     if "training" in arguments.options.keys() - arguments.read:
         for owner in objects(layer):

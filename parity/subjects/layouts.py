@@ -6,6 +6,7 @@ from functools import partial
 
 from parity.cases.case import Case
 from parity.subjects import autograd, wrappers
+from parity.subjects.frameworks import of_tuples
 from parity.subjects.implementation import Implementation
 from parity.subjects.optimizer import _Optimizer
 from parity.subjects.optimizer_arrays import NOTES
@@ -19,6 +20,8 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
 
     NumPy arrays come first, then torch tensors, then those of a small engine in the implementation's file.
     """
+    if autograd.uses_torch(made.written):
+        yield made  # before the other layouts of tensors, which would use up the trials
     for converted in _conversions(made):
         for layout in _layouts(case):
             yield layout(converted)
@@ -28,6 +31,8 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
 
 
 def _conversions(made: Implementation) -> Iterator[Implementation]:
+    if autograd.uses_torch(made.written):
+        yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
     yield made
     if isinstance(made.op, _Optimizer):
         for given, note in NOTES.items():
@@ -35,13 +40,17 @@ def _conversions(made: Implementation) -> Iterator[Implementation]:
         return
     if isinstance(made.op, autograd._Module):
         return
+    tuples = of_tuples(made.written)
+    if tuples is not None:
+        yield replace(tuples, written=made.written, fixed=made.fixed, timeout=made.timeout, conversion="tuples")
     pair = with_derivative(made.written)
     if pair is not None:
         yield replace(pair, fixed=made.fixed, timeout=made.timeout, conversion="pair")
     engine = autograd.engine_of(made.written[0] if isinstance(made.written, (tuple, list)) else made.written)
     if engine is not None:
         yield replace(autograd.over_tensors(made, engine), lenient=True, conversion="engine")
-    yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
+    if not autograd.uses_torch(made.written):
+        yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
 
 
 def _layouts(case: Case) -> Iterator[Layout]:

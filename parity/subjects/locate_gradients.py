@@ -209,7 +209,7 @@ def _named(mapping: Mapping[Any, Any], count: int, of_gradients: bool) -> Iterat
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (tuple, list)) and not (value and all(isinstance(v, (int, float)) for v in value)):
+    if isinstance(value, (tuple, list)) and not (value and all(type(v) in (int, float) for v in value)):
         for item in value:
             yield from _flat(item)
     else:

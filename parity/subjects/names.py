@@ -25,7 +25,7 @@ UPSTREAMS = words("""
     upstreamgradient dloss dldout dldy doutdy cotangent g gy eta outgrad dlast dldz dlda doutputs accumgrad
     lossgradient nextgrad incominggradient backwardgradient topdiff outputerror""")
 CACHES = words("cache caches ctx context saved state store tape mem memory residuals")
-OUTPUTS = words("y out output outputs yhat pred preds prediction predictions result activation activations")
+OUTPUTS = words("y ans out output outputs yhat pred preds prediction predictions result activation activations")
 INPUTS = words("x input inputs xs data aprev a image images img batch features inp inputtensor inputdata z")
 TARGETS = words("target targets t label labels ytrue true truth gt groundtruth onehot")
 RATES = frozenset({"lr", "learningrate", "learnrate"})

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from parity.cases.torch_op import Array
@@ -16,6 +16,7 @@ from parity.subjects.locate_gradients import is_array, returned_gradients
 from parity.subjects.names import plain
 
 DERIVATIVE = "its backward is the derivative: multiplied by the upstream gradient"
+AT_OUTPUT = "its backward takes the output of the forward in place of its input"
 NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream of 1"
 
 
@@ -46,6 +47,7 @@ class _Pair:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     derivative: bool
+    at_output: bool = False  # its backward takes the output in place of the input: tanh_grad(y) = 1 − y²
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any]]:
         arguments = arguments_of(arrays, options)
@@ -64,12 +66,41 @@ class _Pair:
 
         def pullback(dy: Array) -> Any:
             named = dict(zip((plain(p.name) for p in parameters_of(self.forward) or ()), given, strict=False))
+            if self.derivative and len(_required(self.backward)) == 1:  # whatever its parameter is called
+                gradients = self.backward(y if self.at_output else given[0])
+                return returned_gradients(dy * gradients, len(arrays))
+            if self.at_output:
+                gradients = backwards.call(self.backward, dy, cache, (y,), y, arguments, dict.fromkeys(named, y))
+                return returned_gradients(dy * gradients if self.derivative else gradients, len(arrays))
             torchs = given[::-1] if target_comes_first(parameters_of(self.forward) or (), arrays) else given
             gradients = backwards.call(self.backward, dy, cache, torchs, y, arguments, named)
+            if callable(gradients):  # the vector-Jacobian product of one call
+                return returned_gradients(gradients(dy), len(arrays))
             gradients = dy * gradients if self.derivative else gradients
             return returned_gradients(gradients, len(arrays))
 
         return y, pullback
+
+
+def at_output(made: Implementation) -> Implementation | None:
+    """The same pair whose backward takes the output, if its forward takes one array; otherwise None."""
+    if not isinstance(made.op, _Pair) or len(parameters_of(made.op.forward) or ()) != 1:
+        return None
+    pair = replace(made.op, at_output=True, derivative=len(_required(made.op.backward)) == 1)
+    return replace(made, op=pair, takes_upstream=True, notes=(AT_OUTPUT,))
+
+
+def names_output(made: Implementation) -> bool:
+    """Whether the backward of such a pair has a parameter that is named like an output: sigmoid_grad(s)."""
+    pair = made.op
+    if not isinstance(pair, _Pair):
+        return False
+    own = {plain(p.name) for p in _required(pair.backward)}
+    return bool(own & (names.OUTPUTS | {"s", "a"})) and not own & {plain(p.name) for p in _required(pair.forward)}
+
+
+def _required(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in parameters_of(function) or () if p.default is p.empty]
 
 
 def of_function(function: Callable[..., Any]) -> Implementation:
@@ -175,7 +206,8 @@ def _plain(keywords: Mapping[str, Any]) -> dict[str, Any]:
 def _takes_option(name: str, arrays: tuple[Array | None, ...]) -> bool:
     """Whether a parameter is an option; running statistics are arrays if the op has five arrays."""
     statistics = names.OPTIONS.get(plain(name)) in names.STATISTICS and len(arrays) == 5
-    return names.is_option(name) and not statistics
+    kernel = name == "K" and len(arrays) > 1  # corr2d(X, K)
+    return names.is_option(name) and not statistics and not kernel
 
 
 def drops_upstream(made: Implementation) -> Implementation:

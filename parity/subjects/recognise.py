@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from parity.subjects import autograd
+from parity.subjects import autograd, frameworks
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation
 from parity.subjects.layer import FORWARDS, backward_name, forward_name, of_class
@@ -26,7 +26,7 @@ from parity.subjects.statistics import in_torchs_order, statistics_as_options
 
 DERIVATIVES = (
     "{}_backward", "{}_prime", "{}_derivative", "{}_deriv", "{}_gradient", "{}_grad", "{}_der", "d{}", "d_{}",
-    "grad_{}", "{}_bwd",
+    "grad_{}", "{}_bwd", "{}_vjp",
 )  # fmt: skip
 
 
@@ -78,12 +78,20 @@ def _of_class(kind: Any) -> Implementation:
         return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
     if not any(hasattr(kind, name) for name in FORWARDS[:-1]) and steps(kind):
         return of_optimizer(kind)
+    if frameworks.takes_context(kind):
+        return frameworks.of_context(kind)
+    if frameworks.takes_blobs(kind):
+        return frameworks.of_blobs(kind)
+    if frameworks.keeps_gradients_in_tensors(kind):
+        return frameworks.of_tensor_gradients(kind)
     forward, backward = getattr(kind, forward_name(kind)), backward_name(kind)
     if _is_static(kind, forward_name(kind)) and backward is not None and _is_static(kind, backward):
         return _of_pair(forward, getattr(kind, backward))
     engine = autograd.engine_of(forward)
     if engine is not None and not any(hasattr(kind, name) for name in ("backward", "backprop")):
         return autograd.of_module(kind, forward_name(kind), engine)
+    if backward is None and any(autograd.uses_torch(method) for method in vars(kind).values() if callable(method)):
+        return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
     return statistics_as_options(of_class(kind))
 
 
@@ -103,6 +111,8 @@ def _of_callable(function: Callable[..., Any]) -> Implementation:
         return of_update(function)
     if is_closure(function):
         return of_closure(function)
+    if frameworks.makes_a_pair(function):
+        return frameworks.of_maker(function)
     backward = _backward_beside(function)
     if backward is not None:
         return _of_pair(function, backward)
@@ -133,7 +143,8 @@ def with_derivative(function: Any) -> Implementation | None:
     for form in DERIVATIVES if inspect.isfunction(function) else ():
         found = _in_module(function, form.format(name))
         if found is not None:
-            return replace(_of_pair(function, found), written=(function, found))
+            made = frameworks.of_tensor_functions(function, found) or _of_pair(function, found)
+            return replace(made, written=(function, found))
     return None
 
 

@@ -77,7 +77,7 @@ def _like(x: Any, array: Array) -> Any:
 
 
 def _copy(array: Any) -> Any:
-    return array.clone() if isinstance(array, torch.Tensor) else array.copy()
+    return array.detach().clone() if isinstance(array, torch.Tensor) else array.copy()
 
 
 def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> Any:

@@ -29,6 +29,7 @@ MEAN, ADDED = "mean instead of sum", "`=` instead of `+=`"
 FLIPPED = "kernel flipped"
 UPDATING, OBJECTS, DERIVED = "self_updating", "parameter_objects", "derivatives"
 LAYERS, FUNCTIONAL, COURSES = "layer_optimizers", "functional_optimizers", "course_layers"
+FRAMEWORKS, TENSORS = "frameworks", "tensor_layers"
 EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
@@ -211,6 +212,34 @@ FORMS = (
          "(1 - self.beta2) * grads", "(1 - self.beta1) * grads", "beta1 instead of beta2", "output", "second-moment-share"),
     Form("SGD", RATES, "Nesterov", "`Nesterov(lr, momentum).update(params, grads)`",
          "params[key] += ", "params[key] -= ", "the sign", "output", "ascends"),
+    Form("linear", FRAMEWORKS, "Linear", "static `forward(ctx, x, weight, bias)` with `ctx.save_for_backward`, `backward(ctx, grad_output)`",
+         "grad_output.sum(axis=0)", "grad_output.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", FRAMEWORKS, "LinearFunction", "`forward(inputs) → (y,)`, `backward(inputs, grad_outputs)`: tuples of arrays",
+         "gy.sum(axis=0)", "gy.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("relu", FRAMEWORKS, "ReluLayer", "`setup`, `reshape`, `forward(bottom, top)`, `backward(top, propagate_down, bottom)` with `.data` and `.diff`",
+         "data > 0", "data < 0", "mask reversed", "grad_input", "mask-inverted"),
+    Form("linear", FRAMEWORKS, "dense", "`forward, backward = dense(W, b)`: closures",
+         "dy.sum(axis=0)", "dy.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("tanh", FRAMEWORKS, "tanh_fwd", "`tanh_fwd(x) → (y, res)`, `tanh_bwd(res, g)`",
+         "1 - res**2", "1 - res", "the square missing", "grad_input", "output-not-squared"),
+    Form("relu", FRAMEWORKS, "relu", "`relu(x)` beside `relu_vjp(ans, x)`, which returns a function of g",
+         "g * (x > 0)", "g * (x < 0)", "mask reversed", "grad_input", "mask-inverted"),
+    Form("sigmoid", FRAMEWORKS, "sigmoid", "`sigmoid(x)` beside `sigmoid_grad(s)`, the derivative at the output",
+         "return s * (1 - s)", "return s * (1 + s)", "a sign", "grad_input", "complement-sign"),
+    Form("tanh", FRAMEWORKS, "Tanh", "`Tanh()` with `f(x)` and `df(x)`",
+         "1 - self.f(x) ** 2", "1 - self.f(x)", "the square missing", "grad_input", "output-not-squared"),
+    Form("linear", FRAMEWORKS, "Dense", "`Dense(neurons)` made of operations that share `params`, created at the first call",
+         "output_grad.sum(axis=0", "output_grad.mean(axis=0", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", TENSORS, "Lin", "`Lin(w, b)` over torch tensors, `backward()` writes `inp.g`, `w.g`, `b.g`",
+         "self.b.g = out.g.sum(0)", "self.b.g = out.g.mean(0)", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", TENSORS, "lin", "`lin(x, w, b)` beside `lin_grad(inp, out, w, b)` over torch tensors",
+         "inp.t() @ out.g, out.g.sum(0)", "inp.t() @ out.g, out.g.mean(0)", MEAN, "grad_bias", "rows-mean"),
+    Form("batch_norm", TENSORS, "BatchNorm1d", "`BatchNorm1d(dim, eps, momentum)(x)` over torch tensors, without a backward",
+         "unbiased=False", "unbiased=True", "the variance of a sample", "output", "unbiased-variance"),
+    Form("conv2d", TENSORS, "corr2d_multi_in_out", "`corr2d_multi_in_out(X, K)` of one image (C, H, W) over torch tensors",
+         " * K).sum()", " * K.flip(0, 1)).sum()", FLIPPED, "output", "kernel-flipped"),
+    Form("batch_norm", TENSORS, "BatchNorm", "static `BatchNorm.forward(x, gamma, beta, bn_param)` over torch tensors",
+         " - x_hat * dgamma", "", "a term missing", "grad_input", "variance-constant"),
 )  # fmt: skip
 
 

@@ -80,7 +80,12 @@ def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check classifies and names each failure as it was found: no smaller case, conditions or script."""
+    """A check classifies and names each failure as it was found: no smaller case, conditions or script.
+
+    The search for a name draws fewer cases where few of them fail.
+    """
+    monkeypatch.setattr("parity.naming.observation.MOST_CASES", 200)
+    monkeypatch.setattr("parity.naming.observation.MORE_CASES", 200)
     monkeypatch.setattr("parity.running.lane.PHASES", (Phase.generate,))
     monkeypatch.setattr("parity.running.investigate.with_small_numbers", lambda found, *_: found)
     monkeypatch.setattr("parity.running.investigate.explain", lambda *_, **__: {})

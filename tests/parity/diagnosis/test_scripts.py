@@ -185,7 +185,7 @@ def test_the_script_reproduces_the_failure(
     monkeypatch.setattr("parity.running.lane.SHRINKING", 100)  # enough for a script of 20 lines
     monkeypatch.setattr("parity.diagnosis.explain.CASES", 0)  # no script contains a condition
     (tmp_path / "their_layers.py").write_text(LAYERS)
-    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "40", "--strict", "-x"]) == 1
+    assert main(["check", row, "--impl", f"their_layers.py:{name}", "--examples", "20", "--strict", "-x"]) == 1
     diagnoses = {read(file).diagnosis for file in saved_in()}
     text = next(part for part in _failures(capsys.readouterr().out) if message in " ".join(part.split()))
     assert any(message in diagnosis for diagnosis in diagnoses)

@@ -11,6 +11,7 @@ import parity
 from numpy_cnn import ops
 from parity.cases.inputs import inputs_of
 from parity.cases.primitives import draw_plainly
+from parity.lanes.trust import WEIGHED
 from parity.rows.registry import ROWS
 
 EXAMPLES = 20  # few, to test that every lane works, and one of a rare kind; `make parity` runs 200
@@ -24,6 +25,8 @@ def test_row_agrees_with_torch(name: str) -> None:
     assert set(row.lanes) == set(ROWS[name].lanes)
     assert min(row.lanes.values()) >= EXAMPLES
     assert max(row.quantities.values()) <= 1
+    for lane in row.lanes.keys() & {*WEIGHED}:
+        assert row.trusted[lane] >= row.lanes[lane] / 4, f"most cases of the {lane} lane are weak evidence"
 
 
 def test_every_public_op_has_a_row() -> None:

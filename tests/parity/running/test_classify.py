@@ -377,9 +377,7 @@ def test_an_endless_loop_is_stopped_and_located() -> None:
             with suppress(Exception):  # an implementation that catches every exception
                 time.sleep(0.01)
 
-    began = time.monotonic()
-    report = parity.check("relu", endless, examples=20, timeout=0.2)
-    assert time.monotonic() - began < 10
+    report = parity.check("relu", endless, examples=20, timeout=0.2)  # without a limit it would not end
     (failure,) = report.failures
     assert failure.aspect == "time"
     assert "did not finish within 0.2 s (test_classify.py:" in failure.diagnosis

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import parity
 from parity.cases.case import ArraySpec, Case
 from parity.exam.changes import option, result, upstream
 from parity.naming import Observation, explain
@@ -88,3 +89,16 @@ def test_roundoff_of_a_reported_case_far_from_0_does_not_hide_a_name() -> None:
         found = explain(Observation(row, adapt(op), "bound"), "output", case, "bound")
     assert found is not None
     assert found.name == "constant-factor"
+
+
+@pytest.mark.parametrize(
+    ("row", "lane", "how"), [("relu", "exact", "to the bit"), ("tanh", "bound", "to the last digits")]
+)
+def test_the_report_says_how_exactly_an_explanation_reproduces(row: str, lane: Any, how: str) -> None:
+    def negated(x: Any) -> Any:
+        y, pullback = ROWS[row].op(x)
+        return y, lambda dy: (-pullback(dy)[0],)
+
+    (failure,) = parity.check(row, negated, examples=20, lanes=[lane]).failures
+    assert "negated" in str(failure.explanation) or "sign" in failure.diagnosis
+    assert how in failure.diagnosis

@@ -5,8 +5,9 @@
 
 The tests run once under coverage, which records the lines that each test executes. Then lines are drawn at random
 from all executed ones, and one of mutmut's mutants for each, except changes to texts of several words. The tests
-that execute the line run on the mutant: those in the mirrored folder first, then the fastest first, until one
-fails or `--seconds` are over. Everything happens in a copy, build/sample.
+that execute the line run on the mutant, then others that execute the file, because a line that runs at import or
+in a shared fixture belongs to whichever test comes first: those in the mirrored folder first, then the fastest
+first, until one fails or `--seconds` are over. Everything happens in a copy, build/sample.
 
 Exits with 1 if a mutant survives, and with 2 if the unchanged code does not pass.
 """
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     tests, times = _tests_by_line(), json.loads((COPY / TIMES).read_text(encoding="utf-8"))
     outcomes = []
     for file, line, code in _drawn(tests, random.Random(typed.seed), typed.sample):
-        mutant = _judged(file, line, code, _chosen(file, tests[file, line], times, typed.seconds))
+        mutant = _judged(file, line, code, _chosen(file, line, tests, times, typed.seconds))
         outcomes.append(mutant)
         print(f"{len(outcomes):4} {mutant.fate:8} {mutant.file}:{mutant.line}", flush=True)
         if mutant.fate == "survived":
@@ -126,11 +127,16 @@ def _is_prose(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.BaseString) and " " in cst.Module([]).code_for_node(node).strip()
 
 
-def _chosen(file: str, tests: list[str], times: dict[str, float], seconds: float) -> list[str]:
-    """Tests of the mirrored folder first, then the fastest first, up to `seconds`."""
+def _chosen(
+    file: str, line: int, tests: dict[tuple[str, int], list[str]], times: dict[str, float], seconds: float
+) -> list[str]:
+    """Tests of the line, then of the file; each the mirrored folder first, then the fastest; up to `seconds`."""
+    of_line, of_file = {*tests[file, line]}, {test for place in tests if place[0] == file for test in tests[place]}
     mirrored = f"tests/{Path(file).parent.as_posix()}/"
     chosen: list[str] = []
-    for test in sorted(tests, key=lambda t: (not t.startswith(mirrored), times.get(t, 0.0), t)):
+    for test in sorted(
+        of_file, key=lambda t: (t not in of_line, not t.startswith(mirrored), times.get(t, 0.0), t)
+    ):
         seconds -= times.get(test, 0.0)
         if chosen and seconds < 0:
             break

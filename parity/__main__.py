@@ -36,7 +36,7 @@ def _run(arguments: list[str]) -> int:
 
     command, _ = flags.parse(
         "python -m parity",
-        "Compare hand-written NumPy with PyTorch. Without a command, all rows are checked.",
+        "Compare hand-written NumPy with PyTorch. By default all rows are checked.",
         {
             "check": Check,
             "replay": Replay,

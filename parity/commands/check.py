@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check(ImplementationFlags):
-    """Compare implementations with torch on generated cases: all rows, or the named ones."""
+    """Compare all rows, or the named ones, with torch on generated cases."""
 
     ops: Annotated[tuple[str, ...], tyro.conf.Positional, named("[OP ...]", "(default: all)")] = ()
     """Rows, such as conv2d; `list` prints their names."""

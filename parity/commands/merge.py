@@ -15,7 +15,7 @@ from parity.commands.placeholders import named
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge the reports of `check --shard I/N --json FILE`, one for each I, into one report."""
+    """Merge the JSON reports of `check --shard I/N`, one for each I, into one."""
 
     reports: Annotated[tuple[Path, ...], tyro.conf.Positional, named("FILE ...")]
     """The reports of all shards, in any order."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replay(ImplementationFlags):
-    """Run failures again: a case printed in a report, a saved file, or all saved failures.
+    """Run failures again: a printed case, a saved file, or all saved failures.
 
-    A saved failure runs with its saved flags; flags on the command line replace them.
+    A saved failure runs with its saved flags, unless you type others.
     """
 
     case: Annotated[str, tyro.conf.Positional, named("CASE")]

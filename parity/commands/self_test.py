@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Check the harness itself: it must find every planted bug, and report no correct implementation."""
+    """Check the harness: it must find every planted bug, and accept correct code."""
 
     row: Annotated[tuple[str, ...], named("[ROW ...]", "(default: all)")] = ()
     """Rows, such as conv2d."""

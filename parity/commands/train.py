@@ -17,9 +17,8 @@ HEADER = "   step   loss numpy_cnn   loss torch_cnn   drift     one ulp   worst 
 class Train:
     """Train numpy_cnn and torch_cnn side by side and compare every step.
 
-    In each step, gradients are compared from equal weights, and updates from equal gradients, so an error is found
-    in its step and its parameter. The drift of the free runs is printed beside that of two PyTorch runs that start
-    one unit in the last place (ulp) apart.
+    - Gradients are compared from equal weights, updates from equal gradients.
+    - The drift of the free runs is printed beside that of two PyTorch runs.
     """
 
     dataset: DataConfig = field(default_factory=DataConfig)

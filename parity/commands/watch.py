@@ -24,7 +24,7 @@ MISSED = 500  # milliseconds between checks of the files' times, for saves that 
 
 @dataclass(frozen=True)
 class Watch(ImplementationFlags):
-    """Check your own layer at every save: saved failures first, a verdict within a second."""
+    """Check your own layer at every save, saved failures first, within a second."""
 
     impl: Annotated[str, tyro.conf.Positional, named("FILE.py:NAME")]
     """Your implementation; also PACKAGE.MODULE:NAME; a pair is FILE.py:FORWARD,BACKWARD."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Demo(DeviceFlag):
-    """Draw a digit in the browser and look inside the network: every layer, every number, every gradient."""
+    """Draw a digit in the browser and inspect every number inside the network."""
 
     checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CKPT]")] = None
-    """A checkpoint of either backend (*.safetensors, or the folder of a run). Default: the network included in the
-    package, trained on MNIST."""
+    """A checkpoint of either backend (*.safetensors, or the folder of a run).
+    Default: the network included in the package, trained on MNIST."""
     port: int = 8000
     """Port on 127.0.0.1; 0 for any free one."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export(DeviceFlag):
-    """Write the parameters of a checkpoint, under torch's names, or its network as ONNX; no optimizer state."""
+    """Write a checkpoint's parameters under torch's names, or its network as ONNX."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CKPT")]
     """A checkpoint of either backend, or the folder of a run."""

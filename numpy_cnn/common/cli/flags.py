@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
 from numpy_cnn.common.spec import streams
 from numpy_cnn.common.spec.errors import UserError
@@ -71,9 +73,8 @@ def parse(
     from numpy_cnn.common.cli.values import registry
 
     if arguments[:1] and arguments[0] in ("-h", "--help"):
-        tyro.extras.subcommand_cli_from_dict(
-            dict(commands), prog=program, description=description, args=["--help"]
-        )
+        choice: Any = reduce(or_, [_listed(name, kind) for name, kind in commands.items()])
+        tyro.cli(choice, default=commands[standard](), prog=program, description=description, args=["--help"])
     if arguments and arguments[0] == "--version":
         print(f"{program.split()[-1]} {__version__}")
         raise SystemExit(0)
@@ -149,6 +150,13 @@ def nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> st
     meant = [flag for flag, others in ELSEWHERE.items() if name in others and flag in known]
     near = meant or get_close_matches(name, known, n=1, cutoff=0.75)
     return f": did you mean {prefix}{near[0]}?" if near else ""
+
+
+def _listed(name: str, kind: Any) -> Any:
+    """The type of a command for the list of all: described by the first line of its docstring."""
+    import tyro
+
+    return Annotated[kind, tyro.conf.subcommand(name, description=(kind.__doc__ or "").splitlines()[0])]
 
 
 def _flags(kind: Any) -> list[str]:

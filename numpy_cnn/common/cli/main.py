@@ -37,7 +37,7 @@ def _run(program: Program, arguments: list[str]) -> int:
 
     command, parse_again = flags.parse(
         f"python -m {program.name}",
-        "Train and use a SimpleCNN. The default command is train; train --help lists its flags.",
+        "Train and use a SimpleCNN. COMMAND --help lists the flags of a command.",
         {
             "train": Train,
             "evaluate": Evaluate,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plot(DeviceFlag):
-    """Draw the pictures of a run again: curves, filters, predictions; or compare the curves of several runs."""
+    """Draw the pictures of a run again, or compare the curves of several runs."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")]
     """Folders of runs."""

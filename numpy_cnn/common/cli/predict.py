@@ -36,8 +36,8 @@ class Predict(DeviceFlag):
         tyro.conf.Positional,
         tyro.conf.arg(name="", metavar="[CKPT] IMAGE...", help_behavior_hint=""),
     ] = ()
-    """A checkpoint (*.safetensors, or the folder of a run; default: the included network, trained on MNIST),
-    then pictures with one digit each, dark on light or light on dark."""
+    """CKPT: *.safetensors, or the folder of a run; default: the included network, trained on MNIST.
+    IMAGE: a picture with one digit, dark on light or light on dark."""
     show_input: Path | None = None
     """PNG for the network's inputs: each picture cropped, centred and scaled."""
 

@@ -36,12 +36,12 @@ NAMES = {2: "SimpleCNN"}  # {side of the pooling window: name}
 
 @dataclass(frozen=True)
 class ShiftStudy(DeviceFlag):
-    """Train a dense network and SimpleCNN on MNIST, and evaluate both on digits shifted by 0 to 4 pixels."""
+    """Train a dense network and SimpleCNN on MNIST, and test both on shifted digits."""
 
     data: Literal["mnist"] = "mnist"
     """The data set. The 8x8 images of digits are too small for shifts by 4 pixels."""
     data_dir: Path = Path("data")
-    """Folder with MNIST; `train --help` lists the formats."""
+    """Folder of MNIST; `train --help` lists the formats."""
     out: Path = Path("shift-study")
     """Folder for shift_study.png and shift_study.json."""
     pools: tuple[int, ...] = (2,)

@@ -49,8 +49,8 @@ class Train(TrainConfig, DeviceFlag):
     resume: Path | None = None
     """Folder of a run to continue up to --epochs; its other flags are stored there."""
     config: Path | None = None
-    """TOML file with settings named like these flags; flags on the command line take precedence. A run's folder
-    contains run.toml, which reproduces the run."""
+    """TOML file with settings named like these flags; flags on the command line take precedence.
+    A run's folder contains run.toml, which reproduces the run."""
     json: Path | None = None
     """File for the result as JSON; - for standard output, without other output."""
     threads: int = 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Walkthrough(DeviceFlag):
-    """Follow one picture through convolution, ReLU, pooling, dense layer and softmax, and the loss back to it."""
+    """Follow one picture through every layer of a network, and the loss back to it."""
 
     image: Annotated[Path, tyro.conf.Positional]
     """A picture; it is converted to grey and 28x28."""

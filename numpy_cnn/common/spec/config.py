@@ -19,9 +19,11 @@ class ArchitectureConfig:
     """The network. Omitted sizes are those of the preset named by --arch."""
 
     arch: Preset = "hidden"
-    """simple: conv, ReLU, pool, dense. hidden: with an additional dense layer of 128. tiny: 4x4 pixels, two
-    classes, squared error. edge: one fixed edge kernel, two classes. lenet5, vgg (with batch norm), resnet (skip
-    connections): deeper networks with fixed layers."""
+    """simple: conv, ReLU, pool, dense.
+    hidden: with an additional dense layer of 128.
+    tiny: 4x4 pixels, two classes, squared error.
+    edge: one fixed edge kernel, two classes.
+    lenet5, vgg (with batch norm), resnet (with skip connections): deeper networks with fixed layers."""
     image_size: tuple[int, int] | None = None
     """Height and width in pixels to which images are downscaled; those of the data if omitted."""
     channels: int | None = None
@@ -88,8 +90,10 @@ class OptimizerConfig:
     lr: float | None = None
     """Step size; if omitted, 0.002 for adam and adamw, 0.1 for sgd, 0.001 for rmsprop and 0.01 for adagrad."""
     schedule: Literal["cosine", "constant", "step", "onecycle"] = "cosine"
-    """cosine: the step size decays to 0 over --epochs along a half cosine. constant: no change. step: multiplied
-    by --gamma every --step-size epochs. onecycle: it rises to --lr in 30 % of the steps, then decays."""
+    """cosine: the step size decays to 0 over --epochs along a half cosine.
+    constant: no change.
+    step: multiplied by --gamma every --step-size epochs.
+    onecycle: it rises to --lr in 30 % of the steps, then decays."""
     step_size: int | None = None
     """Epochs between two reductions by --schedule step."""
     gamma: float | None = None
@@ -107,8 +111,8 @@ class OptimizerConfig:
     nesterov: bool = False
     """Use Nesterov momentum for sgd."""
     weight_decay: float | None = None
-    """Factor of half the squared norm of the parameters in the loss; 0 if omitted. For adamw, the decoupled
-    decay rate; 0.01 if omitted."""
+    """Factor of half the squared norm of the parameters in the loss; 0 if omitted.
+    For adamw, the decoupled decay rate; 0.01 if omitted."""
     betas: tuple[float, float] | None = None
     """Decay rates of adam's and adamw's means of the gradient and of its square; 0.9 0.999 if omitted."""
     eps: float | None = None
@@ -183,7 +187,7 @@ class DataConfig:
     data: Literal["digits", "mnist"] = "digits"
     """digits: 1,797 images of 8x8 pixels, included in this package. mnist: 70,000 of 28x28, from --data-dir."""
     data_dir: Path = Path("data")
-    """Folder of MNIST's four files (or of MNIST/raw with them)."""
+    """Folder of MNIST: its four files, gzipped too, or in MNIST/raw; CSV, mnist.npz, or folders of pictures."""
     download: bool = False
     """Fetch MNIST into --data-dir first, with torchvision."""
 

@@ -275,6 +275,20 @@ def test_help_is_readable() -> None:
         assert not re.search(r"None|STR|PATH|\(default: \)", done.stdout), done.stdout
 
 
+@pytest.mark.parametrize(
+    "command", [*["check", "replay", "merge", "train", "list", "new", "watch", "self-test"], None]
+)
+def test_help_fits_a_terminal(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*([command] if command else []), "--help"])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines()[1:])) <= 80, "only tyro's usage line may be longer"
+    assert command or "(default: check)" in shown
+
+
 def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys, runpy\n"

@@ -56,6 +56,13 @@ def test_help_has_no_internals_and_fits_a_terminal(
     shown = call(program, command, "--help").out
     for internal in ("{None}", "(default: None)", "[bold]", "[[PATH", "<class", "(default: )"):
         assert internal not in shown
+    assert max(map(len, shown.splitlines()[1:])) <= 80, "only tyro's usage line may be longer"
+
+
+def test_the_list_of_commands_names_the_default(program: str) -> None:
+    shown = call(program, "--help").out
+    assert "(default: train)" in shown
+    assert "(required)" not in shown
 
 
 @pytest.mark.parametrize(

@@ -228,3 +228,18 @@ def test_a_factor_measured_on_a_long_array_holds_on_short_ones() -> None:
     *_, unrounded = fitted(Evidence([Entry(probe, random_numbers / 3, random_numbers, integer=False)], []))
     assert unrounded.name == "constant-factor"
     np.testing.assert_allclose(unrounded.result(three), 1, rtol=4 * np.finfo(np.float64).eps)
+
+
+def test_a_network_that_uses_one_image_of_the_batch_is_named() -> None:
+    def first_only(x: Any, *parameters: Any, target: Any, **options: Any) -> Any:
+        y, pullback = ROWS["SimpleCNN"].op(x[:1], *parameters, target=target[:1], **options)
+
+        def whole(dy: Any) -> Any:
+            dx, *others = pullback(dy)
+            return np.concatenate([dx, np.zeros_like(x[1:])]), *others
+
+        return y, whole
+
+    found = explained("SimpleCNN", first_only, "grad_fc1.weight")
+    assert found is not None
+    assert (found.name, found.sentence) == ("first-sample-only", "only the first image of the batch counts")

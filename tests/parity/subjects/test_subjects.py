@@ -466,3 +466,16 @@ def test_a_loss_with_a_keyword_for_the_weight_of_the_classes() -> None:
     report = parity.check("nll_loss", nll, examples=20)
     assert report.ok, f"\n{report}"
     assert report.rows[0].cases == 80
+
+
+def test_a_layer_may_store_entries_in_the_dict_of_its_options() -> None:
+    def conv_forward(x: Any, w: Any, b: Any, conv_param: Any) -> Any:
+        conv_param["checked"] = True
+        assert conv_param.get("checked") is True
+        assert conv_param.get("missing", 3) == 3
+        conv_param["pad"] = conv_param.get("pad", 0)
+        return ops.conv2d(x, w, b, conv_param.get("stride", 1), conv_param.get("pad"))
+
+    report = parity.check("conv2d", conv_forward, examples=EXAMPLES, lanes=["exact"])
+    assert report.ok, report
+    assert report.cases == EXAMPLES

@@ -36,6 +36,7 @@ class Journal:
 
     active: ClassVar["Journal | None"] = None
     expected: ClassVar[tuple[Case, Lane] | None] = None  # the case that is being compared, or is next
+    skipped: ClassVar[frozenset[str]] = frozenset()  # lanes in which a previous process ended
     flags: ClassVar[str] = ""  # flags of the command that runs a case again
 
     def __init__(self) -> None:

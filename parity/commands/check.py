@@ -13,6 +13,7 @@ import tyro
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from parity.cases.journal import Journal
+from parity.commands.crashes import add_crashes
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
 
@@ -115,6 +116,8 @@ class Check(ImplementationFlags):
                         break
             except Unrecognised as error:
                 raise UserError(f"--impl {self.impl}: {error}") from None
+        for row in rows:
+            add_crashes(row, how)
         return Report(rows, one.seed, one.examples, one.shard)
 
     def _print(self, report: "Report") -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.spec.files import replace_file
-from parity.cases.case import LANES, Case
 from parity.cases.journal import Record
 from parity.commands.check import Check
-from parity.lanes.facts import Difference, Raised
-from parity.report import Failure, Report, RowReport, sentences
+from parity.commands.crashes import ENDED, Crash
+from parity.report import Report, RowReport
 from parity.report.saved import save
 
 
@@ -23,21 +22,16 @@ def keep(record: Record, how: str, place: str | None, typed: Sequence[str]) -> s
         place: file:line of the user's code.
         typed: the arguments of the command.
     """
-    lane, _, text = record.replay.partition(":")
-    chosen = next((known for known in LANES if known == lane), None)
-    if chosen is None or typed[:1] in (["watch"], ["replay"]):
+    if typed[:1] in (["watch"], ["replay"]):
         return ""
     command, _ = flags.parse("python -m parity", "", {"check": Check}, "check", list(typed))
     assert isinstance(command, Check)
-    quantity = "grad_input" if record.stage == "pullback" else "output"
-    difference = Difference(quantity, Raised(record.stage, "ProcessEnded", how, place))
-    case = Case.from_json(json.loads(text))
-    failure = Failure(
-        record.row, chosen, case, difference, sentences.diagnosis(difference), place, command.rerun_flags()
-    )
-    row = RowReport(record.row, lanes={chosen: 1})
+    failure = Crash(record, how, place).failure(command.rerun_flags())
+    if failure is None:
+        return ""
+    row = RowReport(record.row, lanes={failure.lane: 1})
     row.add(failure, frozenset())
-    row.notes.append("the process of the implementation ended: nothing more was checked")
+    row.notes.append(ENDED)
     report = Report([row], command.seed or 0, command.examples or 0)
     kept = save([failure], command.failures)
     if command.json is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from parity.cases.journal import FINISHED, IN_CALL, Journal, Record
+from parity.commands.crashes import Crash
 
 GRACE = 5.0  # seconds after a call's own limit, which works as long as Python code runs
 PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
@@ -31,6 +32,7 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
     """The exit code of a command; 1 with a report if its process ended before the command did."""
     if not (hasattr(os, "fork") and _calls_user_code(typed)):
         return command()
+    crashes: list[Crash] = []
     while True:
         with tempfile.TemporaryFile() as trace:
             journal = Journal()
@@ -40,6 +42,7 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
             if not child:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
                 os.close(reader)
+                Journal.skipped, Crash.before = frozenset(crash.record.lane for crash in crashes), crashes
                 return _in_child(command, journal, trace)
             os.close(writer)
             code, sent = _wait(child, journal, reader)
@@ -48,7 +51,12 @@ def guarded(command: Callable[[], int], typed: Sequence[str]) -> int:
                 return record.code
             if -code in sent:
                 return 128 - code
-            _report(record, code, trace, typed)
+            crash = Crash(record, _how(record, code), _place_in(trace))
+            if typed[:1] == ["check"] and _others_may_run(crash, code, crashes):
+                crashes.append(crash)
+                print(f"{crash.sentence}: checking the other lanes", file=sys.stderr, flush=True)
+                continue
+            _report((crashes or [crash])[0], typed)
         if typed[:1] != ["watch"] or "--rounds" in typed:
             return 1 if record.case else 2  # a file that cannot be imported is a mistake in the call
         _wait_for_save(typed)
@@ -118,27 +126,45 @@ def _overdue(journal: Journal) -> bool:
     return record.state == IN_CALL and 0 < record.deadline < time.monotonic() - GRACE
 
 
-def _report(record: Record, code: int, trace: IO[bytes], typed: Sequence[str]) -> None:
-    how = f"exited with code {code}"
-    if code < 0:
-        how = f"was killed by {signal.Signals(-code).name}"
-    if code in (-signal.SIGKILL, -signal.SIGABRT) and 0 < record.deadline < time.monotonic() - GRACE:
-        how = "did not return within its time limit and could not be interrupted"
-    stage = f"in the {record.stage}" if record.state == IN_CALL else "between two calls"
-    stage = "while its file was imported" if record.stage in ("", "file") else stage
-    subject = f"{record.row}: wrong" if record.case else "parity: error"
-    lines = [f"{subject}: the process of the implementation {how}, {stage}"]
-    trace.seek(0)
-    place = _place(trace.read().decode(errors="replace"))
-    lines += [f"  at {place}"] if place else []
+def _report(crash: Crash, typed: Sequence[str]) -> None:
+    """Print the case that ended the process, and keep it."""
+    record = crash.record
+    lines = [crash.sentence]
+    lines += [f"  at {crash.place}"] if crash.place else []
     lines += [f"  case: {record.case}, {record.lane} lane"] if record.case else []
     lines += [f"  again: python -m parity replay '{record.replay}'{record.flags}"] if record.replay else []
     print("\n".join(lines), flush=True)
     if record.replay:
         from parity.commands.crash import keep  # imports torch: only after a crash
 
-        kept = keep(record, how, place, typed)
+        kept = keep(record, crash.how, crash.place, typed)
         print(kept, end="\n" * bool(kept), flush=True)
+
+
+def _how(record: Record, code: int) -> str:
+    if code in (-signal.SIGKILL, -signal.SIGABRT) and _hung(record):
+        return "did not return within its time limit and could not be interrupted"
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+
+
+def _hung(record: Record) -> bool:
+    return 0 < record.deadline < time.monotonic() - GRACE
+
+
+def _others_may_run(crash: Crash, code: int, before: Sequence[Crash]) -> bool:
+    """Whether a process that skips the lane of the crash may complete the other lanes.
+
+    Not after a hang or an exhausted memory, which would take as long again, and not if the process ended before
+    the lanes began: it would end there again, in a lane that it skips.
+    """
+    skipped = {known.record.lane for known in before}
+    slow = code == -signal.SIGKILL or _hung(crash.record)
+    return bool(crash.record.replay) and not slow and crash.record.lane not in skipped
+
+
+def _place_in(trace: IO[bytes]) -> str | None:
+    trace.seek(0)
+    return _place(trace.read().decode(errors="replace"))
 
 
 def _place(trace: str) -> str | None:

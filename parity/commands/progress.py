@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from parity.cases.case import Lane
-from parity.lanes.facts import Difference
+from parity.lanes.facts import Difference, Verdict
 from parity.report import RowReport
 from parity.running.progress import Progress
 
@@ -53,8 +53,7 @@ class _Lines(Progress):
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         if not self.announced:
             self.announced = True
-            wrong = quantities(differences)
-            self._print(f"{self.row}: {lane} lane: {wrong} differs from torch, looking for the smallest case")
+            self._print(f"{self.row}: {lane} lane: {finding(differences)}, looking for the smallest case")
 
     def lane(self, lane: Lane, report: RowReport) -> None:
         self._print(f"{self.row}: {lane} lane: {report.lanes.get(lane, 0)} cases, {verdict_of(lane, report)}")
@@ -82,7 +81,7 @@ class _Bars(Progress):
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         self.bar.update(self.task, description=f"{self.name} {lane}, shrinking")
-        self.bar.console.print(f"{self.name}: {lane} lane: {quantities(differences)} differs from torch")
+        self.bar.console.print(f"{self.name}: {lane} lane: {finding(differences)}")
 
     def lane(self, lane: Lane, report: RowReport) -> None:  # noqa: ARG002  # the bar counts cases
         self.bar.update(self.task, description=f"{self.name} after {lane}", completed=0)
@@ -105,8 +104,22 @@ class FirstVerdict(Progress):
             print(f"{time.strftime('%H:%M:%S')} {verdict} ({seconds:.2f} s)", file=self.out, flush=True)
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:  # noqa: ARG002  # one verdict for all
-        """Report a difference before it is shrunk."""
-        self.print(f"DISAGREES: {quantities(differences)} wrong")
+        """Report a difference before it is shrunk, unless it is only worth a note."""
+        if not are_notes(differences):
+            self.print(f"DISAGREES: {quantities(differences)} wrong")
+
+
+def are_notes(differences: Sequence[Difference]) -> bool:
+    """Whether all numbers agree where they are finite, so that only a strict check fails."""
+    return all(difference.verdict in (Verdict.SPECIAL, Verdict.CONTRACT) for difference in differences)
+
+
+def finding(differences: Sequence[Difference]) -> str:
+    """Return what is known before the differences are classified."""
+    if not are_notes(differences):
+        return f"{quantities(differences)} differs from torch"
+    verdicts = " and ".join(sorted({difference.verdict for difference in differences}))
+    return f"a finding of the kind {verdicts} in {quantities(differences)}"
 
 
 def quantities(differences: Sequence[Difference]) -> str:

@@ -165,6 +165,16 @@ class Raised(_Fact):
 
 
 @dataclass(frozen=True)
+class ProcessEnded(_Fact):
+    """The process of the implementation ended in a call."""
+
+    stage: str
+    how: str  # exited with code 3, was killed by SIGSEGV
+    where: str | None  # file:line
+    aspect = "raised"
+
+
+@dataclass(frozen=True)
 class TimedOut(_Fact):
     """A call did not finish within its time limit."""
 
@@ -354,6 +364,7 @@ Fact: TypeAlias = (
     | DtypeChanged
     | BadResult
     | Raised
+    | ProcessEnded
     | TimedOut
     | EmptyRefused
     | InvalidAccepted

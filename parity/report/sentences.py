@@ -26,6 +26,7 @@ from parity.lanes.facts import (
     OutputOverwritten,
     OutputShared,
     OutsideBound,
+    ProcessEnded,
     Raised,
     ScheduleIgnored,
     SecondCallRaised,
@@ -87,6 +88,8 @@ def fact(found: Fact) -> str:  # one line for each kind
             return problem
         case Raised(stage, exception, message, where):
             return f"the {stage} raised {exception}: {message}{_at(where)}"
+        case ProcessEnded(stage, how, where):
+            return f"its process {how} in the {stage}{_at(where)}"
         case TimedOut(stage, seconds, where):
             return f"the {stage} did not finish within {seconds:g} s{_at(where)}"
         case EmptyRefused(error):

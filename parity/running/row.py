@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
+from parity.cases.journal import Journal
 from parity.cases.restrict import Supports, as_typed
 from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Op
@@ -73,7 +74,8 @@ def run_row(
         Unrecognised: it is unknown how to call the implementation.
         ArgumentError: an argument is invalid for the row.
     """
-    wanted, accepted = lanes_of(row, lanes), acceptable(accept) | (frozenset() if strict else GUARDS)
+    wanted = [lane for lane in lanes_of(row, lanes) if lane not in Journal.skipped]
+    accepted = acceptable(accept) | (frozenset() if strict else GUARDS)
     check_dtype(dtype)
     printed: list[str] = []
     with sandboxed(printed.append):

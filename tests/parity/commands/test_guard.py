@@ -112,3 +112,27 @@ def test_a_crash_after_the_command_is_ignored() -> None:
 def test_a_signal_to_the_parent_reaches_the_child() -> None:
     done = run("import time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(20)")
     assert (done.code, done.out) == (143, "")
+
+
+def test_the_other_lanes_run_in_another_process_which_reports_the_crash() -> None:
+    others = """
+    from parity.commands.crashes import Crash, add_crashes
+    if Journal.skipped:
+        from parity.report import RowReport
+        row = RowReport("relu", lanes={"bound": 20})
+        add_crashes(row, None)
+        print(sorted(Journal.skipped), row.lanes, [str(f) for f in row.failures], row.notes)
+        return 1
+    """
+    done = run("os._exit(3)", SETUP.replace("def command():", f"def command():{others}"))
+    assert done.code == 1
+    assert "['exact'] {'bound': 20, 'exact': 1}" in done.out
+    assert "relu: output in the exact lane: wrong: its process exited with code 3 in the forward" in done.out
+    assert "ended in the exact lane, of which nothing more was checked" in done.out
+    (line,) = done.err.splitlines()
+    assert line.endswith("exited with code 3, in the forward: checking the other lanes")
+
+
+def test_a_crash_before_the_lanes_is_reported_once() -> None:
+    done = run("os._exit(3)")
+    assert done.out.count("wrong: the process of the implementation exited with code 3") == 1

@@ -75,7 +75,7 @@ def _example(kind: type) -> Any:
     filled = {
         "wrong": 1, "total": 4, "index": (0,), "got": 2.0, "expected": 1.0, "values": VALUES, "fraction": 3.0,
         "oracle_fraction": 0.5, "complex_step": False, "problem": "no result", "stage": "forward",
-        "exception": "E", "message": "m", "where": None, "seconds": 1.0,
+        "exception": "E", "message": "m", "how": "exited with code 3", "where": None, "seconds": 1.0,
         "error": NotNumbers("object", "float32"), "layout": "odd",
         "fact": VALUES, "array": "input", "by": "forward", "calls": 2, "first": VALUES, "other": "dy",
         "rules": ("stride=0",), "reason": "m", "option": "stride", "value": 1,

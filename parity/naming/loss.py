@@ -79,9 +79,16 @@ def _of_mean(factor: Callable[[Probe], float]) -> EditResult:
     return lambda r, probe: np.asarray(r * r.dtype.type(factor(probe))) if _reduction(probe) == "mean" else r
 
 
-def _divided_by(instead: Callable[[Probe], float]) -> EditResult:
-    """If the reduction is a mean, divide by the given number instead of the sum of the weights."""
-    return _of_mean(lambda probe: float(_weights(probe).sum()) / instead(probe))
+def _mean_over(name: str, instead: Callable[[Probe], float]) -> Explanation:
+    """A mean whose divisor is the given number instead of the sum of the weights."""
+
+    def inputs(probe: Probe) -> Probe:
+        return probe.with_options(reduction="sum") if _reduction(probe) == "mean" else probe
+
+    def result(r: Array, probe: Probe) -> Array:
+        return np.asarray(r / r.dtype.type(instead(probe))) if _reduction(probe) == "mean" else r
+
+    return mistake(name, "", inputs, result)
 
 
 def _all_counted(probe: Probe) -> float:
@@ -141,13 +148,29 @@ def _of_each(probe: Probe, losses: Array) -> Array:
     return np.asarray(losses.sum() / (_weights(probe).sum() if _reduction(probe) == "mean" else 1))
 
 
-def _softmax_gradient(probe: Probe) -> Array:
-    """Σ_c s[n,c]·softmax, where s are the shares: the gradient without its term −s."""
+def _unshifted(x: Array, axis: int) -> Array:
+    """The softmax without the shift by the maximum, in x's precision: large scores overflow."""
+    return np.asarray(np.exp(x) / over(np.exp(x), axis))
+
+
+def _stable(x: Array, axis: int) -> Array:
+    return np.exp(log_probabilities(x.astype(np.float64), axis))
+
+
+def _upstream(probe: Probe, shares: Array) -> Array:
     axis = _axis(probe)
+    return np.expand_dims(_of_each(probe, shares.sum(axis=axis)), axis)
+
+
+def _softmax_gradient(probe: Probe, softmax: Callable[[Array, int], Array] = _stable) -> Array:
+    """Σ_c s[n,c]·softmax, where s are the shares: the gradient without its term −s."""
+    axis, shares = _axis(probe), _shares(probe)
+    return np.asarray(softmax(probe.first, axis) * over(shares, axis) * _upstream(probe, shares))
+
+
+def _target_gradient(probe: Probe) -> Array:
     shares = _shares(probe)
-    dy = np.expand_dims(_of_each(probe, shares.sum(axis=axis)), axis)
-    softmax = np.exp(log_probabilities(probe.first.astype(np.float64), axis))
-    return np.asarray(softmax * over(shares, axis) * dy)
+    return np.asarray(shares * _upstream(probe, shares))
 
 
 def _from_log(probe: Probe, logs: Array) -> Array:
@@ -208,8 +231,8 @@ REDUCTIONS = tuple(_reductions())
 
 CLASSES = (
     *CONVENTIONS,
-    mistake("mean-missing", result=_divided_by(lambda _: 1.0)),
-    mistake("feature-sum", result=_divided_by(samples)),
+    _mean_over("mean-missing", lambda _: 1.0),
+    _mean_over("feature-sum", samples),
     *REDUCTIONS,
     mistake("ignored-as-class-zero", "", _with_ignored_as_first),
     mistake("ignore-index-ignored", "", lambda probe: probe.with_options(ignore_index=-100)),
@@ -222,9 +245,9 @@ CLASSES = (
         lambda r, p: r if p.is_output or r.ndim != 3 else _swapped(r),
     ),
     mistake("divided-by-classes", result=_of_mean(lambda p: 1 / _classes(p))),
-    mistake("weight-missing-in-mean", result=_divided_by(lambda p: float((~_is_ignored(p)).sum()))),
-    mistake("ignored-counted", result=_divided_by(_all_counted)),
-    mistake("all-counted", result=_divided_by(_entries)),
+    _mean_over("weight-missing-in-mean", lambda p: float((~_is_ignored(p)).sum())),
+    _mean_over("ignored-counted", _all_counted),
+    _mean_over("all-counted", _entries),
     mistake("target-one-too-high", "", _with_targets(1)),
     mistake("target-one-too-low", "", _with_targets(-1)),
 )
@@ -234,6 +257,10 @@ NLL = CLASSES
 CROSS_ENTROPY = (
     *CLASSES,
     mistake("no-max-shift", "output", formula=_of_logs(lambda x, axis: x - np.log(over(np.exp(x), axis)))),
+    mistake("no-max-shift", "output", formula=_of_logs(lambda x, axis: np.log(_unshifted(x, axis)))),
+    mistake(
+        "no-max-shift", "grad_input", formula=lambda p: _softmax_gradient(p, _unshifted) - _target_gradient(p)
+    ),
     mistake("log-of-softmax", "output", formula=_of_logs(lambda x, axis: np.log(probabilities(x, axis)))),
     *(
         mistake(n, "output", formula=_of_logs(after_softmax(of)), convention=is_guard(values), **values)

@@ -144,7 +144,7 @@ def maxima(draw: st.DrawFn, lane: Lane) -> Kind:
 def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
     """Windows apart and overlapping, padding; indices anywhere in the output, some of them equal."""
     height, width = draw(extent(4)), draw(LONG if draw(RARELY) else extent(4))
-    kernel, stride = draw(integers(2, 4)), draw(integers(1, 4))
+    kernel, stride = draw(integers(2, 4)), draw(extent(4))
     height, stride = (1, min(stride, 2)) if width == HUGE else (height, stride)
     padding = draw(integers(0, kernel // 2)) if min(height, width) > 1 else 0
     sizes = [(side - 1) * stride - 2 * padding + kernel for side in (height, width)]
@@ -154,8 +154,11 @@ def max_unpool2d(draw: st.DrawFn, lane: Lane) -> Case:
     if width == HUGE:
         samples, channels = min(samples, 1), 1
     shape = (samples, channels, height, width)
+    options: dict[str, Any] = {"kernel_size": kernel, "stride": stride, "padding": padding, "output_size": None}
+    if draw(booleans):
+        options["output_size"] = tuple(size + draw(integers(0, stride - 1)) for size in sizes)
+    # Valid for the default size too, which is the smallest: an implementation may have no output_size.
     arrays = ArraySpec("input", shape), ArraySpec("indices", shape, "classes", sizes[0] * sizes[1])
-    options = {"kernel_size": kernel, "stride": stride, "padding": padding}
     return Case("max_unpool2d", arrays, options, *numbers(draw))
 
 

@@ -11,7 +11,7 @@ from parity.cases.state import BUFFERS
 from parity.cases.torch_op import Op
 from parity.lanes import exact
 from parity.lanes.comparison import Mismatch, quantities
-from parity.lanes.facts import Difference, Explained
+from parity.lanes.facts import Difference, Explained, NonDeterministic
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.rows.row import Row
@@ -33,7 +33,9 @@ def classified(row: Row, op: Op, found: Mismatch, supports: Supports | None) -> 
 
 
 def _classified(observation: Observation, op: Op, found: Mismatch, difference: Difference) -> Difference:
-    # An exception is never explained: an explanation reproduces results.
+    # An explanation reproduces results: it explains neither an exception nor a result that changes between calls.
+    if isinstance(difference.fact, NonDeterministic):
+        return difference
     if difference.aspect not in ("values", "special", "form") or difference.wrong_side == "oracle":
         return difference
     # Real numbers do not tie, so a failure of the bound lane cannot come from a choice at ties.

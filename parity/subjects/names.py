@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "count_include_pad": True, "divisor_override": None, "output_padding": 0, "momentum": 0.1, "eps": 1e-5,
     "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "threshold": 20.0, "approximate": "none", "delta": 1.0,
     "kernel_size": 2, "log_target": False, "pos_weight": None, "use_input_stats": True,
+    "output_size": None,  # of max_unpool2d
     "training": True,  # False in torch, but a normalization with a single mode uses the batch's statistics
 }  # fmt: skip
 

@@ -16,11 +16,21 @@ from numpy_cnn import ops
 from parity.__main__ import main
 from parity.cases.case import ArraySpec, Case
 from parity.cases.restrict import fits, narrow
-from parity.lanes.facts import ArgumentOverwritten, EmptyRefused, GradientAccumulates, LayoutRefused
+from parity.lanes.comparison import Mismatch
+from parity.lanes.facts import (
+    ArgumentOverwritten,
+    Difference,
+    EmptyRefused,
+    GradientAccumulates,
+    LayoutRefused,
+    NonDeterministic,
+    ValuesDiffer,
+)
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.report import Failure
 from parity.rows.registry import ROWS
+from parity.running.classify import classified
 from parity.running.sandbox import sandboxed
 from parity.subjects import adapt
 
@@ -510,3 +520,12 @@ def hardswish_with(slope_at_3: float) -> Any:
 def test_a_slope_between_those_beside_a_kink_is_a_convention(slope: float, verdict: str) -> None:
     found = by_quantity("hardswish", hardswish_with(slope), lanes=["structure"])
     assert {f.verdict for f in found.values() if f.quantity == "grad_input"} == {verdict}
+
+
+def test_a_result_that_changes_from_call_to_call_is_no_choice_at_ties() -> None:
+    arrays = ArraySpec("input", (1, 1, 1, 1)), ArraySpec("weight", (1, 1, 1, 1)), ArraySpec("bias", None)
+    case = Case("conv2d", arrays, {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}, seed=1)
+    values = ValuesDiffer(1, 1, (0,), 1.0, 2.0)
+    found = Mismatch("exact", case, [Difference("grad_weight", NonDeterministic(values))])
+    (difference,) = classified(ROWS["conv2d"], adapt(ops.conv2d), found, None).differences
+    assert difference.verdict == "wrong"

@@ -28,6 +28,7 @@ def test_a_fault_while_a_run_is_written_loses_nothing(
     assert any("ended" in event for event in events)
 
 
+@pytest.mark.usefixtures("as_found")  # the processes are forked, so they do not search for a smaller case either
 @pytest.mark.parametrize("kind", ["torn", "full"])
 def test_a_fault_while_a_failure_is_saved_leaves_whole_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

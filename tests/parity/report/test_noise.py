@@ -148,8 +148,7 @@ def test_noise_changes_only_the_words(name: str, request: pytest.FixtureRequest)
 
 
 def test_the_same_seed_gives_the_same_text() -> None:
-    for name in ("flips_the_kernel", "of_contiguous"):
-        (first, text, page), second = plain_report(name), checked(name)
-        assert text == str(second)
-        assert first.to_json() == second.to_json()
-        assert re.sub(r"\s+", " ", page) == re.sub(r"\s+", " ", second.to_html())
+    (first, text, page), second = plain_report("flips_the_kernel"), checked("flips_the_kernel")
+    assert text == str(second)
+    assert first.to_json() == second.to_json()
+    assert re.sub(r"\s+", " ", page) == re.sub(r"\s+", " ", second.to_html())

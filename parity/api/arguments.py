@@ -1,6 +1,7 @@
 """Resolve the row and the restrictions of a call."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from parity.api.adhoc import Shapes, row_like
@@ -20,7 +21,9 @@ def row_named(name: str) -> Row:
         UnknownRowError: there is no such row; the message lists all rows.
     """
     if name not in ROWS:
-        raise UnknownRowError(f"there is no row {name!r}; there are {', '.join(ROWS)}")
+        near = get_close_matches(name, ROWS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnknownRowError(f"there is no row {name!r}{hint} (rows: {', '.join(ROWS)})")
     return ROWS[name]
 
 
@@ -49,6 +52,17 @@ def row_for(
             f"like=… needs an implementation to compare with it: parity.check({name!r}, my_op, like=…)"
         )
     return row_like(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
+
+
+def check_rows(defaults: Defaults, name: str) -> None:
+    """Raise ArgumentError if pyproject.toml has values for a row that is a misspelled one of the registry.
+
+    Other names may be those of ops that are checked with like=….
+    """
+    for row in defaults.rows.keys() - ROWS.keys() - {name}:
+        near = get_close_matches(row, ROWS, n=1, cutoff=0.75)
+        if near:
+            raise ArgumentError(f"[tool.parity.rows.{row}]: there is no row {row!r}; did you mean {near[0]}?")
 
 
 def supports_for(row: Row, given: Supports | None, defaults: Defaults) -> Supports | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from parity.api.adhoc import Shapes
-from parity.api.arguments import row_for, supports_for
+from parity.api.arguments import check_rows, row_for, supports_for
 from parity.api.checked import NUMPY_CNN, Checked, Own
 from parity.api.defaults import SESSION, examples_for, seed_for
 from parity.api.shard import Shard
@@ -94,6 +94,7 @@ def check(
     """
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
     own = isinstance(implementation, Own)
+    check_rows(SESSION.get(), row.name)
     defaults = SESSION.get().of_row(row.name)
     given = (accept,) if isinstance(accept, str) else tuple(accept)
     accepted = given if own else tuple(dict.fromkeys((*defaults.accept, *given)))

@@ -6,7 +6,7 @@ cases per lane and seed 0.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
@@ -121,13 +121,14 @@ def project_defaults(folder: Path) -> Defaults:
     return _defaults(table, f"{file}: [tool.parity]", rows=True)
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "examples": int,
-    "seed": int,
-    "strict": bool,
-    "accept": list,
-    "supports": dict,
-    "rows": dict,
+# The type of each value, how to describe a valid one, and whether a value of the type is valid.
+_VALUES: dict[str, tuple[type, str, Callable[[Any], bool]]] = {
+    "examples": (int, "an integer of at least 1", lambda value: value >= 1),
+    "seed": (int, "an integer of at least 0", lambda value: value >= 0),
+    "strict": (bool, "true or false", lambda _: True),
+    "accept": (list, 'a list of names, as in ["dtype"]', lambda value: all(type(name) is str for name in value)),
+    "supports": (dict, "a table, as in { groups = 1 }", lambda _: True),
+    "rows": (dict, "a table of rows, as in [tool.parity.rows.conv2d]", lambda _: True),
 }
 
 
@@ -139,11 +140,14 @@ def _defaults(table: Any, where: str, rows: bool = False) -> Defaults:
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else ""
+            if isinstance(value, dict) and rows:
+                hint = f"; the values of one row belong in [tool.parity.rows.{name}]"
             raise ArgumentError(f"{where} has no key {name!r}{hint} (keys: {', '.join(known)})")
-        if not isinstance(value, _TYPES[name]) or (_TYPES[name] is int and isinstance(value, bool)):
-            raise ArgumentError(f"{where}: {name} = {value!r} has the wrong type")
+        kind, expected, fits = _VALUES[name]
+        if type(value) is not kind or not fits(value):
+            raise ArgumentError(f"{where}: {name} must be {expected}, got {value!r}")
     values = dict(table)
-    values["accept"] = tuple(map(str, values.get("accept", ())))
+    values["accept"] = tuple(values.get("accept", ()))
     values["supports"] = {name: _tuples(value) for name, value in values.get("supports", {}).items()}
     values["rows"] = {
         name: _defaults(own, f"{where[:-1]}.rows.{name}]") for name, own in values.get("rows", {}).items()

@@ -1,6 +1,7 @@
 """Which findings are failures, by their verdict and by the names in `accept`."""
 
 from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 
 from parity.cases.errors import ArgumentError
 from parity.lanes.facts import Difference, Verdict
@@ -34,5 +35,7 @@ def acceptable(names: Iterable[str]) -> frozenset[str]:
     ]  # the part of purity that is not wrong, in schema 1
     for name in names:
         if name not in known:
-            raise ArgumentError(f"accept: there is no {name!r}; there are {', '.join(known)}")
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ArgumentError(f"accept: there is no {name!r}{hint} (names: {', '.join(known)})")
     return frozenset(names)

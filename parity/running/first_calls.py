@@ -1,5 +1,6 @@
 """Checks that the implementation can be called."""
 
+from inspect import isfunction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,7 @@ from parity.lanes.reference import expect
 from parity.rows.row import Row
 from parity.running.restrictions import few, restricted
 from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
+from parity.subjects.arguments import parameters_of
 
 PARITY = str(Path(__file__).resolve().parents[1])
 
@@ -37,10 +39,20 @@ def require_entered(
         else:
             return
     if last is not None:
-        raise Unrecognised(
-            f"it cannot be called: {last}; wrap it in a function with the arguments of torch's {row.name}, "
-            "as in lambda *arrays, **options: …"
-        )
+        raise Unrecognised(f"it cannot be called: {last}; {_hint(row, implementation)}")
+
+
+def _hint(row: Row, implementation: Implementation) -> str:
+    """What to type: a partial that binds the parameters after the arrays, if it is a function."""
+    written = implementation.written
+    required = (
+        [p.name for p in parameters_of(written) or () if p.default is p.empty] if isfunction(written) else []
+    )
+    (case,) = few(row.strategy(lane=row.lanes[0]))[:1]
+    left = [f"{name}=…" for name in required[len([spec for spec in case.arrays if not spec.keyword]) :]]
+    if left:
+        return f"bind what is missing, for example: functools.partial({written.__name__}, {', '.join(left)})"
+    return f"wrap it in a function with the arguments of torch's {row.name}, as in lambda *arrays, **options: …"
 
 
 def _entered(trace: TracebackType | None) -> bool:

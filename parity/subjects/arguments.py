@@ -286,7 +286,10 @@ class _Recording(dict[str, Any]):
 
 def _question(function: Callable[..., Any], name: str) -> str:
     called = getattr(function, "__qualname__", repr(function)).replace(".__init__", "")
+    if "." in called.replace("<locals>.", "") and not inspect.isclass(function):  # a method
+        return f"{called} takes {name!r}, and parity cannot find out what to pass; give it a default value"
+    called = called.rpartition(".")[2]
     return (
-        f"{called} takes {name!r}, and parity cannot find out what to pass; wrap it, for example: "
-        f"lambda *arrays, **options: {called}(*arrays, {name}=…, **options)"
+        f"{called} takes {name!r}, and parity cannot find out what to pass; bind it, for example: "
+        f"functools.partial({called}, {name}=…)"
     )

@@ -338,9 +338,8 @@ def adapter_for(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     if len(shape) == len(wanted) == 4 and sorted(shape) == sorted(wanted):
         axes = "".join("OIHW"[wanted.index(size)] for size in shape)
         if sorted(axes) == sorted("OIHW"):
-            return (
-                f'wrap it: parity.subjects.weights_laid(layer, "{axes}"), or channels_last(layer) for NHWC images'
-            )
+            nhwc = "parity.subjects.channels_last(layer) for NHWC images"
+            return f'wrap it: parity.subjects.weights_laid(layer, "{axes}"), or {nhwc}'
     return "wrap it in a function that takes torch's shape"
 
 

@@ -1,5 +1,6 @@
 """Recognises the form of an implementation and adapts it to an op."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,8 @@ def adapt(implementation: Any) -> Implementation:
 
 
 def _recognised(implementation: Any) -> Implementation:
+    if isinstance(implementation, functools.partial) and inspect.isclass(implementation.func):
+        implementation = _bound_class(implementation)
     if inspect.isclass(implementation):
         return _of_class(implementation)
     if isinstance(implementation, torch.nn.Module):
@@ -69,6 +72,19 @@ def _recognised(implementation: Any) -> Implementation:
         "an implementation is a function that returns (y, pullback), a pair (forward, backward), or a class with "
         f"forward and backward; got {type(implementation).__name__}"
     )
+
+
+def _bound_class(bound: Any) -> type:
+    """The class whose constructor has the arguments of the partial."""
+    kind = bound.func
+
+    def init(self: Any, *args: Any, **keywords: Any) -> None:
+        kind.__init__(self, *bound.args, *args, **{**bound.keywords, **keywords})
+
+    made = type(kind.__name__, (kind,), {"__init__": init})
+    parameters = inspect.signature(bound).parameters.values()
+    made.__signature__ = inspect.Signature([p for p in parameters if p.name not in bound.keywords])  # type: ignore[attr-defined]  # read by inspect.signature
+    return made
 
 
 def _of_class(kind: Any) -> Implementation:

@@ -145,7 +145,7 @@ def test_an_unknown_row_gives_one_line(pytester: pytest.Pytester, monkeypatch: p
     pytester.makepyfile("import parity\ntest_it = parity.case('rellu', lambda x: x)")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["FAILED *::test_it - Failed: rellu: there is no row 'rellu'; there are conv2d, *"])
+    done.stdout.fnmatch_lines(["FAILED *::test_it - Failed: rellu: there is no row 'rellu'; did you mean relu?*"])
 
 
 TABLE = """
@@ -189,7 +189,10 @@ def test_defaults_in_pyproject(pytester: pytest.Pytester) -> None:
     ("table", "message"),
     [
         ("exmples = 3", "has no key 'exmples'; did you mean examples?"),
-        ("examples = '3'", "examples = '3' has the wrong type"),
+        ("examples = '3'", "examples must be an integer of at least 1, got '3'"),
+        ("examples = 0", "examples must be an integer of at least 1, got 0"),
+        ("accept = 'ties'", 'accept must be a list of names, as in [[]"dtype"[]], got'),
+        ("conv2d = { examples = 3 }", "the values of one row belong in [[]tool.parity.rows.conv2d[]]"),
     ],
 )
 def test_mistakes_in_pyproject(pytester: pytest.Pytester, table: str, message: str) -> None:

@@ -150,7 +150,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             options["stride"] = 1
     elif wanted.get("odd") and "kernel_size" in options:
         options["kernel_size"] = odd(options["kernel_size"])
-    if bias is not None and "bias" in wanted and not bias.keyword:
+    if bias is not None and "bias" in wanted:
         outputs = None if weight is None else weight.shape  # of a normalization
         if outputs is not None and "normalized_shape" not in options and len(outputs) > 1:
             outputs = (channels(outputs, options)[1],)
@@ -165,7 +165,8 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         own = {name: value for name, value in wanted.items() if name != "numbers" or {*arrays} - {first} <= FOLLOW}
         if "normalized_shape" in options:
             own.pop("numbers", None)
-        arrays[first] = replace(arrays[first], shape=_input(shape, own, options, weight, classes))
+        slid = {} if "indices" in arrays else options  # unpooling has no windows over its input
+        arrays[first] = replace(arrays[first], shape=_input(shape, own, slid, weight, classes))
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
             arrays = with_statistics(arrays, first, options, wanted)
@@ -247,17 +248,17 @@ def _input(
         shape = (wanted["batch"], *shape[1:])
     if "numbers" in wanted and "input" not in wanted and len(shape) > 1:
         shape = _of_few(shape, wanted["numbers"] - (math.prod(weight.shape) if weight and weight.shape else 0))
-    if len(shape) != 4:
+    slides = weight is not None and weight.shape is not None and len(weight.shape) == len(shape) in (3, 4)
+    if len(shape) != 4 and not slides:
         return shape
-    if weight is not None and weight.shape is not None and len(weight.shape) == 4 and "input" not in wanted:
+    kernel = weight.shape[2:] if slides and weight and weight.shape else options.get("kernel_size")
+    if slides and weight and weight.shape and "input" not in wanted:
         shape = (shape[0], channels(weight.shape, options)[0], *shape[2:])
-    if wanted.get("square"):
+    if wanted.get("square") and len(shape) == 4:
         shape = squared(shape)
-    windows = weight is not None and weight.shape is not None and len(weight.shape) == 4
-    kernel = weight.shape[2:] if windows and weight and weight.shape else options.get("kernel_size")
     if kernel and "input" not in wanted:
         shape = (*shape[:2], *(max(size, least(options, kernel, i)) for i, size in enumerate(shape[2:])))
-        if wanted.get("square"):
+        if wanted.get("square") and len(shape) == 4:
             shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
     return shape
 

@@ -80,7 +80,7 @@ def windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
         kernel = weight[2:]
     elif weight is not None and len(weight) == 2 and case.row == "linear":
         return bool(shape) and shape[-1] == weight[1]
-    if kernel is None or len(shape) != 4:
+    if kernel is None or len(shape) != 4 or "indices" in specs:  # unpooling has no windows over its input
         return True
     if case.options.get("padding") == "same":
         return bool(pair(case.options.get("stride", 1)) == (1, 1))

@@ -20,21 +20,42 @@ ELSEWHERE = {
     "classes": ("num-classes", "n-classes", "nb-classes"),
     "data": ("dataset", "ds", "data-set"),
     "data-dir": ("data-path", "dataset-dir", "dataset-path", "data-root", "root", "dir"),
+    "device": ("gpu", "cuda", "use-cuda", "use-gpu", "accelerator"),
     "epochs": ("num-epochs", "n-epochs", "nb-epochs", "max-epochs", "epoch", "num-train-epochs", "iterations"),
     "filters": ("num-filters", "n-filters", "out-channels", "output-channels"),
     "hidden": ("hidden-size", "hidden-dim", "hidden-units", "num-hidden"),
     "image-size": ("img-size", "imgsz", "input-size", "size"),
     "kernel-size": ("kernel", "filter-size"),
     "limit": ("max-samples", "num-samples", "subset", "max-train-samples", "n-samples"),
-    "lr": ("learning-rate", "learningrate", "learn-rate", "eta"),
+    "lr": ("learning-rate", "lr-rate", "base-lr", "learningrate", "learn-rate", "eta"),
     "optimizer": ("optim", "opt"),
     "out": ("output", "output-dir", "out-dir", "outdir", "save-dir", "save", "save-path", "log-dir", "logdir"),
-    "resume": ("continue", "load", "restore", "resume-from", "from-checkpoint"),
+    "patience": ("early-stopping", "early-stop", "earlystopping", "early-stopping-patience"),
+    "resume": ("continue", "checkpoint", "ckpt", "weights", "load", "restore", "resume-from", "from-checkpoint"),
     "schedule": ("scheduler", "lr-scheduler", "lr-schedule", "sched"),
     "seed": ("random-seed", "random-state", "rng-seed"),
     "threads": ("num-threads", "n-threads", "cpus", "jobs", "n-jobs", "j"),
-    "validation": ("val-split", "validation-split", "valid", "val", "val-size", "val-fraction"),
+    "validation": (
+        "val-split",
+        "validation-split",
+        "valid",
+        "val",
+        "val-size",
+        "val-fraction",
+        "val-ratio",
+        "validation-ratio",
+    ),
     "weight-decay": ("wd", "l2", "decay"),
+}
+# The same for commands.
+COMMANDS_ELSEWHERE = {
+    "evaluate": ("eval", "test", "validate", "val"),
+    "predict": ("infer", "inference", "classify", "detect"),
+    "train": ("fit", "run"),
+    "demo": ("serve", "gui", "web"),
+    "check": ("test", "verify", "compare"),
+    "replay": ("rerun", "repeat"),
+    "new": ("init", "create", "stub"),
 }
 
 Commands = Mapping[str, Callable[..., Any]]
@@ -81,7 +102,10 @@ def parse(
     named = bool(arguments) and not arguments[0].startswith("-")
     name, rest = (arguments[0], arguments[1:]) if named else (standard, arguments)
     if name not in commands:
-        raise UserError(f"unknown command {name!r}{nearest(name, commands)} (commands: {', '.join(commands)})")
+        raise UserError(
+            f"unknown command {name!r}{nearest(name, commands, others=COMMANDS_ELSEWHERE)} "
+            f"(commands: {', '.join(commands)})"
+        )
 
     def read(**default: Any) -> Any:
         command, unknown = tyro.cli(
@@ -144,10 +168,15 @@ def _fail(program: str, message: str) -> int:
     return 2
 
 
-def nearest(typed: str, known: Sequence[str] | Commands, prefix: str = "") -> str:
+def nearest(
+    typed: str,
+    known: Sequence[str] | Commands,
+    prefix: str = "",
+    others: Mapping[str, Sequence[str]] = ELSEWHERE,
+) -> str:
     """ ": did you mean …?" for another program's name or a misspelt one; empty if no name is near."""
     name = typed.split("=")[0].lstrip("-").replace("_", "-").lower()
-    meant = [flag for flag, others in ELSEWHERE.items() if name in others and flag in known]
+    meant = [one for one, names in others.items() if name in names and one in known]
     near = meant or get_close_matches(name, known, n=1, cutoff=0.75)
     return f": did you mean {prefix}{near[0]}?" if near else ""
 

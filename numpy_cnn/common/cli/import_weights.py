@@ -9,6 +9,7 @@ import tyro
 
 from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.data import IMAGE_SIZES, PIXELS
+from numpy_cnn.common.data.foreign import describe
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, TrainConfig
 from numpy_cnn.common.spec.errors import UserError
@@ -72,7 +73,10 @@ class ImportWeights(DeviceFlag):
             return load_npz(self.file)
         if self.file.suffix in (".pth", ".pt"):
             return program.load_pth(self.file)
-        raise UserError("the name must end in .safetensors, .npz, .pth or .pt")
+        what = describe(self.file)
+        raise UserError(
+            f"the name must end in .safetensors, .npz, .pth or .pt{f'; this is {what}' if what else ''}"
+        )
 
 
 def _with_sizes_of(parameters: Mapping[str, Array], network: ArchitectureConfig) -> ArchitectureConfig:

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.data.foreign import describe_head
 from numpy_cnn.common.spec.errors import UserError
 
 LARGEST = 200_000_000  # bytes: four times MNIST's training images, and all of EMNIST's digits
@@ -83,7 +84,7 @@ def _parse(path: Path, file: BufferedReader, dimensions: int) -> tuple[bytes, ND
     if found != magic:
         raise UserError(
             f"{path}: expected magic number 0x{magic:08X} (IDX, unsigned bytes, {_HOLDS[magic]}), "
-            f"found 0x{found:08X}: {_cause(found, header)}"
+            f"found 0x{found:08X}: {_cause(found, header + content.take(512 - size))}"
         )
     if len(header) < size:
         raise UserError(f"{path}: expected a header of {size} bytes, found {len(header)}: cut short; {_AGAIN}")
@@ -164,4 +165,6 @@ def _cause(found: int, content: bytes) -> str:
         return f"this is a file of {_HOLDS[found]}; were the two files swapped?"
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return f"this looks like a web page that was saved instead of the file; {_AGAIN}"
+    if (what := describe_head(content)) is not None:
+        return f"this is {what}, not an MNIST file; {_AGAIN}"
     return f"this is not an MNIST file, or it is damaged; {_AGAIN}"

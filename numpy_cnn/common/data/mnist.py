@@ -17,6 +17,7 @@ from numpy_cnn.common.spec.errors import UserError
 
 IMAGE_SIZE = (28, 28)
 DEFAULT_DIR = Path("data")
+_ABOVE = ("mnist", "raw", "data")  # names of folders, in any case, that are searched
 
 # Mean and std of the 60,000 training images, to four decimal places, as is usual.
 PIXEL = PixelScale(maximum=255, mean=0.1307, std=0.3081)
@@ -71,13 +72,15 @@ def read_folder(data_dir: Path) -> tuple[Raw, Raw]:
 
 
 def find(data_dir: Path) -> Files:
-    """The four files under ``data_dir``: in ``MNIST/raw`` (torchvision's layout), ``raw``, ``MNIST`` or itself.
+    """The four files under ``data_dir``: in itself, or in ``MNIST/raw`` (torchvision's layout) or a part of it.
 
     Each may be plain or ``.gz``, be spelled ``…-idx3-ubyte`` or ``….idx3-ubyte``, or in a folder of its name.
 
     Raises UserError if one is missing; the message names what else is there.
     """
     raw = data_dir / "MNIST" / "raw"
+    if data_dir.is_file():
+        raise UserError(f"MNIST: --data-dir {data_dir}: this is a file; name its folder: {data_dir.parent}")
     if not data_dir.is_dir():
         raise _missing("no such folder", data_dir, raw, list(vars(standard_files(raw)).values()))
     missing: dict[Path, list[Path]] = {}
@@ -92,7 +95,12 @@ def find(data_dir: Path) -> Files:
 
 
 def _folders(data_dir: Path) -> list[Path]:
-    return [data_dir / "MNIST" / "raw", data_dir, data_dir / "raw", data_dir / "MNIST"]
+    """The folders that may contain the files: the usual ones first, then those of similar names inside."""
+    inner, level = [data_dir / "MNIST" / "raw", data_dir, data_dir / "raw", data_dir / "MNIST"], [data_dir]
+    for _ in range(3):
+        level = [one for folder in level for one in sorted(folder.glob("*/")) if one.name.lower() in _ABOVE]
+        inner += level
+    return [*dict.fromkeys(inner)]
 
 
 def _test_alone(data_dir: Path) -> tuple[Raw, Raw] | None:

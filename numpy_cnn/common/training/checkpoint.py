@@ -19,12 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from numpy_cnn.common.data.dataset import PixelScale
+from numpy_cnn.common.data.foreign import describe
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.spec.typed import build
-from numpy_cnn.common.training.foreign import describe
 from numpy_cnn.common.training.history import COLUMNS, OLDER, Row
 from numpy_cnn.common.training.tensors import check_optimizer_state, check_parameters
 

@@ -35,12 +35,19 @@ COMMANDS = [
         ("--wd", "--weight-decay"),
         ("--output-dir", "--out"),
         ("--epcohs", "--epochs"),
+        ("--early-stopping", "--patience"),
+        ("--gpu", "--device"),
     ],
 )
 def test_option_names_of_other_programs_get_a_suggestion(program: str, typed: str, meant: str) -> None:
     assert (
         error_of(program, typed, "1") == f"unknown option {typed}: did you mean {meant}? (train --help lists all)"
     )
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("eval", "evaluate"), ("infer", "predict"), ("trian", "train")])
+def test_command_names_of_other_programs_get_a_suggestion(program: str, typed: str, meant: str) -> None:
+    assert f"unknown command '{typed}': did you mean {meant}?" in error_of(program, typed)
 
 
 @pytest.mark.parametrize("typed", ["--workers", "--xyzzy", "--fp16"])

@@ -77,7 +77,12 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     [
         ("w.npz", b"PK\x03\x04", "not a readable .npz file of numbers (File is not a zip file)"),
         ("w.safetensors", b"\xff" * 20, "not a readable safetensors file, or a truncated one ("),
-        ("w.onnx", b"\x08", "the name must end in .safetensors, .npz, .pth or .pt"),
+        ("w.onnx", b"\x08", "the name must end in .safetensors, .npz, .pth or .pt; this is an ONNX model"),
+        (
+            "w.h5",
+            b"\x89HDF\r\n\x1a\n",
+            "the name must end in .safetensors, .npz, .pth or .pt; this is an HDF5 file",
+        ),
         ("w.pth", b"PK", "only PyTorch reads this file: python -m torch_cnn import "),
         (None, b"", "no such file"),
     ],

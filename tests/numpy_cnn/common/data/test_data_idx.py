@@ -74,10 +74,17 @@ def test_no_images(tmp_path):
             "this is a file of labels",
         ),
         (b"<!DOCTYPE html>", "found 0x3C21444F: this looks like a web page"),
-        (b"\x89PNG\r\n", "this is not an MNIST file"),
+        (b"\x89PNG\r\n\x1a\n", "this is a PNG picture, not an MNIST file"),
+        (b'{"message": "Not Found"}', "this is a JSON file, not an MNIST file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "this is a Git LFS pointer: the real file was not fetched",
+        ),
+        (gzip.compress(gzip.compress(b"\0\0\x08\x03")), "this is a gzip archive, not an MNIST file"),
+        (b"PK\x03\x04" + bytes(30), "this is a ZIP archive, not an MNIST file"),
         (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is not an MNIST file"),
     ],
-    ids=["labels", "web page", "PNG", "floats"],
+    ids=["labels", "web page", "PNG", "JSON", "LFS", "gzipped twice", "ZIP", "floats"],
 )
 def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
     assert cause in message_of(tmp_path / "images", content)

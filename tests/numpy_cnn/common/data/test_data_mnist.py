@@ -12,7 +12,13 @@ from numpy_cnn.common.data import hold_out, load, mnist
 from numpy_cnn.common.spec.errors import UserError
 
 
-@pytest.mark.parametrize("folder", ["MNIST/raw", ".", "raw", "MNIST"])
+def test_a_file_instead_of_its_folder(tmp_path):
+    file = write_mnist(tmp_path, small_mnist()).train_images
+    with pytest.raises(UserError, match=f"this is a file; name its folder: {tmp_path}"):
+        mnist.load(file)
+
+
+@pytest.mark.parametrize("folder", ["MNIST/raw", ".", "raw", "MNIST", "mnist/raw", "data/MNIST/raw", "Data"])
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("dotted", [False, True])
 def test_every_layout_gives_the_same_arrays(tmp_path, folder, gzipped, dotted):

@@ -1,4 +1,4 @@
-"""Recognize files of other programs that are passed instead of a checkpoint, by their content."""
+"""Recognize files of other programs by their content."""
 
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _MEMBERS = {  # the first match wins
     b".npy": "NumPy arrays (.npz)",
     b"model.weights.h5": "a Keras model (.keras)",
 }
+_HEAD = 512  # bytes
 _NAMES = 65_536  # bytes at each end of an archive
 
 
@@ -35,19 +36,28 @@ def describe(path: Path) -> str | None:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(_HEAD)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zip(path)
+    if head[:1] == b"\x08" and path.suffix == ".onnx":
+        return "an ONNX model"
+    return describe_head(head)
+
+
+def describe_head(head: bytes) -> str | None:
+    """Describe the type of a file from its first bytes, at most 512 of them; None if it is not recognized."""
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             return what
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _zip(path)
+    if head.startswith(b"PK\x03\x04"):
+        return "a ZIP archive"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and len(head) > 2:
         return "a Python pickle"
     if head[257:262] == b"ustar":
         return "a tar archive"
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite model"
-    if head[:1] == b"\x08" and (b"pytorch" in head[:64] or path.suffix == ".onnx"):
+    if head[:1] == b"\x08" and b"pytorch" in head[:64]:
         return "an ONNX model"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):

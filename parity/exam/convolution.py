@@ -184,6 +184,10 @@ conv("conv-dilation-ignored-for-3x3", "dilation-ignored",
      "The fast path for 3x3 kernels ignores the dilation in dw.")
 conv("conv-blocks-of-eight-columns", "tail-lost", result(lambda y, _: np.where(leftover(y, axis=-1), 0, y)), "y",
      "The output is computed in blocks of eight columns; the remaining columns stay 0.")
+conv("conv-images-beyond-a-block", "tail-lost", result(lambda y, _: np.concatenate([y[:64], 0 * y[64:]])), "y",
+     "A buffer has room for 64 images; the others stay 0.")
+conv("conv-dw-in-one-buffer", "shares-memory", stateful.by_call(stateful.in_one_buffer), "dw",
+     "All calls of a pullback return dw in the same array.")
 conv("conv-third-image-repeats-the-second", "",
      result(lambda y, _: np.concatenate([y[:-1], y[-2:-1]]) if len(y) % 2 and len(y) > 1 else y), "y",
      "Images are processed in pairs; an unpaired last one gets the result of the one before.")

@@ -86,6 +86,12 @@ def _unshifted(c: Call) -> Array:
     return np.asarray(c.x - np.log(np.exp(c.x).sum(axis=_classes(c), keepdims=True)))
 
 
+def _of_unshifted(dy: Array, c: Call) -> Array:
+    one_hot, e = at_target(dy, c), np.exp(c.x)
+    softmax = e / e.sum(axis=_classes(c), keepdims=True)
+    return np.asarray(one_hot - softmax * one_hot.sum(axis=_classes(c), keepdims=True))
+
+
 def _softmax(c: Call) -> Array:
     return ops.softmax(c.x, _classes(c))[0]
 
@@ -161,6 +167,8 @@ ce("ce-log-of-softmax", "epsilon-in-log",
 ce("ce-log-clipped", "log-clipped",
    output(lambda c: of_log(c, np.log(np.maximum(_softmax(c), c.x.dtype.type(1e-7))))), "y", epsilon=1e-7)
 ce("ce-no-max-shift", "no-max-shift", output(lambda c: of_log(c, _unshifted(c))), "y")
+ce("ce-dx-no-max-shift", "no-max-shift", gradient(_of_unshifted), "dx",
+   "The backward computes the softmax again, without the shift by the maximum.")
 ce("ce-classes-last", "softmax-along-last",
    both(output(lambda c: of_log(c, ops.log_softmax(c.x, -1)[0])), gradient(_along_last)))
 ce("ce-weight-ignored", "class-weight-ignored", option("weight", lambda _: None), "dx")

@@ -42,6 +42,7 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("avg_pool2d", "padding", f"{SWAPPED} padding-swapped", None, swapped),
     ("adaptive_avg_pool2d", "output_size", SWAPPED, None, swapped),
     ("adaptive_max_pool2d", "output_size", SWAPPED, None, swapped),
+    ("max_unpool2d", "output_size", IGNORED, None, always(None)),
     ("pad", "mode", IGNORED, "constant", always("constant")),
     ("pad", "value", IGNORED, None, always(None)),
     ("interpolate", "align_corners", IGNORED, None, lambda v: v and None),

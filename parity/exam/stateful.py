@@ -119,6 +119,14 @@ def emptied(g: Array, earlier: list[Array]) -> Array:
     return np.zeros_like(g) if earlier else g
 
 
+def in_one_buffer(g: Array, earlier: list[Array]) -> Array:
+    """Write the gradient to the array that the first call returned."""
+    if not earlier:
+        return g
+    earlier[0][...] = g
+    return earlier[0]
+
+
 def handed_out(g: Array, earlier: list[Array]) -> Array:
     """Return the array of the first call again."""
     return earlier[0] if earlier else g

@@ -278,7 +278,7 @@ def _neutral(name: str, value: Any) -> Iterable[Any]:
         return False, True
     if isinstance(value, str):
         return sorted(set().union(*(words for words in WORDS if value in words)))
-    if value is None or name == "divisor_override":
+    if value is None or name in ("divisor_override", "output_size"):
         return (None,)
     return (0, 1) if isinstance(value, int | float | tuple) else ()
 

@@ -58,6 +58,14 @@ def test_the_first_round(file: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "1 saved failure still failing" in out
 
 
+def test_before_a_file_can_be_imported_its_folder_is_watched(file: Path) -> None:
+    followed = Followed(source_of("my_layers.py:my_linear"))
+    followed.take_times()
+    assert not followed.changed()
+    (file.parent / "helper.py").write_text("sign = -1\n")
+    assert followed.changed()
+
+
 def test_several_saved_failures_are_counted(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     another = WRONG.replace(
         "-pullback(dy)[0], *pullback(dy)[1:]", "pullback(dy)[0], -pullback(dy)[1], pullback(dy)[2]"

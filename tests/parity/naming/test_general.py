@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import parity
+from numpy_cnn import ops
 from parity.cases.case import ArraySpec, Case
 from parity.exam.changes import option, result, upstream
 from parity.naming import Observation, explain
@@ -68,6 +69,18 @@ def test_an_edit_of_the_upstream_gradient_is_named(row: str, name: str) -> None:
         explained(row, upstream(lambda dy, _: OF_UPSTREAM[name](dy))(ROWS[row].op, ("dx",)), "grad_input").name
         == name
     )
+
+
+@pytest.mark.parametrize(("axis", "parts"), [(-2, "rows"), (-1, "columns")])
+def test_a_loop_over_the_first_rows_or_columns_of_a_weight_is_named(axis: int, parts: str) -> None:
+    def unrolled(x: Any, w: Any, b: Any) -> Any:
+        used = w.copy()
+        np.moveaxis(used, axis, 0)[4:] = 0
+        return ops.linear(x, used, b)
+
+    found = explained("linear", unrolled, "output")
+    assert found.name == "argument-cut"
+    assert found.sentence == f"the weight beyond its first 4 {parts} is left out"
 
 
 @pytest.mark.parametrize(("row", "of", "edit", "sentence"), OF_OPTIONS)

@@ -51,6 +51,12 @@ def test_in_double_precision_extended_precision_decides_who_is_wrong() -> None:
     assert "who is wrong: yours; the correct value is -0.25, computed in extended precision" in lines
 
 
+def test_variations_are_printed_unless_every_case_fails() -> None:
+    """Of a result that is always twice too large, no change to the case is of interest."""
+    assert not [line for line in lines_of(doubled, "softmax", "bound") if "on this case" in line]
+    assert [line for line in lines_of(off_by_one_on_large_images, "conv2d", "exact") if "on this case" in line]
+
+
 def test_the_line_that_raised_is_printed_once() -> None:
     _, message, *others = lines_of(raising, "softmax", "bound")
     assert "ValueError: too large (test_report_terminal.py:" in message

@@ -1,5 +1,6 @@
 """Running a row: mistakes are found, correct implementations pass, and the wrong side is identified."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -343,6 +344,15 @@ def test_report_as_json() -> None:
     assert set(row["lanes"]) == {"exact", "bound", "structure", "special"}
     assert {"output", "grad_input", "grad_weight", "grad_bias"} >= set(row["quantities"])
     assert row["failures"][0]["quantity"] == "grad_weight"
+
+
+def test_a_lane_that_runs_out_of_time_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.lane.SECONDS", 0.0)
+    monkeypatch.setattr("parity.running.lane.SECONDS_A_CASE", 1e-9)
+    report = parity.check("relu", examples=20, lanes=["exact"])
+    assert report.ok
+    (note,) = (note for note in report.rows[0].notes if "slow" in note)
+    assert re.fullmatch(r"slow: only [1-9] of 20 cases of the exact lane ran in 0 s", note)
 
 
 def test_shrinking_a_failure_with_a_long_array_tries_few_cases(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,6 @@ from parity.running.progress import Progress
 
 # Imported once, before the processes fork; torch would import the last ones in each of them, at the first bound.
 PRELOADED = (__name__, "parity.rows.registry", "torch_cnn.model", "torch._dynamo", "torch.profiler")
-CASES_PER_EVENT = 10  # to receive an event takes a tenth of the time of a fast case
 ROWS_PER_PROCESS = 8  # fewer take less time than starting processes, which import PyTorch again
 
 
@@ -107,19 +106,15 @@ class _Sent(Progress):
     """Sends the events to the first process."""
 
     def __init__(self, sender: Connection) -> None:
-        self.sender, self.cases = sender, 0
+        self.sender = sender
 
-    def case(self, count: int = 1) -> None:
-        self.cases += count
-        if self.cases >= CASES_PER_EVENT:
-            self.sender.send(("case", (self.cases,)))
-            self.cases = 0
+    def case(self) -> None:
+        self.sender.send(("case", ()))
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         self.sender.send(("found", (lane, differences)))
 
     def lane(self, lane: Lane, report: RowReport) -> None:
-        self.cases = 0  # a lane resets the bar
         self.sender.send(("lane", (lane, report)))
 
     def finished(self) -> None:

@@ -76,8 +76,8 @@ class _Bars(Progress):
         self.bar, self.name, self.examples = bar, name, examples
         self.task = bar.add_task(name, total=examples)
 
-    def case(self, count: int = 1) -> None:
-        self.bar.advance(self.task, count)
+    def case(self) -> None:
+        self.bar.advance(self.task)
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         self.bar.update(self.task, description=f"{self.name} {lane}, shrinking")

@@ -10,8 +10,8 @@ from parity.report import RowReport
 class Progress:
     """Receives the events of a run and ignores them; override the methods you need."""
 
-    def case(self, count: int = 1) -> None:
-        """A case was compared, or several."""
+    def case(self) -> None:
+        """A case was compared."""
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         """A lane found its first differences, which are shrunk and explained next."""

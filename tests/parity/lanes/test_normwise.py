@@ -10,7 +10,7 @@ import parity
 from numpy_cnn import ops
 
 HOW: Any = {
-    "examples": 40, "lanes": ["exact", "bound", "structure"],
+    "examples": 20, "lanes": ["exact", "bound", "structure"],
     "supports": {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": False},
 }  # fmt: skip
 Correlate = Callable[[Any, Any], Any]

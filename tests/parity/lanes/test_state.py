@@ -130,7 +130,7 @@ def in_a_dict(update: Any) -> Any:
 
 
 def findings(implementation: Any) -> dict[str, str | None]:
-    report = parity.check("batch_norm", implementation, examples=60, lanes=["bound"])
+    report = parity.check("batch_norm", implementation, examples=30, lanes=["bound"])
     assert all(failure.verdict == "wrong" for failure in report.failures)
     return {failure.quantity: failure.explanation for failure in report.failures}
 
@@ -158,12 +158,12 @@ def test_mistakes_in_running_statistics_are_named(implementation: Any, expected:
 
 
 def test_momentum_as_the_weight_of_the_old_statistics_is_a_convention() -> None:
-    report = parity.check("batch_norm", Stated, examples=60, lanes=["bound"])
+    report = parity.check("batch_norm", Stated, examples=30, lanes=["bound"])
     assert {f.quantity: (f.verdict, f.explanation) for f in report.failures} == dict.fromkeys(
         ("running_mean", "running_var"), ("convention", "running-momentum-reversed")
     )
     accepted = parity.check(
-        "batch_norm", Stated, examples=60, lanes=["bound"], accept=["running-momentum-reversed"]
+        "batch_norm", Stated, examples=30, lanes=["bound"], accept=["running-momentum-reversed"]
     )
     assert accepted.ok
 

@@ -407,13 +407,15 @@ def test_an_unrecognised_form_asks_for_what_is_missing() -> None:
         parity.check("relu", NoForward, examples=3)
     with pytest.raises(TypeError, match="keeps its weight where"):
         parity.check("linear", Hidden, examples=3)
-    with pytest.raises(TypeError, match="kernel_size"):
-        parity.check("max_pool2d", lambda x: ops.max_pool2d(x, 2), examples=3)
     with pytest.raises(ValueError, match="OIHW"):
         adapters.channels_last(conv_nhwc, weights="HW")
-    # … and with the size fixed by the user:
-    report = parity.check("max_pool2d", lambda x: ops.max_pool2d(x, 2), examples=20, supports={"kernel_size": 2})
+
+
+@pytest.mark.parametrize("supports", [None, {"kernel_size": 2}], ids=["found by trying", "fixed by the user"])
+def test_a_window_of_fixed_size(supports: Any) -> None:
+    report = parity.check("max_pool2d", lambda x: ops.max_pool2d(x, 2), examples=20, supports=supports)
     assert report.ok, f"\n{report}"
+    assert supports is not None or "checked only with kernel_size=2" in str(report)
 
 
 def test_ignored_targets_use_the_only_allowed_index() -> None:

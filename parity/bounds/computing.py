@@ -63,6 +63,29 @@ def _div(a: Any, b: Any, *, rounding_mode: str | None = None) -> WithError:
     return _rounded(like, quotient, error)
 
 
+# The following three have decompositions in torch, which take most of the time of an optimizer's bound.
+
+
+@rule("addcmul")
+def _addcmul(x: Any, a: Any, b: Any, *, value: Any = 1) -> WithError:
+    return _add(x, _mul(a, b) if _any_errors(a, b) else a * b, alpha=value)
+
+
+@rule("addcdiv")
+def _addcdiv(x: Any, a: Any, b: Any, *, value: Any = 1) -> WithError:
+    return _add(x, _div(a, b) if _any_errors(a, b) else a / b, alpha=value)
+
+
+@rule("lerp")
+def _lerp(start: Any, end: Any, weight: Any) -> WithError:
+    apart = _sub(end, start) if _any_errors(start, end) else end - start
+    return _add(start, _mul(apart, weight) if _any_errors(apart, weight) else apart * weight)
+
+
+def _any_errors(*operands: Any) -> bool:
+    return any(isinstance(operand, WithError) for operand in operands)
+
+
 @rule("reciprocal")
 def _reciprocal(x: WithError) -> WithError:
     return _div(1, x)

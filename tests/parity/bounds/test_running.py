@@ -40,6 +40,11 @@ def results(s: BoundInputs, dtype: type) -> list[Array | None]:
 X, W, V = (np.random.default_rng(seed).standard_normal((3, 4, 5, 6)) * 3 for seed in range(3))
 POSITIVE, CLASSES = np.abs(W) + 0.1, np.arange(90).reshape(3, 5, 6) % 4
 
+
+def ones(like: torch.Tensor) -> torch.Tensor:
+    return torch.ones(like.shape, dtype=like.dtype)
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "arithmetic": (lambda a, b, c: (a * b - c) / (2.5 + a * a) + 0.1 * b, (X, W, V)),
     "powers": (lambda a, b: a**3 + b**1.5 + b.rsqrt() - 1 / b + b.sqrt(), (X, POSITIVE)),
@@ -49,6 +54,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "sums": (lambda a, b: a.mean(1) + (a * b).sum(1) + a.cumsum(0).sum(1), (X, W)),
     "statistics": (lambda a: a.amax(1) + a.var(1) - a.std(1) - a.logsumexp(1), (X,)),
     "moves": (lambda a, b: torch.cat([a, b], 1)[:, ::2].flip(0).permute(0, 2, 1, 3).reshape(3, -1), (X, W)),
+    "steps": (
+        lambda a, b, c: torch.lerp(a, b, 0.1).addcmul(a, b, value=0.3).addcdiv(b.lerp(c, 0.7), 3 + a * a),
+        (X, W, V),
+    ),
+    "steps by constants": (
+        lambda a: torch.lerp(ones(a), a, 0.1).addcmul_(ones(a), ones(a)).addcdiv(ones(a), ones(a)),
+        (X,),
+    ),
     "in place": (lambda a, b: a.clone().mul_(b).add_(a, alpha=0.3).relu_(), (X, W)),
     "products": (lambda a, b: (a @ b.transpose(-1, -2)).tanh() @ b, (X, W)),
     "convolutions": (

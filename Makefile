@@ -43,8 +43,9 @@ mutation: $(READY) ## plant mistakes in the ops, one at a time, and count those 
 sample: $(READY) ## plant 200 random mistakes elsewhere, and count those that the tests find
 	$(BIN)/python benchmarks/mutation/sample.py
 
-torture: $(READY) ## crash every command at every file operation, and check that nothing is lost
+torture: $(READY) ## crash every command at every file operation, break its streams, and check that nothing is lost
 	$(BIN)/python benchmarks/torture.py
+	$(BIN)/python benchmarks/streams.py
 
 fuzz: $(READY) ## feed 100,000 mutated inputs to every parser
 	$(BIN)/python benchmarks/fuzz.py

@@ -16,10 +16,10 @@ from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError, Unrecognised
 from parity.subjects.names import DEFAULTS
 
-# torch's softmax has no default; the defaults of its module Flatten and its function differ; its normalizations
-# default to evaluation, but a layer with a single mode to training; the targets depend on log_target; and
-# learning rates differ from author to author.
-NOT_TRIED = {"dim", "start_dim", "training", "log_target", "lr"}
+# torch's softmax and poolings have no default; the defaults of its module Flatten and its function differ; its
+# normalizations default to evaluation, but a layer with a single mode to training; the targets depend on log_target;
+# and learning rates differ from author to author.
+NOT_TRIED = {"dim", "kernel_size", "start_dim", "training", "log_target", "lr"}
 
 
 def differences(row: Row, op: Op, case: Case) -> list[Difference]:

@@ -75,7 +75,7 @@ CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
      "cross_entropy binary_cross_entropy_with_logits kl_div SimpleCNN network"),
     ("dx-returns-its-argument", "shares-memory", stateful.returning_equals, "{dx}",
      "If dx equals an argument, the argument itself is returned.",
-     "conv2d conv1d conv_transpose2d linear flatten group_norm SimpleCNN network"),
+     "conv2d conv1d conv_transpose2d max_unpool2d linear flatten group_norm SimpleCNN network"),
 )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from parity.subjects import Declined, ImplementationError, Unrecognised
 from parity.subjects.names import DEFAULTS
 
 # torch's softmax and poolings have no default; the defaults of its module Flatten and its function differ; its
-# normalizations default to evaluation, but a layer with a single mode to training; the targets depend on log_target;
-# and learning rates differ from author to author.
+# normalizations default to evaluation, but a layer with a single mode to training; the targets depend on
+# log_target; and learning rates differ from author to author.
 NOT_TRIED = {"dim", "kernel_size", "start_dim", "training", "log_target", "lr"}
 
 

@@ -93,6 +93,14 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         implementation = replace(implementation, fixed=implementation.fixed | {"reduction"})
         unreduced = [replace(case, options=case.options | {"reduction": "none"}) for case in bases]
     chosen, outcome, known = trials.layout(implementation, bases + unreduced)
+    wrong_shape = outcome is not None and outcome.kind == "shape" and "kernel_size" not in fixed
+    if wrong_shape and "kernel_size" in trials.unread(implementation, bases[0], {}):
+        # It has no parameter for the size of its windows, and the first likely one has the wrong shape.
+        of_three = replace(implementation, fixed=implementation.fixed | {"kernel_size"})
+        larger = [replace(case, options=case.options | {"kernel_size": 3}) for case in bases]
+        again = trials.layout(of_three, larger)
+        if again[1] is not None and again[1].kind in FORWARD_RIGHT:
+            (chosen, outcome, known), bases = (*again[:2], again[2] | {"kernel_size": 3}), larger
     if outcome is not None and outcome.kind in FORWARD_RIGHT and (other := at_output(chosen)) is not None:
         trials.calls += 2
         wrong = not is_right(row, chosen, trials.lane, bases[0])
@@ -251,7 +259,7 @@ class _Trials:
     ) -> tuple[Implementation, dict[str, Any]]:
         """The values of hard-coded options: those for which the output is correct."""
         for case in bases:
-            names = self._unread(implementation, case, known)
+            names = self.unread(implementation, case, known)
             if not names:
                 return implementation, known
             made = replace(implementation, fixed=implementation.fixed | {*names})
@@ -269,7 +277,7 @@ class _Trials:
         moving = replace(case, options=case.options | {"momentum": 0.3})
         return case if self.attempt(implementation, moving).kind == "declined" else moving
 
-    def _unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
+    def unread(self, implementation: Implementation, case: Case, known: Mapping[str, Any]) -> list[str]:
         """Options with a likely constant and no parameter: another value is declined."""
         found = []
         case = narrowed(case, {**self.fixed, **known})

@@ -411,11 +411,13 @@ def test_an_unrecognised_form_asks_for_what_is_missing() -> None:
         adapters.channels_last(conv_nhwc, weights="HW")
 
 
-@pytest.mark.parametrize("supports", [None, {"kernel_size": 2}], ids=["found by trying", "fixed by the user"])
-def test_a_window_of_fixed_size(supports: Any) -> None:
-    report = parity.check("max_pool2d", lambda x: ops.max_pool2d(x, 2), examples=20, supports=supports)
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("fixed", [False, True], ids=["found by trying", "fixed by the user"])
+def test_a_window_of_fixed_size(size: int, fixed: bool) -> None:
+    supports = {"kernel_size": size} if fixed else None
+    report = parity.check("max_pool2d", lambda x: ops.max_pool2d(x, size), examples=20, supports=supports)
     assert report.ok, f"\n{report}"
-    assert supports is not None or "checked only with kernel_size=2" in str(report)
+    assert fixed or any(f"kernel_size={size}" in note for note in report.rows[0].notes)
 
 
 def test_ignored_targets_use_the_only_allowed_index() -> None:

@@ -8,17 +8,24 @@ from __future__ import annotations
 import atexit
 import io
 import multiprocessing
+import multiprocessing.context
 import os
 import runpy
 import signal
 import sys
 import threading
+from functools import cache
 from multiprocessing.connection import Connection
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["parity.api.check", "numpy_cnn.backend", "torch_cnn.backend", "matplotlib.figure"]
-)
+
+@cache
+def _context() -> multiprocessing.context.ForkServerContext:
+    """Starts the processes; made on first use, because Windows has none."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["parity.api.check", "numpy_cnn.backend", "torch_cnn.backend", "matplotlib.figure"]
+    )
+    return context
 
 
 class Forked:
@@ -26,8 +33,8 @@ class Forked:
 
     def __init__(self, arguments: list[str], cwd: str, environment: dict[str, str]) -> None:
         self.args = arguments
-        (out, its_out), (err, its_err) = (_CONTEXT.Pipe(duplex=False) for _ in range(2))
-        self._process = _CONTEXT.Process(target=_run, args=(arguments, cwd, environment, its_out, its_err))
+        (out, its_out), (err, its_err) = (_context().Pipe(duplex=False) for _ in range(2))
+        self._process = _context().Process(target=_run, args=(arguments, cwd, environment, its_out, its_err))
         self._process.start()
         self.stdout, self.stderr = (os.fdopen(os.dup(end.fileno()), encoding="utf-8") for end in (out, err))
         for end in (out, err, its_out, its_err):

@@ -120,10 +120,16 @@ class Architecture:
         """
         expected = self.parameter_shapes()
         for name in [*expected, *parameters]:
-            got = tuple(parameters[name].shape) if name in parameters else "none"
-            if expected.get(name, "none") != got:
-                want = expected.get(name, "none")
-                raise UserError(f"parameters of another architecture: {name} has the shape {got}, expected {want}")
+            want, got = expected.get(name), tuple(parameters[name].shape) if name in parameters else None
+            if got is None:
+                there = f"there are {', '.join([*parameters][:5]) or 'none'}{', …' if len(parameters) > 5 else ''}"
+                difference = f"no {name} of shape {want}; {there}"
+            elif want is None:
+                difference = f"{name} of shape {got} is unknown"
+            else:
+                difference = f"{name} has the shape {got}, expected {want}"
+            if got != want:
+                raise UserError(f"parameters of another architecture: {difference}")
         return parameters
 
     def to_json(self) -> dict[str, Any]:

@@ -110,7 +110,9 @@ def test_a_damaged_torch_file_gives_one_line(tmp_path: Path) -> None:
 def test_weights_of_another_network_give_one_line(tmp_path: Path) -> None:
     file = write(tmp_path / "w.npz", {"conv1.weight": np.zeros((8, 1, 3, 3), np.float32)})
     message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
-    assert message == f"{file}: parameters of another architecture: conv1.bias has the shape none, expected (8,)"
+    assert message.startswith(
+        f"{file}: parameters of another architecture: no conv1.bias of shape (8,); there are "
+    )
     write(file, {"conv1.weight": np.full((8, 1, 3, 3), "x")})
     message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
     assert message == f"{file}: conv1.weight is of type <U1, not of real numbers"

@@ -52,7 +52,7 @@ WRONG = {
         "damaged: fc1.bias contains nan, not only finite numbers",
     ),
     "infinite weights": (put("fc1.bias", np.float32([0, -np.inf])), "damaged: fc1.bias contains -inf"),
-    "unknown weights": (put("fc9.bias", np.zeros(2, np.float32)), "fc9.bias has the shape (2,), expected none"),
+    "unknown weights": (put("fc9.bias", np.zeros(2, np.float32)), "fc9.bias of shape (2,) is unknown"),
     "double weights": (
         put("fc1.bias", np.zeros(2)),
         "fc1.bias is stored as F64; only float32 checkpoints (F32) are",

@@ -214,7 +214,7 @@ def test_a_wrong_factor_is_not_a_convention(factor: float) -> None:
 
 
 def test_unknown_names_are_rejected() -> None:
-    with pytest.raises(ValueError, match=r"'batchmean'; there are .*batch-mean"):
+    with pytest.raises(ValueError, match="'batchmean'; did you mean batch-mean"):
         parity.check("relu", accept=["batchmean"])
     with pytest.raises(ValueError, match="no 'stryde'; it has"):
         parity.check("conv2d", supports={"stryde": 1})

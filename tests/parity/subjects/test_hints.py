@@ -89,3 +89,15 @@ def test_a_misspelled_name_is_corrected() -> None:
         with pytest.raises((ArgumentError, KeyError)) as raised:
             call()
         assert wanted in str(raised.value)
+
+
+def test_a_misspelled_row_in_pyproject_is_an_error() -> None:
+    from parity.api.defaults import Defaults, using
+
+    with (
+        using(Defaults(rows={"conv2": Defaults(examples=3)})),
+        pytest.raises(ArgumentError, match=r"\[tool\.parity\.rows\.conv2\].*did you mean conv2d"),
+    ):
+        parity.check("relu", examples=3, lanes=["exact"])
+    with using(Defaults(rows={"my_gelu": Defaults(examples=3)})):  # an op of like=…
+        assert parity.check("relu", examples=3, lanes=["exact"]).ok

@@ -22,6 +22,7 @@ CONSTANTS: dict[str, tuple[Any, ...]] = {
     "alpha": (0.9, 0.99, 0.95, 0.999, 1.0, 0.1),
     "negative_slope": (0.01, 0.1, 0.2, 0.05, 0.3, 1e-3),
     "nesterov": (False, True),
+    "approximate": ("none", "tanh"),
     "kernel_size": (2, 3),
 }
 CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant

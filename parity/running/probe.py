@@ -128,7 +128,10 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         outcome = replace(outcome, missing=())
     for name in outcome.missing if outcome else ():
         chosen = chosen.with_note(_missing_note(chosen, name))
-    if chosen.lenient and bases and any(spec.name == "running_var" for spec in bases[0].arrays):
+    with_statistics = bases and any(spec.name == "running_var" for spec in bases[0].arrays)
+    if (
+        chosen.lenient and with_statistics and "momentum" in bases[0].options
+    ):  # not instance norm, which updates none
         chosen, known = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}), known)
     if chosen.clear is not None and trials.accumulates(chosen, bases, known):
         chosen = chosen.with_note(
@@ -189,7 +192,8 @@ class _Trials:
                 if fallback[1] is None:
                     fallback = candidate, outcome, known
                     is_array_alone = outcome.kind == "form"
-        if forward is None and fallback[1] is None and question is not None:
+        refused = fallback[1] is None or fallback[1].kind == "refused"
+        if forward is None and refused and question is not None:
             raise question
         return forward or fallback
 
@@ -488,7 +492,7 @@ class _Trials:
             return Outcome("invalid")
         try:
             expected = expect(self.row, case, self.lane)
-        except (RuntimeError, ValueError, IndexError, Declined):
+        except (RuntimeError, ValueError, IndexError, TypeError, Declined):
             return Outcome("invalid")  # torch rejects the case
         inputs = expected.inputs.private()
         try:

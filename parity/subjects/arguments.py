@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.cases.state import keep
 from parity.cases.torch_op import Array
@@ -28,6 +29,8 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
             if found is None
             else tuple(p for p in found[len(function.args) :] if p.name not in function.keywords)
         )
+    if inspect.isclass(function) and function.__init__ is torch.nn.Module.__init__:
+        return ()  # a module without a constructor of its own: its *args and **kwargs only raise an error
     try:
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -144,6 +147,8 @@ class Arguments:
                     f'parity.check(…, supports={{"{name}": {self.options[name]!r}}})'
                 )
             left[name] = None if name == "stride" and "kernel_size" in self.options else names.DEFAULTS[name]
+            if name == "output_size" and "kernel_size" not in self.options:
+                left[name] = 1  # of adaptive pooling: the global average or maximum
         return left
 
     def decline_unread(self) -> None:
@@ -155,16 +160,18 @@ class Arguments:
         if "ignored" in words:
             words["ignored"] = False
         without = [name for name in names.STATISTICS if name in self.options and name not in self.read]
-        if without and not self.options["training"]:
+        if without and not self.options.get("training", True):
             raise Declined(f"it has no place for {without[0]}", {**words, "training": True})
         for name, default in left.items():
             value = one_number(self.options[name])
+            if isinstance(value, np.ndarray):
+                raise Declined(f"it has no parameter for {name}", words)
             same = value == default or (name == "padding" and value == "valid")
             if name == "dim":  # hand-written ops usually use the last axis
                 same = value in (-1, len(self.sizes.get("input_shape", ())))
             if name == "stride" and default is None:
                 same = value is None or value == one_number(self.options["kernel_size"])
-            if isinstance(value, np.ndarray) or not same or name == "ignore_index":
+            if not same or name == "ignore_index":
                 raise Declined(f"it has no parameter for {name}", words)
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A small engine is a class with `.data`, `.grad` and `.backward()` in the user's 
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from parity.subjects import names
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import CALL, Call, Implementation
 from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter
 from parity.subjects.layer_statistics import Holders, keep_from, set_in
 from parity.subjects.locate_gradients import parameter_holder
@@ -42,6 +42,9 @@ class Engine(Protocol):
     def is_tensor(self, value: Any) -> bool:
         """Whether the value is a tensor of this engine."""
 
+    def constant(self, value: Any) -> Any:
+        """An argument without a gradient: an array, such as the weights of classes, as a tensor if necessary."""
+
     def data(self, tensor: Any) -> Array:
         """Convert a tensor to an array."""
 
@@ -64,6 +67,9 @@ class Torch:
     def parameter(self, leaf: Any) -> Any:
         return torch.nn.Parameter(leaf.detach()) if leaf.is_floating_point() else leaf
 
+    def constant(self, value: Any) -> Any:
+        return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor)
 
@@ -78,13 +84,15 @@ class Torch:
         cotangent = torch.from_numpy(np.array(dy)).to(y.dtype)
         found = iter(torch.autograd.grad(y, wanted, cotangent, allow_unused=True))
         return [
-            None if leaf is None or not leaf.requires_grad else _zeros_if_unused(next(found), leaf)
-            for leaf in leaves
+            None if leaf is None or not leaf.requires_grad else self._array(next(found), leaf, place == 0)
+            for place, leaf in enumerate(leaves)
         ]
 
-
-def _zeros_if_unused(gradient: Any, leaf: Any) -> Array:
-    return np.zeros(leaf.shape, leaf.detach().numpy().dtype) if gradient is None else gradient.numpy()
+    @staticmethod
+    def _array(gradient: Any, leaf: Any, is_input: bool) -> Array | None:
+        if gradient is None:  # the output does not depend on it: a target may be a constant
+            return np.zeros(leaf.shape, leaf.detach().numpy().dtype) if is_input else None
+        return np.asarray(gradient.numpy())
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,9 @@ class Small:
 
     def parameter(self, leaf: Any) -> Any:
         return leaf
+
+    def constant(self, value: Any) -> Any:
+        return value
 
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, self.kind)
@@ -136,9 +147,14 @@ class _Tape:
 
     engine: Engine
     run: Callable[[], tuple[Any, list[Any]]]
+    call: Call | None = field(default_factory=CALL.get)  # the forward's, because `run` repeats it
 
     def __call__(self, dy: Array) -> list[Array | None]:
-        return self.engine.gradients(self.run, dy)
+        token = CALL.set(self.call)
+        try:
+            return self.engine.gradients(self.run, dy)
+        finally:
+            CALL.reset(token)
 
     @property
     def by_torch(self) -> bool:
@@ -213,7 +229,7 @@ def of_module(kind: type, forward: str, engine: Engine) -> Implementation:
     def build(arguments: Arguments, parameters: list[Array | None]) -> Any:
         given = constructor_arrays(kind, parameters)
         constructor = arguments.bind(kind, 0, given) if parameters_of(kind) else {}
-        return kind(**constructor)
+        return kind(**{name: engine.constant(value) for name, value in constructor.items()})
 
     return Implementation(
         _Module(build, kind, forward, engine),
@@ -266,16 +282,18 @@ class _Module:
         inputs, parameters = [engine.leaf(a) for a in arrays[:count]], list(arrays[count:])
         layer = self.build(arguments, parameters)
         leaves = [*inputs, *self._set(layer, parameters)]
-        if "training" in options and isinstance(layer, torch.nn.Module):
-            layer.train(options["training"])
-            arguments.read.add("training")
+        if isinstance(layer, torch.nn.Module):
+            if "training" in options:
+                layer.train(options["training"])
+                arguments.read.add("training")
             holders = self._set_buffers(layer, arguments)
         else:
             holders = set_in(layer, arguments)
         forward = getattr(layer, self.forward) if not isinstance(layer, torch.nn.Module) else layer
         keywords = arguments.bind(getattr(self.kind, self.forward), 1 + count)
+        keywords = {name: value for name, value in keywords.items() if plain(name) not in names.SIZES}
         arguments.decline_unread()
-        y = forward(*inputs, **keywords)
+        y = forward(*inputs, **{name: engine.constant(value) for name, value in keywords.items()})
         keep_from(holders)
         return (y[0] if isinstance(y, tuple) else y), leaves
 

@@ -1,4 +1,4 @@
-"""Dropout layers that draw their own mask from NumPy's generator.
+"""Dropout layers that draw their own mask, from NumPy's or torch's generator.
 
 The numbers that they draw are replaced, so that the mask is that of the case. Whether a layer keeps numbers below
 or above its threshold, and whether its p is the fraction dropped (as in torch) or kept, is determined by trying.
@@ -12,12 +12,13 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
 
 from parity.cases.case import Case
 from parity.cases.torch_op import Array
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import Implementation
+from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.layer import forward_name
 from parity.subjects.names import plain
 
@@ -56,7 +57,16 @@ def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Impl
         options["p"] = 1 - p if p_keeps else p
         numbers = np.where(kept == kept_below, LOW, HIGH)
         with _drawn(numbers, kept):
-            return made.op(*arrays, **options)
+            returned = made.op(*arrays, **options)
+        if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1])):
+            return returned
+        y, pullback = returned
+
+        def back(dy: Array) -> Any:  # autograd repeats the forward
+            with _drawn(numbers, kept):
+                return pullback(dy)
+
+        return y, Pullback(back, made.takes_upstream, getattr(pullback, "by_torch", False))
 
     note = "its p is the share that is kept" if p_keeps else None
     return replace(made.around(op, note), lenient=True)
@@ -64,7 +74,7 @@ def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Impl
 
 @contextmanager
 def _drawn(numbers: Array, kept: Array) -> Iterator[None]:
-    """Make NumPy's generators return these numbers in the requested shape."""
+    """Make the generators return these numbers in the requested shape, and torch's dropout use this mask."""
 
     class Drawn:
         def random(self, size: Any = None, dtype: Any = np.float64, **_: Any) -> Array:
@@ -79,14 +89,33 @@ def _drawn(numbers: Array, kept: Array) -> Iterator[None]:
         def binomial(self, n: int, p: Any, size: Any = None) -> Array:  # noqa: ARG002  # NumPy's signature
             return np.broadcast_to(kept, kept.shape if size is None else size).astype(int) * n
 
+    def dropped(x: torch.Tensor, p: float = 0.5, training: bool = True, *_: Any, **__: Any) -> torch.Tensor:
+        given = torch.from_numpy(np.array(kept)).reshape((*kept.shape, *(1,) * (x.ndim - kept.ndim)))
+        return x * (given.to(x.dtype) / (1 - p)) if training else x
+
+    def uniform(*size: Any, **options: Any) -> torch.Tensor:
+        shape = size[0] if size and not isinstance(size[0], int) else size
+        return torch.from_numpy(np.broadcast_to(numbers, shape).copy()).to(options.get("dtype") or torch.float32)
+
     drawn = Drawn()
-    with mock.patch.multiple(
-        np.random,
-        rand=drawn.rand,
-        random=drawn.random,
-        random_sample=drawn.random,
-        uniform=drawn.uniform,
-        binomial=drawn.binomial,
-        default_rng=lambda *_: drawn,
+    with (
+        mock.patch.multiple(
+            torch.nn.functional, dropout=dropped, dropout1d=dropped, dropout2d=dropped, dropout3d=dropped
+        ),
+        mock.patch.multiple(
+            torch,
+            rand=uniform,
+            rand_like=lambda x, **_: uniform(x.shape, dtype=x.dtype),
+            bernoulli=lambda x, **_: torch.from_numpy(np.array(kept)).broadcast_to(x.shape).to(x.dtype),
+        ),
+        mock.patch.multiple(
+            np.random,
+            rand=drawn.rand,
+            random=drawn.random,
+            random_sample=drawn.random,
+            uniform=drawn.uniform,
+            binomial=drawn.binomial,
+            default_rng=lambda *_: drawn,
+        ),
     ):
         yield

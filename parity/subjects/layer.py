@@ -57,6 +57,7 @@ BACKWARDS = (
 # Of a loss whose forward returns the loss of each sample: the method that returns the mean.
 REDUCES = ("calculate", "compute_loss")
 _BIAS_FLAGS = names.words("usebias hasbias withbias addbias biasenabled")
+_WEIGHT_FLAGS = names.words("affine elementwiseaffine")  # of normalizations: a weight and a bias, or neither
 
 
 def of_class(kind: type) -> Implementation:
@@ -353,7 +354,9 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
     weight = parameters[0] if parameters else None
     bias = parameters[1] if len(parameters) > 1 else None
     for p, s in zip(wanted, short, strict=True):
-        if s in _BIAS_FLAGS or (s in names.BIASES and isinstance(p.default, bool)):
+        if s in _WEIGHT_FLAGS:
+            given[s] = weight is not None
+        elif s in _BIAS_FLAGS or (s in names.BIASES and isinstance(p.default, bool)):
             given[s] = bias is not None
         elif parameters and s in names.WEIGHTS and not (sized and s in names.AMBIGUOUS):
             given[s] = weight

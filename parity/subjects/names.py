@@ -95,7 +95,8 @@ _WIDTHS = {
 _SIZES = {
     "in_channels": """inch inchannels inputchannels inchannel inputchannel cin inc nin nchannels channels
     inputdepth depth infeature infeatures inputfeatures indim inputdim dimin ninputs numinputs inputsize
-    insize inputs fanin ninput numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim""",
+    insize inputs fanin ninput numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim
+    d dmodel nembd embdim embeddim embeddingdim hiddensize ndim""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
     filters nkernels numkernels kernels outch outfeature outfeatures outputfeatures
     outdim outputdim dimout noutputs numoutputs
@@ -151,6 +152,8 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
         found["in_channels"] = x.shape[1]
     if x.ndim == 4:
         found["height"], found["width"] = x.shape[2:]
+    if len(options.get("normalized_shape", ())) == 1:
+        found["in_channels"] = options["normalized_shape"][0]
     weight = arrays[1] if len(arrays) > 1 else None
     if weight is not None and weight.ndim >= 2:
         found["out_channels"] = weight.shape[0]

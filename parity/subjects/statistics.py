@@ -21,8 +21,10 @@ from parity.subjects.implementation import CALL, Implementation
 
 
 def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> bool:
-    """Whether these are the arguments of torch's batch_norm, possibly without one of the options."""
-    return len(arrays) == 5 and len({"training", "momentum", "eps"} & options.keys()) >= 2
+    """Whether these are the arguments of batch_norm or instance_norm, possibly without options."""
+    if len(arrays) != 5 or "lr" in options:  # an optimizer with four gradients
+        return False
+    return all(array is None or getattr(array, "ndim", 0) == 1 for array in arrays[1:])
 
 
 def in_torchs_order(forward: Callable[..., Any]) -> bool:

@@ -107,3 +107,17 @@ def test_an_optimizer_receives_settings_by_torchs_names(kind: type, right: bool)
     report = parity.check("Adagrad", kind, examples=30, lanes=["bound"])
     assert report.cases > 0
     assert report.ok is right
+
+
+def test_an_optimizer_without_a_step_size_cannot_be_checked() -> None:
+    class NoRate:
+        def __init__(self, params: Any) -> None:
+            self.params = params
+
+        def step(self, grads: Any) -> None:
+            for parameter, gradient in zip(self.params, grads, strict=True):
+                parameter -= 0.1 * gradient
+
+    row = parity.check("SGD", NoRate, examples=5, lanes=["bound"]).rows[0]
+    assert row.verdict == "not checked"
+    assert row.notes[-1].endswith("the last one: it has no parameter for lr")

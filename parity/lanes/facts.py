@@ -414,10 +414,10 @@ class Difference:
         """How serious it is."""
         if self.only == "special" or (self.only == "ties" and self.by_torch):
             return Verdict.SPECIAL
-        if self.only in ("normwise", "precision"):
-            return Verdict.CONTRACT
         if self.only == "ties" or (self.explained is not None and self.explained.convention):
             return Verdict.CONVENTION
+        if self.only in ("normwise", "precision"):
+            return Verdict.CONTRACT
         return self.fact.verdict
 
     @property

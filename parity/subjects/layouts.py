@@ -34,6 +34,8 @@ def _conversions(made: Implementation) -> Iterator[Implementation]:
     if autograd.uses_torch(made.written):
         yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
     yield made
+    if isinstance(made.op, _Optimizer) and made.op.given == "tensors":
+        return
     if isinstance(made.op, _Optimizer):
         for given, note in NOTES.items():
             yield replace(made, op=replace(made.op, given=given), conversion=given).with_note(note)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.cases.steps import between_steps
 from parity.cases.torch_op import Array
@@ -160,7 +161,8 @@ def of_optimizer(kind: type) -> Implementation:
     The settings have torch's names, or common ones such as beta1. A gradient may be None.
     """
     step = next(name for name in _STEPS if callable(getattr(kind, name, None)))
-    made = _Optimizer(kind, lambda optimizer: getattr(optimizer, step))
+    of_torch = issubclass(kind, torch.optim.Optimizer)
+    made = _Optimizer(kind, lambda optimizer: getattr(optimizer, step), "tensors" if of_torch else "dicts")
     return Implementation(made, written=kind, forward_place=place_of(getattr(kind, step)))
 
 
@@ -337,7 +339,10 @@ def _changed_lr(optimizer: Any, before: float, lr: float) -> bool:
     names_of_lr = [n for n, value in own.items() if plain(n) in _ALIASES["lr"] and value in (before, lr)]
     for name in names_of_lr:
         setattr(optimizer, name, lr)
-    return bool(names_of_lr)
+    groups = getattr(optimizer, "param_groups", []) if isinstance(optimizer, torch.optim.Optimizer) else []
+    for group in groups:
+        group["lr"] = lr
+    return bool(names_of_lr or groups)
 
 
 def _places(method: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
-Given = Literal["dicts", "lists", "arrays", "numbered", "objects", "layer"]
+Given = Literal["dicts", "lists", "arrays", "numbered", "objects", "layer", "tensors"]
 # What the report says of each; a dict needs no remark.
 NOTES: dict[Given, str] = {
     "lists": "its parameters are in a list",
@@ -89,6 +90,8 @@ class Arrays:
             own = [Parameter(neighbour), Parameter(w)]
         elif given == "layer":
             own = Layer(w, neighbour)
+        elif given == "tensors":
+            own = [torch.nn.Parameter(torch.from_numpy(array)) for array in (neighbour, w)]
         return cls(given, own)
 
     @property
@@ -100,6 +103,9 @@ class Arrays:
         """The gradients in the same form; parameters that hold their own are given them."""
         if self.given == "objects":
             self.own[0].grad, self.own[1].grad = neighbour, gradient
+        elif self.given == "tensors":
+            self.own[0].grad = torch.from_numpy(neighbour)
+            self.own[1].grad = None if gradient is None else torch.from_numpy(gradient)
         elif self.given == "layer":
             self.own.dW, self.own.db = gradient, neighbour
         forms: dict[Given, Any] = {
@@ -112,13 +118,13 @@ class Arrays:
 
     def take(self, returned: Any) -> None:
         """Take the parameters from an optimizer that returns them instead of writing to them."""
-        if self.given not in ("objects", "layer") and type(returned) is type(self.own):
+        if self.given not in ("objects", "layer", "tensors") and type(returned) is type(self.own):
             self.own = returned
 
     @property
     def value(self) -> Array:
         """The parameter as it is now."""
-        places = {"dicts": "w", "lists": 1, "numbered": "W1", "objects": 1}
+        places = {"dicts": "w", "lists": 1, "numbered": "W1", "objects": 1, "tensors": 1}
         found = self.own[places[self.given]] if self.given in places else self.own
-        found = found.data if self.given == "objects" else found.W if self.given == "layer" else found
+        found = found.data if self.given in ("objects", "tensors") else found.W if self.given == "layer" else found
         return np.array(found)

@@ -94,6 +94,54 @@ def test_a_right_module_is_not_called_wrong(row: str, module: Any) -> None:
     assert report.cases >= 8, report
 
 
+class HandWrittenMomentum(torch.optim.Optimizer):
+    def __init__(self, params: Any, lr: float = 1e-3, momentum: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # without a loss
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                state["v"] = p.grad.clone() if "v" not in state else group["momentum"] * state["v"] + p.grad
+                p -= group["lr"] * state["v"]
+
+
+class Reversed(HandWrittenMomentum):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # without a loss
+        for group in self.param_groups:
+            group["lr"] = -abs(group["lr"])
+        super().step()
+
+
+OPTIMIZERS = [
+    ("SGD", torch.optim.SGD),
+    ("SGD", HandWrittenMomentum),
+    ("Adam", torch.optim.Adam),
+    ("AdamW", torch.optim.AdamW),
+    ("RMSprop", torch.optim.RMSprop),
+    ("Adagrad", torch.optim.Adagrad),
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "optimizer"), OPTIMIZERS, ids=lambda value: str(getattr(value, "__name__", value))
+)
+def test_an_optimizer_of_torch_is_not_called_wrong(row: str, optimizer: Any) -> None:
+    report = parity.check(row, optimizer, examples=8)
+    assert report.ok, report
+    assert report.cases >= 8, report
+    assert not [note for note in report.notes if note.aspect == "schedule"], report
+
+
+def test_a_mistake_in_an_optimizer_of_torch_is_named() -> None:
+    (failure, *_) = parity.check("SGD", Reversed, examples=20, lanes=["exact"]).failures
+    assert failure.explanation == "ascends"
+
+
 @pytest.mark.parametrize(
     ("row", "module", "quantity"),
     [

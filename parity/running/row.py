@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
@@ -218,7 +219,15 @@ class _RowRun:
         wanted = self.supports if callable(self.supports) else {**self.learnt, **(self.supports or {})}
         first = found
         found, evidence = investigate(
-            self.row, self.op, lane, found, wanted, self.known, search.strategy, slow=search.slow
+            self.row,
+            self.op,
+            lane,
+            found,
+            wanted,
+            self.known,
+            search.strategy,
+            slow=search.slow,
+            fails=partial(fails, accepted=self.accepted, strict=self.report.strict),
         )
         news = [d for d in found.differences if not self.known.has(d.quantity, d.aspect)]
         for difference in news or first.differences:  # each restart adds a restriction, so the search ends

@@ -45,6 +45,8 @@ class TrainingPlan:
 
     def masks(self, epoch: int, batch: int, images: int) -> dict[str, npt.NDArray[np.bool_]]:
         """The masks of the dropout layers in one step; a resumed run draws the same."""
+        if not self.architecture.dropout:
+            return {}
         return self.architecture.masks(images, np.random.default_rng([self.config.seed, 3, epoch, batch]))
 
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:

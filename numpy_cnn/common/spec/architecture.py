@@ -105,8 +105,6 @@ class Architecture:
 
     def masks(self, images: int, generator: np.random.Generator) -> dict[str, npt.NDArray[np.bool_]]:
         """{name of a dropout layer: mask (images, *shape of its input)} for one step; True for what is kept."""
-        if not self.dropout:
-            return {}
         shapes = dict(self.stages())
         return {
             layer.name: generator.random((images, *shapes[layer.name])) >= layer.p

@@ -1,7 +1,7 @@
 """The processes started by torchrun, as a group: `torchrun --nproc-per-node N -m torch_cnn train …`."""
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -28,7 +28,7 @@ class TorchGroup:
         return devices.host(total)
 
 
-@contextmanager
+@contextlib.contextmanager
 def group() -> Iterator[Group]:
     """The processes of torchrun; only this process without torchrun.
 
@@ -47,5 +47,8 @@ def group() -> Iterator[Group]:
         raise UserError(f"the processes cannot be connected: {' '.join(str(error).split())}") from error
     try:
         yield TorchGroup(device)
+        # All processes end together: one that closes its connections while another still uses them may abort.
+        with contextlib.suppress(RuntimeError):  # the others have ended
+            dist.barrier()
     finally:
         dist.destroy_process_group()

@@ -5,13 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis  # noqa: F401  # must be loaded before the command runs
 import pytest
 from programs import ROOT
 
 from parity.__main__ import main
+from parity.commands.check import Check
 from parity.commands.storage import nothing_left_behind
 from parity.rows.registry import ROWS
 
@@ -63,11 +66,17 @@ def test_rows_by_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_command_all_rows_are_checked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {name: ROWS[name] for name in ("relu", "tanh", "SGD")}
-    monkeypatch.setattr("parity.rows.registry.ROWS", few)
+    asked: list[str] = []
+    report = Check._report
+
+    def of_one(self: Check, names: Sequence[str]) -> Any:
+        asked.extend(names)
+        return report(self, ("relu",))
+
+    monkeypatch.setattr(Check, "_report", of_one)
     assert main(["--examples", "1"]) == 0
-    out = capsys.readouterr().out
-    assert [name for name in ROWS if re.search(rf"^ *{name} +agrees", out, re.MULTILINE)] == [*few]
+    assert asked == [*ROWS]
+    assert "relu" in capsys.readouterr().out
 
 
 def test_an_implementation_and_its_replay(layers: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ from parity.cases.sizes import REDUCTIONS
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.reference import expect
 from parity.rows.row import Row
+from parity.running.roughly import roughly_equal
 from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
 
-CLOSE = 1e-3  # only distinguishes reductions; the lanes compare the numbers
 SEEDS = 3
 
 
@@ -67,13 +67,7 @@ def reduction_of(row: Row, made: Implementation, lane: Lane, case: Case, known: 
 
 
 def _close(found: Quantities, theirs: Quantities, name: str) -> bool:
-    mine, expected = found.get(name), theirs.get(name)
-    return (
-        mine is not None
-        and expected is not None
-        and np.shape(mine) == expected.shape
-        and np.allclose(mine, expected, rtol=CLOSE, atol=CLOSE * 1e-2)
-    )
+    return name in theirs and roughly_equal(found.get(name), theirs[name])
 
 
 def takes_classes_only(row: Row, made: Implementation, lane: Lane, cases: Sequence[Case]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from parity.cases.case import Case, Lane
 from parity.lanes.reference import expect
 from parity.rows.row import Row
+from parity.running.roughly import roughly_equal
 from parity.subjects import Declined, Implementation, ImplementationError, Unrecognised
 from parity.subjects.dropout import given_mask
 
@@ -45,5 +46,4 @@ def _agreement(row: Row, made: Implementation, lane: Lane, case: Case) -> int:
     theirs = expected.theirs["output"]
     if np.shape(y) != theirs.shape:
         return 0
-    # This only distinguishes two meanings of p, which differ by a factor; the lanes compare the numbers.
-    return 2 if np.allclose(y, theirs, rtol=1e-4) else int(np.array_equal(y != 0, theirs != 0))
+    return 2 if roughly_equal(y, theirs) else int(np.array_equal(y != 0, theirs != 0))

@@ -4,7 +4,7 @@ import dis
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import CodeType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from parity.cases.restrict import narrowed
 from parity.lanes.comparison import quantities
 from parity.lanes.reference import expect
 from parity.rows.row import Row
+from parity.running.roughly import roughly_equal
 from parity.subjects import Declined, Implementation, ImplementationError, names
 
+Outcome: TypeAlias = Literal["raises", "wrong", "right"]
 NOTE = "its backward belongs to training: gradients are compared with training=True, outputs in both modes"
 SEEDS = 3
 MODES = frozenset({"train", "training", "test", "eval"})  # words by which a backward distinguishes the modes
-CLOSE = 1e-3  # only distinguishes formulas; the lanes compare the numbers
 
 
 def backward_in_training(
@@ -44,20 +45,20 @@ def backward_in_training(
     return replace(made, backward_in_training=True).with_note(NOTE) if raises or wrong else made
 
 
-def _gradient_in_evaluation(row: Row, made: Implementation, lane: Lane, case: Case) -> str:
-    """The outcome of the pullback: raises, wrong or right; or nothing if the forward fails."""
+def _gradient_in_evaluation(row: Row, made: Implementation, lane: Lane, case: Case) -> Outcome | None:
+    """The outcome of the pullback; None if the forward fails."""
     expected = expect(row, case, lane)
     try:
         found = quantities(made, expected.inputs.private(), expected.dy.copy())
     except ImplementationError as error:
-        return "raises" if error.in_pullback and error.aspect == "raised" else ""
+        return "raises" if error.in_pullback and error.aspect == "raised" else None
     except Declined:
-        return ""
+        return None
     name = f"grad_{expected.inputs.names[0]}"
     mine, theirs = found.get(name), expected.theirs[name]
     if mine is None or np.shape(mine) != theirs.shape:
-        return ""
-    return "right" if np.allclose(mine, theirs, rtol=CLOSE, atol=CLOSE) else "wrong"
+        return None
+    return "right" if roughly_equal(mine, theirs) else "wrong"
 
 
 def _reads_mode(made: Implementation) -> bool:

@@ -20,7 +20,7 @@ def check_fits(checkpoint: Checkpoint, path: Path | None) -> None:
     Raises:
         UserError: the network has several input channels, or the page's grid is not a multiple of its image size.
     """
-    architecture = checkpoint.architecture.evaluated
+    architecture = checkpoint.architecture
     if architecture.in_channels != 1 or any(GRID % side for side in architecture.image_size):
         height, width = architecture.image_size
         raise UserError(

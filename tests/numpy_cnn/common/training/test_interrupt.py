@@ -14,7 +14,7 @@ from programs import HANG, environment, history, last, start, succeed
 
 from numpy_cnn.common.training.interrupt import PATIENCE, SIGNALS, Interrupt
 
-# Batches of one image, and so many epochs that the run would take hours.
+# Batches of one image, for a number of epochs that would take hours.
 ENDLESS = ("--limit", 250, "--batch-size", 1, "--epochs", 10_000, "--schedule", "constant")
 STEPS = 225  # of an epoch: a tenth of the images is for validation
 

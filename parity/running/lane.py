@@ -32,12 +32,24 @@ from parity.running.single_example import SingleExample
 from parity.subjects import Declined
 
 # Every limit is a count, so that the same seed gives the same report on any machine. A time limit only applies to
-# very slow implementations; a lane that it stops early is reported.
+# very slow implementations; the report states where it stopped a lane or the search for a smaller case.
 SECONDS, SECONDS_A_CASE = 60.0, 0.25
+WAITING = 0.25  # share of the wall clock that counts if less processor time was used: it may be waiting
 SHRINKING = 500  # cases that Hypothesis may try when shrinking
 SHRUNK_NUMBERS = 1_000_000  # in the arrays of those cases: few tries of very long arrays
 DECLINED = 150  # cases after which a lane without any comparison stops
 PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
+
+
+class _Budget:
+    """An amount of processor time, which does not depend on what else the machine does."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._processor, self._wall = seconds, time.process_time(), time.monotonic()
+
+    def used_up(self) -> bool:
+        waited = WAITING * (time.monotonic() - self._wall)
+        return max(time.process_time() - self._processor, waited) > self._seconds
 
 
 class LaneSearch:
@@ -72,7 +84,7 @@ class LaneSearch:
         ] = {}  # what the implementation supports, according to the reason of a declined case
         self.failing: dict[str, Mismatch] = {}
         self.last: Mismatch | None = None
-        self.until = math.inf
+        self.budget = _Budget(math.inf)
         self.stopped = False
         self.slow = False
         self.shrinks = self.shrunk_numbers = 0
@@ -94,9 +106,12 @@ class LaneSearch:
                 return self._search(SHRINKING, seed, SingleExample(choices), self.rare) or mismatch
         if declined and not self.stopped:  # others in their place
             found = self._search(declined, seed + 1, None)
-        if self.slow and found is None and self.counting:
+        if self.slow and self.counting and found is None:
             ran = f"only {len(self.accepted)} of {examples} cases of the {self.lane} lane"
-            self.report.notes.append(f"slow: {ran} ran in {_allowed(examples):.0f} s")
+            self.report.notes.append(f"slow: {ran} ran in {_allowed(examples):.0f} s of processor time")
+        elif self.slow and self.last is not None:
+            stopped = f"the search for a smaller case of the {self.lane} lane stopped"
+            self.report.notes.append(f"slow: {stopped} after {SECONDS:.0f} s of processor time")
         return found
 
     def _kernels(self) -> AbstractContextManager[None]:
@@ -122,7 +137,7 @@ class LaneSearch:
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )(check)
-        self.until = time.monotonic() + _allowed(examples)
+        self.budget = _Budget(_allowed(examples))
         found = None
         try:
             with self._kernels(), same_draws():
@@ -163,7 +178,7 @@ class LaneSearch:
         if differences:
             if self.last is None:
                 self.progress.found(self.lane, differences)
-                self.until = time.monotonic() + SECONDS  # the following calls shrink the case
+                self.budget = _Budget(SECONDS)  # the following calls shrink the case
             self.last = self.failing[repr(case)] = Mismatch(self.lane, case, differences)
             self.stopped = any(difference.aspect == "time" for difference in differences)
             raise self.last
@@ -191,7 +206,7 @@ class LaneSearch:
             self.shrinks += 1
             self.shrunk_numbers += sum(math.prod(spec.shape or ()) for spec in case.arrays)
             self.stopped = self.stopped or self.shrinks > SHRINKING or self.shrunk_numbers > SHRUNK_NUMBERS
-        if not self.stopped and (self.accepted or self.declined) and time.monotonic() > self.until:
+        if not self.stopped and (self.accepted or self.declined) and self.budget.used_up():
             self.stopped = self.slow = True
         return self.stopped
 

@@ -1,8 +1,10 @@
 """Running a row: mistakes are found, correct implementations pass, and the wrong side is identified."""
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -352,7 +354,33 @@ def test_a_lane_that_runs_out_of_time_is_noted(monkeypatch: pytest.MonkeyPatch) 
     report = parity.check("relu", examples=20, lanes=["exact"])
     assert report.ok
     (note,) = (note for note in report.rows[0].notes if "slow" in note)
-    assert re.fullmatch(r"slow: only [1-9] of 20 cases of the exact lane ran in 0 s", note)
+    assert re.fullmatch(r"slow: only [1-9] of 20 cases of the exact lane ran in 0 s of processor time", note)
+
+
+def test_a_search_for_a_smaller_case_that_runs_out_of_time_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.lane.SECONDS", 0.0)
+    report = parity.check("relu", lambda x: (2 * np.maximum(x, 0), None), examples=20, lanes=["exact"])
+    assert not report.ok
+    assert (
+        "slow: the search for a smaller case of the exact lane stopped after 0 s of processor time"
+        in report.rows[0].notes
+    )
+
+
+def test_a_busy_machine_stops_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.lane.SECONDS", 10.0)
+    clocks = SimpleNamespace(monotonic=itertools.count(step=1.5).__next__, process_time=lambda: 0.0)
+    monkeypatch.setattr("parity.running.lane.time", clocks)
+    report = parity.check("relu", examples=20, lanes=["exact"])
+    assert not any("slow" in note for note in report.rows[0].notes)
+
+
+def test_an_implementation_that_waits_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.running.lane.SECONDS", 10.0)
+    clocks = SimpleNamespace(monotonic=itertools.count(step=100).__next__, process_time=lambda: 0.0)
+    monkeypatch.setattr("parity.running.lane.time", clocks)
+    report = parity.check("relu", examples=20, lanes=["exact"])
+    assert any("slow" in note for note in report.rows[0].notes)
 
 
 def test_shrinking_a_failure_with_a_long_array_tries_few_cases(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 OPERATIONS = ("open", "write", "fsync", "replace", "unlink", "mkdir", "rmdir", "ftruncate")
@@ -30,6 +29,18 @@ class Fault:
     kind: str  # "kill", "torn" (half of a write is done before the kill), "full", "read-only"
     at: int = ENDLESS
     seconds: float = 0.0  # processor time after which the process is killed; 0 for never
+
+
+def affected(kind: str, operations: list[str]) -> list[int]:
+    """The operations at which a fault of this kind differs from one at the next operation."""
+    return [number for number, name in enumerate(operations) if name in _AFFECTED.get(kind, operations)]
+
+
+_AFFECTED = {
+    "torn": {"write"},
+    "full": {"write", "fsync", "mkdir", "ftruncate"},
+    "read-only": {*OPERATIONS, "open()"} - {"fsync"},
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,8 @@ def run(main: Callable[[list[str]], int], arguments: list[str], fault: Fault, cl
         main: the command's entry, such as `lambda typed: main(PROGRAM, typed)`.
         arguments: what a user types.
         fault: the fault to inject.
-        clock: seconds by which every clock goes back at each reading.
+        clock: seconds by which every clock goes back at each reading; 0 for a stopwatch that advances by 1 ms at
+            each reading, so that two runs write the same bytes.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
         sys.stdout.flush()
@@ -74,6 +86,8 @@ def _child(
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", write_through=True)
         if clock:
             _turn_back(clock)
+        else:
+            time.perf_counter = map((1e-3).__mul__, range(ENDLESS)).__next__
         _install(fault, log)
         signal.setitimer(signal.ITIMER_PROF, fault.seconds)  # nothing handles SIGPROF: it kills the process
         code = main(arguments)
@@ -127,11 +141,11 @@ def _fail(fault: Fault, name: str, real: dict[str, Callable[..., Any]], argument
         if fault.kind == "torn" and name == "write":
             real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
-    if fault.kind == "full" and name in ("write", "fsync", "mkdir", "ftruncate"):
+    if fault.kind == "full" and name in _AFFECTED["full"]:
         if name == "write":
             real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if fault.kind == "read-only" and name != "fsync":
+    if fault.kind == "read-only" and name in _AFFECTED["read-only"]:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
@@ -139,8 +153,3 @@ def _turn_back(seconds: float) -> None:
     for name in ("time", "monotonic", "perf_counter"):
         real, readings = getattr(time, name), iter(range(ENDLESS))
         setattr(time, name, lambda real=real, readings=readings: real() - seconds * next(readings))
-
-
-def state(folder: Path) -> dict[str, bytes]:
-    """The files in a folder and their contents."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.is_dir() else {}

@@ -2,9 +2,9 @@
 
     python benchmarks/streams.py [PROGRAM …] [--only COMMAND …]
 
-Each command of `torture.py` runs with closed and full streams, broken pipes, encodings without most characters, a
-limited file size, a deleted working directory, and without a home and a temporary folder. It must end with an exit
-code of its own: 0, 1 or 2.
+Each command of `file_commands.py` runs with closed and full streams, broken pipes, encodings without most
+characters, a limited file size, a deleted working directory, and without a home and a temporary folder. It must
+end with an exit code of its own: 0, 1 or 2.
 """
 
 import argparse
@@ -20,9 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from torture import LAYERS, OF_BACKENDS, OF_PARITY, PROGRAMS, TRAIN, warm_up
+from file_commands import PROGRAMS, prepare, shorten
 
 ENCODINGS = ("ascii", "latin-1", "cp1252", "cp037")  # the last one is EBCDIC
 WITHOUT_FILES = {
@@ -137,10 +135,7 @@ def attempts(program: str, only: list[str], home: Path) -> Iterator[str]:
     Raises:
         AssertionError: one ended with a traceback, or with another exit code than 0, 1 and 2.
     """
-    commands = OF_PARITY if program == "parity" else {"train": TRAIN} | OF_BACKENDS
-    Image.fromarray(np.pad(np.zeros((30, 8), np.uint8), 20, constant_values=255)).save(home / "one.png")
-    (home / "layer.py").write_text(LAYERS, encoding="utf-8")
-    warm_up(program, commands, home)
+    commands = prepare(program, home)
     commands = {**commands, "train": ("--resume", "run", "--epochs", "4")} if program != "parity" else commands
     tries = [(name, spoil, "utf-8") for name, spoil in STATES.items()]
     tries += [(encoding, partial(close), encoding) for encoding in ENCODINGS]
@@ -159,6 +154,7 @@ if __name__ == "__main__":
     flags.add_argument("programs", nargs="*", choices=[*PROGRAMS, []], help="all if omitted")
     flags.add_argument("--only", nargs="+", default=[], help="commands, such as train, predict, check")
     arguments = flags.parse_args()
+    shorten()
     for program in arguments.programs or PROGRAMS:
         with tempfile.TemporaryDirectory() as temporary, contextlib.suppress(KeyboardInterrupt):
             count = 0

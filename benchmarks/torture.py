@@ -4,78 +4,32 @@
 
 After each fault, every file in the folder is complete, in its old or new state, and the same command can be run
 again. A training run can be resumed, or started again if it has no checkpoint yet; and the finished run equals an
-undisturbed one bit for bit.
+undisturbed one bit for bit. A command is repeated once for each state of the folder that the faults leave: most of
+them leave a state that another one left before.
 """
 
 import argparse
 import contextlib
-import io
 import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from faults import Fault, Outcome, run, state
-from PIL import Image
-from whole import check_whole
+from faults import Fault, Outcome, affected, run
+from file_commands import EPOCHS, FORGET, PROGRAMS, SMALL, TRAIN, prepare, shorten
+from whole import check_whole, contents
 
-import numpy_cnn.__main__
 import numpy_cnn.common.cli.train
-import parity.__main__
-import torch_cnn.__main__
-from numpy_cnn.common.cli.main import main
 from numpy_cnn.common.training.checkpoint import load_checkpoint
 from numpy_cnn.common.training.run_folder import RunFolder
 
-PROGRAMS: dict[str, Callable[[list[str]], int]] = {
-    "numpy_cnn": partial(main, numpy_cnn.__main__.PROGRAM),
-    "torch_cnn": partial(main, torch_cnn.__main__.PROGRAM),
-    "parity": parity.__main__.main,
-}
 KINDS = ("kill", "torn", "full", "read-only")
-SMALL = ("--limit", "60", "--batch-size", "20", "--filters", "2", "--hidden", "4")
-EPOCHS = 3
-TRAIN: tuple[str, ...] = (*SMALL, "--epochs", str(EPOCHS), "--out", "run")
-
-# Commands that train nothing. Each runs twice before the faults, so that its files are replaced.
-OF_BACKENDS: dict[str, tuple[str, ...]] = {
-    "plot": ("plot", "run"),
-    "predict": ("predict", "run", "one.png", "--show-input", "seen.png"),
-    "plot --compare": ("plot", "run", "--compare", "curves.png"),
-    "evaluate": ("evaluate", "run", "--json", "result.json", "--confusion", "confusion.png"),
-    "export": ("export", "run", "plain.npz"),
-    "export ONNX": ("export", "run", "network.onnx"),
-    "import": ("import", "plain.npz", "imported.safetensors", *SMALL[-4:], "--data", "digits"),
-    "walkthrough": ("walkthrough", "one.png", "--out", "sheet.png", "--html", "page.html", "--epochs", "1"),
-    "walkthrough --arrays": ("walkthrough", "one.png", "--arrays", "arrays.npz", "--epochs", "1"),
-}
-CHECK = ("check", "relu", "--impl", "layer.py:relu", "--examples", "5", "--json", "report.json")
-OF_PARITY: dict[str, tuple[str, ...]] = {
-    "check": (*CHECK, "--html", "page.html"),
-    "check --failures": (*CHECK, "--failures", "kept"),
-    "shard": (*CHECK[:-1], "one.json", "--shard", "1/1"),
-    "merge": ("merge", "one.json", "--json", "merged.json"),
-    "replay": ("replay", "all"),
-    "train": ("train", "--steps", "2", "--plot", "drift.png"),
-    "self-test": ("self-test", "--row", "relu", "--examples", "2", "--json", "self-test.json"),
-}
-FORGET = ("replay", "all", "--failures", "kept", "--impl", "layer.py:right", "--forget")
-LAYERS = """import numpy as np
-
-def relu(x):
-    return np.maximum(x, 0), lambda dy: (2 * dy * (x > 0),)
-
-def right(x):
-    return np.where(x > 0, x, 0 * x), lambda dy: (np.where(x > 0, dy, 0),)
-"""
 
 
 def command(program: str, *typed: str, folder: Path, fault: Fault | None = None, clock: float = 0.0) -> Outcome:
@@ -120,7 +74,7 @@ def finish(program: str, folder: Path) -> None:
     else:
         outcome = succeed(program, *TRAIN, folder=folder, pictures=False)
     assert f"of {EPOCHS}," in outcome.output
-    assert {*state(folder / "run")} >= {"best.safetensors", "last.safetensors", "history.csv"}
+    assert {*os.listdir(folder / "run")} >= {"best.safetensors", "last.safetensors", "history.csv"}
 
 
 def finished_as(program: str, expected: dict[str, object], folder: Path) -> str:
@@ -154,19 +108,24 @@ def enumerated(
     kinds: tuple[str, ...],
     step: int,
 ) -> Iterator[str]:
-    """Inject each kind of fault at every `step`-th file operation of a command; return the outcomes as text."""
+    """Inject each kind of fault at every `step`-th file operation that it affects; return the outcomes as text."""
     with _copy(start) as folder:
         undisturbed = command(program, *typed, folder=folder)
         assert undisturbed.code in (0, 1), undisturbed
-        total = len(undisturbed.operations)
+    followed = set[frozenset[tuple[str, bytes]]]()
     for kind in kinds:
-        for at in range(0, total, step):
+        for at in affected(kind, undisturbed.operations)[::step]:
             with _copy(start) as folder:
                 outcome = command(program, *typed, folder=folder, fault=Fault(kind, at))
                 assert "Traceback" not in outcome.output, outcome
                 assert outcome.code in (-signal.SIGKILL, 0, 1 if program == "parity" else 0, 2), outcome
                 check_whole(folder)
-                yield f"{kind}: {'survived' if outcome.code in (0, 1) else 'ended'}, {after(folder)}"
+                left, end = contents(folder), "survived" if outcome.code in (0, 1) else "ended"
+                if left in followed:
+                    yield f"{kind}: {end}, in a state seen before"
+                else:
+                    followed.add(left)
+                    yield f"{kind}: {end}, {after(folder)}"
 
 
 @contextlib.contextmanager
@@ -225,24 +184,11 @@ def removed_midway(program: str) -> Iterator[str]:
         yield f"folder replaced by {replacement}"
 
 
-def warm_up(program: str, commands: dict[str, tuple[str, ...]], folder: Path) -> None:
-    """Import everything that the commands need, so that it is loaded in the forked children."""
-    here = Path.cwd()
-    os.chdir(folder)
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        for typed in commands.values():
-            assert PROGRAMS[program]([*typed]) in (0, 1), typed
-    os.chdir(here)
-
-
 def tortures(program: str, home: Path, step: int, kills: int) -> Iterator[tuple[str, Iterator[str]]]:
     """The name of each part with its events."""
     whole = home / "whole"
     whole.mkdir()
-    commands = OF_PARITY if program == "parity" else {"train": TRAIN} | OF_BACKENDS
-    Image.fromarray(np.pad(np.zeros((30, 8), np.uint8), 20, constant_values=255)).save(whole / "one.png")
-    (whole / "layer.py").write_text(LAYERS, encoding="utf-8")
-    warm_up(program, commands, whole)
+    commands = prepare(program, whole)
     if program != "parity":
         expected = fingerprint(whole / "run")
         same = partial(finished_as, program, expected)
@@ -282,14 +228,18 @@ def torture(program: str, only: list[str], step: int, kills: int) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         for name, events in tortures(program, Path(temporary), step, kills):
             if not only or name in only:
-                began, seen = time.process_time(), Counter[str]()
+                began, seen = sum(os.times()[:4]), Counter[str]()
                 try:
                     for event in events:
                         seen[event] += 1
                 finally:  # also after Ctrl-C
                     for event, count in seen.items():
                         print(f"{count:6d}  {program} {name}: {event}", flush=True)
-                    print(f"{program} {name}: {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
+                    print(
+                        f"{program} {name}: {sum(os.times()[:4]) - began:.0f} s of processor time",
+                        file=sys.stderr,
+                        flush=True,
+                    )
                 total += seen.total()
     return total
 
@@ -301,5 +251,6 @@ if __name__ == "__main__":
     flags.add_argument("--step", type=int, default=1, help="of the file operations: 4 for each fourth")
     flags.add_argument("--kills", type=int, default=60, help="random kills of each backend")
     typed = flags.parse_args()
+    shorten()
     faults = sum(torture(one, typed.only, typed.step, typed.kills) for one in typed.programs or PROGRAMS)
     print(f"{faults:6d}  in all; nothing was lost")

@@ -1,4 +1,4 @@
-"""Whether the files that a command leaves behind are complete."""
+"""The files that a command leaves behind, and whether they are complete."""
 
 import json
 from collections.abc import Callable
@@ -24,6 +24,14 @@ def check_whole(folder: Path) -> None:
     for path in folder.rglob("*") if folder.is_dir() else ():
         if path.is_file() and path.suffix != ".partial" and path.name != ".lock":
             _READERS[path.suffix](path)
+
+
+def contents(folder: Path) -> frozenset[tuple[str, bytes]]:
+    """The files in a folder by their relative paths; without the process in the text of a lock, which differs."""
+    return frozenset(
+        (str(path.relative_to(folder)), b"" if path.is_dir() or path.name == ".lock" else path.read_bytes())
+        for path in folder.rglob("*")
+    )
 
 
 def _read_json(path: Path) -> None:
@@ -59,5 +67,6 @@ _READERS: dict[str, Callable[[Path], object]] = {
     ".npz": _read_arrays,
     ".onnx": onnx.load,
     ".html": _read_page,
+    "": Path.read_bytes,  # MNIST's files, which no command writes
     ".py": lambda path: compile(path.read_bytes(), path, "exec"),
 }

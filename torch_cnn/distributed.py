@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -45,10 +46,11 @@ def group() -> Iterator[Group]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the processes cannot be connected: {' '.join(str(error).split())}") from error
+    here = TorchGroup(device)
     try:
-        yield TorchGroup(device)
+        yield here
         # All processes end together: one that closes its connections while another still uses them may abort.
-        with contextlib.suppress(RuntimeError):  # the others have ended
-            dist.barrier()
+        with contextlib.suppress(ProcessLost):  # the others have ended
+            here.all_reduce(np.zeros(1, np.float32))
     finally:
         dist.destroy_process_group()

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 
 def test_no_state_of_the_streams_causes_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import file_commands
     import streams
 
-    monkeypatch.setattr(streams, "OF_PARITY", {"list": ("list",), "new": ("new", "relu")})
+    monkeypatch.setattr(file_commands, "OF_PARITY", {"list": ("list",), "new": ("new", "relu")})
     events = [*streams.attempts("parity", ["list", "new", "--help", "unknown command"], tmp_path)]
     assert len(events) == 4 * (len(streams.STATES) + len(streams.ENCODINGS))
 

@@ -7,7 +7,8 @@
     tuples: False       one number for stride, padding and dilation; the kernel may be any
     tiling: True        windows end at the edge of the padded image, without a remainder
     odd: True           odd kernels
-    channels: 1         this number of channels of a convolution's input, in one group
+    channels: 1         this number of channels of the input of a convolution, in one group, or of a pool
+    filters: 1          this number of filters of a convolution, in one group
     same: False         padding is a number, never "same" or "valid"
     batch: 1            this number of samples
     rank: 2             this number of axes of the input; of a set, one of them
@@ -101,6 +102,8 @@ def known_words(case: Case) -> frozenset[str]:
     if "padding" in case.options:
         words |= {"same"}
     if any(spec.name == "weight" and len(spec.shape or ()) == 4 for spec in case.arrays):
+        words |= {"channels", "filters"}
+    elif "kernel_size" in case.options:
         words |= {"channels"}
     if "target" in names and "weight" in names:
         words |= {"ignored", "ignore_index", "probabilities"}
@@ -142,6 +145,11 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         if "channels" in wanted and "output_padding" not in options:
             options["groups"] = 1
             weight = replace(weight, shape=(weight.shape[0], wanted["channels"], *weight.shape[2:]))
+        if "filters" in wanted and "output_padding" not in options and weight.shape is not None:
+            options["groups"] = 1
+            weight = replace(weight, shape=(wanted["filters"], *weight.shape[1:]))
+            if bias is not None and bias.shape is not None:
+                arrays["bias"] = bias = replace(bias, shape=(wanted["filters"],))
         weight = replace(weight, shape=(*(weight.shape or ())[:2], *pair(kernel)))
         arrays["weight"] = weight
         if "input" in wanted and "groups" not in wanted:
@@ -207,6 +215,7 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "none": lambda v: any(spec.shape is None for spec in case.arrays) <= v,
         "odd": lambda v: not v or all(k % 2 for k in pair(kernel_of(case.options, weight_of(case)))),
         "channels": lambda v: shape[1:2] == (v,) and case.options.get("groups", 1) == 1,
+        "filters": lambda v: (specs.get("weight") or (v,))[0] == v and case.options.get("groups", 1) == 1,
         "kernel_size": lambda v: (
             pair(_one_of(v, of_kernel := kernel_of(case.options, weight_of(case)))) == pair(of_kernel)
         ),
@@ -249,6 +258,8 @@ def _input(
     if "numbers" in wanted and "input" not in wanted and len(shape) > 1:
         shape = _of_few(shape, wanted["numbers"] - (math.prod(weight.shape) if weight and weight.shape else 0))
     slides = weight is not None and weight.shape is not None and len(weight.shape) == len(shape) in (3, 4)
+    if "channels" in wanted and weight is None and len(shape) == 4:
+        shape = (shape[0], wanted["channels"], *shape[2:])
     if len(shape) != 4 and not slides:
         return shape
     kernel = weight.shape[2:] if slides and weight and weight.shape else options.get("kernel_size")

@@ -275,6 +275,9 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
         "second-moment-reversed",
         lambda _: {"shares": lambda b1, b2: (1 - b1, b2), "keeps": lambda b1, b2: (b1, 1 - b2)},
     ),
+    # m += (1 − β)(g − m) has one β for both shares
+    ("first-moment-beta", lambda _: {"shares": lambda _, b2: (1 - b2, 1 - b2), "keeps": lambda _, b2: (b2, b2)}),
+    ("second-moment-beta", lambda _: {"shares": lambda b1, _: (1 - b1, 1 - b1), "keeps": lambda b1, _: (b1, b1)}),
     ("second-moment-not-kept", lambda _: {"keeps": lambda b1, _: (b1, 0.0)}),
 )
 

@@ -399,6 +399,8 @@ OPTIMIZERS = {
     "square-missing-in-moment": "v averages |g| instead of g²",
     "first-moment-not-averaged": "m lacks the factor 1 − β₁",
     "square-lost-in-moment": "v averages g instead of g², and the root of a negative number is NaN",
+    "first-moment-beta": "m decays with β₂ where it needs β₁",
+    "second-moment-beta": "v decays with β₁ where it needs β₂",
     "second-moment-share": "v takes the share 1 − β₁ of g² where it needs 1 − β₂",
     "first-moment-share": "m takes the share 1 − β₂ of g where it needs 1 − β₁",
     "first-moment-reversed": "the shares of m are reversed: m ← (1−β₁)·m + β₁·g",

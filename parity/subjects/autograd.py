@@ -5,7 +5,8 @@ A small engine is a class with `.data`, `.grad` and `.backward()` in the user's 
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -147,19 +148,38 @@ class _Tape:
 
     engine: Engine
     run: Callable[[], tuple[Any, list[Any]]]
+    arrays: tuple[Array | None, ...]  # whose gradients have their shapes
     call: Call | None = field(default_factory=CALL.get)  # the forward's, because `run` repeats it
 
     def __call__(self, dy: Array) -> list[Array | None]:
         token = CALL.set(self.call)
         try:
-            return self.engine.gradients(self.run, dy)
+            found = self.engine.gradients(self.run, dy)
         finally:
             CALL.reset(token)
+        return [_shaped_like(*each) for each in zip(found, self.arrays, strict=False)]
 
     @property
     def by_torch(self) -> bool:
         """Whether torch differentiates it; the gradient at a kink is then torch's own choice."""
         return self.engine == TORCH
+
+
+def _shaped_like(gradient: Array | None, array: Array | None) -> Array | None:
+    if gradient is None or array is None or array.ndim != 1 or gradient.size != array.size:
+        return gradient
+    return gradient.reshape(array.shape)
+
+
+@contextmanager
+def default_dtype_of(x: Array | None) -> Iterator[None]:
+    """Let `torch.zeros(…)` without a dtype have the precision of the case."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if x is not None and x.dtype == np.float64 else before)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def engine_of(function: Any) -> Engine | None:
@@ -197,11 +217,12 @@ def over_tensors(made: Implementation, engine: Engine) -> Implementation:
         def run() -> tuple[Any, list[Any]]:
             leaves = [engine.leaf(array) for array in arrays]
             given = {k: engine.leaf(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-            return made.op(*leaves, **{k: _detached(v) for k, v in given.items()}), leaves
+            with default_dtype_of(arrays[0]):
+                return made.op(*leaves, **{k: _detached(v) for k, v in given.items()}), leaves
 
         returned, _ = run()
         if engine.is_tensor(returned):
-            return convert(returned), _Tape(engine, run)
+            return convert(returned), _Tape(engine, run, arrays)
         if not isinstance(returned, tuple):
             return returned
         y, pullback = returned if len(returned) == 2 else (returned[0], returned[1:])
@@ -210,7 +231,7 @@ def over_tensors(made: Implementation, engine: Engine) -> Implementation:
             return convert(y), tuple(map(convert, rest))
 
         def back(dy: Array) -> Any:
-            with torch.no_grad():
+            with torch.no_grad(), default_dtype_of(arrays[0]):
                 gradients = pullback(_detached(engine.leaf(np.asarray(dy))))
             return tuple(map(convert, gradients if isinstance(gradients, (tuple, list)) else (gradients,)))
 
@@ -271,10 +292,11 @@ class _Module:
 
     def __call__(self, *arrays: Array | None, **options: Any) -> Any:
         def run() -> tuple[Any, list[Any]]:
-            return self._run(arrays, options)
+            with default_dtype_of(arrays[0]):
+                return self._run(arrays, options)
 
         y, _ = run()
-        return self.engine.data(y), _Tape(self.engine, run)
+        return self.engine.data(y), _Tape(self.engine, run, arrays)
 
     def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> tuple[Any, list[Any]]:
         engine, arguments = self.engine, arguments_of(arrays, options)
@@ -283,10 +305,11 @@ class _Module:
         layer = self.build(arguments, parameters)
         leaves = [*inputs, *self._set(layer, parameters)]
         if isinstance(layer, torch.nn.Module):
-            if "training" in options:
+            if "training" in options and not _depends_on_autograd(getattr(self.kind, self.forward)):
                 layer.train(options["training"])
                 arguments.read.add("training")
-            holders = self._set_buffers(layer, arguments)
+            registers = any({*names.STATISTICS} & owner._buffers.keys() for owner in layer.modules())
+            holders = self._set_buffers(layer, arguments) if registers else set_in(layer, arguments)
         else:
             holders = set_in(layer, arguments)
         forward = getattr(layer, self.forward) if not isinstance(layer, torch.nn.Module) else layer
@@ -320,7 +343,8 @@ class _Module:
                 leaves.append(None)
                 continue
             shape = tuple(np.shape(self.engine.data(own)))
-            fitted = value.reshape(shape) if value.size == np.prod(shape) and what == "bias" else value
+            flat = value.size == np.prod(shape) and value.ndim == 1
+            fitted = value.reshape(shape) if flat else value
             space[key] = self.engine.parameter(self.engine.leaf(fitted))
             leaves.append(space[key])
         return leaves
@@ -335,6 +359,14 @@ class _Module:
                     arguments.read.add(name)
                     found[name] = owner._buffers, name
         return found
+
+
+def _depends_on_autograd(function: Any) -> bool:
+    """Whether a function, or one that it calls, distinguishes the modes by `torch.is_grad_enabled()`."""
+    scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
+    called = getattr(code, "co_names", ())
+    inner = (getattr(scope.get(name), "__code__", None) for name in called)
+    return any("is_grad_enabled" in names_of for names_of in (called, *(c.co_names for c in inner if c)))
 
 
 def of_autograd_function(kind: type[torch.autograd.Function]) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ from parity.subjects.pair import of_function, of_pair
 CONTEXTS = frozenset({"ctx", "context"})
 TUPLES = "its arrays are in a tuple, and its results too"
 BLOBS = "its arrays are blobs with .data and .diff"
+INDEXED = "it takes variables with .data, and backward_var(grad, index) returns the gradient of one of them"
 TENSOR_GRADIENTS = "its gradients are in the attribute g of its tensors"
 
 
@@ -148,6 +149,41 @@ def of_blobs(kind: Any) -> Implementation:
         return tuple(blob.diff.copy() for blob in bottom)
 
     return _with_places(of_pair(forward, backward), kind, BLOBS)
+
+
+# ---- op(*variables) and backward_var(grad, index)
+
+
+class Variable(np.ndarray):
+    """An array whose attribute `data` is the array."""
+
+    @property
+    def data(self) -> Array:  # type: ignore[override]  # NumPy's is a buffer
+        """The array."""
+        return self.view(np.ndarray)
+
+
+def indexes_gradients(kind: type) -> bool:
+    """Whether a class has `backward_var(grad, index)`, which returns the gradient of one variable."""
+    method = getattr(kind, "backward_var", None)
+    return method is not None and [plain(p.name) for p in parameters_of(method) or ()][1:3] == ["grad", "index"]
+
+
+def of_indexed_gradients(kind: Any) -> Implementation:
+    """Adapt `y = op(*variables, **options)`, whose `backward_var(grad, i)` is the gradient of variable i."""
+
+    def forward(*arrays: Array | None, **options: Any) -> Any:
+        op = kind()
+        return op(*(None if a is None else np.array(a).view(Variable) for a in arrays), **options), (op, arrays)
+
+    def backward(dy: Array, cache: Any) -> Any:
+        op, arrays = cache
+        return tuple(None if a is None else op.backward_var(dy, i) for i, a in enumerate(arrays))
+
+    signature = inspect.signature(kind.__call__)
+    forward.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])  # type: ignore[attr-defined]  # read by inspect.signature
+    made = replace(of_pair(forward, backward), forward_place=place_of(kind.__call__))
+    return replace(made, backward_place=place_of(kind.backward_var)).with_note(INDEXED)
 
 
 # ---- tensors with a gradient in .g

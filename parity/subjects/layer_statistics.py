@@ -33,7 +33,8 @@ def set_in(layer: Any, arguments: Arguments) -> Holders:
         value = value.reshape(value.shape if own is None else np.shape(own)).copy()
         space[key] = torch.from_numpy(value) if isinstance(own, torch.Tensor) else value
         arguments.read.add(name)
-    if "training" in arguments.options.keys() - arguments.read:
+    of_torch = isinstance(layer, torch.nn.Module)  # its mode is set by train()
+    if "training" in arguments.options.keys() - arguments.read and not of_torch:
         for owner in objects(layer):
             for key, own in vars(owner).items():
                 if names.OPTIONS.get(plain(key)) == "training" and isinstance(own, bool):

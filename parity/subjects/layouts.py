@@ -23,11 +23,16 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
     if autograd.uses_torch(made.written):
         yield made  # before the other layouts of tensors, which would use up the trials
     for converted in _conversions(made):
+        if converted.conversion == "torch" and "running_mean" in (spec.name for spec in case.arrays):
+            yield wrappers.parameters_like_input(converted)
         for layout in _layouts(case):
             yield layout(converted)
-    yield replace(made, pairs=True, conversion="pairs").with_note(
-        "its options are pairs: (a, a) where torch takes a"
-    )
+    if not {"kernel_size", "stride"} & case.options.keys():
+        return
+    in_pairs = replace(made, pairs=True).with_note("its options are pairs: (a, a) where torch takes a")
+    for converted in _conversions(in_pairs):
+        for layout in _layouts(case) if len(case.arrays) == 1 else (_then(),):
+            yield replace(layout(converted), conversion=f"pairs {converted.conversion}")
 
 
 def _conversions(made: Implementation) -> Iterator[Implementation]:
@@ -72,6 +77,7 @@ def _layouts(case: Case) -> Iterator[Layout]:
         yield wrappers.channels_last
         yield wrappers.single_sample
         yield _then(wrappers.single_sample, wrappers.channels_last)
+        yield wrappers.single_plane
 
 
 def _convolution() -> Iterator[Layout]:
@@ -87,6 +93,7 @@ def _convolution() -> Iterator[Layout]:
     yield _then(wrappers.channels_last, wrappers.pads_itself)
     yield wrappers.single_sample
     yield wrappers.single_channel
+    yield wrappers.single_plane
 
 
 def _dense() -> Iterator[Layout]:

@@ -107,6 +107,7 @@ _SIZES = {
     "height": "inputheight height inh imageheight h",
     "width": "inputwidth width inw imagewidth",
     "batch_size": "batchsize nbatch",
+    "rank": "numdims",
     "kernel_shape": "convolutionshape convshape",  # (channels, height, width)
 }
 # In a constructor these are sizes if it takes other sizes too, otherwise arrays.
@@ -147,7 +148,7 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
     """The sizes that a constructor may take (channels or features, the kernel, the image), from torch's layout."""
     x = arrays[0]
     assert x is not None
-    found: dict[str, Any] = {"batch_size": x.shape[0] if x.ndim else 1, "input_shape": x.shape[1:]}
+    found: dict[str, Any] = {"batch_size": x.shape[0] if x.ndim else 1, "input_shape": x.shape[1:], "rank": x.ndim}
     if x.ndim >= 2:
         found["in_channels"] = x.shape[1]
     if x.ndim == 4:

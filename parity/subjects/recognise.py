@@ -98,6 +98,8 @@ def _of_class(kind: Any) -> Implementation:
         return frameworks.of_context(kind)
     if frameworks.takes_blobs(kind):
         return frameworks.of_blobs(kind)
+    if frameworks.indexes_gradients(kind):
+        return frameworks.of_indexed_gradients(kind)
     if frameworks.keeps_gradients_in_tensors(kind):
         return frameworks.of_tensor_gradients(kind)
     forward, backward = getattr(kind, forward_name(kind)), backward_name(kind)

@@ -18,13 +18,14 @@ from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import CALL, Implementation
+from parity.subjects.locate_gradients import is_array
 
 
 def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> bool:
     """Whether these are the arguments of batch_norm or instance_norm, possibly without options."""
     if len(arrays) != 5 or "lr" in options:  # an optimizer with four gradients
         return False
-    return all(array is None or getattr(array, "ndim", 0) == 1 for array in arrays[1:])
+    return all(array is None or math.prod(array.shape) == max(array.shape, default=0) for array in arrays[1:])
 
 
 def in_torchs_order(forward: Callable[..., Any]) -> bool:
@@ -59,10 +60,18 @@ def statistics_as_options(made: Implementation) -> Implementation:
         size = math.prod(x.shape)
         # The statistics of an empty batch are NaN in most layers and are not compared.
         with nullcontext() if size else collected():
-            y, pullback = made.op(*given, **statistics, **options)
+            returned = made.op(*given, **statistics, **options)
+        if _is_with_statistics(returned, first.shape[1]):
+            returned, *updated = returned
+            for name, array in zip(statistics, updated, strict=True) if size else ():
+                keep(name, _copy(array).reshape(-1))
+            statistics = before
         for name, array in statistics.items() if size else ():
             if not np.array_equal(array, before[name], equal_nan=True):  # updated in place
                 keep(name, array)
+        if not (isinstance(returned, tuple) and len(returned) == 2):
+            return returned  # torch differentiates it, or its form is reported
+        y, pullback = returned
 
         def back(dy: Array) -> tuple[Any, ...]:
             dx, dw, db = (*pullback(dy), None, None)[:3]
@@ -71,6 +80,13 @@ def statistics_as_options(made: Implementation) -> Implementation:
         return y, back if callable(pullback) else pullback
 
     return made.around(op)
+
+
+def _is_with_statistics(returned: Any, channels: int) -> bool:
+    """Whether it returned (y, running mean, running variance)."""
+    if not (isinstance(returned, tuple) and len(returned) == 3):
+        return False
+    return all(is_array(part) and math.prod(part.shape) == channels for part in returned[1:])
 
 
 def _like(x: Any, array: Array) -> Any:
@@ -100,29 +116,45 @@ def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...]
     return y, back if callable(pullback) else pullback
 
 
-def by_the_rule_of_courses(made: Implementation) -> Implementation:
-    """Wrap an implementation with the update rule of courses: pass 1 − momentum, and convert its running variance.
+def with_biased_variance(made: Implementation, weights_old: bool) -> Implementation:
+    """Wrap an implementation whose running variance is that of the batch, and convert it to torch's.
 
     With n values in a channel, the rule applied to an old variance of r·(n − 1)/n gives torch's new one times
     (n − 1)/n. Both conversions are factors, so no digits cancel.
+
+    Args:
+        made: the implementation.
+        weights_old: its momentum is the weight of the old statistics, as in courses: pass 1 − momentum.
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
         x, mean, var, *parameters = arrays
         if not options.get("training") or x is None or x.size <= x.shape[1]:
             return made.op(*arrays, **options)
-        if "momentum" not in options:
+        if weights_old and "momentum" not in options:
             raise Declined("its default momentum has another meaning than torch's")
+        if weights_old:
+            options["momentum"] = 1 - options["momentum"]
         count = x.size // x.shape[1]
         share = (count - 1) / count
         scaled = None if var is None else (var * share).astype(var.dtype)
         with collected() as kept:
-            result = made.op(x, mean, scaled, *parameters, **{**options, "momentum": 1 - options["momentum"]})
+            result = made.op(x, mean, scaled, *parameters, **options)
         for name, value in kept.items():
             keep(name, value / share if name == "running_var" else value)
         return result
 
     return made.around(op)
+
+
+def are_called_moving(written: Any) -> bool:
+    """Whether the statistics are called `moving_mean` and `moving_var`, as in Keras, whose variance is biased."""
+    function = written[0] if isinstance(written, (tuple, list)) else written
+    methods = [m for m in vars(function).values() if callable(m)] if isinstance(function, type) else [function]
+    codes = [method.__code__ for method in methods if hasattr(method, "__code__")]
+    return any(
+        names.plain(name).startswith("moving") for code in codes for name in (*code.co_varnames, *code.co_names)
+    )
 
 
 def default_momentum(written: Any) -> float | None:

@@ -46,7 +46,7 @@ def _around(
                 gradients_out[i](g) if i in gradients_out and g is not None else g for i, g in enumerate(gradients)
             )
 
-        return (y if y_out is None else y_out(y)), Pullback(back, known.takes_upstream)
+        return (y if y_out is None else y_out(y)), Pullback(back, known.takes_upstream, known.by_torch)
 
     return adapted.around(op, note)
 
@@ -112,6 +112,33 @@ def arrays_shaped(implementation: Any, shapes: dict[int, tuple[int, ...]]) -> Im
     )
 
 
+def parameters_like_input(implementation: Any) -> Implementation:
+    """A normalization whose parameters and statistics have the axes of its input: (1, C) or (1, C, 1, 1)."""
+    adapted = adapt(implementation)
+    inner = replace(adapted, timeout=None)
+
+    def op(x: Array, *parameters: Array | None, **options: Any) -> Any:
+        shape = (1, x.shape[1], *(1,) * (x.ndim - 2))
+        without = (np.zeros, np.ones, np.ones, np.zeros)  # running mean and variance, weight, bias
+        given = [
+            make(shape, x.dtype) if p is None else p.reshape(shape)
+            for p, make in zip(parameters, without, strict=True)
+        ]
+        y, pullback = inner(x, *given, **options)
+        if pullback is None:
+            return y, None
+        known: Pullback = pullback
+
+        def back(dy: Array) -> Any:
+            dx, *others = known(dy)
+            pairs = zip(others, parameters, strict=True)
+            return dx, *(None if g is None or p is None else _flattened(g, shape) for g, p in pairs)
+
+        return y, Pullback(back, known.takes_upstream, known.by_torch)
+
+    return adapted.around(op, "its parameters have as many axes as its input, (1, C, …)")
+
+
 def _shape_of(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join("F" if size == -1 else str(size) for size in shape) + ")"
 
@@ -160,6 +187,28 @@ def single_channel(implementation: Any) -> Implementation:
         to_first,
         lambda dy: np.ascontiguousarray(np.moveaxis(dy[0], 0, -1)),
         "it takes one image (H, W) and returns (H, W, F)",
+    )
+
+
+def single_plane(implementation: Any) -> Implementation:
+    """A convolution or a pool of one image (H, W), with one kernel (kh, kw); the output is (H', W')."""
+
+    def plane(x: Array) -> Array:
+        if x.shape[:2] != (1, 1):
+            raise Declined("it takes one image with one channel", {"batch": 1, "channels": 1})
+        return np.asarray(x[0, 0])
+
+    def kernel(w: Array) -> Array:
+        if w.shape[:2] != (1, 1):
+            raise Declined("it has one kernel, for one channel", {"batch": 1, "channels": 1, "filters": 1})
+        return np.asarray(w[0, 0])
+
+    def batched(x: Array) -> Array:
+        return x[None, None]
+
+    note = "it takes one image (H, W)"
+    return _around(
+        implementation, {0: plane, 1: kernel}, {0: batched, 1: batched}, batched, lambda dy: dy[0, 0], note
     )
 
 

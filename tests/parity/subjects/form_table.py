@@ -30,6 +30,7 @@ FLIPPED = "kernel flipped"
 UPDATING, OBJECTS, DERIVED = "self_updating", "parameter_objects", "derivatives"
 LAYERS, FUNCTIONAL, COURSES = "layer_optimizers", "functional_optimizers", "course_layers"
 FRAMEWORKS, TENSORS = "frameworks", "tensor_layers"
+PLANES = "plane_tensors"
 EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
@@ -240,6 +241,20 @@ FORMS = (
          " * K).sum()", " * K.flip(0, 1)).sum()", FLIPPED, "output", "kernel-flipped"),
     Form("batch_norm", TENSORS, "BatchNorm", "static `BatchNorm.forward(x, gamma, beta, bn_param)` over torch tensors",
          " - x_hat * dgamma", "", "a term missing", "grad_input", "variance-constant"),
+    Form("conv2d", PLANES, "corr2d", "`corr2d(X, K)` of one image (H, W) over torch tensors",
+         " * K).sum()", " * K.flip(0, 1)).sum()", FLIPPED, "output", "kernel-flipped"),
+    Form("conv2d", PLANES, "Conv2D", "a module `Conv2D(kernel_size)` around `corr2d(X, K)`",
+         "+ self.bias", "- self.bias", "sign of the bias", "output", "bias-negated"),
+    Form("max_pool2d", PLANES, "pool2d", '`pool2d(X, pool_size, mode="max")` of one image (H, W), a pair, windows at a stride of 1',
+         "window.max()", "window.min()", "min instead of max", "output", "minimum"),
+    Form("batch_norm", PLANES, "batch_norm", "`batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum) → (Y, moving_mean, moving_var)` over torch tensors",
+         "momentum) * moving_mean + momentum * mean", "momentum) * mean + momentum * moving_mean", "momentum reversed", "running_mean", "running-momentum-reversed"),
+    Form("batch_norm", PLANES, "BatchNorm", "a module `BatchNorm(num_features, num_dims)` around such a function, parameters (1, C, 1, 1)",
+         "((X - mean) ** 2).mean(axes, keepdim=True)", "X.var(axes, keepdim=True)", "the variance of a sample", "output", "unbiased-variance"),
+    Form("Adam", "incremental_adam", "Adam", "`Adam(lr, beta1, beta2).update(params, grads)` with `v += (1 - beta2) * (g**2 - v)`",
+         "(1 - self.beta2) * (grads", "(1 - self.beta1) * (grads", "beta1 instead of beta2", "output", "second-moment-beta"),
+    Form("linear", "indexed_gradients", "Linear", "`Operation` with `__call__(x, w, b)` over variables and `backward_var(grad, index)`",
+         "grad.sum(axis=0)", "grad.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
 )  # fmt: skip
 
 

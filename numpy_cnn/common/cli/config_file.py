@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from numpy_cnn.common.cli.flags import nearest
+from numpy_cnn.common.cli.elsewhere import nearest
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build

@@ -19,7 +19,7 @@
     none: False         no gradient passed to an optimizer is None
     dtype: "float64"    this precision
     magnitude: 8        numbers no larger than this, as integers, or with a standard deviation no larger
-    numbers: 500        at most this many numbers in all arrays together
+    numbers: 500        at most this many numbers in all arrays together, and few in the output of windows
     an option           has this value; of a set, one of them
 
 A mapping may contain a predicate over the Case under "where"; `supports` may also be a predicate.
@@ -53,8 +53,10 @@ from parity.cases.restrict_windows import (
     is_square,
     kernel_of,
     least,
+    little_padding,
     odd,
     output_padding,
+    outputs,
     pair,
     squared,
     tiled,
@@ -69,6 +71,7 @@ Supports: TypeAlias = Mapping[str, Any] | Callable[[Case], bool]
 
 # Arrays whose shapes follow the input's, or do not depend on its batch and the size of its images.
 FOLLOW = frozenset({"weight", "bias", "target", "mask", "running_mean", "running_var"})
+MOST_OUTPUTS = 4  # entries of the output of windows per number of `numbers`
 _WORDS = frozenset(
     {"batch", "rank", "input", "bias", "upstream", "dtype", "where", "magnitude", "numbers"}
     | {"kernel_size", "square", "pairs", "tuples", "tiling", "odd"}
@@ -156,6 +159,8 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
             options["groups"] = 1
         if options.get("padding") == "same" and "stride" not in wanted:
             options["stride"] = 1
+        if "numbers" in wanted and "padding" not in wanted and "output_padding" not in options:
+            options["padding"] = little_padding(options["padding"], kernel)
     elif wanted.get("odd") and "kernel_size" in options:
         options["kernel_size"] = odd(options["kernel_size"])
     if bias is not None and "bias" in wanted:
@@ -222,7 +227,7 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "tiling": lambda v: not v or tiles(case, shape),
         "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in WINDOW[1:]) <= v,
         "magnitude": lambda v: case.magnitude <= v,
-        "numbers": lambda v: numbers_in(case) <= v,
+        "numbers": lambda v: numbers_in(case) <= v and _outputs_of(case, shape) <= MOST_OUTPUTS * v,
         "pairs": lambda v: has_pairs(case) in (None, v),
         "square": lambda v: not v or is_square(case, shape),
     }
@@ -241,6 +246,11 @@ def numbers_in(case: Case) -> int:
     return sum(math.prod(spec.shape) for spec in case.arrays if spec.shape is not None)
 
 
+def _outputs_of(case: Case, shape: tuple[int, ...]) -> int:
+    """The number of entries of the output of windows."""
+    return shape[0] * outputs(shape, case.options, weight_of(case)) if len(shape) == 4 else 0
+
+
 def _input(
     shape: tuple[int, ...],
     wanted: Mapping[str, Any],
@@ -257,6 +267,8 @@ def _input(
         shape = (wanted["batch"], *shape[1:])
     if "numbers" in wanted and "input" not in wanted and len(shape) > 1:
         shape = _of_few(shape, wanted["numbers"] - (math.prod(weight.shape) if weight and weight.shape else 0))
+        if "batch" not in wanted:
+            shape = (min(shape[0], max(2, wanted["numbers"] // outputs(shape, options, weight))), *shape[1:])
     slides = weight is not None and weight.shape is not None and len(weight.shape) == len(shape) in (3, 4)
     if "channels" in wanted and weight is None and len(shape) == 4:
         shape = (shape[0], wanted["channels"], *shape[2:])

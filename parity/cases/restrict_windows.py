@@ -101,6 +101,14 @@ def allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
     return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
 
 
+def little_padding(padding: Any, kernel: Any) -> Any:
+    """A convolution's padding, of which few windows lie outside the image."""
+    if isinstance(padding, str):
+        return padding
+    sides = [min(at(padding, i), at(kernel, i) // 2 + 1) for i in (0, 1)]
+    return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
+
+
 def channels(weight: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, int]:
     """The channels of a convolution's input and output, in reverse order in the weight of a transposed one."""
     if len(weight) == 1:  # of a normalization: one number per channel
@@ -129,6 +137,24 @@ def least(options: Mapping[str, Any], kernel: Any, axis: int) -> int:
         lacking = 2 * padding - (span - 1) - at(options["output_padding"], axis)
         return max(1, 1 - (-lacking // at(options["stride"], axis)))
     return max(1, span - 2 * padding)
+
+
+def outputs(shape: tuple[int, ...], options: Mapping[str, Any], weight: ArraySpec | None) -> int:
+    """The number of entries of the output of windows, for one sample; 1 where there are no windows."""
+    of_weight = None if weight is None else weight.shape
+    kernel = options.get("kernel_size") if of_weight is None else of_weight[2:]
+    if len(shape) != 4 or kernel is None or (of_weight is not None and len(of_weight) != 4):
+        return 1
+    stride = options.get("stride", 1) or kernel
+    padding = 0 if isinstance(options.get("padding"), str) else options.get("padding", 0)
+    sides = (
+        (shape[2 + i] + 2 * at(padding, i) - at(options.get("dilation", 1), i) * (at(kernel, i) - 1) - 1)
+        // at(stride, i)
+        + 1
+        for i in (0, 1)
+    )
+    height, width = (max(1, side) for side in sides)
+    return (shape[1] if of_weight is None else of_weight[0]) * height * width
 
 
 def pair(value: Any) -> Any:

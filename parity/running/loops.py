@@ -13,8 +13,8 @@ from parity.lanes.reference import expect
 from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError
 
-LINES = 1000  # lines of Python per call: milliseconds if each line calls NumPy
-LEAST_NUMBERS = 150  # fewer are too few for a kernel, a stride and several channels
+LINES = 400  # lines of Python per call: milliseconds if each line calls NumPy
+LEAST_NUMBERS = 100  # fewer are too few for a kernel, a stride and several channels
 ADDED = 300  # numbers by which a case grows to measure the lines per number
 FEW = 1.0  # lines per number; a lower limit would mistake branches of vectorized code for a loop
 

@@ -128,6 +128,8 @@ class _RowRun:
     def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
         """Search until the lane finds nothing new."""
         own = random.Random(f"{seed} {lane}").getrandbits(32)  # or all lanes would draw the same geometry
+        if "numbers" in self.learnt and lane in HALVED:
+            examples = max(1, examples // 2)
         before, counting = deepcopy(self.report), True
         while not self.stopped:
             search = self._search(lane, counting)
@@ -178,7 +180,8 @@ class _RowRun:
         if "numbers" in self.learnt and report.cases:
             limit = self.learnt["numbers"]
             report.notes.append(
-                f"its loops over single numbers are slow: checked on arrays of at most {limit} numbers in total; "
+                f"its loops over single numbers are slow: checked on arrays of at most {limit} numbers in total, "
+                f"and the {' and '.join(HALVED)} lanes on half as many cases; "
                 f"for larger ones: --supports numbers={10 * limit}"
             )
         left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
@@ -250,7 +253,8 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
-RARE = 30  # times as many numbers in the few cases of rare sizes as in the others, for slow implementations
+HALVED: tuple[Lane, ...] = ("structure", "special")  # lanes that call an implementation several times per case
+RARE = 10  # times as many numbers in the few cases of rare sizes as in the others, for slow implementations
 DYADIC = 16  # bits after the binary point of a constant in either precision
 
 

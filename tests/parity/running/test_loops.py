@@ -7,6 +7,8 @@ import pytest
 
 import parity
 from numpy_cnn import ops
+from parity.cases.case import ArraySpec, Case
+from parity.cases.restrict import fits, narrowed
 from parity.rows.registry import ROWS
 from parity.running.probe import probe
 from parity.subjects import adapt
@@ -54,3 +56,20 @@ def test_the_few_long_cases_are_longer_than_the_others() -> None:
     report = parity.check("relu", narrow, examples=200)
     assert [failure.quantity for failure in report.failures] == ["output"]
     assert max(report.failures[0].case.arrays[0].shape) > 256
+
+
+def test_windows_in_the_padding_do_not_make_a_case_long() -> None:
+    case = Case(
+        "conv2d",
+        (ArraySpec("input", (10, 1, 1, 9)), ArraySpec("weight", (3, 1, 1, 1)), ArraySpec("bias", (3,))),
+        {"stride": 1, "padding": 3, "dilation": 1, "groups": 1},
+    )
+    assert not fits(case, {"numbers": 100})  # 3150 entries of the output
+    smaller = narrowed(case, {"numbers": 100})
+    assert fits(smaller, {"numbers": 100})
+    assert smaller.options["padding"] == 1
+
+
+def test_lanes_of_many_calls_run_fewer_cases() -> None:
+    (report,) = parity.check("relu", looped_relu, examples=10).rows
+    assert report.lanes == {"exact": 10, "bound": 10, "structure": 5, "special": 5}

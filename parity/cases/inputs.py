@@ -74,6 +74,8 @@ def inputs_of(case: Case, lane: Lane, integer: bool) -> Inputs:
         spec.name: _array(spec, case, generator, integer, lane, first=place == 0)
         for place, spec in enumerate(case.arrays)
     }
+    if "indices" in drawn:
+        _repeat_at_equal(drawn)
     given = case.values or {}
     for spec in case.arrays:
         if spec.name in given and spec.shape is not None:
@@ -122,6 +124,33 @@ def _array(
     if spec.kind == "shifted":
         numbers = numbers + SHIFT * case.magnitude
     return np.asarray(numbers.astype(case.dtype))
+
+
+def _repeat_at_equal(drawn: dict[str, Array | None]) -> None:
+    """Set numbers of a plane whose indices are equal to the first of them: which one is kept is not defined."""
+    name, numbers = next(iter(drawn.items()))
+    indices = drawn["indices"]
+    assert numbers is not None
+    assert indices is not None
+    if numbers.shape != indices.shape:  # an invalid case
+        return
+    found = numbers.copy()
+    for plane in np.ndindex(found.shape[:-2]):
+        _, first, place = np.unique(indices[plane], return_index=True, return_inverse=True)
+        found[plane] = found[plane].ravel()[first][place.reshape(found.shape[-2:])]
+    drawn[name] = found
+
+
+def conflicts(case: Case) -> bool:
+    """Whether the numbers stored in the case differ at equal indices of a plane."""
+    given = case.values or {}
+    if "indices" not in given or case.arrays[0].name not in given:
+        return False
+    inputs = inputs_of(case, "exact", integer=True)
+    drawn = dict(zip(inputs.names, inputs.arrays, strict=True))
+    before, first = np.asarray(inputs.arrays[0]), case.arrays[0].name
+    _repeat_at_equal(drawn)
+    return not np.array_equal(before, np.asarray(drawn[first]), equal_nan=True)
 
 
 def _near(numbers: Array, generator: np.random.Generator, digits: int) -> Array:

@@ -30,9 +30,11 @@ def expect(row: Row, case: Case, lane: Lane) -> Expected:
     """Draw the case's arrays (reals in the bound lane, integers elsewhere) and run the oracle on them.
 
     Raises:
-        RuntimeError, ValueError: torch rejects the case.
+        RuntimeError, ValueError: torch rejects the case, or its result is not defined.
     """
     Journal.expected = case, lane
+    if not row.sound(case):
+        raise ValueError(f"torch's result is not defined: {case}")
     inputs = inputs_of(case, lane, integer=lane != "bound")
     like = oracle(row.like)
     with collected() as kept:

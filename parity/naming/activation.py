@@ -27,6 +27,11 @@ def _density(x: Array) -> Array:
     return np.asarray(np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
 
 
+def _over(x: Array, o: Options) -> Array:
+    """Where softplus is x itself."""
+    return np.asarray(o["beta"] * x > o["threshold"])
+
+
 def _slope(o: Options) -> float:
     return float(o["negative_slope"])
 
@@ -65,7 +70,10 @@ _ELU: Rows = (
     ("negative-side-lost", lambda x, _: np.where(x > 0, 1, 0)),
     ("one-at-zero", lambda x, o: np.where(x < 0, o["alpha"] * np.exp(np.minimum(x, 0)), 1)),
 )
-_ELU_OUTPUT: Rows = (("minus-one-lost", lambda x, o: np.where(x > 0, x, o["alpha"] * np.exp(np.minimum(x, 0)))),)
+_ELU_OUTPUT: Rows = (
+    ("alpha-in-exponent", lambda x, o: np.where(x > 0, x, np.expm1(o["alpha"] * np.minimum(x, 0)))),
+    ("minus-one-lost", lambda x, o: np.where(x > 0, x, o["alpha"] * np.exp(np.minimum(x, 0)))),
+)
 _SILU: Rows = (
     ("inner-derivative-lost", lambda x, _: sigmoid(x)),
     ("outer-derivative-lost", lambda x, _: x * _sigmoid_slope(x)),
@@ -74,6 +82,24 @@ _SILU: Rows = (
 _GELU: Rows = (
     ("inner-derivative-lost", lambda x, _: sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     ("outer-derivative-lost", lambda x, _: x * _density(x)),
+)
+_SOFTPLUS_OUTPUT: Rows = (
+    ("division-by-beta-lost", lambda x, o: np.where(_over(x, o), x, np.logaddexp(0, o["beta"] * x))),
+    ("beta-lost-inside", lambda x, o: np.where(_over(x, o), x, np.logaddexp(0, x) / o["beta"])),
+    (
+        "threshold-of-input",
+        lambda x, o: np.where(x > o["threshold"], x, np.logaddexp(0, o["beta"] * x) / o["beta"]),
+    ),
+)
+_SOFTPLUS: Rows = (
+    ("division-by-beta-lost", lambda x, o: np.where(_over(x, o), 1, o["beta"] * sigmoid(o["beta"] * x))),
+    ("beta-lost-inside", lambda x, o: np.where(_over(x, o), 1, sigmoid(x))),
+    ("threshold-of-input", lambda x, o: np.where(x > o["threshold"], 1, sigmoid(o["beta"] * x))),
+)
+_HARDSWISH: Rows = (
+    ("input-factor-lost", lambda x, _: np.clip(x / 6 + 0.5, 0, 1) + np.where(abs(x) < 3, 1 / 6, 0)),
+    ("inner-derivative-lost", lambda x, _: np.clip(x / 6 + 0.5, 0, 1)),
+    ("outer-derivative-lost", lambda x, _: np.where(abs(x) < 3, x / 6, 0)),
 )
 _GELU_OUTPUT: Rows = (("sigmoid-approximation", lambda x, _: x * sigmoid(1.702 * x)),)
 
@@ -98,6 +124,8 @@ ACTIVATIONS: dict[str, tuple[Explanation, ...]] = {
     "tanh": tuple(_made((), _TANH)),
     "leaky_relu": tuple(_made(_LEAKY_OUTPUT, _LEAKY)),
     "elu": tuple(_made(_ELU_OUTPUT, _ELU)),
-    "silu": tuple(_made((), _SILU)),
+    "silu": tuple(_made(_GELU_OUTPUT, _SILU)),
+    "softplus": tuple(_made(_SOFTPLUS_OUTPUT, _SOFTPLUS)),
+    "hardswish": tuple(_made((), _HARDSWISH)),
     "gelu": tuple(_made(_GELU_OUTPUT, _GELU)),
 }

@@ -44,6 +44,10 @@ def _height(probe: Probe) -> float:
     return float(Geometry.of(probe).kernel[0])
 
 
+def _without_override(probe: Probe) -> Any:
+    return divisors(probe) if probe.options.get("divisor_override") is None else _taps(probe)
+
+
 def _divided(name: str, by: Callable[[Probe], Any]) -> Explanation:
     """Divide windows by another number; for a gradient the factor is applied to the cotangent."""
 
@@ -103,6 +107,7 @@ AVERAGE_POOLING = (
     _divided("window-not-averaged", lambda _: 1.0),
     _divided("window-averaged-by-taps", _taps),
     _divided("window-averaged-by-height", _height),
+    _divided("override-ignored-in-divisor", _without_override),
     _divided("window-averaged-twice", lambda probe: divisors(probe) ** 2),
     *_options(),
     mistake("windows-overwritten", "grad_", formula=_gathered(overwritten_by_windows)),

@@ -1,4 +1,7 @@
-"""Parts left out by a loop over blocks or by a narrow index, inferred from the wrong entries of one case."""
+"""Parts left out by a loop over blocks, by a narrow index or by a loop that ends too early.
+
+They are inferred from the wrong entries of one case, and confirmed by others.
+"""
 
 import math
 from collections.abc import Iterator
@@ -72,6 +75,19 @@ def lost_parts(evidence: Evidence) -> Iterator[Explanation]:
                 yield _explanation(
                     "index-overflows", part, value, words, first=part.limit, bits=LIMITS[part.limit]
                 )
+    for axis in AXES:
+        start = _first_wrong(axis, wrong)
+        if start:
+            for value, words in VALUES.items():
+                yield _explanation("rest-lost", _Part(axis, limit=start), value, words, first=start)
+
+
+def _first_wrong(axis: int | None, wrong: Array) -> int:
+    """The first index along an axis at which an entry is wrong; 0 if there is no such axis."""
+    if axis is not None and not -wrong.ndim <= axis < wrong.ndim:
+        return 0
+    view = wrong.reshape(_Part(axis).view(wrong.shape))
+    return int(view.any((0, 2)).argmax())
 
 
 def _parts() -> Iterator[_Part]:

@@ -1,6 +1,8 @@
 """The explanations of each row: specific ones first, then the general ones."""
 
+import inspect
 from collections.abc import Iterator
+from typing import Any
 
 from parity.naming import (
     average_pooling,
@@ -8,9 +10,12 @@ from parity.naming import (
     dense,
     elementwise,
     loss,
+    narrow,
     normalization,
     optimizers,
+    pointwise_loss,
     pooling,
+    resizing,
     scaled_optimizers,
     softmax,
 )
@@ -19,11 +24,20 @@ from parity.naming.explanation import Explanation
 from parity.naming.general import FACTORS, GENERAL, UPSTREAM, of_arguments, of_options
 from parity.naming.network import network
 from parity.naming.probe import Probe
+from parity.rows.registry import ROWS
 
 OWN: dict[str, tuple[Explanation, ...]] = {
     "conv2d": convolution.CONVOLUTION,
-    "max_pool2d": pooling.POOLING,
+    "conv_transpose2d": convolution.TRANSPOSED,
+    "max_pool2d": (*pooling.POOLING, *narrow.WINNERS),
     "avg_pool2d": average_pooling.AVERAGE_POOLING,
+    "adaptive_avg_pool2d": resizing.ADAPTIVE_AVERAGE,
+    "adaptive_max_pool2d": resizing.ADAPTIVE_MAXIMUM,
+    "max_unpool2d": resizing.UNPOOLING,
+    "pad": resizing.PAD,
+    "interpolate": resizing.INTERPOLATE,
+    "dropout": resizing.DROPOUT,
+    "dropout2d": resizing.DROPOUT,
     "relu": elementwise.RELU,
     **ACTIVATIONS,
     "linear": dense.LINEAR,
@@ -33,6 +47,11 @@ OWN: dict[str, tuple[Explanation, ...]] = {
     "nll_loss": loss.NLL,
     "cross_entropy": loss.CROSS_ENTROPY,
     "mse_loss": loss.MSE,
+    "l1_loss": pointwise_loss.L1,
+    "smooth_l1_loss": pointwise_loss.SMOOTH_L1,
+    "huber_loss": pointwise_loss.HUBER,
+    "binary_cross_entropy_with_logits": pointwise_loss.BINARY_CROSS_ENTROPY,
+    "kl_div": pointwise_loss.KL_DIV,
     "batch_norm": normalization.BATCH_NORM,
     "layer_norm": normalization.LAYER_NORM,
     "group_norm": normalization.GROUP_NORM,
@@ -61,4 +80,11 @@ def explanations_of(row: str, probe: Probe) -> Iterator[Explanation]:
     yield from OWN.get(row, ())
     yield from GENERAL
     yield from of_arguments(tuple(name for name in probe.arrays if not name.startswith("gradient")))
-    yield from of_options(probe.options)
+    yield from of_options(probe.options, _defaults(row))
+
+
+def _defaults(row: str) -> dict[str, Any]:
+    """The defaults of the options of a row's op."""
+    op = ROWS[row].op if row in ROWS else None
+    parameters = {} if op is None else inspect.signature(op).parameters
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}

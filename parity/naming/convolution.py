@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 
 from parity.cases.torch_op import Array
-from parity.naming.explanation import EditInputs, Explanation, mistake, scaled
+from parity.naming.explanation import EditInputs, EditResult, Explanation, mistake, scaled
 from parity.naming.general import argument, kept, result_only, upstream
+from parity.naming.narrow import PIXELS
 from parity.naming.probe import NotApplicable, Probe
-from parity.naming.windows import OPTION_EDITS, Alter, Canvas, Geometry, altered, covered, cropped_at_minus_zero
+from parity.naming.windows import (
+    OPTION_EDITS,
+    Alter,
+    Canvas,
+    Geometry,
+    altered,
+    covered,
+    cropped_at_minus_zero,
+    pair,
+)
 
 Edit = Callable[[Array], Array]
 Order = Callable[[int, int], Array]  # (size, groups) → indices
@@ -147,6 +157,34 @@ def _kernels_in_other_groups(probe: Probe) -> Probe:
     return probe if probe.is_output else probe.with_upstream(probe.dy[:, order])
 
 
+def _in_turns(kernels: bool) -> tuple[EditInputs, EditResult]:
+    """Groups of every G-th channel and output channel; their kernels are every G-th too, or neighbours."""
+
+    def orders(probe: Probe) -> tuple[Array, Array, Array]:
+        w, groups = probe.array("weight"), probe.options["groups"]
+        outputs = interleaved(len(w), groups)
+        return interleaved(probe.first.shape[1], groups), outputs if kernels else np.arange(len(w)), outputs
+
+    def inputs(probe: Probe) -> Probe:
+        channels, order, outputs = orders(probe)
+        bias = probe.arrays.get("bias")
+        return probe.with_arrays(
+            input=np.ascontiguousarray(probe.first[:, channels]),
+            weight=np.ascontiguousarray(probe.array("weight")[order]),
+            bias=None if bias is None else bias[outputs],
+        ).with_upstream(np.ascontiguousarray(probe.dy[:, outputs]))
+
+    def result(r: Array, probe: Probe) -> Array:
+        channels, order, outputs = map(np.argsort, orders(probe))
+        if probe.quantity == "grad_weight":
+            return r[order]
+        if probe.quantity == "grad_bias":
+            return r[outputs]
+        return r[:, outputs if probe.is_output else channels]
+
+    return inputs, result
+
+
 def _outputs_back(r: Array, probe: Probe) -> Array:
     back = np.argsort(_order(probe))
     return r[:, back] if probe.is_output else r if probe.quantity == "grad_input" else r[back]
@@ -232,6 +270,16 @@ def _remainder_in_front(r: Array, probe: Probe) -> Array:
     return np.roll(r, unmet, (2, 3))  # fmt: skip
 
 
+def _same_without_dilation(probe: Probe) -> Probe:
+    if probe.options["padding"] != "same":
+        return probe
+    return probe.with_options(padding=tuple(size // 2 for size in probe.array("weight").shape[2:]))
+
+
+def _exchanged(g: Geometry) -> Geometry:
+    return replace(g, stride=g.dilation, dilation=g.stride)
+
+
 CONVOLUTION = (
     _kernel("kernel-flipped", lambda w: w[..., ::-1, ::-1]),
     _kernel("kernel-flipped-height", lambda w: w[..., ::-1, :]),
@@ -243,9 +291,13 @@ CONVOLUTION = (
     mistake("kernels-misread", "grad_input", _misread),
     *_options(),
     mistake("padding-ignored", "output", lambda probe: probe.with_options(padding=0)),  # including 'same'
+    mistake("same-without-dilation", "output", _same_without_dilation),
+    mistake("stride-dilation-exchanged", "grad_", formula=altered(_exchanged, _gradient)),
     mistake("same-pads-in-front", "output", _same_in_front),
     mistake("same-pads-in-front", "grad_", formula=altered(lambda g: replace(g, padding=g.behind), _gradient)),
     mistake("kernels-in-other-groups", "", _kernels_in_other_groups, _outputs_back),
+    mistake("groups-by-remainder", "", *_in_turns(kernels=True)),
+    mistake("groups-in-turns", "", *_in_turns(kernels=False)),
     mistake("summed-over-groups", "grad_weight", result=_summed_over_groups),
     mistake("outputs-interleaved", "output", result=lambda r, probe: r[:, _order(probe)]),
     mistake("outputs-deinterleaved", "output", result=lambda r, probe: r[:, np.argsort(_order(probe))]),
@@ -290,4 +342,26 @@ CONVOLUTION = (
     ),
     *(mistake("last-window-only", gradient, _of_one_window(-1, -1)) for gradient in ("grad_weight", "grad_bias")),
     mistake("kernels-overwritten", "grad_input", formula=lambda p: overwritten_by_windows(p, last_kernel=True)),
+    *PIXELS,
+)
+
+
+def _output_padding(everything: bool) -> EditResult:
+    """Subtract the bias in the rows and columns of the output padding, or set them to 0."""
+
+    def result(r: Array, probe: Probe) -> Array:
+        rows, columns = pair(probe.options["output_padding"])
+        bias = probe.arrays.get("bias")
+        added = np.zeros((*r.shape[-2:],), bool)
+        added[r.shape[-2] - rows :] = added[:, r.shape[-1] - columns :] = True
+        if everything:
+            return np.where(added, 0, r)
+        return r if bias is None else np.where(added, r - bias[:, None, None], r)
+
+    return result
+
+
+TRANSPOSED = (
+    mistake("bias-missing-in-output-padding", "output", result=_output_padding(everything=False)),
+    mistake("output-padding-left-zero", "output", result=_output_padding(everything=True)),
 )

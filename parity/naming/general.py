@@ -181,6 +181,8 @@ GENERAL = (
     *BIAS,
     BIAS_MEAN,
     mistake("result-flipped", result=result_only(lambda a: np.flip(a, (-2, -1)))),
+    mistake("first-axis-dropped", result=result_only(lambda a: a[0] if a.ndim and len(a) == 1 else a)),
+    mistake("axes-of-one-dropped", result=result_only(np.squeeze)),
     mistake("spatial-axes-swapped", result=result_only(lambda a: a.swapaxes(-2, -1))),
     mistake("channels-transposed", result=result_only(lambda a: a.swapaxes(0, 1))),
     *(_everywhere(f"first-{part}-lost", lost(axis, 0, least)) for part, axis, least in _LOST),
@@ -251,13 +253,22 @@ def _gradient_of(name: str, edit: Callable[[Array], Array]) -> EditResult:
     return lambda result, probe: edit(result) if probe.quantity == f"grad_{name}" else result
 
 
-def of_options(options: dict[str, Any]) -> Iterator[Explanation]:
-    """Mistakes in the options: replaced by a neutral value, swapped, off by one, doubled."""
+def of_options(options: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Explanation]:
+    """Mistakes in the options: replaced by a neutral value or their default, swapped, off by one, doubled."""
     for name, value in options.items():
-        for neutral in _neutral(name, value):
+        instead = [*_neutral(name, value)]
+        if name in defaults and defaults[name] not in instead:
+            instead.append(defaults[name])
+        for neutral in instead:
             yield _option(name, "option-ignored", _always(neutral), value=neutral)
         if isinstance(value, float):
             yield _option(name, "option-doubled", lambda v: 2 * v)
+            yield _option(name, "option-squared", lambda v: v * v)
+        if isinstance(value, tuple):
+            for place, which in ((0, "first"), (-1, "last")):
+                yield _option(name, f"option-{which}-for-all", _repeated_number(place))
+            yield _option(name, "option-none-is-one", _each(lambda v: 1 if v is None else v))
+            yield _option(name, "option-negative-is-zero", _each(lambda v: max(v, 0)))
         if isinstance(value, int | tuple) and not isinstance(value, bool):
             yield _option(name, "option-swapped", lambda v: v[::-1] if isinstance(v, tuple) else v)
             yield _option(name, "option-off-by-one", _moved(1), value="+1")
@@ -278,6 +289,8 @@ def _neutral(name: str, value: Any) -> Iterable[Any]:
         return False, True
     if isinstance(value, str):
         return sorted(set().union(*(words for words in WORDS if value in words)))
+    if name == "align_corners":
+        return False, True
     if value is None or name in ("divisor_override", "output_size"):
         return (None,)
     return (0, 1) if isinstance(value, int | float | tuple) else ()
@@ -292,6 +305,14 @@ def _option(name: str, which: str, edit: Callable[[Any], Any], **values: Any) ->
 
 def _always(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
+
+
+def _each(edit: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: tuple(map(edit, value)) if isinstance(value, tuple) else value
+
+
+def _repeated_number(place: int) -> Callable[[Any], Any]:
+    return lambda value: (value[place],) * len(value) if isinstance(value, tuple) else value
 
 
 def _moved(by: int) -> Callable[[Any], Any]:

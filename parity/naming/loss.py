@@ -7,6 +7,7 @@ import numpy as np
 from parity.cases.torch_op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, Formula, mistake, scaled
 from parity.naming.general import result_only, samples
+from parity.naming.narrow import COUNTS, TARGETS
 from parity.naming.probe import NotApplicable, Probe
 from parity.naming.softmax import (
     OTHER_BASES,
@@ -252,7 +253,21 @@ CLASSES = (
     mistake("target-one-too-low", "", _with_targets(-1)),
 )
 
-NLL = CLASSES
+NLL = (*CLASSES, *TARGETS)
+
+
+def _smoothed_over_others(probe: Probe) -> Array:
+    """s shared by the C − 1 other classes is torch's smoothing with s·C/(C − 1), which may be above 1."""
+    smoothing, classes = probe.options.get("label_smoothing", 0.0), _classes(probe)
+    if not smoothing or classes == 1:
+        return probe.reference()
+    if probe.quantity == "grad_target":
+        raise NotApplicable("the target's gradient is not computed from its shares")
+    other = probe.with_options(label_smoothing=smoothing * classes / (classes - 1))
+    if probe.is_output:
+        return _from_log(other, log_probabilities(probe.first.astype(np.float64), _axis(probe)))
+    return _softmax_gradient(other) - _target_gradient(other)
+
 
 CROSS_ENTROPY = (
     *CLASSES,
@@ -275,6 +290,8 @@ CROSS_ENTROPY = (
     mistake("target-added", "grad_input", formula=lambda p: 2 * _softmax_gradient(p) - p.reference()),
     *map(_smoothed, SMOOTHINGS),
     *(mistake("other-base", result=to_base(base), base=base) for base in OTHER_BASES),
+    mistake("smoothing-over-others", formula=_smoothed_over_others),
+    *TARGETS,
 )
 
 
@@ -282,20 +299,27 @@ def _difference(probe: Probe) -> Array:
     return probe.first - probe.array("target")
 
 
-def _reduced(of: Callable[[Array], Array]) -> Formula:
-    def formula(probe: Probe) -> Array:
-        losses = of(_difference(probe))
-        if _reduction(probe) == "none":
-            return losses
-        return np.asarray(losses.sum() if _reduction(probe) == "sum" else losses.mean())
+def reduced(probe: Probe, losses: Array) -> Array:
+    """The losses of all entries, reduced as the call's option says."""
+    reduction = _reduction(probe)
+    if reduction == "none":
+        return losses
+    divisor = {"mean": losses.size, "batchmean": samples(probe)}.get(reduction, 1)
+    return np.asarray(losses.sum() / divisor)
 
-    return formula
+
+def target_sign(probe: Probe) -> int:
+    """The sign of a gradient of a loss of the difference x − t."""
+    return -1 if probe.quantity == "grad_target" else 1
+
+
+def _reduced(of: Callable[[Array], Array]) -> Formula:
+    return lambda probe: reduced(probe, of(_difference(probe)))
 
 
 def _sign_of_error(probe: Probe) -> Array:
     share = 1 / _entries(probe) if _reduction(probe) == "mean" else 1
-    sign = -1 if probe.quantity == "grad_target" else 1
-    return np.asarray(np.sign(_difference(probe)) * probe.dy * share * sign)
+    return np.asarray(np.sign(_difference(probe)) * probe.dy * share * target_sign(probe))
 
 
 MSE = (
@@ -307,4 +331,5 @@ MSE = (
     mistake("sign-of-error", "grad_", formula=_sign_of_error),
     mistake("square-missing", "output", formula=_reduced(lambda difference: difference)),
     mistake("root", "output", result=result_only(np.sqrt)),
+    *COUNTS,
 )

@@ -197,6 +197,7 @@ class RunningStatistics:
     samples: Sample = "all"  # statistics of one sample, or the mean of each sample's
     counts_samples: bool = False  # the factor N/(N − 1)
     about_new: bool = False  # deviations from the updated running mean
+    exchanged: bool = False  # the mean takes the variance, and the variance the mean
 
     def __call__(self, probe: Probe) -> Array:
         """The running mean or the running variance after the call."""
@@ -206,7 +207,7 @@ class RunningStatistics:
         momentum = options["momentum"] if self.momentum is None else self.momentum
         momentum = 1 - momentum if self.reversed else momentum
         mean, variance = self._of_batch(probe, momentum)
-        of_batch = mean if probe.quantity == "running_mean" else variance
+        of_batch = mean if (probe.quantity == "running_mean") != self.exchanged else variance
         after = before.astype(np.float64)
         for _ in range(self.updates):
             after = self._mixed(after, of_batch, momentum)
@@ -250,6 +251,8 @@ _RUNNING = (
     ("running-squares", RunningStatistics(squares=True, biased=True)),
     ("running-variance-of-samples", RunningStatistics(counts_samples=True)),
     ("running-epsilon", RunningStatistics(epsilon=True)),
+    ("running-exchanged", RunningStatistics(exchanged=True)),
+    ("running-exchanged", RunningStatistics(exchanged=True, biased=True)),
     ("running-about-new-mean", RunningStatistics(about_new=True)),
     ("running-about-new-mean", RunningStatistics(about_new=True, biased=True)),
     *(
@@ -279,10 +282,31 @@ BATCH_NORM = (
     mistake("channel-mean", "grad_", result=scaled(lambda p: p.first.shape[1] / max(p.first.size, 1))),
 )
 
+
+def _channels(probe: Probe) -> Array:
+    """The channels in the order in which neighbouring ones form the groups that the mistake forms."""
+    return np.arange(probe.first.shape[1]).reshape(-1, probe.options["num_groups"]).T.ravel()
+
+
+def _interleaved(probe: Probe) -> Probe:
+    order = _channels(probe)
+    arrays = {n: None if a is None else a[:, order] if a.ndim > 1 else a[order] for n, a in probe.arrays.items()}
+    return probe.with_arrays(**arrays).with_upstream(probe.dy[:, order])
+
+
+def _in_own_places(r: Array, probe: Probe) -> Array:
+    back = np.argsort(_channels(probe))
+    return r[:, back] if r.ndim > 1 else r[back]
+
+
 ENTRIES_MEAN = tuple(
     mistake("entries-mean", gradient, result=scaled(lambda p: p.array("weight").size / max(p.first.size, 1)))
     for gradient in ("grad_weight", "grad_bias")
 )
 LAYER_NORM = (*_normalization(_LAYER), *ENTRIES_MEAN)
-GROUP_NORM = (*_normalization(_EVERYWHERE), *ENTRIES_MEAN)
+GROUP_NORM = (
+    *_normalization(_EVERYWHERE),
+    *ENTRIES_MEAN,
+    mistake("channels-interleaved", "", _interleaved, _in_own_places),
+)
 INSTANCE_NORM = (*_normalization(_INSTANCE), *ENTRIES_MEAN)

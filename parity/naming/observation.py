@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from parity.cases.case import Case, Lane
+from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict import Supports, fits, narrow
 from parity.cases.sample import sample
@@ -32,6 +32,10 @@ MORE_CASES = 1600  # instead of MOST_CASES where fewer cases fail than an explan
 HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
 AGAIN, HALVED = 4, (2, 4, 8)  # draws of a reported case, and divisors of the sizes of its axes
+TWICE, LONGEST = (
+    2,
+    300,
+)  # draws of each other size, since a part may be 0 by chance; axes of which twice the size is tried
 ROUNDINGS = 64  # of the largest entry, since the order of sums may differ; more for longer axes
 
 
@@ -309,17 +313,23 @@ def _with_batch(case: Case) -> Case:
 
 
 def _with_size(case: Case, axis: int, size: int) -> Case:
-    """The case with another size of an axis of its input, and of its target."""
+    """The case with another size of an axis of its input, and of its target: an axis, or the number of classes."""
     shape = case.arrays[0].shape or ()
-    arrays = tuple(
-        replace(spec, shape=(*spec.shape[:axis], size, *spec.shape[axis + 1 :]))
-        if spec.name in ("input", "target")
-        and spec.shape is not None
-        and spec.shape[: axis + 1] == shape[: axis + 1]
-        else spec
-        for spec in case.arrays
-    )
-    return replace(case, arrays=arrays)
+    counts = any(spec.name == "target" and spec.kind == "classes" for spec in case.arrays)
+    of_classes = counts and axis == min(1, len(shape) - 1)
+
+    def resized(spec: ArraySpec) -> ArraySpec:
+        if spec.shape is None:
+            return spec
+        if of_classes and spec.name == "target":
+            return replace(spec, classes=size)
+        if of_classes and spec.name == "weight":
+            return replace(spec, shape=(size,))
+        if spec.name in ("input", "target") and spec.shape[: axis + 1] == shape[: axis + 1]:
+            return replace(spec, shape=(*spec.shape[:axis], size, *spec.shape[axis + 1 :]))
+        return spec
+
+    return replace(case, arrays=tuple(map(resized, case.arrays)))
 
 
 def _beside(case: Case) -> Iterator[Case]:
@@ -328,4 +338,7 @@ def _beside(case: Case) -> Iterator[Case]:
     yield from others
     for axis, size in enumerate(case.arrays[0].shape or ()):
         sizes = {size + 1, size - 1, *(size // divisor + 1 for divisor in HALVED)} - {size, 0}
-        yield from (_with_size(others[0], axis, other) for other in sorted(sizes, reverse=True))
+        if 1 < size <= LONGEST:  # a part that ends at a fixed index is not the remainder of blocks
+            sizes.add(2 * size - 1)
+        for other in sorted(sizes, reverse=True):
+            yield from (_with_size(again, axis, other) for again in others[:TWICE])

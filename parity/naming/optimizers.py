@@ -28,6 +28,7 @@ class SgdSteps:
     dampening: float
     weight_decay: float
     nesterov: bool
+    maximize: bool
     dampened_first: bool = False  # also the first gradient
     buffer_of_zeros: bool = False  # the buffer starts at zero; the first gradient may be dampened
     averaged: bool = False  # b = μ·b + (1−μ)·g
@@ -40,12 +41,15 @@ class SgdSteps:
     decay_decoupled: bool = False  # w ← (1 − lr·λ)·w
     decay_without_lr: bool = False
     decay_negated: bool = False
+    decay_flips: bool = False  # with maximize, the decay is negated too
     decay_over_lr: bool = False  # λ/lr·w is added to the gradient
     none_counts: bool = False  # a step without a gradient uses 0
     ascends: bool = False
     buffer_before: bool = False  # the step uses the buffer of the previous step
     nesterov_plain: bool = False  # g + b, without μ
     lr_squared: bool = False
+    nesterov_exchanged: bool = False  # b + μ·g
+    step_averaged: bool = False  # the step is multiplied by 1 − μ
     decay_factor: float = 1.0
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
@@ -59,7 +63,8 @@ class SgdSteps:
                 found.append(w)
                 continue
             g = np.zeros_like(w) if given is None else given
-            decay = self.decay_factor * (-self.weight_decay if self.decay_negated else self.weight_decay)
+            negated = self.decay_negated or (self.decay_flips and self.maximize)
+            decay = self.decay_factor * (-self.weight_decay if negated else self.weight_decay)
             decay /= self.lr if self.decay_over_lr else 1
             if not (self.decay_decoupled or self.decay_without_lr):
                 g = g + decay * w
@@ -77,9 +82,11 @@ class SgdSteps:
                     b = b + self.momentum * g if self.of_gradient else kept * b + share * g
                 if self.nesterov:
                     ahead = b if self.nesterov_plain else self.momentum * b
+                    ahead = b + (self.momentum - 1) * g if self.nesterov_exchanged else ahead
                     g = g - ahead if self.nesterov_negated else g + ahead
                 else:
                     g = (np.zeros_like(w) if before is None else before) if self.buffer_before else b
+                g = (1 - self.momentum) * g if self.step_averaged else g
             old = w
             w = w + self.lr * g if self.ascends else w - (self.lr**2 if self.lr_squared else self.lr) * g
             if self.decay_decoupled:
@@ -107,6 +114,7 @@ class AdamSteps:
     eps: float
     weight_decay: float
     amsgrad: bool
+    maximize: bool
     decoupled: bool
     corrects: tuple[bool, bool] = (True, True)  # the bias of the mean and of the mean square
     t_before: int = 0  # the initial step count
@@ -116,6 +124,10 @@ class AdamSteps:
     eps_inside: bool = False  # √(v̂ + ε)
     eps_before: bool = False  # √v + ε is corrected afterwards
     eps_in_v: bool = False  # ε is added to v at each step
+    v_of_given: bool = False  # v of the gradient without the decay
+    decay_scaled: bool = False  # AdamW: λ·w is divided by √v̂ + ε too
+    largest_kept: bool = False  # AMSGrad: the largest v replaces v
+    smallest: bool = False  # AMSGrad: the smallest v is used
     root_missing: bool = False
     square: Callable[[Array], Array] = np.square  # the square of g in v
     shares: Callable[[float, float], tuple[float, float]] = _shares  # of g in m, and of g² in v
@@ -126,6 +138,7 @@ class AdamSteps:
     decay_after: bool = False  # AdamW: decay after the step
     decay_of_new: bool = False
     decay_negated: bool = False
+    decay_flips: bool = False  # with maximize, the decay is negated too
     ascends: bool = False
     corrected_in_place: bool = False  # the corrected moments replace the moments
 
@@ -133,8 +146,9 @@ class AdamSteps:
         """w after each step."""
         beta1, beta2 = self.betas
         m, v, largest = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
-        t, found = self.t_before, []
-        decay = -self.weight_decay if self.decay_negated else self.weight_decay
+        t, found, seen = self.t_before, [], False
+        negated = self.decay_negated or (self.decay_flips and self.maximize)
+        decay = -self.weight_decay if negated else self.weight_decay
         for given in gradients:
             if given is None and self.none_counts != "all":
                 t += self.none_counts == "t"
@@ -146,12 +160,14 @@ class AdamSteps:
             t = 1 if self.t_stays else t + self.t_of_all
             step_of_decay = (1.0 if self.decay_without_lr else self.lr) * decay
             old = w
-            if self.decoupled and not self.decay_after:
+            raw = g
+            if self.decoupled and not (self.decay_after or self.decay_scaled):
                 w = w - step_of_decay * w
             elif not self.decoupled:
                 g = g + decay * w
+            squared = self.square(raw if self.v_of_given else g)
             m = self.keeps(beta1, beta2)[0] * m + self.shares(beta1, beta2)[0] * g
-            v = self.keeps(beta1, beta2)[1] * v + self.shares(beta1, beta2)[1] * self.square(g)
+            v = self.keeps(beta1, beta2)[1] * v + self.shares(beta1, beta2)[1] * squared
             if self.eps_in_v:
                 v = v + self.eps
             r1 = 1 - beta1**t if self.corrects[0] else 1.0
@@ -162,7 +178,9 @@ class AdamSteps:
                 m, v, r1, r2 = m / r1, v / r2, 1.0, 1.0
             used = v / r2
             if self.amsgrad:
-                largest = np.maximum(largest, used if self.amsgrad_corrected else v)
+                furthest = np.minimum if self.smallest and seen else np.maximum
+                largest, seen = furthest(largest, used if self.amsgrad_corrected else v), True
+                v = largest if self.largest_kept else v
                 used = largest if self.amsgrad_corrected else largest / r2
             if self.root_missing:
                 denominator = used + self.eps
@@ -172,7 +190,7 @@ class AdamSteps:
                 denominator = (np.sqrt(used * r2) + self.eps) / np.sqrt(r2)
             else:
                 denominator = np.sqrt(used) + self.eps
-            update = self.lr * (m / r1) / denominator
+            update = self.lr * (m / r1 + (decay * w if self.decay_scaled else 0)) / denominator
             w = w + update if self.ascends else w - update
             if self.decoupled and self.decay_after:
                 w = w - step_of_decay * (w if self.decay_of_new else old)
@@ -183,7 +201,9 @@ class AdamSteps:
 def _sgd(**changes: Any) -> Formula:
     def formula(probe: Probe) -> Array:
         o = probe.options
-        steps = SgdSteps(o["lr"], o["momentum"], o["dampening"], o["weight_decay"], o["nesterov"])
+        steps = SgdSteps(
+            o["lr"], o["momentum"], o["dampening"], o["weight_decay"], o["nesterov"], bool(o.get("maximize"))
+        )
         return replace(steps, **changes).run(*gradients_of(probe))
 
     return formula
@@ -192,7 +212,9 @@ def _sgd(**changes: Any) -> Formula:
 def _adam(decoupled: bool, changes: Callable[[AdamSteps], dict[str, Any]]) -> Formula:
     def formula(probe: Probe) -> Array:
         o = probe.options
-        steps = AdamSteps(o["lr"], o["betas"], o["eps"], o["weight_decay"], o["amsgrad"], decoupled)
+        steps = AdamSteps(
+            o["lr"], o["betas"], o["eps"], o["weight_decay"], o["amsgrad"], bool(o.get("maximize")), decoupled
+        )
         return replace(steps, **changes(steps)).run(*gradients_of(probe))
 
     return formula
@@ -223,6 +245,9 @@ _SGD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("none-is-zero", {"none_counts": True}),
     ("none-moves", {"none_moves": True}),
     ("lr-squared", {"lr_squared": True}),
+    ("nesterov-exchanged", {"nesterov_exchanged": True}),
+    ("maximize-flips-decay", {"decay_flips": True}),
+    ("step-times-one-minus-momentum", {"step_averaged": True}),
 )
 
 SGD = tuple(mistake(name, formula=_sgd(**changes)) for name, changes in _SGD)
@@ -278,6 +303,11 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     # m += (1 − β)(g − m) has one β for both shares
     ("first-moment-beta", lambda _: {"shares": lambda _, b2: (1 - b2, 1 - b2), "keeps": lambda _, b2: (b2, b2)}),
     ("second-moment-beta", lambda _: {"shares": lambda b1, _: (1 - b1, 1 - b1), "keeps": lambda b1, _: (b1, b1)}),
+    ("maximize-flips-decay", lambda _: {"decay_flips": True}),
+    ("amsgrad-replaces", lambda _: {"largest_kept": True}),
+    ("amsgrad-minimum", lambda _: {"smallest": True}),
+    ("second-moment-without-decay", lambda _: {"v_of_given": True}),
+    ("decay-scaled", lambda _: {"decay_scaled": True}),
     ("second-moment-not-kept", lambda _: {"keeps": lambda b1, _: (b1, 0.0)}),
 )
 
@@ -291,7 +321,10 @@ def _corrected_rate(edit: Callable[[AdamSteps], dict[str, Any]]) -> Callable[[Ad
 
 
 # Excluded: Adam's decay is already coupled, AdamW's already decoupled.
-_NOT_OF = {False: {"decay-coupled", "decay-after-step", "none-decays"}, True: {"decay-decoupled"}}
+_NOT_OF = {
+    False: {"decay-coupled", "decay-after-step", "none-decays", "decay-scaled"},
+    True: {"decay-decoupled", "second-moment-without-decay"},
+}
 
 ADAM, ADAMW = (
     (

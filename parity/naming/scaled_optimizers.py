@@ -30,24 +30,32 @@ class RmspropSteps:
     weight_decay: float
     momentum: float
     centered: bool
+    maximize: bool
     kept: Callable[[float], float] = lambda alpha: alpha  # the share of v
     added: Callable[[float], float] = lambda alpha: 1 - alpha  # the share of g²
     square: Square = np.square
     root: bool = True
     eps_inside: bool = False
     ascends: bool = False
+    decay_flips: bool = False  # with maximize, the decay is negated too
+    decay_decoupled: bool = False  # λ·w is added to the step
+    mean_added: bool = False  # centered: v + ḡ²
+    averages_steps: bool = False  # b ← μ·b + (1−μ)·d
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""
+        decay = -self.weight_decay if self.decay_flips and self.maximize else self.weight_decay
         v, mean, b, found = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w), []
         for g in gradients:
             if g is not None:
-                g = g + self.weight_decay * w
+                g = g if self.decay_decoupled else g + decay * w
                 v = self.kept(self.alpha) * v + self.added(self.alpha) * self.square(g)
                 mean = self.alpha * mean + (1 - self.alpha) * g
-                spread = v - mean**2 if self.centered else v
-                b = self.momentum * b + g / _denominator(spread, self.eps, self.root, self.eps_inside)
-                w = w + self.lr * b if self.ascends else w - self.lr * b
+                spread = v + (mean**2 if self.mean_added else -(mean**2)) if self.centered else v
+                share = 1 - self.momentum if self.averages_steps else 1.0
+                b = self.momentum * b + share * g / _denominator(spread, self.eps, self.root, self.eps_inside)
+                step = b + decay * w if self.decay_decoupled else b
+                w = w + self.lr * step if self.ascends else w - self.lr * step
             found.append(w)
         return np.stack(found)
 
@@ -61,22 +69,29 @@ class AdagradSteps:
     eps: float
     weight_decay: float
     start: float
+    maximize: bool
     keeps: bool = True
     square: Square = np.square
     root: bool = True
     eps_inside: bool = False
     ascends: bool = False
     t_before: int = 0  # the first step's number
+    decay_flips: bool = False  # with maximize, the decay is negated too
+    decay_decoupled: bool = False  # λ·w is added to the step
+    rate: Callable[[int, float], float] = lambda t, decay: 1 / (1 + t * decay)  # of the learning rate
+    before: bool = False  # the sum without the step's own gradient
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""
+        decay = -self.weight_decay if self.decay_flips and self.maximize else self.weight_decay
         s, t, found = np.full_like(w, self.start), self.t_before, []
         for g in gradients:
             if g is not None:
-                g = g + self.weight_decay * w
-                s = (s if self.keeps else 0.0) + self.square(g)
-                step = self.lr / (1 + t * self.lr_decay) * g
-                step = step / _denominator(s, self.eps, self.root, self.eps_inside)
+                g = g if self.decay_decoupled else g + decay * w
+                previous, s = s, (s if self.keeps else 0.0) + self.square(g)
+                used = previous if self.before else s
+                step = g / _denominator(used, self.eps, self.root, self.eps_inside)
+                step = self.lr * self.rate(t, self.lr_decay) * (step + decay * w if self.decay_decoupled else step)
                 w, t = w + step if self.ascends else w - step, t + 1
             found.append(w)
         return np.stack(found)
@@ -85,7 +100,15 @@ class AdagradSteps:
 def _rmsprop(**changes: Any) -> Formula:
     def formula(probe: Probe) -> Array:
         o = probe.options
-        steps = RmspropSteps(o["lr"], o["alpha"], o["eps"], o["weight_decay"], o["momentum"], o["centered"])
+        steps = RmspropSteps(
+            o["lr"],
+            o["alpha"],
+            o["eps"],
+            o["weight_decay"],
+            o["momentum"],
+            o["centered"],
+            bool(o.get("maximize")),
+        )
         return replace(steps, **changes).run(*gradients_of(probe))
 
     return formula
@@ -94,7 +117,14 @@ def _rmsprop(**changes: Any) -> Formula:
 def _adagrad(**changes: Any) -> Formula:
     def formula(probe: Probe) -> Array:
         o = probe.options
-        steps = AdagradSteps(o["lr"], o["lr_decay"], o["eps"], o["weight_decay"], o["initial_accumulator_value"])
+        steps = AdagradSteps(
+            o["lr"],
+            o["lr_decay"],
+            o["eps"],
+            o["weight_decay"],
+            o["initial_accumulator_value"],
+            bool(o.get("maximize")),
+        )
         return replace(steps, **changes).run(*gradients_of(probe))
 
     return formula
@@ -108,6 +138,8 @@ _BOTH: tuple[tuple[str, dict[str, Any]], ...] = (
     ("square-missing-in-moment", {"square": np.abs}),
     ("square-lost-in-moment", {"square": np.positive}),
     ("decay-ignored", {"weight_decay": 0.0}),
+    ("decay-decoupled", {"decay_decoupled": True}),
+    ("maximize-flips-decay", {"decay_flips": True}),
 )
 
 _RMSPROP: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -119,6 +151,8 @@ _RMSPROP: tuple[tuple[str, dict[str, Any]], ...] = (
     ("momentum-ignored", {"momentum": 0.0}),
     ("centered-ignored", {"centered": False}),
     ("centered-always", {"centered": True}),
+    ("centered-sign", {"mean_added": True}),
+    ("momentum-averaged-steps", {"averages_steps": True}),
 )
 
 _ADAGRAD: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -127,6 +161,9 @@ _ADAGRAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lr-decay-ignored", {"lr_decay": 0.0}),
     ("lr-decay-late", {"t_before": 1}),
     ("accumulator-starts-at-zero", {"start": 0.0}),
+    ("lr-decay-exponential", {"rate": lambda t, decay: (1 - decay) ** t}),
+    ("lr-decay-root", {"rate": lambda t, decay: 1 / np.sqrt(1 + t * decay)}),
+    ("sum-of-previous", {"before": True}),
 )
 
 RMSPROP = tuple(mistake(name, formula=_rmsprop(**changes)) for name, changes in _RMSPROP)

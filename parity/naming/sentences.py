@@ -51,10 +51,18 @@ GENERAL = {
     "option-doubled": "the option {option} counts twice",
     "option-off-by-one": "the option {option} is off by one ({value})",
     "option-swapped": "the two numbers of the option {option} are swapped",
+    "option-first-for-all": "the first number of the option {option} is used for all axes",
+    "option-last-for-all": "the last number of the option {option} is used for all axes",
+    "option-none-is-one": "None in the option {option} counts as 1",
+    "option-negative-is-zero": "negative numbers of the option {option} count as 0",
+    "option-squared": "the option {option} is squared",
+    "first-axis-dropped": "the first axis is dropped where its size is 1",
+    "axes-of-one-dropped": "axes of size 1 are dropped",
     "float16-inside": "precision is lost: every number returned is a float16 number",
     "float32-inside": "precision is lost: every number returned is a float32 number",
     "tail-lost": "the remainder {axis} beyond blocks of {block} {value}",
     "index-overflows": "everything {axis} from index {first} on {value}: {bits} index ends there",
+    "rest-lost": "everything {axis} from index {first} on {value}",
     "zero-times-infinity": "0 is multiplied by an infinite or undefined {array}, which gives NaN",
     "digits-lost": "the formula is right, but digits cancel: the error is roundoff, which changes with the last "
     "digits of the input",
@@ -85,11 +93,21 @@ WINDOWS = {
     "taps-row-major": "the kernel's taps, stored column by column, are read row by row",
     "kernels-transposed": "the kernel's first two axes (outputs and inputs) are swapped",
     "kernels-misread": "the kernel's outputs and inputs are read in the other order without being transposed",
+    "same-without-dilation": "'same' pads by half of the kernel, whatever the dilation",
+    "stride-dilation-exchanged": "stride and dilation are exchanged",
+    "pixel-index-overflows": "the index of a pixel within a group's padded planes is stored in {bits}",
+    "taps-lost": "the taps of each kernel from number {first} on are left out",
+    "winner-index-overflows": "the winner's index in its window is stored in {bits}",
+    "override-ignored-in-divisor": "divisor_override is ignored: it is divided by kh·kw",
     "same-pads-in-front": "'same' puts the larger half of an odd padding in front; torch puts it behind",
     "groups-interleaved": "a group takes every G-th {what} instead of neighbouring ones",
     "first-group-only": "every group uses the {what}s of the first group",
     "last-group-only": "every group uses the {what}s of the last group",
     "groups-reversed": "the groups' {what}s are taken in the reverse order",
+    "groups-by-remainder": "group g has the channels and kernels of remainder g modulo G, not neighbouring ones",
+    "groups-in-turns": "the groups take turns in the channels and in the output channels",
+    "bias-missing-in-output-padding": "the output padding gets no bias",
+    "output-padding-left-zero": "the rows and columns of the output padding are 0",
     "kernels-in-other-groups": "kernel o belongs to group o mod G instead of a group of neighbouring kernels",
     "outputs-interleaved": "the output channels are in another order: the groups take turns",
     "outputs-deinterleaved": "the output channels are in another order: the first of each group, then the second",
@@ -202,7 +220,11 @@ ACTIVATIONS = {
     "inner-derivative-lost": "one term of the product rule is missing: how the gate depends on x",
     "outer-derivative-lost": "one term of the product rule is missing: the gate itself",
     "input-factor-lost": "the factor x is missing in the product rule's second term",
-    "sigmoid-approximation": "it is x·σ(1.702·x), an approximation that torch does not have",
+    "sigmoid-approximation": "it is x·σ(1.702·x), an approximation of GELU",
+    "division-by-beta-lost": "the division by beta is missing",
+    "threshold-of-input": "the threshold is compared with x instead of beta·x",
+    "beta-lost-inside": "x is not multiplied by beta before exp",
+    "alpha-in-exponent": "alpha multiplies x in the exponent instead of the result",
 }
 
 DENSE = {
@@ -293,6 +315,41 @@ LOSS = {
     "sign-of-error": "it is the gradient of the absolute error",
     "square-missing": "the difference is not squared",
     "root": "the root of the mean square is taken",
+    "target-overflows": "the target is stored in {bits}",
+    "count-overflows": "the number of entries is stored in {bits}",
+    "smoothing-over-others": "label_smoothing is shared by the C − 1 other classes; torch shares it among all C",
+}
+
+POINTWISE_LOSS = {
+    "sign-of-zero": "its slope is 1 where input and target are equal; torch's is 0",
+    "sign-of-zero-negative": "its slope is −1 where input and target are equal; torch's is 0",
+    "error-squared": "the difference is squared",
+    "sign-missing": "the sign of the difference is lost",
+    "square-everywhere": "the square is used for large differences too, whatever {option} is",
+    "line-everywhere": "the straight line is used for small differences too, whatever {option} is",
+    "slope-cut-below-only": "the slope is limited for negative differences only",
+    "slope-cut-above-only": "the slope is limited for positive differences only",
+    "square-not-halved": "the square lacks its factor ½",
+    "delta-lost": "the factor delta is missing, as in smooth_l1_loss",
+    "delta-lost-in-line": "the straight line lacks its factor delta",
+    "delta-twice-in-line": "the straight line is multiplied by delta twice",
+    "offset-lost": "the straight line lacks the term with half of {option}, so the loss jumps",
+    "offset-without-option": "the straight line subtracts ½ in place of half of {option}",
+    "knee-at-one": "the square ends at 1, whatever {option} is",
+    "huber": "it is multiplied by beta, as in huber_loss",
+    "division-lost-in-square": "the square is not divided by beta",
+    "pos-weight-ignored": "pos_weight is ignored",
+    "pos-weight-on-both": "pos_weight multiplies both terms, not only that of the positive class",
+    "pos-weight-on-zeros": "pos_weight multiplies the term of the negative class",
+    "element-weight-ignored": "the weight is ignored",
+    "weights-ignored": "weight and pos_weight are ignored",
+    "weights-in-mean": "the mean is divided by the sum of the weights; torch divides by the number of entries",
+    "zeros-lost": "the term of the negative class is missing",
+    "sigmoid-only": "it is the sigmoid only: the target is not subtracted",
+    "log-of-sigmoid": "it is the logarithm of a sigmoid computed first, which is −∞ where that rounds to 0 or 1",
+    "reduction-batchmean": "the reduction is ignored: the sum is always divided by the batch size",
+    "entropy-missing": "the term target·log(target) is missing",
+    "derivative-of-log-lost": "the 1 from the derivative of log(target) is missing",
 }
 
 NORMALIZATION = {
@@ -342,8 +399,33 @@ NORMALIZATION = {
     "running-default-momentum": "the option momentum is ignored: it counts as 0.1",
     "running-squares": "the running variance averages x² instead of the variance",
     "running-variance-of-samples": "the variance is multiplied by N/(N − 1); torch counts a channel's m values",
+    "running-exchanged": "the running mean takes the variance, and the running variance the mean",
+    "channels-interleaved": "a group takes every G-th channel instead of neighbouring ones",
     "running-epsilon": "ε is added to the variance that is averaged",
     "running-always-updated": "the running statistics are updated outside of training too",
+}
+
+RESIZING = {
+    "pad-order-reversed": "the pairs of widths start at the first axis; torch's start at the last",
+    "pad-sides-swapped": "the widths before and after an axis are swapped",
+    "bins-end-rounded-down": "a window ends at ⌊(p+1)·H/oh⌋; torch rounds up, so that windows may overlap",
+    "bins-start-rounded-up": "a window begins at ⌈p·H/oh⌉; torch rounds down, so that windows may overlap",
+    "bins-of-equal-size": "every window has ⌊H/oh⌋ pixels, also where oh does not divide H",
+    "bins-by-stride": "the windows have ⌊H/oh⌋ as their stride and H − (oh − 1)·⌊H/oh⌋ pixels",
+    "repeated-indices-added": "numbers with the same index are added; only one of them is kept",
+    "pixel-centres-ignored": "the position in the input is p·scale, without the offsets of half a pixel",
+    "nearest-rounded": "the nearest pixel is the rounded one; torch rounds down",
+    "nearest-of-centres": "the nearest pixel is that of the pixel's centre, as in the mode nearest-exact",
+    "scale-from-size": "the scale is the quotient of the sizes; torch uses the given scale_factor",
+    "overlap-lost-in-backward": "only one output pixel counts for each input pixel, as with = in place of +=",
+    "dropout-unscaled": "the factor 1/(1 − p) is missing",
+    "dropout-scaled-by-keep": "the factor is 1 − p instead of 1/(1 − p)",
+    "dropout-scaled-by-rate": "the factor is 1/p instead of 1/(1 − p)",
+    "dropout-mask-inverted": "the mask is inverted: it drops what it should keep",
+    "dropout-mask-of-first-channel": "every channel gets the mask of the first",
+    "dropout-mask-ignored": "the mask is missing",
+    "dropout-in-evaluation": "the mask is used in evaluation too",
+    "scaled-in-evaluation": "it is multiplied by 1 − p in evaluation",
 }
 
 OPTIMIZERS = {
@@ -416,6 +498,18 @@ OPTIMIZERS = {
     "sum-not-kept": "s is g² of the last step only: it is not summed",
     "accumulator-starts-at-zero": "initial_accumulator_value is ignored: s starts at 0",
     "second-moment-not-averaged": "v lacks the factor 1 − β₂",
+    "nesterov-exchanged": "the look-ahead is b + μ·g instead of g + μ·b",
+    "step-times-one-minus-momentum": "the step is multiplied by 1 − μ",
+    "maximize-flips-decay": "with maximize, the sign of the weight decay changes too",
+    "amsgrad-replaces": "with amsgrad, the largest v replaces v itself",
+    "amsgrad-minimum": "with amsgrad, the smallest v is used",
+    "second-moment-without-decay": "v averages the squares of the gradient without the decay",
+    "decay-scaled": "the weight decay is divided by √v̂ + ε too",
+    "centered-sign": "with centered, the square of the mean is added instead of subtracted",
+    "momentum-averaged-steps": "the momentum averages: b ← μ·b + (1−μ)·d",
+    "lr-decay-exponential": "the learning rate is multiplied by (1 − lr_decay)ᵗ, not divided by 1 + t·lr_decay",
+    "lr-decay-root": "the learning rate is divided by √(1 + t·lr_decay)",
+    "sum-of-previous": "s does not include the gradient of the step itself",
     "moments-not-averaged": "both moments lack the factor 1 − β",
 }
 
@@ -433,5 +527,16 @@ LANES = {
 }
 
 SENTENCES = (
-    GENERAL | WINDOWS | ELEMENTWISE | ACTIVATIONS | DENSE | SOFTMAX | LOSS | NORMALIZATION | OPTIMIZERS | LANES
+    GENERAL
+    | WINDOWS
+    | ELEMENTWISE
+    | ACTIVATIONS
+    | DENSE
+    | SOFTMAX
+    | LOSS
+    | POINTWISE_LOSS
+    | NORMALIZATION
+    | RESIZING
+    | OPTIMIZERS
+    | LANES
 )

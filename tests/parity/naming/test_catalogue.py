@@ -31,10 +31,12 @@ LARGEST = 400  # entries of an output
 SAME: dict[tuple[str, str], set[str]] = {
     ("log_softmax", "log-clipped-both"): {"log-clipped"},  # 1 − ε rounds to 1
     ("cross_entropy", "log-clipped-both"): {"log-clipped"},
-    ("nll_loss", "gradient-of-sum"): {"mean-missing"},  # both only undo the mean
-    ("cross_entropy", "gradient-of-sum"): {"mean-missing"},
-    ("mse_loss", "gradient-of-sum"): {"mean-missing"},
 }
+for _loss in (name for name in OWN if {"mean-missing", "gradient-of-sum"} <= {e.name for e in OWN[name]}):
+    SAME[_loss, "gradient-of-sum"] = {"mean-missing"}  # both only undo the mean
+
+# Mistakes that show in a few of a thousand cases; test_narrow.py and the exam plant them.
+RARE = {"scale-from-size", "target-overflows", "count-overflows"}
 
 Calls: TypeAlias = dict[str, list[tuple[Probe, Array]]]
 
@@ -131,17 +133,17 @@ def test_each_explanation_names_its_own_mistake(name: str) -> None:
         observed = [(lane, in_double) for lanes, in_double in OBSERVED for lane in lanes]
         quantities = dict.fromkeys(quantity for of in observed for quantity in calls(name, *of))
         wrong = [found for quantity in quantities for found in misnamed(name, quantity, shown)]
-    never = {e.name for e in OWN[name]} - {e.name for e in shown}
+    never = {e.name for e in OWN[name]} - {e.name for e in shown} - RARE
     assert not wrong, wrong
     assert not never, never
 
 
 def test_each_sentence_belongs_to_an_explanation() -> None:
     names = {e.name for row in ROWS for e in OWN.get(row, ())}
-    for row in ("conv2d", "elu"):  # have numeric options of each kind
+    for row in ("conv2d", "elu", "pad"):  # have numeric options of each kind
         probe = a_probe(row, "output")
         assert probe is not None
         names |= {e.name for e in explanations_of("another", probe)}
-    measured = {"constant-factor", "updated-weights", "tail-lost", "index-overflows"}
+    measured = {"constant-factor", "updated-weights", "tail-lost", "index-overflows", "rest-lost"}
     elsewhere = {*LANES, *measured, "float16-inside", "float32-inside", "digits-lost", "single-accuracy"}
     assert {*SENTENCES} - names - elsewhere == set()

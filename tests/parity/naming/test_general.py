@@ -47,7 +47,15 @@ OF_OPTIONS: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("conv_transpose2d", "padding", lambda p: p[::-1] if isinstance(p, tuple) else p,
      "the two numbers of the option padding are swapped"),
     ("kl_div", "reduction", lambda r: "mean" if r == "batchmean" else r,
-     "the option reduction is ignored: it counts as mean"),
+     "the reduction is ignored: it is always the mean"),
+    ("batch_norm", "eps", lambda _: 1e-5, "the option eps is ignored: it counts as 1e-05"),
+    ("interpolate", "size", lambda s: (s[0],) * len(s),
+     "the first number of the option size is used for all axes"),
+    ("adaptive_avg_pool2d", "output_size",
+     lambda s: tuple(1 if v is None else v for v in s) if isinstance(s, tuple) else s,
+     "None in the option output_size counts as 1"),
+    ("pad", "pad", lambda widths: tuple(max(width, 0) for width in widths),
+     "negative numbers of the option pad count as 0"),
 ]  # fmt: skip
 
 

@@ -80,6 +80,21 @@ def test_an_index_that_starts_again_from_the_beginning() -> None:
     assert (found.name, "repeats the beginning" in found.sentence) == ("index-overflows", True)
 
 
+def test_a_loop_that_ends_at_a_fixed_index_is_not_named_as_a_remainder() -> None:
+    """With 66 images, what is lost beyond 64 may be a remainder of blocks of 32 or 64; 131 images decide."""
+
+    def conv2d(*arrays: Any, **options: Any) -> Any:
+        y, pullback = ops.conv2d(*arrays, **options)
+        return np.where(np.arange(len(y))[:, None, None, None] < 64, y, 0).astype(y.dtype), pullback
+
+    arrays = ArraySpec("input", (66, 1, 1, 1)), ArraySpec("weight", (1, 1, 1, 1)), ArraySpec("bias", (1,))
+    case = Case("conv2d", arrays, {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}, magnitude=1)
+    with sandboxed():
+        found = explain(Observation(ROWS["conv2d"], adapt(conv2d), "exact"), "output", case, "exact")
+    assert found is not None
+    assert found.sentence == "everything of the first axis from index 64 on is 0"
+
+
 @pytest.mark.parametrize("block", [4, 16, 32])
 def test_the_size_of_a_block_is_confirmed_by_other_sizes(block: int) -> None:
     def conv2d(*arrays: Any, **options: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from numpy_cnn.common.cli.elsewhere import nearest
+from numpy_cnn.common.data.foreign import TEXT, but
 from numpy_cnn.common.spec.config import TrainConfig
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.typed import build
@@ -53,7 +54,8 @@ def read(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise UserError(f"--config {path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested too deeply
-        raise UserError(f"--config {path}: not a TOML file ({error!s:.200})") from error
+        reason = but(path, TEXT) or f" ({error!s:.200})"
+        raise UserError(f"--config {path}: not a TOML file{reason}") from error
     try:
         settings: dict[str, Any] = {group: build(part, _take(values, part)) for group, part in GROUPS.items()}
         known = [field.name for field in fields(kind) if field.name not in (*GROUPS, *_NOT_SETTINGS)]

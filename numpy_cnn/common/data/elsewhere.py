@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.data.foreign import PICTURES, TEXT, but
 from numpy_cnn.common.data.npz import load_npz
 from numpy_cnn.common.spec.errors import UserError
 
@@ -102,13 +103,18 @@ def _read_tables(paths: list[Path]) -> tuple[Raw, Raw]:
 
 def _read_table(path: Path) -> Raw | None:
     """The images and labels of a CSV file; None if it has no labels."""
+    if other := but(path, TEXT):
+        raise UserError(f"{path}: not a table of numbers{other}")
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy warns about files without rows, which are reported below
             first = file.readline()
-        header = not first.replace(",", "").strip().isdigit()
-        rows = np.loadtxt(path, dtype=np.int16, delimiter=",", skiprows=int(header), ndmin=2)
+            header = not first.replace(",", "").strip().isdigit()
+            rows = np.loadtxt(path, dtype=np.int16, delimiter=",", skiprows=int(header), ndmin=2)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a table of whole numbers separated by commas ({error})") from error
+    if not rows.size:
+        raise UserError(f"{path}: has no rows of numbers; each one should be a label and its pixels")
     side = int(max(rows.shape[1] - 1, 1) ** 0.5)
     if rows.shape[1] == (side + 1) ** 2 or rows.shape[1] == side**2:
         return None
@@ -139,7 +145,8 @@ def _read_classes(folder: Path) -> Raw:
                         raise UserError(f"{path}: {picture.width}x{picture.height} pixels; expected MNIST's 28x28")
                     images.append(np.asarray(picture.convert("L")))
         except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{path}: not a picture that can be read ({error})") from error
+            reason = but(path, *PICTURES) or f" ({error})"
+            raise UserError(f"{path}: not a picture that can be read{reason}") from error
         labels.append(int(path.parent.name))
         if images[-1].shape != images[0].shape:
             raise UserError(f"{path}: {images[-1].shape} pixels, the pictures before it have {images[0].shape}")

@@ -2,16 +2,22 @@
 
 from pathlib import Path
 
+WEB_PAGE, TEXT, NUMPY, ZIP = "a web page or an XML file", "a text file", "NumPy arrays (.npz)", "a ZIP archive"
+PICTURES = ("a PNG picture", "a JPEG picture", "a GIF picture")
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes weights",
     b"\x93NUMPY": "a NumPy array (.npy)",
     b"GGUF": "a GGUF model (llama.cpp)",
-    b"\x89PNG\r\n\x1a\n": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
+    **dict(zip((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"), PICTURES, strict=True)),
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ\0": "an xz archive",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"PAR1": "a Parquet table",
+    b"MATLAB": "a MATLAB file",
+    b"HTTP/": "a web server's response, headers included",
     b"%PDF": "a PDF document",
     b"\x7fELF": "a program",
     b"\0\0\x08\x01": "an IDX file of labels",
@@ -22,9 +28,10 @@ _MAGIC = {
 _MEMBERS = {  # the first match wins
     b"constants.pkl": "a TorchScript model (torch.jit.save)",
     b"data.pkl": "a PyTorch file (torch.save)",
-    b".npy": "NumPy arrays (.npz)",
+    b".npy": NUMPY,
     b"model.weights.h5": "a Keras model (.keras)",
 }
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD = 512  # bytes
 _NAMES = 65_536  # bytes at each end of an archive
 
@@ -50,7 +57,7 @@ def describe_head(head: bytes) -> str | None:
         if head.startswith(magic):
             return what
     if head.startswith(b"PK\x03\x04"):
-        return "a ZIP archive"
+        return ZIP
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and len(head) > 2:
         return "a Python pickle"
     if head[257:262] == b"ustar":
@@ -59,12 +66,39 @@ def describe_head(head: bytes) -> str | None:
         return "a TensorFlow Lite model"
     if head[:1] == b"\x08" and b"pytorch" in head[:64]:
         return "an ONNX model"
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<"):
-        return "a web page or an XML file"
-    if text[:1] in (b"{", b"["):
+    text = _text(head)
+    if text is None:
+        return None
+    if text.startswith("<"):
+        return WEB_PAGE
+    if text.startswith(("{", "[")):
         return "a JSON file"
-    return None
+    return TEXT
+
+
+def but(path: Path, *expected: str) -> str:
+    """The end of the message that a file cannot be read: ", but a web page"; empty if nothing is known about it.
+
+    Args:
+        path: the file.
+        expected: the types that it should have, which explain nothing.
+    """
+    try:
+        what = describe(path)
+    except OSError:
+        return ""
+    return f", but {what}" if what is not None and what not in expected else ""
+
+
+def _text(head: bytes) -> str | None:
+    """The first characters after white space; None if the bytes are not text."""
+    try:
+        text = head[: len(head) // 2 * 2].decode("utf-16" if head.startswith(_UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:  # a character may be cut off at the end
+            return None
+        text = head[: error.start].decode("utf-8-sig")
+    return text.lstrip() if text.strip() and all(one.isprintable() or one.isspace() for one in text) else None
 
 
 def _zip(path: Path) -> str:
@@ -73,4 +107,4 @@ def _zip(path: Path) -> str:
         names = file.read(_NAMES)
         file.seek(max(0, path.stat().st_size - _NAMES))
         names += file.read(_NAMES)
-    return next((what for member, what in _MEMBERS.items() if member in names), "a ZIP archive")
+    return next((what for member, what in _MEMBERS.items() if member in names), ZIP)

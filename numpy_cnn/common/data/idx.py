@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from numpy_cnn.common.data.foreign import describe_head
+from numpy_cnn.common.data.foreign import WEB_PAGE, describe_head
 from numpy_cnn.common.spec.errors import UserError
 
 LARGEST = 200_000_000  # bytes: four times MNIST's training images, and all of EMNIST's digits
@@ -163,8 +163,9 @@ def _times(shape: tuple[int, ...]) -> str:
 def _cause(found: int, content: bytes) -> str:
     if found in _HOLDS:
         return f"this is a file of {_HOLDS[found]}; were the two files swapped?"
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    what = describe_head(content)
+    if what == WEB_PAGE:
         return f"this looks like a web page that was saved instead of the file; {_AGAIN}"
-    if (what := describe_head(content)) is not None:
+    if what is not None:
         return f"this is {what}, not an MNIST file; {_AGAIN}"
     return f"this is not an MNIST file, or it is damaged; {_AGAIN}"

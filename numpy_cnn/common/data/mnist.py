@@ -162,15 +162,25 @@ def download(data_dir: Path) -> None:
 
 
 def _variant(plain: Path) -> Path | None:
-    """The file under one of its four spellings, or in a folder of that name; None if there is none."""
+    """The file under one of its four spellings in any case, or in a folder of that name; None if there is none."""
+    there = _names(plain.parent)
     for name in (plain.name, plain.name.replace("-idx", ".idx")):
         for suffix in ("", ".gz"):
-            if (path := plain.with_name(name + suffix)).is_file():
+            path = there.get(name + suffix)
+            if path is not None and path.is_file():
                 return path
         for inner in (plain.name, plain.name.replace("-idx", ".idx")):
-            if (path := plain.with_name(name) / inner).is_file():
-                return path
+            path = there.get(name)
+            if path is not None and (path / inner).is_file():
+                return path / inner
     return None
+
+
+def _names(folder: Path) -> dict[str, Path]:
+    """What the folder contains, by its name in lower case."""
+    if not folder.is_dir():
+        return {}
+    return {path.name.lower(): path for path in sorted(folder.iterdir())}
 
 
 def _missing(what: str, data_dir: Path, folder: Path, files: list[Path]) -> UserError:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from numpy_cnn.common.data.foreign import NUMPY, ZIP, but
 from numpy_cnn.common.spec.errors import UserError
 
 _ERRORS = (
@@ -35,5 +36,5 @@ def load_npz(path: Path, largest: int, owner: str) -> dict[str, npt.NDArray[Any]
         with np.load(path, allow_pickle=False) as arrays:
             return {name: np.asarray(arrays[name]) for name in arrays.files}
     except _ERRORS as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: not a readable .npz file of numbers ({reason})") from error
+        reason = but(path, NUMPY, ZIP) or f" ({' '.join(str(error).split())[:200]})"
+        raise UserError(f"{path}: not a readable .npz file of numbers{reason}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from numpy_cnn.common.data.foreign import PICTURES, but
 from numpy_cnn.common.spec.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def opened(path: Path) -> Iterator[Image]:
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise UserError(f"cannot read the image {path}: {error.strerror}") from error
     except UnidentifiedImageError as error:
-        raise UserError(f"{path} is not an image that can be read: a PNG or JPEG is expected") from error
+        raise UserError(
+            f"{path} is not an image that can be read{but(path, *PICTURES)}: a PNG or JPEG is expected"
+        ) from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: its pixels are too many for a picture of one digit; scale it down") from error
     except _DAMAGED as error:

@@ -7,6 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from numpy_cnn.common.data import npz
+from numpy_cnn.common.data.foreign import but
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.errors import UserError
 
@@ -35,7 +36,8 @@ def load_safetensors(path: Path) -> dict[str, Array]:
                     )
             return {name: file.get_tensor(name) for name in names if not name.endswith(_COUNTERS)}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file, or a truncated one ({error})") from error
+        reason = but(path) or f", or a truncated one ({error})"
+        raise UserError(f"{path}: not a readable safetensors file{reason}") from error
 
 
 def load_npz(path: Path) -> dict[str, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.cli.loading import load_data
 from numpy_cnn.common.cli.report import write_json
-from numpy_cnn.common.data import Dataset, Split, limit
+from numpy_cnn.common.data import IMAGE_SIZES, Dataset, Split, limit
 from numpy_cnn.common.exhibits.shift_study.dense import DenseSizes, Learner
 from numpy_cnn.common.exhibits.shift_study.shifts import (
     DIRECTIONS,
@@ -74,6 +74,9 @@ class ShiftStudy(DeviceFlag):
         if self.out.exists() and not self.out.is_dir():
             raise UserError(f"--out {self.out}: that is a file, not a folder")
         dataset = limit(load_data(DataConfig(self.data, self.data_dir), program), self.limit)
+        height, width = dataset.test.images.shape[2:]
+        if (height, width) != IMAGE_SIZES[self.data]:
+            raise UserError(f"{self.data_dir}: the images have {height}x{width} pixels; shift-study needs 28x28")
         self.out.mkdir(parents=True, exist_ok=True)
         paper = float(dataset.pixel.inputs(np.zeros(1)).item())
         results, seconds, learners = {}, {}, self._learners(program, architectures)

@@ -131,7 +131,7 @@ def _classes(folder: Path) -> list[Path]:
 
 def _read_classes(folder: Path) -> Raw:
     """The pictures in the folders 0 to 9, light on dark; those that are dark on light are inverted."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     images, labels = [], []
     for path in (file for each in _classes(folder) for file in sorted(each.iterdir())):
@@ -145,7 +145,8 @@ def _read_classes(folder: Path) -> Raw:
                         raise UserError(f"{path}: {picture.width}x{picture.height} pixels; expected MNIST's 28x28")
                     images.append(np.asarray(picture.convert("L")))
         except (OSError, SyntaxError, ValueError) as error:
-            reason = but(path, *PICTURES) or f" ({error})"
+            unknown = isinstance(error, UnidentifiedImageError)  # its text is the path
+            reason = but(path, *PICTURES) or ("" if unknown else f" ({error})")
             raise UserError(f"{path}: not a picture that can be read{reason}") from error
         labels.append(int(path.parent.name))
         if images[-1].shape != images[0].shape:

@@ -67,6 +67,7 @@ def _check_multiple(name: str, have: tuple[int, int], want: tuple[int, int]) -> 
         return
     sizes = sorted(n for n in range(1, min(have) + 1) if have[0] % n == 0 and have[1] % n == 0)
     raise UserError(
-        f"the network takes {want[0]}x{want[1]} images and {name} has {have[0]}x{have[1]}: images are only "
-        f"averaged down by a whole factor, so a square image size must be one of {', '.join(map(str, sizes))}"
+        f"the network takes {want[0]}x{want[1]} images and {name} has {have[0]}x{have[1]}, which are only "
+        f"averaged down by a whole factor: train with --image-size {have[0]} {have[1]}, or with a square size, "
+        f"one of {', '.join(map(str, sizes))}"
     )

@@ -32,6 +32,7 @@ _MEMBERS = {  # the first match wins
     b"model.weights.h5": "a Keras model (.keras)",
 }
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LEAST_TEXT = 4  # bytes
 _HEAD = 512  # bytes
 _NAMES = 65_536  # bytes at each end of an archive
 
@@ -91,13 +92,16 @@ def but(path: Path, *expected: str) -> str:
 
 
 def _text(head: bytes) -> str | None:
-    """The first characters after white space; None if the bytes are not text."""
+    """The first characters after white space; None if the bytes are not text, or too few to be sure."""
+    if len(head) < _LEAST_TEXT:
+        return None
+    encoding = "utf-16" if head.startswith(_UTF_16) else "utf-8-sig"
     try:
-        text = head[: len(head) // 2 * 2].decode("utf-16" if head.startswith(_UTF_16) else "utf-8-sig")
+        text = head.decode(encoding)
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # a character may be cut off at the end
             return None
-        text = head[: error.start].decode("utf-8-sig")
+        text = head[: error.start].decode(encoding)
     return text.lstrip() if text.strip() and all(one.isprintable() or one.isspace() for one in text) else None
 
 

@@ -36,5 +36,9 @@ def load_npz(path: Path, largest: int, owner: str) -> dict[str, npt.NDArray[Any]
         with np.load(path, allow_pickle=False) as arrays:
             return {name: np.asarray(arrays[name]) for name in arrays.files}
     except _ERRORS as error:
+        if "allow_pickle" in str(error):
+            raise UserError(
+                f"{path}: contains Python objects, which are not read; save arrays of numbers"
+            ) from error
         reason = but(path, NUMPY, ZIP) or f" ({' '.join(str(error).split())[:200]})"
         raise UserError(f"{path}: not a readable .npz file of numbers{reason}") from error

@@ -31,6 +31,7 @@ from numpy_cnn.common.training.tensors import check_optimizer_state, check_param
 SCHEMA = 1
 KEY = "cnn_parity"
 OPTIMIZER = "optimizer."
+CONVERTIBLE = ("BF16", "F16", "F64")
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 # Larger than any checkpoint needs; the limits bound the memory that a file can make its reader allocate.
@@ -123,6 +124,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 if (stored := file.get_slice(name).get_dtype()) != "F32":
                     raise UserError(
                         f"{path}: {name} is stored as {stored}; only float32 checkpoints (F32) are read"
+                        f"{'; `import` converts it' if stored in CONVERTIBLE else ''}"
                     )
                 tensors[name] = file.get_tensor(name)
     except (SafetensorError, OSError) as error:

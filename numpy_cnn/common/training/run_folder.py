@@ -50,7 +50,8 @@ class RunFolder:
         """
         run = cls(path)
         if path.is_file():
-            raise UserError(f"{path}: that is a file; name the run's folder, {path.parent}")
+            inside = f"; name its folder, {path.parent}" if (path.parent / LAST).is_file() else ""
+            raise UserError(f"{path}: a file, not the folder of a run{inside}")
         if not run.last.is_file():
             begun = (
                 f"; a run that has saved nothing yet is started again with --out {path}" if path.is_dir() else ""

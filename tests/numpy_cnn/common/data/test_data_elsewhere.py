@@ -11,6 +11,8 @@ from numpy_cnn.common.data import Dataset, load, mnist
 from numpy_cnn.common.spec.errors import UserError
 from torch_cnn import data as torch_data
 
+WEB_PAGE = b"<!DOCTYPE html><html><title>404</title></html>\n"
+
 
 def read(folder) -> Dataset:
     """Read the data set with both backends, check that the results are identical, and return it."""
@@ -95,7 +97,9 @@ def test_other_contents_give_one_line(tmp_path):
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     np.savez(pickled / "mnist.npz", x_train=np.array([{}]), y_train=[0], x_test=[0], y_test=[0])
-    assert "not a readable .npz file of numbers (Object arrays cannot be loaded" in refused(pickled)
+    assert "mnist.npz: contains Python objects, which are not read" in refused(pickled)
+    (pickled / "mnist.npz").write_bytes(WEB_PAGE)
+    assert "mnist.npz: not a readable .npz file of numbers, but a web page or an XML file" in refused(pickled)
 
     huge = tmp_path / "huge"
     huge.mkdir()
@@ -113,8 +117,16 @@ def test_other_contents_give_one_line(tmp_path):
     assert "expected rows of a label and 784 pixels" in refused(table) or "have no labels" in refused(table)
     (table / "train.csv").write_text("name,age\nx,3\n")
     assert "not a table of whole numbers" in refused(table)
+    (table / "train.csv").write_bytes(WEB_PAGE)
+    assert "train.csv: not a table of numbers, but a web page or an XML file" in refused(table)
+    (table / "train.csv").write_text("label,pixel\n")
+    assert "train.csv: has no rows of numbers" in refused(table)
 
     labels = tmp_path / "labels" / "3"
     labels.mkdir(parents=True)
-    (labels / "notes.txt").write_text("x")
+    (labels / "notes.txt").write_text("by hand")
     assert "notes.txt: not a picture" in refused(labels.parent)
+    (labels / "notes.txt").rename(labels / "a.png")
+    assert "a.png: not a picture that can be read, but a text file" in refused(labels.parent)
+    (labels / "a.png").write_bytes(WEB_PAGE)
+    assert "a.png: not a picture that can be read, but a web page or an XML file" in refused(labels.parent)

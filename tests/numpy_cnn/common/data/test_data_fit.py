@@ -45,7 +45,9 @@ def test_averaging_takes_the_mean_of_each_block():
 
 @pytest.mark.parametrize("image_size", [(3, 3), (16, 16), (0, 4), (8, 7)])
 def test_only_whole_factors_work(image_size):
-    with pytest.raises(UserError, match=r"digits has 8x8: .* whole factor, .* one of 1, 2, 4, 8"):
+    with pytest.raises(
+        UserError, match=r"digits has 8x8, .* whole factor: train with --image-size 8 8, .* 1, 2, 4, 8"
+    ):
         fit(load("digits"), image_size, 10)
 
 

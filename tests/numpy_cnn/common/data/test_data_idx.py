@@ -81,10 +81,27 @@ def test_no_images(tmp_path):
             "this is a Git LFS pointer: the real file was not fetched",
         ),
         (gzip.compress(gzip.compress(b"\0\0\x08\x03")), "this is a gzip archive, not an MNIST file"),
+        (b"\x28\xb5\x2f\xfd" + bytes(30), "this is a Zstandard archive, not an MNIST file"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n<html>", "this is a web server's response, headers included"),
+        (b"Too Many Requests\n", "this is a text file, not an MNIST file"),
+        ("fehlt: ä".encode() + b"\xc3", "this is a text file, not an MNIST file"),
         (b"PK\x03\x04" + bytes(30), "this is a ZIP archive, not an MNIST file"),
         (b"\0\0\x0d\x03" + bytes(16), "found 0x00000D03: this is not an MNIST file"),
     ],
-    ids=["labels", "web page", "PNG", "JSON", "LFS", "gzipped twice", "ZIP", "floats"],
+    ids=[
+        "labels",
+        "web page",
+        "PNG",
+        "JSON",
+        "LFS",
+        "gzipped twice",
+        "Zstandard",
+        "response",
+        "text",
+        "cut",
+        "ZIP",
+        "floats",
+    ],
 )
 def test_wrong_magic_number_and_its_cause(tmp_path, content, cause):
     assert cause in message_of(tmp_path / "images", content)
@@ -101,7 +118,10 @@ def test_damaged_gzip(tmp_path):
         assert "expected gzip data, found damaged ones" in message_of(tmp_path / "images.gz", content)
 
 
-@pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b"\r\n<html>", b"\xef\xbb\xbf<html>"])
+@pytest.mark.parametrize(
+    "page",
+    [b"<!DOCTYPE html>", b"\r\n<html>", b"\xef\xbb\xbf<html>", "<html>ä".encode("utf-16"), b"<!-- -->\n<html>"],
+)
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzipped"])
 def test_a_web_page_that_was_saved_under_the_name_of_the_file(tmp_path, page, compress):
     assert "this looks like a web page" in message_of(tmp_path / "images.gz", compress(page))

@@ -32,6 +32,14 @@ def test_every_layout_gives_the_same_arrays(tmp_path, folder, gzipped, dotted):
     assert np.array_equal(dataset.test.images, mnist.PIXEL.inputs(arrays["test_images"])[:, None])
 
 
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_names_in_capitals_are_found(tmp_path, gzipped):
+    arrays = small_mnist()
+    for path in vars(write_mnist(tmp_path, arrays, gzipped)).values():
+        path.rename(path.with_name(path.name.upper()))
+    assert np.array_equal(load("mnist", tmp_path).train.labels, arrays["train_labels"])
+
+
 def test_a_missing_folder_is_reported_with_the_expected_files(tmp_path):
     with pytest.raises(UserError) as error:
         load("mnist", tmp_path / "absent")

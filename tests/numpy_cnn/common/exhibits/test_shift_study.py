@@ -144,6 +144,9 @@ def test_mistakes_are_reported(tmp_path: Path, program: str) -> None:
     assert error_of(program, "shift-study", "--seed", -1) == "--seed must not be negative, got -1"
     assert error_of(program, "shift-study", "--pools", 2, 2) == "--pools contains a size twice: 2 2"
     assert "pool1 needs at least 30 pixels" in error_of(program, "shift-study", "--pools", 30)
+    write_mnist(tmp_path, {name: a[:, :20, :20] if a.ndim == 3 else a for name, a in small_mnist().items()})
+    message = error_of(program, "shift-study", "--data-dir", tmp_path, "--out", tmp_path / "out")
+    assert message == f"{tmp_path}: the images have 20x20 pixels; shift-study needs 28x28"
     (tmp_path / "file").touch()
     assert "that is a file, not a folder" in error_of(program, "shift-study", "--out", tmp_path / "file")
 

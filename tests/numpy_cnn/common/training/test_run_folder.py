@@ -120,4 +120,7 @@ def error_of_resume(folder: Path) -> str:
 def test_a_file_instead_of_a_run_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"")
     message = error_of("numpy_cnn", "train", "--resume", tmp_path / "a.safetensors")
-    assert message.endswith(f"that is a file; name the run's folder, {tmp_path}")
+    assert message.endswith("a file, not the folder of a run")
+    (tmp_path / "last.safetensors").write_bytes(b"")
+    message = error_of("numpy_cnn", "plot", tmp_path / "last.safetensors")
+    assert message.endswith(f"a file, not the folder of a run; name its folder, {tmp_path}")

@@ -1,4 +1,4 @@
-"""ReLU with one mistake."""
+"""Activations with one mistake."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import numpy as np
 from parity.exam import stateful
 from parity.exam.bug import plant
 from parity.exam.call import leftover
-from parity.exam.changes import both, gradient, output, result
+from parity.exam.changes import both, gradient, options, output, result
 
 relu = partial(plant, "relu")
 
@@ -45,4 +45,14 @@ relu("relu-mask-shared", "shared-state", stateful.of_last_call(),
 relu("relu-hands-out-its-buffer", "hands-out-cache", stateful.by_call(stateful.handed_out), "dx")
 relu("relu-tail-of-the-vector-loop", "tail-lost", output(lambda c: np.where(leftover(c.x), c.x, c.y)), "y",
      "A loop over blocks of eight elements passes the remainder unchanged.")
+
+plant("silu", "silu-of-gelu", "sigmoid-approximation",
+      output(lambda c: c.x / (1 + np.exp(-c.x.dtype.type(1.702) * c.x))), "y")
+plant("elu", "elu-alpha-in-the-exponent", "alpha-in-exponent",
+      output(lambda c: np.where(c.x > 0, c.x, np.expm1(np.minimum(c.x, 0) * c.options["alpha"]))), "y")
+plant("softplus", "softplus-threshold-of-x", "threshold-of-input",
+      options(lambda given, _: given | {"threshold": given["threshold"] * given["beta"]}))
+plant("softplus", "softplus-not-divided", "division-by-beta-lost", result(lambda y, c: y * c.options["beta"]), "y")
+plant("hardswish", "hardswish-dx-of-the-gate", "inner-derivative-lost",
+      gradient(lambda dy, c: dy * np.clip(c.x / 6 + 0.5, 0, 1)), "dx")
 # fmt: on

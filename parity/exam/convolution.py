@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
+from parity.cases.torch_op import Op
 from parity.exam import im2col, stateful
 from parity.exam.bug import plant
 from parity.exam.call import Call, Change, kept, leftover, zeroed
-from parity.exam.changes import array, both, in_dtype, only, option, output, result, upstream
+from parity.exam.changes import array, both, in_dtype, only, option, options, output, result, upstream
 from parity.exam.im2col import dw_at, dx_at, dx_cropped, part
 from parity.exam.windows import gather, pair, scatter, swapped
 
@@ -184,7 +185,7 @@ conv("conv-dilation-ignored-for-3x3", "dilation-ignored",
      "The fast path for 3x3 kernels ignores the dilation in dw.")
 conv("conv-blocks-of-eight-columns", "tail-lost", result(lambda y, _: np.where(leftover(y, axis=-1), 0, y)), "y",
      "The output is computed in blocks of eight columns; the remaining columns stay 0.")
-conv("conv-images-beyond-a-block", "tail-lost", result(lambda y, _: np.concatenate([y[:64], 0 * y[64:]])), "y",
+conv("conv-images-beyond-a-block", "rest-lost", result(lambda y, _: np.concatenate([y[:64], 0 * y[64:]])), "y",
      "A buffer has room for 64 images; the others stay 0.")
 conv("conv-dw-in-one-buffer", "shares-memory", stateful.by_call(stateful.in_one_buffer), "dw",
      "All calls of a pullback return dw in the same array.")
@@ -203,6 +204,60 @@ def _spatially_flipped(w: Array, _: Call) -> Array:
 def _mean(g: Array, c: Call) -> Array:
     return np.asarray(g * g.dtype.type(g.size / max(c.y.size, 1)))
 
+
+def _added_rows(c: Call) -> Array:
+    """A mask of the output padding."""
+    rows, columns = pair(c.options["output_padding"])
+    mask = np.ones(c.y.shape[-2:], bool)
+    mask[: c.y.shape[-2] - rows, : c.y.shape[-1] - columns] = False
+    return mask
+
+
+def _taps(c: Call) -> int:
+    rows, columns = pair(c.options["kernel_size"])
+    return rows * columns
+
+
+def _channels_by_remainder(kernels: bool) -> Change:
+    """Groups of every G-th channel and output, by one convolution for each group."""
+
+    def convolved(
+        x: Array, w: Array, b: Array | None = None, *, op: Op, groups: int, **options: Any
+    ) -> tuple[Array, Any]:
+        each, per = [], len(w) // groups
+        for g in range(groups):
+            own = slice(g, None, groups) if kernels else slice(g * per, (g + 1) * per)
+            bias = None if b is None else b[g::groups]
+            each.append((g, own, *op(np.ascontiguousarray(x[:, g::groups]), w[own], bias, **options)))
+        y = np.empty((len(x), len(w), *each[0][2].shape[2:]), x.dtype)
+        for g, _, of_group, _ in each:
+            y[:, g::groups] = of_group
+
+        def pullback(dy: Array) -> tuple[Array | None, ...]:
+            dx, dw = np.zeros_like(x), np.zeros_like(w)
+            for g, own, _, back in each:
+                dx[:, g::groups], dw[own], _ = back(np.ascontiguousarray(dy[:, g::groups]))
+            return dx, dw, None if b is None else dy.sum(axis=(0, 2, 3))
+
+        return y, pullback
+
+    return lambda op, _: partial(convolved, op=op)
+
+
+conv("conv-groups-by-remainder", "groups-by-remainder", _channels_by_remainder(kernels=True))
+conv("conv-groups-in-turns", "groups-in-turns", _channels_by_remainder(kernels=False))
+conv("conv-same-without-dilation", "same-without-dilation",
+     only(lambda c: c.options["padding"] == "same",
+          options(lambda o, c: o | {"padding": (c.w.shape[2] // 2, c.w.shape[3] // 2)})), "y")  # fmt: skip
+plant("conv_transpose2d", "conv-transpose2d-no-bias-in-output-padding", "bias-missing-in-output-padding",
+      only(lambda c: c.b is not None,
+           result(lambda y, c: np.where(_added_rows(c), y - c.b[:, None, None], y))), "y")  # fmt: skip
+plant("conv_transpose2d", "conv-transpose2d-output-padding-zero", "output-padding-left-zero",
+      result(lambda y, c: np.where(_added_rows(c), 0, y)), "y")  # fmt: skip
+plant("avg_pool2d", "avg-pool2d-dx-override-ignored", "override-ignored-in-divisor",
+      only(lambda c: c.options["divisor_override"] is not None,
+           result(lambda g, c: g * g.dtype.type(c.options["divisor_override"]) / g.dtype.type(_taps(c)))),
+      "dx")  # fmt: skip
 
 for _row in ("conv1d", "conv_transpose2d"):
     _prefix = _row.replace("_", "-")

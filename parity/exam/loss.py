@@ -140,6 +140,56 @@ def _bce_of_the_sigmoid(c: Call) -> Any:
     return _reduced(each if weight is None else weight * each, c)
 
 
+def _over_others(c: Call) -> Array:
+    """The loss of a smoothing that is shared by the other classes."""
+    axis, s = _classes(c), c.options.get("label_smoothing", 0.0)
+    if not s or c.w.dtype.kind == "f" or c.x.shape[axis] == 1:
+        return np.asarray(c.y)
+    at = np.expand_dims(np.where(_counts(c), c.w, 0), axis)
+    share = np.full(c.x.shape, s / (c.x.shape[axis] - 1))
+    np.put_along_axis(share, at, 1 - s, axis)
+    weight = c.options.get("weight")
+    share *= 1 if weight is None else weight.reshape(-1, *[1] * (c.x.ndim - 1 - axis))
+    x = c.x.astype(np.float64)
+    top = x.max(axis=axis, keepdims=True)
+    losses = -(share * (x - top - np.log(np.exp(x - top).sum(axis=axis, keepdims=True)))).sum(axis=axis)
+    losses = np.where(_counts(c), losses, 0)
+    if c.options["reduction"] == "none":
+        return losses
+    return np.asarray(losses.sum() / (_weights(c).sum() if _is_mean(c) else 1))
+
+
+def _huber_jump(c: Call) -> Any:
+    distance, delta = np.abs(c.x - c.w), c.options["delta"]
+    return _reduced(np.where(distance <= delta, distance * distance / 2, delta * distance), c)
+
+
+def _bce_weighing(of_one: bool, of_zero: bool) -> Change:
+    """pos_weight at the term of the positive class, of the negative class, or of both."""
+
+    def loss(c: Call) -> Any:
+        weight, p = c.options.get("weight"), c.options.get("pos_weight")
+        p, x = 1.0 if p is None else p, c.x.astype(np.float64)
+        positive, negative = np.logaddexp(0, -x) * c.w, np.logaddexp(0, x) * (1 - c.w)
+        each = positive * (p if of_one else 1) + negative * (p if of_zero else 1)
+        return _reduced(each if weight is None else weight * each, c)
+
+    return output(loss)
+
+
+def _per_weight(a: Array, c: Call) -> Array:
+    weight = c.options.get("weight")
+    if weight is None or not _is_mean(c) or not c.x.size:
+        return a
+    return np.asarray(a * a.dtype.type(c.x.size / weight.sum(dtype=np.float64)))
+
+
+def _cross_term(c: Call) -> Any:
+    """−t·x without t·log t."""
+    each = -(np.exp(c.w) if c.options["log_target"] else c.w) * c.x.astype(np.float64)
+    return np.asarray(each.sum() / len(c.x)) if c.options["reduction"] == "batchmean" else _reduced(each, c)
+
+
 # fmt: off
 nll("nll-sign", "negated", result(lambda a, _: -a), "y dx")
 nll("nll-mean-without-weights", "weight-missing-in-mean", _mean_over(lambda c: _counts(c).sum()),
@@ -208,8 +258,25 @@ mse("mse-expanded-square", "digits-lost",
 mse("mse-absolute", "sign-of-error",
     result(lambda g, c: g / np.maximum(np.abs(2 * (c.x - c.w)), np.finfo(g.dtype).tiny)), "dx dt")
 
-plant("binary_cross_entropy_with_logits", "bce-of-the-sigmoid", "", output(_bce_of_the_sigmoid), "y",
+plant("binary_cross_entropy_with_logits", "bce-of-the-sigmoid", "log-of-sigmoid", output(_bce_of_the_sigmoid), "y",
       "The logarithm of a sigmoid rounded to 0 or 1 is −∞, and 0 times −∞ is NaN.")
+bce = partial(plant, "binary_cross_entropy_with_logits")
+bce("bce-pos-weight-on-both", "pos-weight-on-both", _bce_weighing(True, True), "y")
+bce("bce-pos-weight-on-zeros", "pos-weight-on-zeros", _bce_weighing(False, True), "y")
+bce("bce-dx-pos-weight-ignored", "pos-weight-ignored", option("pos_weight", lambda _: None), "dx")
+bce("bce-dx-weight-ignored", "element-weight-ignored", option("weight", lambda _: None), "dx")
+bce("bce-mean-over-weights", "weights-in-mean", result(_per_weight))
+ce("ce-smoothing-over-others", "smoothing-over-others", output(_over_others), "y")
+plant("huber_loss", "huber-dx-delta-lost", "delta-lost", result(lambda g, c: g / g.dtype.type(c.options["delta"])),
+      "dx dt")
+plant("huber_loss", "huber-offset-lost", "offset-lost", output(_huber_jump), "y", option="delta")
+plant("huber_loss", "huber-delta-ignored", "option-ignored", option("delta", lambda _: 1.0),
+      option="delta", value=1)
+plant("smooth_l1_loss", "smooth-l1-is-huber", "huber",
+      result(lambda y, c: y * y.dtype.type(c.options["beta"])), "y")
+plant("l1_loss", "l1-dx-of-zero", "sign-of-zero",
+      gradient(lambda dy, c: np.where(c.x >= c.w, 1, -1) * dy / (max(c.x.size, 1) if _is_mean(c) else 1)), "dx")
+plant("kl_div", "kl-entropy-missing", "entropy-missing", output(_cross_term), "y")
 # fmt: on
 
 # In every loss: the reduction is ignored, in the whole loss or only in the gradient; dy is ignored.

@@ -172,6 +172,23 @@ def _never(*names: str) -> Change:
     return change
 
 
+def _exchanged(op: Op, _: Any) -> Op:
+    """Mix the variance into the running mean, and the mean into the running variance."""
+
+    def called(x: Array, mean: Any, var: Any, *parameters: Any, **options: Any) -> Any:
+        with collected() as kept:
+            right = op(x, mean, var, *parameters, **options)
+        if mean is not None and options["training"] and x.size:
+            old, m = (mean, var), options["momentum"]
+            change = kept["running_mean"] - (1 - m) * old[0], kept["running_var"] - (1 - m) * old[1]
+            kept["running_mean"], kept["running_var"] = (1 - m) * mean + change[1], (1 - m) * var + change[0]
+        for name, value in kept.items():
+            keep(name, value)
+        return right
+
+    return called
+
+
 # fmt: off
 norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased),
      description="The batch is normalized by the variance over m - 1, which only the running statistics use.")
@@ -222,6 +239,7 @@ norm("norm-running-about-new-mean", "running-about-new-mean", _about_new_mean, "
 norm("norm-running-mean-of-last-image", "running-of-last-sample",
      _keeping(mean_of=lambda x: x[-1:].mean(axis=_axes(x))), "rm",
      "A loop over the images overwrites the mean.")
+norm("norm-running-exchanged", "running-exchanged", _exchanged, "rm rv")
 norm("norm-running-of-each-image", "running-of-each-sample",
      _keeping(variance=lambda x: x.var(axis=tuple(range(2, x.ndim))).mean(axis=0)), "rv",
      "The variance of each image is averaged over the batch.")
@@ -245,6 +263,28 @@ def _over_the_last_axis(c: Call) -> Array:
     return np.asarray(y)
 
 
+def _in_turn(a: Array, c: Call, back: bool = False) -> Array:
+    """The channels so that every G-th forms a group, or back in their own order."""
+    groups, axis = c.options["num_groups"], min(1, a.ndim - 1)
+    sizes = (groups, -1) if back else (-1, groups)
+    each = a.reshape(*a.shape[:axis], *sizes, *a.shape[axis + 1 :])
+    return np.ascontiguousarray(each.swapaxes(axis, axis + 1)).reshape(a.shape)
+
+
+def _channels_in_turn(op: Op, _: Any) -> Op:
+    def called(*arrays: Any, **options: Any) -> Any:
+        c = Call(op, arrays, options)
+        if not arrays[0].size:
+            return op(*arrays, **options)
+        y, pullback = op(*(None if a is None else _in_turn(a, c) for a in arrays), **options)
+        return _in_turn(y, c, back=True), lambda dy: tuple(
+            None if g is None else _in_turn(g, c, back=True) for g in pullback(_in_turn(dy, c))
+        )
+
+    return called
+
+
+plant("group_norm", "group-norm-channels-in-turn", "channels-interleaved", _channels_in_turn)
 plant("instance_norm", "instance-norm-statistics-of-batch", "statistics-of-batch", output(_over_the_batch))
 plant("layer_norm", "layer-norm-over-the-last-axis", "statistics-of-last-axis", output(_over_the_last_axis))
 

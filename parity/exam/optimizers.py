@@ -58,6 +58,9 @@ def adam(
     denominator: Callable[[Array, float, float], Array] = lambda v, c, eps: np.sqrt(v / c) + eps,
     second: Callable[[Array], Array] = np.square,
     largest_corrected: bool = False,
+    further: Callable[[Array, Array], Array] = np.maximum,
+    replaces: bool = False,
+    squares: Callable[[Array, Array], Array] = lambda g, given: g,  # noqa: ARG005
     none_counts: bool = False,
     none_decays: bool = False,
     **s: Any,
@@ -71,12 +74,15 @@ def adam(
         shrunk = {"decoupled": s["lr"], "without lr": 1.0}.get(decay, 0.0) * s["weight_decay"]
         if gradient is not None:
             g = (-gradient if s["maximize"] else gradient).astype(np.float64)
+            given = g
             g = g + s["weight_decay"] * w if decay == "coupled" else g
             w = w - shrunk * w
             m = s["betas"][0] * m + (1 - s["betas"][0]) * g
-            v = s["betas"][1] * v + (1 - s["betas"][1]) * second(g)
+            v = s["betas"][1] * v + (1 - s["betas"][1]) * second(squares(g, given))
             c1, c2 = corrections(t, s)
-            most = np.maximum(most, v / c2 if largest_corrected else v)
+            first = not most.any()
+            most = (np.maximum if first else further)(most, v / c2 if largest_corrected else v)
+            v = most if replaces and s["amsgrad"] else v
             held = (most * c2 if largest_corrected else most) if s["amsgrad"] else v
             w = w - s["lr"] * (m / c1) / denominator(held, c2, s["eps"])
             if decay == "after":
@@ -210,6 +216,9 @@ SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
     description="The first gradient array becomes the momentum buffer, which the next step overwrites.")
 SGD("sgd-buffer-is-the-gradient", "", instead(by_hand(_KeepsTheGradient)),
     description="The momentum buffer is the first gradient array: a caller that reuses the array changes it.")
+SGD("sgd-nesterov-exchanged", "nesterov-exchanged", of_sgd(ahead=lambda g, b, s: b + s["momentum"] * g))
+SGD("sgd-maximize-flips-decay", "maximize-flips-decay",
+    both(of_sgd(), setting(weight_decay=lambda s: -s["weight_decay"] if s["maximize"] else s["weight_decay"])))
 SGD("sgd-buffers-shared", "shared-state", instead(_buffers_shared),
     description="The buffers are a mutable default argument: the next optimizer starts with them.")
 
@@ -239,6 +248,11 @@ ADAM("adam-decay-ignored", "decay-ignored", option("weight_decay", lambda _: 0.0
 ADAM("adam-amsgrad-ignored", "amsgrad-ignored", option("amsgrad", lambda _: False))
 ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(largest_corrected=True),
      description="The maximum is taken over the corrected second moments.")
+ADAM("adam-amsgrad-replaces-v", "amsgrad-replaces", of_adam(replaces=True))
+ADAM("adam-amsgrad-minimum", "amsgrad-minimum", of_adam(further=np.minimum))
+ADAM("adam-second-moment-without-decay", "second-moment-without-decay", of_adam(squares=lambda _, given: given))
+ADAM("adam-maximize-flips-decay", "maximize-flips-decay",
+     both(of_adam(), setting(weight_decay=lambda s: -s["weight_decay"] if s["maximize"] else s["weight_decay"])))
 ADAM("adam-betas-swapped", "betas-swapped", option("betas", lambda betas: betas[::-1]))
 ADAM("adam-none-counts", "none-advances", of_adam(none_counts=True),
      description="A step without a gradient advances the step count.")

@@ -56,6 +56,8 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("softplus", "beta", IGNORED, 1, always(1.0)),
     ("gelu", "approximate", IGNORED, "none", always("none")),
     ("gelu", "approximate", IGNORED, "tanh", always("tanh")),
+    ("batch_norm", "eps", IGNORED, 1e-05, always(1e-5)),
+    ("smooth_l1_loss", "beta", "option-squared", None, lambda beta: beta * beta),
     ("layer_norm", "eps", f"{IGNORED} epsilon-ignored", 0, lambda eps: eps * 0),
     ("layer_norm", "eps", DOUBLED, None, doubled),
     ("group_norm", "eps", DOUBLED, None, doubled),

@@ -85,6 +85,7 @@ _GELU: Rows = (
 )
 _SOFTPLUS_OUTPUT: Rows = (
     ("division-by-beta-lost", lambda x, o: np.where(_over(x, o), x, np.logaddexp(0, o["beta"] * x))),
+    ("division-by-beta-lost", lambda x, o: np.where(_over(x, o), o["beta"] * x, np.logaddexp(0, o["beta"] * x))),
     ("beta-lost-inside", lambda x, o: np.where(_over(x, o), x, np.logaddexp(0, x) / o["beta"])),
     (
         "threshold-of-input",

@@ -32,10 +32,9 @@ MORE_CASES = 1600  # instead of MOST_CASES where fewer cases fail than an explan
 HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
 AGAIN, HALVED = 4, (2, 4, 8)  # draws of a reported case, and divisors of the sizes of its axes
-TWICE, LONGEST = (
-    2,
-    300,
-)  # draws of each other size, since a part may be 0 by chance; axes of which twice the size is tried
+DRAWS = 3  # of each other size, since a part may be 0 by chance
+LEAST_MAGNITUDE = 8  # of these draws: a smaller one gives many zeros, which hide a difference
+LONGEST = 300  # axes up to this size are also tried with twice as many entries
 ROUNDINGS = 64  # of the largest entry, since the order of sums may differ; more for longer axes
 
 
@@ -322,7 +321,7 @@ def _with_size(case: Case, axis: int, size: int) -> Case:
         if spec.shape is None:
             return spec
         if of_classes and spec.name == "target":
-            return replace(spec, classes=size)
+            return replace(spec, classes=size, ignored=None)  # an ignored target shows nothing
         if of_classes and spec.name == "weight":
             return replace(spec, shape=(size,))
         if spec.name in ("input", "target") and spec.shape[: axis + 1] == shape[: axis + 1]:
@@ -334,11 +333,13 @@ def _with_size(case: Case, axis: int, size: int) -> Case:
 
 def _beside(case: Case) -> Iterator[Case]:
     """The case with other numbers, and with one axis of another size, of which blocks leave other remainders."""
-    others = [replace(case, seed=case.seed ^ seed, values=None) for seed in range(1, AGAIN + 1)]
+    magnitude = max(case.magnitude, LEAST_MAGNITUDE)
+    seeds = (case.seed ^ again for again in range(1, AGAIN + 1))
+    others = [replace(case, seed=seed, values=None, magnitude=magnitude) for seed in seeds]
     yield from others
     for axis, size in enumerate(case.arrays[0].shape or ()):
         sizes = {size + 1, size - 1, *(size // divisor + 1 for divisor in HALVED)} - {size, 0}
         if 1 < size <= LONGEST:  # a part that ends at a fixed index is not the remainder of blocks
             sizes.add(2 * size - 1)
-        for other in sorted(sizes, reverse=True):
-            yield from (_with_size(again, axis, other) for again in others[:TWICE])
+        for place, other in enumerate(sorted(sizes, reverse=True)):
+            yield from (_with_size(others[(place + draw) % AGAIN], axis, other) for draw in range(DRAWS))

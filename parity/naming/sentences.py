@@ -429,7 +429,7 @@ RESIZING = {
 }
 
 OPTIMIZERS = {
-    "ascends": "it climbs: the step has the wrong sign",
+    "ascends": "the step has the wrong sign",
     "lr-squared": "the learning rate is multiplied in twice",
     "momentum-ignored": "the momentum is ignored",
     "momentum-averaged": "the momentum averages, b ← μ·b + (1−μ)·g; torch adds g in full",

@@ -68,21 +68,29 @@ class Settings(dict[str, Any]):
     def __init__(self, settings: dict[str, Any], fixed: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self.settings, self.fixed, self.taken = settings, fixed, set[str]()
+        self.read: dict[str, str] = {}  # the name under which a setting was read first
 
     def value(self, name: str) -> Any:
         """torch's value of the setting; raises KeyError if torch has no such setting."""
         short = plain(name)
         if name in self.settings and short not in _BETAS:
             self.taken.add(name)
+            self.read.setdefault(name, short)
             return self.settings[name]
         if short in _BETAS and "betas" in self.settings:
             self.taken.add("betas")
             return self.settings["betas"][_BETAS[short]]
-        named = [own for own, aliases in _ALIASES.items() if short in aliases and own in self.settings]
+        # An omitted alpha is not the learning rate, which has been read under its own name.
+        named = [
+            own
+            for own, aliases in _ALIASES.items()
+            if short in aliases and own in self.settings and self.read.get(own, short) == short
+        ]
         own = short if short in named else next(iter(named), None)  # RMSprop's alpha, and Adam's learning rate
         if own is None:
             raise KeyError(name)
         self.taken.add(own)
+        self.read.setdefault(own, short)
         return self.settings[own]
 
     def decline_unread(self) -> None:

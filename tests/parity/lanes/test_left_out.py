@@ -92,3 +92,23 @@ class Plain(Momentum):
 @pytest.mark.parametrize(("optimizer", "options"), [(Momentum, {"momentum"}), (Plain, set())])
 def test_a_setting_of_an_optimizer_with_another_default(optimizer: Any, options: set[str]) -> None:
     assert defaults(parity.check("SGD", optimizer, **HOW)) == options
+
+
+class RMSprop:
+    """RMSprop with torch's defaults; an omitted alpha is not the learning rate."""
+
+    def __init__(self, params: Any, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8) -> None:
+        self.params, self.lr, self.alpha, self.eps = params, lr, alpha, eps
+        self.squares = {name: np.zeros_like(array) for name, array in params.items()}
+
+    def step(self, gradients: Any) -> None:
+        for name, g in gradients.items():
+            if g is not None:
+                kept = g.dtype.type(self.alpha)
+                self.squares[name] = kept * self.squares[name] + (1 - kept) * g * g
+                root = np.sqrt(self.squares[name]) + g.dtype.type(self.eps)
+                self.params[name] -= g.dtype.type(self.lr) * g / root
+
+
+def test_a_setting_whose_name_others_use_for_the_learning_rate() -> None:
+    assert defaults(parity.check("RMSprop", RMSprop, **HOW)) == set()

@@ -16,6 +16,7 @@ from parity.cases.journal import Journal
 from parity.commands.crashes import add_crashes
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.placeholders import named
+from parity.commands.preload import cores, preload
 
 if TYPE_CHECKING:
     from parity.report import Report
@@ -66,6 +67,8 @@ class Check(ImplementationFlags):
             raise UserError(
                 f"--impl {self.impl} needs the one row that it implements, got {' '.join(self.ops) or 'none'}"
             )
+        if not self.ops and (self.jobs or cores()) > 1:
+            preload()  # all rows, in several processes
         from parity.rows.registry import ROWS
 
         report = self._report(self.ops or tuple(ROWS))

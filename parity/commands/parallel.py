@@ -1,7 +1,5 @@
 """Check rows in several processes, each row in a fresh one, so that neither order nor number changes a result."""
 
-import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -13,21 +11,19 @@ from numpy_cnn.common.spec.errors import UserError
 from parity.api.check import check
 from parity.api.defaults import SESSION, Defaults
 from parity.cases.case import Lane
+from parity.commands.preload import context, cores
 from parity.commands.progress import CheckingProgress
 from parity.lanes.facts import Difference
 from parity.report import Report, RowReport
 from parity.rows.registry import ROWS
 from parity.running.progress import Progress
 
-# Imported once, before the processes fork; torch would import the last ones in each of them, at the first bound.
-PRELOADED = (__name__, "parity.rows.registry", "torch_cnn.model", "torch._dynamo", "torch.profiler")
 ROWS_PER_PROCESS = 8  # fewer take less time than starting processes, which import PyTorch again
 
 
 def default_jobs(rows: int) -> int:
     """One process per available core, if there are enough rows."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, rows // ROWS_PER_PROCESS))
+    return max(1, min(cores(), rows // ROWS_PER_PROCESS))
 
 
 def check_in_parallel(
@@ -38,10 +34,7 @@ def check_in_parallel(
     Raises:
         UserError: a process ended before its report.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:  # a fork of a process that has imported everything already
-        context.set_forkserver_preload([*PRELOADED])
+    processes = context()
     # Whole networks take the longest: started last, they would leave the other processes idle.
     waiting = deque(sorted(names, key=lambda name: name in ROWS and ROWS[name].kind != "network"))
     running: dict[str, _Running] = {}
@@ -51,7 +44,7 @@ def check_in_parallel(
             while name not in reports:
                 while waiting and len(running) < jobs:
                     row = waiting.popleft()
-                    running[row] = _Running(context, row, arguments, progress.of(row))
+                    running[row] = _Running(processes, row, arguments, progress.of(row))
                 for ready in wait([one.receiver for one in running.values()]):
                     row = next(row for row, one in running.items() if one.receiver is ready)
                     report = running[row].receive()
@@ -68,10 +61,10 @@ def check_in_parallel(
 class _Running:
     """A row checked by a process, which sends its progress and finally its report."""
 
-    def __init__(self, context: Any, name: str, arguments: Mapping[str, Any], progress: Progress) -> None:
+    def __init__(self, processes: Any, name: str, arguments: Mapping[str, Any], progress: Progress) -> None:
         self.name, self.progress = name, progress
-        self.receiver, sender = context.Pipe(duplex=False)
-        self.process: BaseProcess = context.Process(target=_check, args=(name, arguments, SESSION.get(), sender))
+        self.receiver, sender = processes.Pipe(duplex=False)
+        self.process: BaseProcess = processes.Process(target=_check, args=(name, arguments, SESSION.get(), sender))
         self.process.start()
         sender.close()  # the process has its own
 

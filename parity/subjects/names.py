@@ -4,6 +4,7 @@ Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from parity.cases.torch_op import Array
@@ -121,11 +122,13 @@ def _inverted(table: Mapping[str, str]) -> dict[str, str]:
 OPTIONS, HEIGHTS, WIDTHS, SIZES = map(_inverted, (_OPTIONS, _HEIGHTS, _WIDTHS, _SIZES))
 
 
+@cache
 def plain(name: str) -> str:
     """The name in the form used for comparisons."""
     return name.replace("_", "").lower()
 
 
+@cache
 def is_option(name: str) -> bool:
     """Whether a parameter with this name is an option, not an array."""
     short = plain(name)
@@ -137,6 +140,7 @@ def is_dict(name: str) -> bool:
     return plain(name).endswith(DICTS) or plain(name) in DICT_NAMES
 
 
+@cache
 def gradient_names(stems: frozenset[str]) -> frozenset[str]:
     """Possible names of the gradient of an array with one of these names."""
     shapes = ("d{}", "grad{}", "gradient{}", "gradients{}", "{}grad", "{}grads", "{}gradient", "{}gradients",

@@ -99,6 +99,7 @@ class Arguments:
         self.options, self.sizes, self.fixed = options, sizes or {}, fixed
         self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
+        self.named: dict[str, str] = {}  # the alias by which an option was read
         self.rate = 0.0  # of an update inside backward: 0 changes nothing
         self.dicts: list[_Recording] = []  # they record during the call which options are read
 
@@ -203,8 +204,17 @@ class Arguments:
         if name in self.options:
             return self._option(name, default)
         option = names.OPTIONS.get(short, "")
-        option = next((shared for shared in names.SHARED.get(short, ()) if shared in self.options), option)
+        if short in names.SHARED:
+            option = next((shared for shared in names.SHARED[short] if shared in self.options), option)
+            if (
+                option in self.read
+                and self.named.get(option, short) != short
+                and default is not inspect.Parameter.empty
+            ):
+                return _MISSING  # neon's bprop(error, alpha=1): the slope has another name
+            self.named.setdefault(option, short)
         if option in self.options:
+            self.named.setdefault(option, short)
             return self._option(option, default, as_pair=short.endswith("shape"))
         if option == "kernel_size" and "kernel_size" in self.sizes:
             kernel = self.sizes["kernel_size"]

@@ -4,6 +4,7 @@ A small engine is a class with `.data`, `.grad` and `.backward()` in the user's 
 """
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -200,11 +201,14 @@ def engine_of(function: Any) -> Engine | None:
 
 
 def uses_torch(written: Any) -> bool:
-    """Whether a function, or the first one of a pair, uses torch."""
+    """Whether a function, or the first one of a pair, uses torch, or its file imports torch but not NumPy."""
     function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
     scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
     called = [scope.get(name) for name in getattr(code, "co_names", ())]
-    return any(getattr(value, "__name__", "").split(".")[0] == "torch" for value in called)
+    if any(getattr(value, "__name__", "").split(".")[0] == "torch" for value in called):
+        return True
+    modules = {value.__name__.partition(".")[0] for value in scope.values() if inspect.ismodule(value)}
+    return "torch" in modules and "numpy" not in modules
 
 
 def over_tensors(made: Implementation, engine: Engine) -> Implementation:
@@ -369,10 +373,21 @@ def _depends_on_autograd(function: Any) -> bool:
     return any("is_grad_enabled" in names_of for names_of in (called, *(c.co_names for c in inner if c)))
 
 
+def of_custom_op(op: Any) -> Callable[..., Any]:
+    """Wrap an operator of `torch.library.custom_op` in a function with the signature of its definition."""
+
+    @functools.wraps(op._init_fn)
+    def call(*arrays: Any, **options: Any) -> Any:
+        return op(*arrays, **options)
+
+    return call
+
+
 def of_autograd_function(kind: type[torch.autograd.Function]) -> Callable[..., Any]:
     """Wrap `apply`, which takes no keywords, in a function with the signature of the forward without ctx."""
     signature = inspect.signature(kind.forward)
-    own = signature.replace(parameters=[*signature.parameters.values()][1:])
+    takes_context = kind.setup_context is torch.autograd.Function.setup_context
+    own = signature.replace(parameters=[*signature.parameters.values()][takes_context:])
 
     def apply(*arrays: Any, **options: Any) -> Any:
         return kind.apply(*own.bind(*arrays, **options).args)  # type: ignore[no-untyped-call]  # torch's own

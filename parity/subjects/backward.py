@@ -35,6 +35,11 @@ def is_derivative(forward: Callable[..., Any], backward: Callable[..., Any], ski
     return len(arrays) == 1 and len(parameters) >= 1 and not takes_upstream(backward, skip, [plain(own[0].name)])
 
 
+def takes_cache(backward: Callable[..., Any]) -> bool:
+    """Whether a backward takes what its forward stored, by the name of its parameter."""
+    return any(plain(p.name) in names.CACHES for p in parameters_of(backward) or ())
+
+
 def upstream_is_optional(backward: Callable[..., Any]) -> bool:
     """Whether the upstream gradient has a default, as in `backward(self, dout=1)`."""
     parameters = parameters_of(backward) or ()
@@ -89,7 +94,7 @@ def call(
         for place, stems in enumerate((names.INPUTS, names.WEIGHTS, names.BIASES)):
             if short in stems and place < len(arrays):
                 given[short] = arrays[place]
-        if short in names.OUTPUTS:
+        if short in names.OUTPUTS and not (short == "out" and p.default is None):  # not NumPy's out=None
             given[short] = y
         if short in names.TARGETS and len(arrays) > 1:
             given[short] = arrays[1]

@@ -34,6 +34,7 @@ FORWARDS = (
     "fprop",
     "feedforward",
     "_forward",
+    "fwd",
     "call",
     "loss",
     "f",
@@ -48,6 +49,7 @@ BACKWARDS = (
     "bprop",
     "backpropagate",
     "_backward",
+    "bwd",
     "gradient",
     "derivative",
     "prime",
@@ -119,6 +121,7 @@ class _Ran(NamedTuple):
     """A layer after its forward."""
 
     y: Any
+    cache: Any  # what the forward returned besides y
     layer: Any
     arguments: Arguments
     shapes: list[tuple[int, ...] | None]  # of the arrays within it
@@ -148,7 +151,7 @@ class _Layer:
                 getattr(layer, clear)()
                 ran.again()
             dy = dy if own is None else own
-            returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+            returned = backwards.call(backward, dy, ran.cache, arrays, ran.y, ran.arguments, ran.given)
             returned = dy * returned if self.derivative else returned
             found = gradients_of(layer, returned_gradients(returned, len(arrays)))
             inputs = len(self._inputs(arrays))
@@ -207,7 +210,7 @@ class _Layer:
 
     def _call_backward(self, ran: "_Ran", arrays: tuple[Array | None, ...], dy: Array) -> list[Any]:
         backward = getattr(ran.layer, self.backward or "")
-        returned = backwards.call(backward, dy, backwards.NO_CACHE, arrays, ran.y, ran.arguments, ran.given)
+        returned = backwards.call(backward, dy, ran.cache, arrays, ran.y, ran.arguments, ran.given)
         return gradients_of(ran.layer, returned_gradients(returned, len(arrays)))
 
     def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any], rate: float = 0.0) -> "_Ran":
@@ -246,11 +249,14 @@ class _Layer:
         if later:
             arguments.keep_statistics()
             arguments.decline_unread()
-        y = returned[0] if isinstance(returned, tuple) and returned else returned
+        y, cache = returned, backwards.NO_CACHE
+        if isinstance(returned, tuple) and returned:
+            y, *rest = returned
+            cache = tuple(rest) if len(rest) > 1 else rest[0] if rest else backwards.NO_CACHE
         given_names = [plain(p.name) for p in (parameters_of(getattr(self.kind, self.forward)) or ())[1:]]
         named = dict(zip(given_names, inputs, strict=False))
         y = output_of(layer) if y is None else y
-        return _Ran(y, layer, arguments, shapes, named, lambda: forward(*inputs, **forward_options))
+        return _Ran(y, cache, layer, arguments, shapes, named, lambda: forward(*inputs, **forward_options))
 
     def _inputs(self, arrays: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
         """The arrays that are parameters of the forward: the input, and others such as a loss's target."""
@@ -274,6 +280,8 @@ class _Layer:
                 raise
 
     def _set(self, layer: Any, parameters: list[Array | None]) -> list[tuple[int, ...] | None]:
+        if hasattr(layer, "set_weights") and hasattr(layer, "get_weights"):
+            return self._set_weights(layer, parameters)
         shapes: list[tuple[int, ...] | None] = []
         for value, stems, what in zip(parameters, (names.WEIGHTS, names.BIASES), ("weight", "bias"), strict=False):
             holder = parameter_holder(layer, stems)
@@ -306,6 +314,25 @@ class _Layer:
             space[key] = np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
             shapes.append(shape)
         return shapes
+
+    def _set_weights(self, layer: Any, parameters: list[Array | None]) -> list[tuple[int, ...] | None]:
+        """Set the parameters by the layer's own method, which takes a list, as in Keras."""
+        own, first = [np.array(array) for array in layer.get_weights()], parameters[0]
+        if len(own) < len(parameters) and parameters[len(own)] is not None:
+            raise Declined("it has no bias", {"bias": False})
+        new = []
+        for array, value in zip(own, parameters, strict=False):
+            if value is not None and value.size != array.size:
+                raise missing_parameter(self.kind, "weight")
+            if value is not None and value.ndim > 1 and value.shape != array.shape:
+                raise Unrecognised(
+                    f"{self.kind.__name__}.get_weights() has the shape {array.shape}, where torch's weight has "
+                    f"{value.shape}; {adapter_for(array.shape, value.shape)}"
+                )
+            zeros = np.zeros(array.shape, array.dtype if first is None else first.dtype)
+            new.append(zeros if value is None else np.array(value).reshape(array.shape))
+        layer.set_weights(new)
+        return [None if value is None else array.shape for array, value in zip(own, parameters, strict=False)]
 
 
 def decline_kernel(own: tuple[int, ...], given: tuple[int, ...]) -> None:

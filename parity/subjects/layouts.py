@@ -6,6 +6,7 @@ from functools import partial
 
 from parity.cases.case import Case
 from parity.subjects import autograd, wrappers
+from parity.subjects.backward import takes_cache
 from parity.subjects.frameworks import of_tuples
 from parity.subjects.implementation import Implementation
 from parity.subjects.optimizer import _Optimizer
@@ -36,6 +37,14 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
 
 
 def _conversions(made: Implementation) -> Iterator[Implementation]:
+    pair = with_derivative(made.written)
+    if pair is not None:
+        pair = replace(pair, fixed=made.fixed, timeout=made.timeout, pairs=made.pairs, conversion="pair")
+    if pair is not None and autograd.uses_torch(made.written):  # before autograd, which calls no backward
+        yield replace(autograd.over_tensors(pair, autograd.TORCH), conversion="tensor pair")
+        yield pair
+    elif pair is not None and takes_cache(pair.written[1]):  # before the form (loss, gradient)
+        yield pair
     if autograd.uses_torch(made.written):
         yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
     yield made
@@ -50,9 +59,8 @@ def _conversions(made: Implementation) -> Iterator[Implementation]:
     tuples = of_tuples(made.written)
     if tuples is not None:
         yield replace(tuples, written=made.written, fixed=made.fixed, timeout=made.timeout, conversion="tuples")
-    pair = with_derivative(made.written)
     if pair is not None:
-        yield replace(pair, fixed=made.fixed, timeout=made.timeout, conversion="pair")
+        yield pair
     engine = autograd.engine_of(made.written[0] if isinstance(made.written, (tuple, list)) else made.written)
     if engine is not None:
         yield replace(autograd.over_tensors(made, engine), lenient=True, conversion="engine")

@@ -10,7 +10,7 @@ from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
 STEMS = (names.INPUTS, names.WEIGHTS, names.BIASES)
-LISTS = names.words("params parameters")
+LISTS = names.words("params parameters param getparams getparameters")
 VALUES, GRADIENTS = (
     ("data", "value", "val"),
     ("grad", "gradient", "d"),
@@ -61,6 +61,7 @@ def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
     found = list(found)
     for owner in objects(layer):
         _fill(found, dict(_attributes(owner)))
+        _fill_from_pairs(found, owner)
         if all(value is not None for value in found):
             break
     return found
@@ -171,7 +172,7 @@ def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
         if plain(name) not in _CONTAINERS:
             continue
         if callable(value):
-            if any(p.default is p.empty for p in inspect.signature(value).parameters.values()):
+            if _requires(value):
                 continue  # a method that computes gradients from arguments
             value = value()
         if isinstance(value, Mapping):
@@ -184,6 +185,24 @@ def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
                 found[place] = item
         elif is_array(value) and count == 2 and found[1] is None:
             found[1] = value
+
+
+def _fill_from_pairs(found: list[Any], owner: Any) -> None:
+    """Fill the places of parameters from a method that yields the pairs (value, gradient)."""
+    missing = [place for place in range(1, len(found)) if found[place] is None]
+    for name in dir(owner) if missing else ():
+        method = getattr(owner, name, None) if plain(name) in LISTS else None
+        if not inspect.ismethod(method) or _requires(method):
+            continue
+        returned = method()  # or their number, in some libraries
+        pairs = list(returned) if isinstance(returned, (list, tuple, Iterator)) else []
+        if all(isinstance(pair, tuple) and len(pair) == 2 and all(map(is_array, pair)) for pair in pairs):
+            for place, (_, gradient) in zip(missing, pairs, strict=False):
+                found[place] = gradient
+
+
+def _requires(method: Callable[..., Any]) -> bool:
+    return any(p.default is p.empty for p in inspect.signature(method).parameters.values())
 
 
 def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:

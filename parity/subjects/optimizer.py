@@ -253,7 +253,7 @@ class _Optimizer:
             elif short in _PARAMETERS and p.default is inspect.Parameter.empty:
                 keywords[p.name] = arrays.own
             elif short in _MODELS:
-                keywords[p.name] = arrays.model if short != "layers" else arrays.model.layers
+                keywords[p.name] = _model(short, arrays)
             elif p.name in given and not (short == "decay" and p.default == 0):  # of the learning rate
                 keywords[p.name] = given[p.name]
             elif p.default is p.empty and p.kind is not p.VAR_POSITIONAL:
@@ -323,7 +323,7 @@ def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> A
     names_of_places = [plain(p.name) for p in places]
     for place, short in enumerate(names_of_places):
         if short in _MODELS:
-            given.append(arrays.own if short == "layer" else arrays.model)
+            given.append(_model(short, arrays))
         elif short in _COUNTS:
             given.append(count)
         elif short.endswith(("name", "key")) or short in ("idx", "index", "i"):
@@ -333,6 +333,11 @@ def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> A
         else:
             given.append(grads)
     return step(*given)
+
+
+def _model(short: str, arrays: Arrays) -> Any:
+    """What a parameter with this name takes: a layer, a list of layers or a model."""
+    return arrays.own if short == "layer" else arrays.model.layers if short == "layers" else arrays.model
 
 
 def _around_step(optimizer: Any, name: str) -> None:

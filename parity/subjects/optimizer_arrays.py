@@ -10,10 +10,11 @@ from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
-Given = Literal["dicts", "lists", "arrays", "numbered", "objects", "layer", "tensors"]
+Given = Literal["dicts", "lists", "arrays", "numbered", "objects", "pairs", "layer", "tensors"]
 # What the report says of each; a dict needs no remark.
 NOTES: dict[Given, str] = {
     "lists": "its parameters are in a list",
+    "pairs": "its parameters are pairs (value, gradient)",
     "arrays": "it updates one array at a time",
     "numbered": "its parameters are W1, b1, …, and its gradients dW1, db1, …",
     "objects": "its parameters are objects with .data and .grad",
@@ -37,6 +38,12 @@ class Layer:
 
     def __init__(self, weights: Array, biases: Array) -> None:
         object.__setattr__(self, "_arrays", {"w": weights, "b": biases})
+
+    def params(self) -> list[tuple[Array, Array]]:
+        """The pairs (value, gradient)."""
+        return [(self.W, self.dW), (self.b, self.db)]
+
+    parameters = params
 
     @staticmethod
     def _key(name: str) -> str | None:
@@ -88,6 +95,8 @@ class Arrays:
             own = {"W1": w, "b1": neighbour}
         elif given == "objects":
             own = [Parameter(neighbour), Parameter(w)]
+        elif given == "pairs":
+            own = [(neighbour, np.zeros_like(neighbour)), (w, np.zeros_like(w))]
         elif given == "layer":
             own = Layer(w, neighbour)
         elif given == "tensors":
@@ -106,6 +115,12 @@ class Arrays:
         elif self.given == "tensors":
             self.own[0].grad = torch.from_numpy(neighbour)
             self.own[1].grad = None if gradient is None else torch.from_numpy(gradient)
+        elif self.given == "pairs":
+            for place, array in enumerate((neighbour, gradient)):
+                if array is None:
+                    self.own[place] = self.own[place][0], None
+                else:
+                    self.own[place][1][...] = array
         elif self.given == "layer":
             self.own.dW, self.own.db = gradient, neighbour
         forms: dict[Given, Any] = {
@@ -118,13 +133,15 @@ class Arrays:
 
     def take(self, returned: Any) -> None:
         """Take the parameters from an optimizer that returns them instead of writing to them."""
-        if self.given not in ("objects", "layer", "tensors") and type(returned) is type(self.own):
+        if self.given not in ("objects", "pairs", "layer", "tensors") and type(returned) is type(self.own):
             self.own = returned
 
     @property
     def value(self) -> Array:
         """The parameter as it is now."""
-        places = {"dicts": "w", "lists": 1, "numbered": "W1", "objects": 1, "tensors": 1}
+        places = {"dicts": "w", "lists": 1, "numbered": "W1", "objects": 1, "pairs": 1, "tensors": 1}
         found = self.own[places[self.given]] if self.given in places else self.own
+        if self.given == "pairs":
+            found = found[0]
         found = found.data if self.given in ("objects", "tensors") else found.W if self.given == "layer" else found
         return np.array(found)

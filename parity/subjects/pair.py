@@ -10,7 +10,7 @@ from parity.subjects import backward as backwards
 from parity.subjects import names
 from parity.subjects.arguments import arguments_of, bound_by_partial, parameters_of, reads_keywords
 from parity.subjects.attribute_errors import place_of
-from parity.subjects.errors import Declined
+from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.locate_gradients import is_array, returned_gradients
 from parity.subjects.names import plain
@@ -63,6 +63,8 @@ class _Pair:
         y, cache = (returned[0], returned[1:]) if isinstance(returned, tuple) else (returned, backwards.NO_CACHE)
         if isinstance(cache, tuple) and len(cache) == 1:
             (cache,) = cache
+        if inspect.isfunction(cache):
+            raise Unrecognised("it returns a pullback")  # which may call the other function, or not
 
         def pullback(dy: Array) -> Any:
             named = dict(zip((plain(p.name) for p in parameters_of(self.forward) or ()), given, strict=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from parity.subjects import autograd, frameworks
+from parity.subjects import autograd, blobs, frameworks, nodes, tensor_gradients
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation
 from parity.subjects.layer import FORWARDS, backward_name, forward_name, of_class
@@ -29,6 +29,24 @@ DERIVATIVES = (
     "{}_backward", "{}_prime", "{}_derivative", "{}_deriv", "{}_gradient", "{}_grad", "{}_der", "d{}", "d_{}",
     "grad_{}", "{}_bwd", "{}_vjp",
 )  # fmt: skip
+
+# Forms that only one framework has, tried in this order: (is it this form?, adapt it).
+Form = tuple[Callable[[Any], bool], Callable[[Any], Implementation]]
+CLASS_FORMS: tuple[Form, ...] = (
+    (nodes.computes, nodes.of_computed),
+    (nodes.indexes_gradients, nodes.of_indexed_gradients),
+    (blobs.takes_variables, blobs.of_variables),
+    (blobs.takes_blobs, blobs.of_blobs),
+    (frameworks.takes_context, frameworks.of_context),
+    (tensor_gradients.keeps_gradients_in_tensors, tensor_gradients.of_tensor_gradients),
+)
+FUNCTION_FORMS: tuple[Form, ...] = (
+    (is_rule, of_rule),
+    (is_update, of_update),
+    (is_closure, of_closure),
+    (frameworks.takes_model, frameworks.of_model),
+    (frameworks.makes_a_pair, frameworks.of_maker),
+)
 
 
 def adapt(implementation: Any) -> Implementation:
@@ -92,16 +110,11 @@ def _of_class(kind: Any) -> Implementation:
         return _of_function(autograd.of_autograd_function(kind), place_of(kind.forward))
     if issubclass(kind, torch.nn.Module):
         return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
+    for is_form, of_form in CLASS_FORMS:
+        if is_form(kind):
+            return of_form(kind)
     if not any(hasattr(kind, name) for name in FORWARDS[:-1]) and steps(kind):
         return of_optimizer(kind)
-    if frameworks.takes_context(kind):
-        return frameworks.of_context(kind)
-    if frameworks.takes_blobs(kind):
-        return frameworks.of_blobs(kind)
-    if frameworks.indexes_gradients(kind):
-        return frameworks.of_indexed_gradients(kind)
-    if frameworks.keeps_gradients_in_tensors(kind):
-        return frameworks.of_tensor_gradients(kind)
     forward, backward = getattr(kind, forward_name(kind)), backward_name(kind)
     if _is_static(kind, forward_name(kind)) and backward is not None and _is_static(kind, backward):
         return _of_pair(forward, getattr(kind, backward))
@@ -123,14 +136,11 @@ def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Imple
 
 
 def _of_callable(function: Callable[..., Any]) -> Implementation:
-    if is_rule(function):
-        return of_rule(function)
-    if is_update(function):
-        return of_update(function)
-    if is_closure(function):
-        return of_closure(function)
-    if frameworks.makes_a_pair(function):
-        return frameworks.of_maker(function)
+    if hasattr(function, "register_autograd") and hasattr(function, "_init_fn"):
+        return _of_function(autograd.of_custom_op(function), place_of(function._init_fn))
+    for is_form, of_form in FUNCTION_FORMS:
+        if is_form(function):
+            return of_form(function)
     backward = _backward_beside(function)
     if backward is not None:
         return _of_pair(function, backward)
@@ -161,7 +171,7 @@ def with_derivative(function: Any) -> Implementation | None:
     for form in DERIVATIVES if inspect.isfunction(function) else ():
         found = _in_module(function, form.format(name))
         if found is not None:
-            made = frameworks.of_tensor_functions(function, found) or _of_pair(function, found)
+            made = tensor_gradients.of_tensor_functions(function, found) or _of_pair(function, found)
             return replace(made, written=(function, found))
     return None
 

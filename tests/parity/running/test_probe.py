@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 import parity
 
@@ -33,3 +34,26 @@ def test_a_layer_that_raises_for_every_array_does_not_agree(row: str, layer: Any
     assert not report.ok
     assert error in str(report.failures[0].diagnosis)
     assert parity.check(row, layer, examples=5, supports={"rank": 0}).ok
+
+
+def tanh(x: Any) -> Any:
+    return torch.tanh(x)
+
+
+def tanh_backward(dout: Any, x: Any) -> Any:
+    return dout * (1 - torch.tanh(x))
+
+
+def relu(x: Any) -> Any:
+    return x.clamp(min=0), lambda dy: dy * (x < 0)
+
+
+def relu_backward(dout: Any, x: Any) -> Any:
+    return dout * (x > 0)
+
+
+@pytest.mark.usefixtures("unexplained")
+@pytest.mark.parametrize("layer", [tanh, relu])
+def test_autograd_or_a_helper_does_not_replace_the_backward_of_the_author(layer: Any) -> None:
+    report = parity.check(layer.__name__, layer, examples=10, lanes=["bound"])
+    assert [failure.quantity for failure in report.failures] == ["grad_input"]

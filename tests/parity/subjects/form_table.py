@@ -30,7 +30,8 @@ FLIPPED = "kernel flipped"
 UPDATING, OBJECTS, DERIVED = "self_updating", "parameter_objects", "derivatives"
 LAYERS, FUNCTIONAL, COURSES = "layer_optimizers", "functional_optimizers", "course_layers"
 FRAMEWORKS, TENSORS = "frameworks", "tensor_layers"
-PLANES = "plane_tensors"
+PLANES, ENGINES, MODULES = "plane_tensors", "engine_ops", "course_modules"
+LIBRARIES, OPERATORS = "library_functions", "torch_operators"
 EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
@@ -255,6 +256,58 @@ FORMS = (
          "(1 - self.beta2) * (grads", "(1 - self.beta1) * (grads", "beta1 instead of beta2", "output", "second-moment-beta"),
     Form("linear", "indexed_gradients", "Linear", "`Operation` with `__call__(x, w, b)` over variables and `backward_var(grad, index)`",
          "grad.sum(axis=0)", "grad.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("relu", ENGINES, "ReLU", "a `TensorOp` with `compute(a)` and `gradient(out_grad, node)` over its own `Tensor`",
+         "Tensor(a > 0)", "Tensor(a < 0)", "mask reversed", "grad_input", "mask-inverted"),
+    Form("leaky_relu", ENGINES, "LeakyReLU", "`setup_impl`, `forward_impl(inputs, outputs)`, `backward_impl(inputs, outputs, propagate_down, accum)`",
+         "self.negative_slope * outputs[0].grad", "0 * outputs[0].grad", "the slope missing", "grad_input", "slope-lost"),
+    Form("linear", ENGINES, "LinearFunction", "a `FunctionNode` with `forward(inputs)`, `backward(indexes, grad_outputs)` and retained inputs",
+         "gy.sum(axis=0)", "gy.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", MODULES, "LinearModule", '`LinearModule(in_features, out_features, input_layer=False)`, `params["weight"]`, biases (1, out), `clear_cache()`',
+         "dout.sum(axis=0", "dout.mean(axis=0", MEAN, "grad_bias", "rows-mean"),
+    Form("cross_entropy", MODULES, "CrossEntropyModule", "`CrossEntropyModule().forward(x, y)`, `backward(x, y)`",
+         "return dx / len(y)", "return dx", "sum instead of mean", "grad_input", "batch-sum"),
+    Form("sigmoid", MODULES, "Sigmoid", "a class with `forward(x) → (outputs, cache)`, `backward(dout, cache)`",
+         "(1 - cache)", "(1 + cache)", "a sign", "grad_input", "complement-sign"),
+    Form("linear", MODULES, "FC", "a class with `__call__(x)`, `backward(dy)`, and a generator `params()` of (value, gradient)",
+         "self.db = dy.sum(0)", "self.db = dy.mean(0)", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", MODULES, "Hidden", "a class whose gradients are only in the pairs that `params()` yields",
+         "dy.sum(axis=0)]", "dy.mean(axis=0)]", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", MODULES, "DataLinear", "a dataclass with the fields `weight` and `bias`",
+         "grad.sum(axis=0)", "grad.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("linear", MODULES, "WeightedDense", "`set_weights([W, b])`, `get_weights()`, `get_gradients()`, other names inside",
+         "self.inputs.T.dot(grad)", "2 * self.inputs.T.dot(grad)", "an extra factor", "grad_weight", "doubled"),
+    Form("linear", MODULES, "FwdBwd", "a class `C(W, b)` with `fwd(x)`, `bwd(dy)`",
+         "dy.sum(axis=0)\n        return dy @ self.W.T\n\n\nclass Rect", "dy.mean(axis=0)\n        return dy @ self.W.T\n\n\nclass Rect", MEAN, "grad_bias", "rows-mean"),
+    Form("leaky_relu", MODULES, "Rectlin", "`fprop(inputs, inference=False)`, `bprop(error, alpha=1.0, beta=0.0)`",
+         "self.slope * (self.inputs <= 0)", "0 * (self.inputs <= 0)", "the slope missing", "grad_input", "slope-lost"),
+    Form("mse_loss", MODULES, "MeanSquaredError", "a loss with `__call__(y_pred, y_true)`, `gradient(y_pred, y_true)`",
+         "return 2 *", "return", "the 2 missing", "grad_input", "half"),
+    Form("linear", MODULES, "RetainingFC", "`forward(X, retain_derived=True)`, `backward(dLdy, retain_grads=True)`, parameters created at the first call",
+         "dLdy.sum(axis=0", "dLdy.mean(axis=0", MEAN, "grad_bias", "rows-mean"),
+    Form("softplus", MODULES, "Softplus", "class methods `forward(x)`, `backward(dy, x)`",
+         "return dy /", "return -dy /", "the sign", "grad_input", "negated"),
+    Form("max_pool2d", MODULES, "MaxPool", "`feedforward(a)`, `backprop(delta)`, windows that do not overlap by default",
+         "[...] += mask", "[...] = mask", ADDED, "grad_input", "windows-overwritten"),
+    Form("relu", LIBRARIES, "relu", "`relu(x, out=None)` beside `relu_backward(grad, x, out=None)`",
+         "x > 0", "x < 0", "mask reversed", "grad_input", "mask-inverted"),
+    Form("linear", LIBRARIES, "forward", '`forward(model, X, is_train) → (Y, backprop)` with `model.get_param("W")`, `model.inc_grad`',
+         "dY.sum(axis=0)", "dY.mean(axis=0)", MEAN, "grad_bias", "rows-mean"),
+    Form("sigmoid", LIBRARIES, "sigmoid", "`sigmoid(Z) → (A, cache)` beside `sigmoid_backward(dA, cache)`",
+         "s * (1 - s)", "s * (1 + s)", "a sign", "grad_input", "complement-sign"),
+    Form("SGD", LIBRARIES, "SGD", "`SGD(params, lr, momentum).step()` over a list of (value, gradient)",
+         "p -= self.lr", "p += self.lr", "the sign", "output", "ascends"),
+    Form("SGD", LIBRARIES, "LayerSGD", "`SGD(lr).step(layers)` over `layer.params()`, pairs (value, gradient)",
+         "value -= self.lr", "value += self.lr", "the sign", "output", "ascends"),
+    Form("layer_norm", LIBRARIES, "layer_norm", "`layer_norm(x, w, b) → (out, cache)` beside `layer_norm_backward(dout, cache)`",
+         " - norm * (dnorm * norm).mean(-1, keepdims=True)", "", "a term missing", "grad_input", "variance-constant"),
+    Form("linear", OPERATORS, "Linear", "a `torch.autograd.Function` with `forward(x, weight, bias)` and `setup_context(ctx, inputs, output)`",
+         "grad_output.sum(0)", "grad_output.mean(0)", MEAN, "grad_bias", "rows-mean"),
+    Form("softplus", OPERATORS, "softplus", "an operator of `torch.library.custom_op` with `register_autograd`",
+         "grad * torch", "-grad * torch", "the sign", "grad_input", "negated"),
+    Form("linear", OPERATORS, "Dense", "`forward(*input)`, `backward(*gradwrtoutput)`, `param()` over torch tensors without autograd",
+         "self.db = dy.sum(0)", "self.db = dy.mean(0)", MEAN, "grad_bias", "rows-mean"),
+    Form("cross_entropy", OPERATORS, "cross_entropy", "`cross_entropy(logits, Y) → (loss, cache)` beside `cross_entropy_backward(dloss, cache)` over torch tensors",
+         "    dlogits /= n\n", "", "sum instead of mean", "grad_input", "batch-sum"),
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ _FAINT = 40.0
 _WIDEST_STROKE = 0.36  # of the shorter side of the picture
 _LONG_STROKE = 0.2  # of the longer side: a one that fills the picture is nearly as wide as it
 _MOST = 0.7  # of a picture: more than any digit covers, even if tightly cropped
+_EVEN = 0.25  # of the distance between dark and light: how much dark paper without shading varies
 _ALONG_AN_EDGE = 0.3  # of a side of the picture: a part that touches more is a frame, a table or a shadow
 _CLEARER = 1.6  # ratio of contrasts above which the stronger of the dark and light layers is selected directly
 _OWN_COLOUR = 2.0  # ratio of colour contrast to grey contrast above which colour is used
@@ -74,11 +75,17 @@ class _Layer:
 
 def _layer_of(grey: Grey) -> _Layer:
     """The dark or the light parts, whichever are the ink."""
-    threshold = _otsu(grey)[0]
-    mostly_light = float((grey > threshold).mean()) > _MOST
-    light_on_dark = not mostly_light and float(np.median(_border(grey))) <= threshold
+    threshold, distance = _otsu(grey)
+    light = float((grey > threshold).mean())
+    light_on_dark = light <= _MOST and float(np.median(_border(grey))) <= threshold
+    plain = light > _MOST or (light < 1 - _MOST and _range(grey[grey <= threshold]) < _EVEN * distance)
     first, second = (_stand_out(grey, light) for light in (light_on_dark, not light_on_dark))
-    return second if _other_way_round(first, second, mostly_light) else first
+    return second if _other_way_round(first, second, plain) else first
+
+
+def _range(grey: Grey) -> float:
+    """The distance between the 5th and the 95th percentile."""
+    return float(np.ptp(np.quantile(grey, (0.05, 0.95)))) if grey.size else 0.0
 
 
 def _stand_out(grey: Grey, light: bool) -> _Layer:
@@ -102,8 +109,11 @@ def _stand_out(grey: Grey, light: bool) -> _Layer:
     return _Layer(kept, float(depth[inside].mean()) if inside.any() else contrast)
 
 
-def _other_way_round(first: _Layer, second: _Layer, mostly_light: bool) -> bool:
-    """Whether `second` is the ink, and `first` the page it is on or the gaps between the strokes."""
+def _other_way_round(first: _Layer, second: _Layer, plain: bool) -> bool:
+    """Whether `second` is the ink, and `first` the page it is on or the gaps between the strokes.
+
+    `plain`: the paper is light, or evenly dark, which excludes the gaps.
+    """
     if min(first.contrast, second.contrast) < _LEAST_CONTRAST:
         return second.contrast > first.contrast
     if max(first.contrast, second.contrast) > _CLEARER * min(first.contrast, second.contrast):
@@ -111,7 +121,7 @@ def _other_way_round(first: _Layer, second: _Layer, mostly_light: bool) -> bool:
     if _is_page_of(first, second):
         return True
     # On shaded paper the gaps between strokes may have as much contrast as the strokes, which extend farther.
-    return not mostly_light and _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
+    return not plain and _area(_off_the_edge(second.ink)) > 1.5 * _area(_off_the_edge(first.ink))
 
 
 def _is_page_of(page: _Layer, writing: _Layer) -> bool:

@@ -134,7 +134,7 @@ def _strips(image: Image, factor: int) -> Iterator[Pixels]:
     if wide is None:
         yield from (_reduced(strip, factor) for strip in strips)
         return
-    grey = np.concatenate([_averaged(np.nan_to_num(np.asarray(strip, np.float64)), factor) for strip in strips])
+    grey = np.concatenate([_averaged(_finite(np.asarray(strip, np.float64)), factor) for strip in strips])
     grey -= min(grey.min(), 0.0)
     white = next((scale for scale in wide if grey.max() <= scale), float(grey.max()))
     yield np.stack([grey * (255 / white)] * 3 + [np.full(grey.shape, 255.0)], axis=-1)
@@ -150,6 +150,12 @@ def _reduced(strip: Image, factor: int) -> Pixels:
     opaque = pixels[..., 3:]
     colours = np.divide(255 * pixels[..., :3], opaque, out=np.zeros_like(pixels[..., :3]), where=opaque > 0)
     return np.concatenate([colours.clip(0, 255), opaque], axis=2)
+
+
+def _finite(grey: Pixels) -> Pixels:
+    """NaN and infinite values, which mark missing points, replaced by the median of the others."""
+    known = np.isfinite(grey)
+    return grey if known.all() else np.where(known, grey, np.median(grey[known]) if known.any() else 0.0)
 
 
 def _averaged(grey: Pixels, factor: int) -> Pixels:

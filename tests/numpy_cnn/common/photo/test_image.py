@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mnist_files import real_mnist_dir
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from numpy_cnn.common.data import PIXELS
 from numpy_cnn.common.data.fit import average_pixels
@@ -232,7 +232,7 @@ def test_any_other_file_is_rejected_with_one_line(tmp_path):
 
     text = tmp_path / "text.png"
     text.write_text("seven")
-    assert "is not an image" in message_of(text)
+    assert "is not an image that can be read, but a text file: a PNG" in message_of(text)
 
     cut = tmp_path / "cut.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(cut)
@@ -406,6 +406,27 @@ def test_two_digits_are_reported(tmp_path):
     small = np.pad(second, ((len(large) - len(second), 0), (0, 0)), constant_values=255)
     assert "2 figures" in notes_of(tmp_path, np.concatenate([large, small], axis=1))
     assert notes_of(tmp_path, first) == ""
+
+
+def test_two_light_digits_on_dark_paper_are_not_the_frame_of_their_gap(tmp_path):
+    """The dark gap between two figures that are open to each other has a larger area than either of them."""
+    pair = Image.new("L", (500, 400), 15)
+    for left in (60, 280):
+        for top in (80, 190):
+            ImageDraw.Draw(pair).arc((left, top, left + 120, top + 130), -130, 130, fill=235, width=24)
+    assert "2 figures" in notes_of(tmp_path, np.asarray(pair))
+
+
+def test_missing_points_of_a_float_picture_are_paper(tmp_path):
+    path = tmp_path / "digit.tiff"
+    grey = picture(stroke(3)).astype(np.float32) / 255
+    Image.fromarray(grey).save(path)
+    whole = read_digit(path, (28, 28), MNIST).inputs
+    grey[0, 0], grey[1, -1], grey[-1, -1] = np.inf, -np.inf, np.nan
+    Image.fromarray(grey).save(path)
+    assert np.array_equal(read_digit(path, (28, 28), MNIST).inputs, whole)
+    Image.fromarray(np.full((30, 30), np.nan, np.float32)).save(path)
+    assert "no digit found" in message_of(path)
 
 
 def test_ink_at_the_edge_and_scattered_ink_give_a_warning(tmp_path):

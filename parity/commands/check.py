@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +21,19 @@ from parity.commands.preload import cores, preload
 
 if TYPE_CHECKING:
     from parity.report import Report
+
+
+@contextlib.contextmanager
+def _only_json_on_stdout() -> Iterator[None]:
+    """Redirect what C code of an implementation prints to standard error."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,8 @@ class Check(ImplementationFlags):
         jobs = min(self.jobs or default_jobs(len(names)), len(names))
         rows = []
         with contextlib.ExitStack() as stack:
+            if self.json == Path("-"):
+                stack.enter_context(_only_json_on_stdout())
             if how.impl is not None:
                 arguments["implementation"] = stack.enter_context(loaded(how.impl)).implementation
             progress = stack.enter_context(checking_progress(names, self.examples or 200))

@@ -6,6 +6,7 @@ imported nothing large and only waits.
 
 import ctypes
 import faulthandler
+import itertools
 import os
 import re
 import select
@@ -129,16 +130,23 @@ def _overdue(journal: Journal) -> bool:
 def _report(crash: Crash, typed: Sequence[str]) -> None:
     """Print the case that ended the process, and keep it."""
     record = crash.record
+    # Standard output is for results: not for errors in the call, nor for text beside JSON.
+    output = sys.stderr if not record.case or json_to_stdout(typed) else sys.stdout
     lines = [crash.sentence]
     lines += [f"  at {crash.place}"] if crash.place else []
     lines += [f"  case: {record.case}, {record.lane} lane"] if record.case else []
     lines += [f"  again: python -m parity replay '{record.replay}'{record.flags}"] if record.replay else []
-    print("\n".join(lines), flush=True)
+    print("\n".join(lines), file=output, flush=True)
     if record.replay:
         from parity.commands.crash import keep  # imports torch: only after a crash
 
         kept = keep(record, crash.how, crash.place, typed)
         print(kept, end="\n" * bool(kept), flush=True)
+
+
+def json_to_stdout(typed: Sequence[str]) -> bool:
+    """Whether `--json -` is among the words of a command."""
+    return "--json=-" in typed or ("--json", "-") in itertools.pairwise(typed)
 
 
 def _how(record: Record, code: int) -> str:

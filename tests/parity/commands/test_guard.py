@@ -57,6 +57,13 @@ def test_the_crash_is_in_the_json_report(tmp_path: Path) -> None:
     assert "nothing more was checked" in " ".join(row["remarks"])
 
 
+@pytest.mark.parametrize("typed", ['"--json", "-"', '"--json=-"'])
+def test_only_json_is_on_standard_output(typed: str) -> None:
+    result = run("os.abort()", SETUP.replace('"my.py:relu"])', f'"my.py:relu", {typed}])'))
+    assert not json.loads(result.out)["ok"]
+    assert "killed by SIGABRT" in result.err
+
+
 def test_a_crash_whose_report_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,7 +102,7 @@ def test_the_case_that_ended_the_process_is_reported(body: str, how: str) -> Non
 def test_an_exit_during_the_import_is_an_error() -> None:
     done = run("pass", SETUP.replace("def command():", "def command():\n    os._exit(1)"))
     assert done.code == 2
-    assert "parity: error: the process of the implementation exited with code 1" in done.out
+    assert "parity: error: the process of the implementation exited with code 1" in done.err
 
 
 @pytest.mark.parametrize(("body", "code"), [("pass", 0), ("return 1", 1), ("sys.exit(2)", 2)])

@@ -1,12 +1,15 @@
 """Side effects of an implementation that would end the process or close its streams."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from programs import fork
 
 import parity
 from parity.lanes.facts import Raised
@@ -62,3 +65,10 @@ def test_a_child_process_ends_as_usual() -> None:
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 7
     assert os._exit.__name__ == "_exit"
+
+
+def test_in_python_a_crash_in_compiled_code_ends_the_process(tmp_path: Path) -> None:
+    """As docs/checking-your-own-layers.md states; the commands report it, see test_guard.py."""
+    code = "import os, parity; parity.check('relu', lambda x: os.abort(), examples=1); print('done')"
+    result = fork("-c", code, cwd=tmp_path)
+    assert (result.code, result.out) == (-signal.SIGABRT, "")

@@ -15,6 +15,8 @@ def targets(
     target = arrays.get("target")
     if target is None:
         return arrays
+    if options.get("log_target") is False and target.kind == "real":  # drawn as logarithms
+        return arrays | {"target": replace(target, kind="weights")}
     if wanted.get("probabilities") is False and is_probabilities(arrays):
         return arrays | {"target": as_classes(target)}
     if target.ignored is None:

@@ -7,6 +7,7 @@ from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import comparable, quantities, required, same_form, same_values
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected, decide
+from parity.lanes.rounding import rounded
 from parity.rows.row import Row
 
 
@@ -18,7 +19,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     theirs = required(op, ours, theirs)
     form = same_form(ours, theirs)
     found = same_values(ours, comparable(theirs, form))
-    return dict.fromkeys(theirs, 0.0), form + decide(row, expected, ours, found)
+    return dict.fromkeys(theirs, 0.0), form + rounded(row, expected, ours, decide(row, expected, ours, found))
 
 
 def guard(row: Row, inputs: Inputs) -> None:

@@ -9,6 +9,7 @@ from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Quantities, comparable, quantities, required, same_form, same_values
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected, graded
+from parity.lanes.rounding import rounded
 from parity.rows.row import Row
 
 
@@ -33,7 +34,7 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
     found = [
         replace(difference, only="special")
         if special or not np.isfinite(theirs[difference.quantity]).all()
-        else graded(row, expected, ours, difference)
+        else rounded(row, expected, ours, [graded(row, expected, ours, difference)])[0]
         for difference in same_values(ours, theirs)
     ]
     # The sign of a zero matters only in the output of selecting ops: a gradient may be a sum of zeros.

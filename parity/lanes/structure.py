@@ -33,9 +33,11 @@ from parity.lanes.facts import (
     StaleSecondCall,
 )
 from parity.lanes.reference import Expected, decide
+from parity.lanes.rounding import rounded
 from parity.rows.row import Row
 from parity.subjects import Declined, ImplementationError
 
+ROUNDOFF = ("normwise", "precision")
 PROPERTIES = 12  # a multiple of 3 and 4, the numbers of properties of which the seed selects one
 SCRIBBLE = 77  # written to returned arrays, to detect shared memory
 
@@ -86,15 +88,15 @@ def compare(row: Row, op: Op, expected: Expected) -> tuple[dict[str, float], lis
 
     def compared(found: Quantities) -> list[Difference]:
         if limits is None:
-            return decide(row, expected, found, same_values(found, theirs))
+            return rounded(row, expected, found, decide(row, expected, found, same_values(found, theirs)))
         return bound.judge(row, inputs, dy, found, full, theirs.keys(), limits)[1]
 
     def apart(found: Quantities) -> list[Difference]:
-        """The result of another call, if a fast algorithm is already reported."""
-        return [difference for difference in compared(found) if difference.only != "normwise"]
+        """The result of another call, if its roundoff is already reported."""
+        return [difference for difference in compared(found) if difference.only not in ROUNDOFF]
 
     differences = compared(ours)
-    if any(difference.only != "normwise" for difference in differences):
+    if any(difference.only not in ROUNDOFF for difference in differences):
         return seen, form + differences
     form += differences
     impure = _purity(row, op, inputs, dy)

@@ -23,9 +23,11 @@ KINDS: tuple[tuple[str, Kind], ...] = (
 TAPS = (127, 128, 255, 256)  # the first tap that an index of 8 bits, or a loop up to its largest value, leaves out
 
 
-def stored(index: Array, kind: Kind, size: int) -> Array:
-    """The indices as a narrow type returns them; negative ones count from the end."""
+def stored(index: Array, kind: Kind, size: int) -> Array | None:
+    """The indices as a narrow type returns them, negative ones from the end; None if all of them fit."""
     narrow = index.astype(kind).astype(np.int64)
+    if np.array_equal(narrow, index):
+        return None
     return np.where(narrow < 0, narrow % size, narrow)
 
 
@@ -47,7 +49,10 @@ def _pixels(kind: Kind) -> Formula:
         row, column = i * g.dilation[0] + p * g.stride[0], j * g.dilation[1] + q * g.stride[1]
         flat = ((channel * rows + row) * columns + column).reshape(-1, windows[0] * windows[1])
         size = w.shape[1] * rows * columns
-        flat = stored(flat, kind, size)
+        narrow = stored(flat, kind, size)
+        if narrow is None:
+            return probe.reference()
+        flat = narrow
         images = padded.reshape(len(x), groups, size)
         kernels = w.reshape(groups, len(w) // groups, -1)
         if probe.is_output:
@@ -86,7 +91,11 @@ def _winners(kind: Kind) -> Formula:
         shares = winner(values_of_windows(probe))
         taps = shares.shape[-1]
         place = stored(shares.argmax(axis=-1), kind, taps)
-        return scattered(probe, Geometry.of(probe), probe.dy[..., None] * (place[..., None] == np.arange(taps)))
+        if place is None:
+            return probe.reference()
+        return scattered(
+            probe, Geometry.of(probe), np.where(place[..., None] == np.arange(taps), probe.dy[..., None], 0)
+        )
 
     return formula
 
@@ -98,7 +107,8 @@ def _targets(kind: Kind) -> Callable[[Probe], Probe]:
             raise NotApplicable("the targets are probabilities")
         classes = probe.first.shape[min(1, probe.first.ndim - 1)]
         kept = target == probe.options.get("ignore_index", -100)
-        return probe.with_arrays(target=np.where(kept, target, stored(np.where(kept, 0, target), kind, classes)))
+        narrow = stored(np.where(kept, 0, target), kind, classes)
+        return probe if narrow is None else probe.with_arrays(target=np.where(kept, target, narrow))
 
     return inputs
 

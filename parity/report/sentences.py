@@ -148,7 +148,7 @@ def grading(difference: Difference) -> str:
         case Difference(only="normwise"):
             why = "within the normwise bound of fast algorithms (FFT, Winograd)"
         case Difference(only="precision"):
-            why = "a correct formula, computed with a larger roundoff than its bound allows"
+            why = "a correct formula, computed with more roundoff than is allowed here"
         case Difference(only="ties", by_torch=True):
             why = "torch's autograd computes this gradient of your function, and it is free at a kink"
         case Difference(only="ties"):

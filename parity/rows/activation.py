@@ -82,14 +82,17 @@ def elu_bound(s: BoundInputs) -> ErrorBounds:
     return err_y + s.tiny, (dx + s.tiny * (1 + dy),)
 
 
+def _sigmoid_error(y: Array, s: BoundInputs) -> Array:
+    of_tanh = gamma(FUNCTION_ERROR, s.u) * np.abs(2 * y - 1)
+    by_tanh = of_tanh / 2 + gamma(2, s.u) * (y + of_tanh / 2)
+    return np.asarray(np.maximum(gamma(FUNCTION_ERROR + 4, s.u) * y, by_tanh) + s.tiny)
+
+
 def sigmoid_bound(s: BoundInputs) -> ErrorBounds:
     """1 / (1 + e⁻ˣ), or ½(1 + tanh ½x), which cancels for x < 0; dy·(1 − y)·y, where 1 − y cancels."""
     y, _ = s.op(*s.arrays, **s.options)
     _, dy = _given(s)
-    of_tanh = gamma(FUNCTION_ERROR, s.u) * np.abs(2 * y - 1)
-    err_y = (
-        np.maximum(gamma(FUNCTION_ERROR + 4, s.u) * y, of_tanh / 2 + gamma(2, s.u) * (y + of_tanh / 2)) + s.tiny
-    )
+    err_y = _sigmoid_error(y, s)
     dx = dy * ((1 - y) * err_y + y * (err_y + s.u) + gamma(4, s.u) * y * (1 - y))
     return err_y, (dx + s.tiny * (1 + dy),)
 
@@ -103,10 +106,10 @@ def tanh_bound(s: BoundInputs) -> ErrorBounds:
 
 
 def silu_bound(s: BoundInputs) -> ErrorBounds:
-    """x·σ and dy·σ·(1 + x(1 − σ))."""
+    """x·σ and dy·σ·(1 + x(1 − σ)), with σ as in `sigmoid_bound`."""
     x, dy = _given(s)
     size, sigma = np.abs(x), 1 / (1 + np.exp(-x))
-    err = gamma(FUNCTION_ERROR + 4, s.u) * sigma + s.tiny
+    err = _sigmoid_error(sigma, s)
     err_y = size * err + gamma(2, s.u) * size * sigma
     inner = 1 + size * (1 - sigma)
     dx = dy * (err * inner + sigma * size * (err + s.u) + gamma(6, s.u) * sigma * inner)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from parity.cases.case import ArraySpec, Case
 from parity.cases.primitives import draw_plainly
 from parity.cases.restrict import fits, known_words, narrowed
 from parity.rows.registry import ROWS
@@ -45,3 +46,9 @@ def test_a_mask_has_the_shape_of_the_restricted_input(row: str) -> None:
         assert mask.shape == ((x.shape or ())[:2] if row == "dropout2d" else x.shape)
         cut += x.shape != case.arrays[0].shape
     assert cut
+
+
+def test_targets_drawn_as_logarithms_become_probabilities_without_log_target() -> None:
+    arrays = ArraySpec("input", (2, 3)), ArraySpec("target", (2, 3), "real")
+    case = Case("kl_div", arrays, {"reduction": "mean", "log_target": True})
+    assert narrowed(case, {"log_target": False}).arrays[1].kind == "weights"

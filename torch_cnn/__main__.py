@@ -88,7 +88,10 @@ PROGRAM = Program(
 
 def run() -> int:
     """Entry point of the console script."""
-    return main(PROGRAM)
+    code = main(PROGRAM)
+    if (distributed := sys.modules.get("torch_cnn.distributed")) is not None:
+        distributed.leave(code)
+    return code
 
 
 if __name__ == "__main__":

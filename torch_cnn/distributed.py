@@ -1,6 +1,8 @@
 """The processes started by torchrun, as a group: `torchrun --nproc-per-node N -m torch_cnn train …`."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -49,8 +51,22 @@ def group() -> Iterator[Group]:
     here = TorchGroup(device)
     try:
         yield here
-        # All processes end together: one that closes its connections while another still uses them may abort.
-        with contextlib.suppress(ProcessLost):  # the others have ended
-            here.all_reduce(np.zeros(1, np.float32))
-    finally:
+    except BaseException:
         dist.destroy_process_group()
+        raise
+    # All processes end together: one that closes its connections while another still uses them may abort. For the
+    # same reason the group is not destroyed; see `leave`.
+    with contextlib.suppress(ProcessLost):  # the others have ended
+        here.all_reduce(np.zeros(1, np.float32))
+
+
+def leave(code: int) -> None:
+    """End this process at once if it was part of a group; everything is written and printed.
+
+    The threads of the connections may otherwise abort it ("terminate called without an active exception") while
+    they, or the interpreter, are shut down; torchrun would report a failure of a complete run.
+    """
+    if dist.is_available() and dist.is_initialized():
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)

@@ -179,7 +179,10 @@ def meets_pixels(case: Case) -> bool:
 
     Its backward then writes to the next plane, or past the buffer (pytorch#114216).
     """
-    o, size = case.options, case.arrays[0].shape
+    o, size = (
+        {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, **case.options},
+        case.arrays[0].shape,
+    )
     assert size is not None
     for axis in (0, 1):
         kernel, stride, padding, dilation = (

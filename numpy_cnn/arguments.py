@@ -18,8 +18,10 @@ ARRAYS = np.ndarray, np.generic
 COMMON_DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # a set lookup is faster than reading kind and size
 
 
-def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int]:
+def pair(op: str, name: str, value: IntPair, *, at_least: int, single: bool = True) -> tuple[int, int]:
     """Read `value` as (height, width); an int is used for both.
+
+    single: whether (a,) is accepted as (a, a), as by most functions of torch.
 
     Raises:
         ValueError: it is neither an int nor a pair of ints, or one of them is below `at_least`.
@@ -27,7 +29,7 @@ def pair(op: str, name: str, value: IntPair, *, at_least: int) -> tuple[int, int
     if type(value) is int and value >= at_least:  # the common case
         return value, value
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) == 1:
+    if len(both) == 1 and single:
         both *= 2
     try:
         height, width = (integer(op, name, v) for v in both)

@@ -34,7 +34,7 @@ COPY = ROOT / "build" / "sample"
 COPIED = ("numpy_cnn", "torch_cnn", "parity", "tests", "docs", "benchmarks", "README.md", "CONTRIBUTING.md",
           "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", ".ci")  # fmt: skip
 ELSEWHERE = ("numpy_cnn/ops/", "numpy_cnn/optim/", "numpy_cnn/chain.py")  # covered completely by run.py
-LINES, TIMES, CHOSEN = "lines.coverage", "times.json", "chosen.json"  # in the copy
+LINES, TIMES, CHOSEN, LOG = "lines.coverage", "times.json", "chosen.json", "tests.log"  # in the copy
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not typed.reuse:
         copy_project(COPIED, COPY)
         if _pytest("benchmarks.mutation.executed", "-n", str(typed.jobs), "tests"):
-            print("the unchanged code does not pass its tests", file=sys.stderr)
+            print(f"the unchanged code does not pass its tests: see {COPY / LOG}", file=sys.stderr)
             return 2
     tests, times = _tests_by_line(), json.loads((COPY / TIMES).read_text(encoding="utf-8"))
     outcomes = []
@@ -85,9 +85,10 @@ def _pytest(plugin: str, *arguments: str, limit: float | None = None) -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(COPY), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        return subprocess.run(
-            command, cwd=COPY, env=environment, timeout=limit, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ).returncode
+        with (COPY / LOG).open("w", encoding="utf-8") as log:
+            return subprocess.run(
+                command, cwd=COPY, env=environment, timeout=limit, stdout=log, stderr=subprocess.STDOUT
+            ).returncode
     except subprocess.TimeoutExpired:
         return -1  # the mutant hangs
 

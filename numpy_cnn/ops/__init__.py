@@ -26,6 +26,7 @@ from numpy_cnn.ops.regression_loss import *
 from numpy_cnn.ops.sample_normalization import *
 from numpy_cnn.ops.sigmoids import *
 from numpy_cnn.ops.transposed_convolution import *
+from numpy_cnn.ops.unfolding import *
 from numpy_cnn.ops.unpooling import *
 
 __all__ = sorted(name for name, value in globals().items() if isfunction(value) and value is not isfunction)

@@ -47,12 +47,9 @@ def max_unpool2d(
     if not isinstance(indices, np.ndarray) or indices.dtype != np.int64 or indices.shape != x.shape:
         got = f"{getattr(indices, 'dtype', type(indices).__name__)} of {np.shape(indices)}"
         raise ValueError(f"{name}: indices must be int64 of shape {x.shape}, got {got}")
-    kernel = pair(name, "kernel_size", kernel_size, at_least=1)
-    for option, value in (("kernel_size", kernel_size), ("stride", stride), ("padding", padding)):
-        if isinstance(value, (tuple, list)) and len(value) == 1:  # torch's other pools read it as a pair
-            raise ValueError(f"{name}: {option} must be an int or a pair of ints (height, width), got {value!r}")
-    strides = pair(name, "stride", kernel if stride is None else stride, at_least=1)
-    paddings = pair(name, "padding", padding, at_least=0)
+    kernel = pair(name, "kernel_size", kernel_size, at_least=1, single=False)
+    strides = pair(name, "stride", kernel if stride is None else stride, at_least=1, single=False)
+    paddings = pair(name, "padding", padding, at_least=0, single=False)
     sizes = [(x.shape[i - 2] - 1) * strides[i] - 2 * paddings[i] + kernel[i] for i in (0, 1)]
     if output_size is not None:
         wanted = tuple(output_size) if isinstance(output_size, Sequence) else ()

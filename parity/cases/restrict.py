@@ -49,6 +49,8 @@ from parity.cases.restrict_windows import (
     allowed_padding,
     channels,
     first_number,
+    folded,
+    folds,
     has_pairs,
     is_square,
     kernel_of,
@@ -58,6 +60,7 @@ from parity.cases.restrict_windows import (
     output_padding,
     outputs,
     pair,
+    pools,
     squared,
     tiled,
     tiles,
@@ -178,8 +181,12 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         own = {name: value for name, value in wanted.items() if name != "numbers" or {*arrays} - {first} <= FOLLOW}
         if "normalized_shape" in options:
             own.pop("numbers", None)
-        slid = {} if "indices" in arrays else options  # unpooling has no windows over its input
-        arrays[first] = replace(arrays[first], shape=_input(shape, own, slid, weight, classes))
+        # Unpooling and fold have no windows over their input.
+        slid = {} if "indices" in arrays or folds(options) else options
+        inside = _input(shape, own, slid, weight, classes)
+        if folds(options) and "input" not in wanted:
+            inside = folded(inside, case.options, options)
+        arrays[first] = replace(arrays[first], shape=inside)
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
             arrays = with_statistics(arrays, first, options, wanted)
@@ -188,7 +195,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         if "mask" in arrays and "training" in options:
             arrays["mask"] = drop_mask(arrays["mask"], arrays[first].shape or (), case.row, options["training"])
         _clamp_axes(options, len(arrays[first].shape or ()))
-        if "kernel_size" in options and "padding" in options and "padding" not in wanted:
+        if pools(options) and "padding" not in wanted:
             options["padding"] = allowed_padding(options, arrays[first].shape or ())
         if wanted.get("tiling") and "input" not in wanted:
             arrays[first] = replace(arrays[first], shape=tiled(arrays[first].shape or (), options, weight))

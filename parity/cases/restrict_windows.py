@@ -1,5 +1,6 @@
 """Adapts windows to `supports`: one number for both axes, kernels and images that fit each other."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,10 +87,29 @@ def windows_fit(case: Case, shape: tuple[int, ...]) -> bool:
         return bool(pair(case.options.get("stride", 1)) == (1, 1))
     if any(shape[2 + axis] < least(case.options, kernel, axis) for axis in (0, 1)):
         return False
-    if "kernel_size" in case.options and "padding" in case.options:
+    if pools(case.options):
         padding = pair(case.options["padding"])
         return bool(pair(allowed_padding(case.options, shape)) == padding)
     return True
+
+
+def pools(options: Mapping[str, Any]) -> bool:
+    """Whether the padding is limited by the kernel, as for poolings and unpooling, but not for unfold and fold."""
+    own = "ceil_mode" in options or "dilation" not in options
+    return "kernel_size" in options and "padding" in options and own
+
+
+def folds(options: Mapping[str, Any]) -> bool:
+    """Whether the windows are over the output, whose size is an option, and the input has a line per tap."""
+    return {"kernel_size", "dilation", "output_size"} <= options.keys()
+
+
+def folded(shape: tuple[int, ...], before: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape (…, channels and taps, windows) after the options have changed."""
+    size = tuple(pair(options["output_size"]))
+    taps, others = (math.prod(pair(o["kernel_size"])) for o in (before, options))
+    count = math.prod(sides((1, 1, *size), options, options["kernel_size"]))
+    return (*shape[:-2], shape[-2] // taps * others, count)
 
 
 def allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
@@ -97,16 +117,16 @@ def allowed_padding(options: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
     if len(shape) != 4:
         return options["padding"]
     dilation, kernel, padding = options.get("dilation", 1), options["kernel_size"], options["padding"]
-    sides = [min(at(padding, i), at(kernel, i) // 2) if at(dilation, i) <= shape[2 + i] else 0 for i in (0, 1)]
-    return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
+    most = [min(at(padding, i), at(kernel, i) // 2) if at(dilation, i) <= shape[2 + i] else 0 for i in (0, 1)]
+    return most[0] if isinstance(padding, int) and most[0] == most[1] else tuple(most)
 
 
 def little_padding(padding: Any, kernel: Any) -> Any:
     """A convolution's padding, of which few windows lie outside the image."""
     if isinstance(padding, str):
         return padding
-    sides = [min(at(padding, i), at(kernel, i) // 2 + 1) for i in (0, 1)]
-    return sides[0] if isinstance(padding, int) and sides[0] == sides[1] else tuple(sides)
+    most = [min(at(padding, i), at(kernel, i) // 2 + 1) for i in (0, 1)]
+    return most[0] if isinstance(padding, int) and most[0] == most[1] else tuple(most)
 
 
 def channels(weight: tuple[int, ...], options: Mapping[str, Any]) -> tuple[int, int]:
@@ -145,16 +165,21 @@ def outputs(shape: tuple[int, ...], options: Mapping[str, Any], weight: ArraySpe
     kernel = options.get("kernel_size") if of_weight is None else of_weight[2:]
     if len(shape) != 4 or kernel is None or (of_weight is not None and len(of_weight) != 4):
         return 1
+    height, width = (max(1, side) for side in sides(shape, options, kernel))
+    return (shape[1] if of_weight is None else of_weight[0]) * height * width
+
+
+def sides(shape: tuple[int, ...], options: Mapping[str, Any], kernel: Any) -> tuple[int, int]:
+    """The numbers of windows along both axes of an image; below 1 if none fits."""
     stride = options.get("stride", 1) or kernel
     padding = 0 if isinstance(options.get("padding"), str) else options.get("padding", 0)
-    sides = (
+    height, width = (
         (shape[2 + i] + 2 * at(padding, i) - at(options.get("dilation", 1), i) * (at(kernel, i) - 1) - 1)
         // at(stride, i)
         + 1
         for i in (0, 1)
     )
-    height, width = (max(1, side) for side in sides)
-    return (shape[1] if of_weight is None else of_weight[0]) * height * width
+    return height, width
 
 
 def pair(value: Any) -> Any:

@@ -13,6 +13,16 @@ __all__ = ["CORRECT", "PLANTED", "Correct", "Planted"]
 # Each module registers its entries when it is imported.
 for _family in (
     *("activation", "convolution", "linear", "loss", "normalization", "optimizers", "pooling", "softmax"),
-    *("network", "correct", "correct_windows", "general", "options", "narrow", "resizing", "scaled_optimizers"),
+    *(
+        "network",
+        "correct",
+        "correct_windows",
+        "general",
+        "options",
+        "narrow",
+        "resizing",
+        "scaled_optimizers",
+        "unfolding",
+    ),
 ):
     import_module(f"{__name__}.{_family}")

@@ -58,7 +58,7 @@ CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
     ("output-in-a-buffer", "shared-state", stateful.in_a_buffer, "y", "", ""),
     # If the gradient does not depend on the arrays' values, a cache shared between calls is harmless.
     ("cache-shared", "shared-state", stateful.of_last_call(), "{dx}", "",
-     "avg_pool2d adaptive_avg_pool2d pad interpolate flatten"),
+     "avg_pool2d adaptive_avg_pool2d unfold fold pad interpolate flatten"),
     ("accumulates", "accumulates", stateful.by_call(stateful.accumulated), "{dx}", "", ""),
     ("overwrites-upstream", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: -dy), "", "", ""),
     ("tail-lost", "tail-lost", result(_without_leftover), "{dx}",
@@ -71,11 +71,11 @@ CHANGES: tuple[tuple[str, str, Change, str, str, str], ...] = (
     # A computed output hardly ever equals an argument.
     ("y-returns-its-argument", "shares-memory", stateful.returning_equals, "y",
      "If y equals an argument, the argument itself is returned.",
-     "conv2d conv1d conv_transpose2d max_unpool2d sigmoid flatten batch_norm group_norm instance_norm nll_loss "
-     "cross_entropy binary_cross_entropy_with_logits kl_div SimpleCNN network"),
+     "conv2d conv1d conv_transpose2d max_unpool2d unfold fold sigmoid flatten batch_norm group_norm instance_norm "
+     "nll_loss cross_entropy binary_cross_entropy_with_logits kl_div SimpleCNN network"),
     ("dx-returns-its-argument", "shares-memory", stateful.returning_equals, "{dx}",
      "If dx equals an argument, the argument itself is returned.",
-     "conv2d conv1d conv_transpose2d max_unpool2d linear flatten group_norm SimpleCNN network"),
+     "conv2d conv1d conv_transpose2d max_unpool2d unfold fold linear flatten group_norm SimpleCNN network"),
 )  # fmt: skip
 
 

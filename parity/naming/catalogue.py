@@ -18,6 +18,7 @@ from parity.naming import (
     resizing,
     scaled_optimizers,
     softmax,
+    unfolding,
 )
 from parity.naming.activation import ACTIVATIONS
 from parity.naming.explanation import Explanation
@@ -34,6 +35,8 @@ OWN: dict[str, tuple[Explanation, ...]] = {
     "adaptive_avg_pool2d": resizing.ADAPTIVE_AVERAGE,
     "adaptive_max_pool2d": resizing.ADAPTIVE_MAXIMUM,
     "max_unpool2d": resizing.UNPOOLING,
+    "unfold": unfolding.UNFOLD,
+    "fold": unfolding.FOLD,
     "pad": resizing.PAD,
     "interpolate": resizing.INTERPOLATE,
     "dropout": resizing.DROPOUT,

@@ -187,12 +187,17 @@ def meets_pixels(case: Case) -> bool:
     for axis in (0, 1):
         kernel, stride, padding, dilation = (
             value if isinstance(value, int) else value[axis]
-            for value in (o["kernel_size"], o["stride"] or o["kernel_size"], o["padding"], o["dilation"])
+            for value in (
+                o["kernel_size"],
+                o.get("stride") or o["kernel_size"],
+                o.get("padding", 0),
+                o.get("dilation", 1),
+            )
         )
         pixels = size[axis - 2]
         over = pixels + 2 * padding - dilation * (kernel - 1) - 1
-        last = -(-over // stride) if o["ceil_mode"] else over // stride
-        if o["ceil_mode"] and last * stride >= pixels + padding:
+        last = -(-over // stride) if o.get("ceil_mode") else over // stride
+        if o.get("ceil_mode") and last * stride >= pixels + padding:
             last -= 1  # torch drops a window that begins after the image
         starts = (p * stride - padding for p in range(last + 1))
         if not all(any(0 <= start + i * dilation < pixels for i in range(kernel)) for start in starts):

@@ -13,12 +13,14 @@ from parity.rows import (
     pooling,
     resizing,
     softmax,
+    unfolding,
 )
 from parity.rows.row import Row
 
 FAMILIES = (
     convolution,
     pooling,
+    unfolding,
     resizing,
     activation,
     linear,

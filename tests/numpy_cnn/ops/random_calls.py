@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 Call: TypeAlias = tuple[list[Any], dict[str, Any]]
 Draw: TypeAlias = Callable[["Random"], Call]
@@ -92,6 +94,27 @@ def pooling(**options: tuple[Sequence[Any], Sequence[Any]]) -> Draw:
         return [images(r), size], r.options(**common, ceil_mode=(FLAGS, NO_FLAGS), **options)
 
     return draw
+
+
+SLIDING = {"dilation": (INTS, NO_INTS), "padding": ([0, 0, 1, (0, 1)], NO_INTS), "stride": (INTS, NO_INTS)}
+
+
+def unfolding(r: Random) -> Call:
+    return [images(r), r.choice(INTS if not r.seldom() else NO_INTS)], r.options(**SLIDING)
+
+
+def folding(r: Random) -> Call:
+    """The columns of an image, or a few too many."""
+    x, kernel = images(r), r.choice([1, 2, (1, 2), [2, 1], *([(1,), 0, 2.0, None] if r.seldom() else [])])
+    options = r.options(**SLIDING)
+    try:
+        columns = F.unfold(torch.from_numpy(x), kernel, **options).numpy()
+    except (RuntimeError, TypeError, IndexError):
+        columns = r.array(*r.choice([(2, 4, 6), (4, 6), (2, 4, 0), (2, 0, 6), (4,)]), dtype=x.dtype)
+    more = r.array(*columns.shape[:-1], 1, dtype=x.dtype)
+    columns = np.concatenate([columns, more], -1) if r.seldom() and columns.ndim > 1 else columns
+    size = list(x.shape[-2:]) if not r.seldom() else r.choice([0, 5, (5,), (2, 3, 4), None, (2.0, 3)])
+    return [columns, size, kernel], options
 
 
 def adaptive(r: Random) -> Call:
@@ -239,6 +262,7 @@ DRAWS: dict[str, Draw] = {
     "cross_entropy": classes(probabilities=True),
     "elu": elementwise(alpha=(NUMBERS, NO_NUMBERS)),
     "flatten": flattening,
+    "fold": folding,
     "gelu": elementwise(approximate=(["none", "tanh"], ["erf", None])),
     "group_norm": groups,
     "hardswish": elementwise(),
@@ -262,4 +286,5 @@ DRAWS: dict[str, Draw] = {
     "softmax": along("dim"),
     "softplus": elementwise(beta=([1, 0.5, 3.0], NO_NUMBERS), threshold=([20, 0, -5, 3.0], NO_NUMBERS)),
     "tanh": elementwise(),
+    "unfold": unfolding,
 }

@@ -26,6 +26,8 @@ def doubled(value: Any) -> Any:
 
 
 IGNORED, SWAPPED, DOUBLED = "option-ignored", "option-swapped", "option-doubled"
+ALWAYS_MEAN = f"{IGNORED} reduction-mean gradient-of-mean"
+ALWAYS_SUM = f"{IGNORED} reduction-sum gradient-of-sum mean-missing"
 
 # Row, option, right names, value for the sentence, edit.
 TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
@@ -46,9 +48,9 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("pad", "mode", IGNORED, "constant", always("constant")),
     ("pad", "value", IGNORED, None, always(None)),
     ("interpolate", "align_corners", IGNORED, None, lambda v: v and None),
-    ("dropout", "training", IGNORED, True, always(True)),
+    ("dropout", "training", f"{IGNORED} dropout-in-evaluation", True, always(True)),
     ("dropout", "training", f"{IGNORED} passes-upstream", False, always(False)),
-    ("dropout2d", "training", IGNORED, True, always(True)),
+    ("dropout2d", "training", f"{IGNORED} dropout-in-evaluation", True, always(True)),
     ("leaky_relu", "negative_slope", f"{IGNORED} slope-lost", 0, always(0.0)),
     ("leaky_relu", "negative_slope", DOUBLED, None, doubled),
     ("elu", "alpha", IGNORED, 1, always(1.0)),
@@ -63,16 +65,16 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("group_norm", "eps", DOUBLED, None, doubled),
     ("group_norm", "num_groups", IGNORED, 1, always(1)),
     ("instance_norm", "eps", DOUBLED, None, doubled),
-    ("l1_loss", "reduction", IGNORED, "mean", always("mean")),
-    ("smooth_l1_loss", "reduction", IGNORED, "sum", always("sum")),
+    ("l1_loss", "reduction", ALWAYS_MEAN, "mean", always("mean")),
+    ("smooth_l1_loss", "reduction", ALWAYS_SUM, "sum", always("sum")),
     ("smooth_l1_loss", "beta", IGNORED, 1, always(1.0)),
     ("huber_loss", "delta", IGNORED, 1, always(1.0)),
-    ("huber_loss", "reduction", IGNORED, "mean", always("mean")),
-    ("binary_cross_entropy_with_logits", "reduction", IGNORED, "mean", always("mean")),
+    ("huber_loss", "reduction", ALWAYS_MEAN, "mean", always("mean")),
+    ("binary_cross_entropy_with_logits", "reduction", ALWAYS_MEAN, "mean", always("mean")),
     ("kl_div", "log_target", IGNORED, False, always(False)),
     ("kl_div", "log_target", IGNORED, True, always(True)),
-    ("kl_div", "reduction", IGNORED, "mean", lambda r: "mean" if r == "batchmean" else r),
-    ("kl_div", "reduction", IGNORED, "batchmean", lambda r: "batchmean" if r == "mean" else r),
+    ("kl_div", "reduction", ALWAYS_MEAN, "mean", lambda r: "mean" if r == "batchmean" else r),
+    ("kl_div", "reduction", f"{IGNORED} feature-sum", "batchmean", lambda r: "batchmean" if r == "mean" else r),
     ("RMSprop", "centered", f"{IGNORED} centered-ignored", False, always(False)),
     ("RMSprop", "weight_decay", f"{IGNORED} decay-ignored", 0, always(0.0)),
     ("RMSprop", "momentum", f"{IGNORED} momentum-ignored", 0, always(0.0)),

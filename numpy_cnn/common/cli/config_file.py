@@ -97,7 +97,14 @@ def _take(values: dict[str, Any], part: type) -> dict[str, Any]:
 
 def _check_known(values: Mapping[str, Any], known: Sequence[str]) -> None:
     every = [*known, *(field.name for part in GROUPS.values() for field in fields(part))]
-    for name in values:
+    for name, value in values.items():
         if name not in known:
+            if isinstance(value, dict):
+                raise UserError(
+                    f"[{name.replace('_', '-'):.40}]: there are no sections; write the settings without one"
+                )
+            if name in _NOT_SETTINGS:
+                flag = name.replace("_", "-")
+                raise UserError(f"{flag} does not belong in the file: type --{flag}")
             meant = nearest(name, [setting.replace("_", "-") for setting in every])
             raise UserError(f"unknown setting {name.replace('_', '-'):.40}{meant}")

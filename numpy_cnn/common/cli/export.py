@@ -11,7 +11,7 @@ import tyro
 from numpy_cnn.common.cli.device import DeviceFlag
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
-from numpy_cnn.common.training.checkpoint import Progress, load_checkpoint, to_bytes
+from numpy_cnn.common.training.checkpoint import BEST, LAST, Progress, load_checkpoint, to_bytes
 from numpy_cnn.common.training.onnx_file import to_onnx
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class Export(DeviceFlag):
 
     def run(self, program: "Program") -> int:  # noqa: ARG002  # every command has this signature
         """Write the file and print its name; return the exit code."""
+        if self.file.name in (BEST, LAST) and self.file.exists():
+            raise UserError(
+                f"{self.file}: belongs to a run, which could not be resumed without it; choose another name"
+            )
         checkpoint = load_checkpoint(self.checkpoint)
         if self.file.suffix == ".safetensors":
             content = to_bytes(replace(checkpoint, optimizer_state={}, progress=Progress(), history=None))

@@ -1,5 +1,6 @@
 """`import`: convert weights from other programs to a checkpoint."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy_cnn.common.data.foreign import describe
 from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, TrainConfig
 from numpy_cnn.common.spec.errors import UserError
-from numpy_cnn.common.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from numpy_cnn.common.training.checkpoint import BEST, LAST, Checkpoint, Progress, save_checkpoint
 from numpy_cnn.common.training.tensors import check_parameters
 from numpy_cnn.common.training.weights import load_npz, load_safetensors, plain_names
 
@@ -38,13 +39,22 @@ class ImportWeights(DeviceFlag):
         if self.checkpoint.suffix != ".safetensors":
             raise UserError(f"{self.checkpoint}: the name of a checkpoint ends in .safetensors")
         if not self.file.is_file():
-            raise UserError(f"{self.file}: no such file")
+            raise UserError(
+                f"{self.file}: {'a folder; name a file of weights' if self.file.is_dir() else 'no such file'}"
+            )
+        if self.checkpoint.exists() and (
+            self.checkpoint.name in (BEST, LAST) or self.checkpoint.samefile(self.file)
+        ):
+            raise UserError(f"{self.checkpoint}: would be overwritten; choose another name for the new checkpoint")
         size = IMAGE_SIZES[self.data]
         try:
             parameters = plain_names(self._read(program))
             network = _with_sizes_of(parameters, self.network)
             architecture = network.architecture(size)
-            check_parameters(architecture, parameters)
+            try:
+                check_parameters(architecture, parameters)
+            except UserError as error:
+                raise UserError(f"{error}{self._hint(network, parameters)}") from error
         except UserError as error:
             named = str(error).startswith(f"{self.file}: ")
             raise error if named else UserError(f"{self.file}: {error}") from error
@@ -65,6 +75,14 @@ class ImportWeights(DeviceFlag):
         )
         print(self.checkpoint)
         return 0
+
+    def _hint(self, network: ArchitectureConfig, parameters: Mapping[str, Array]) -> str:
+        """Name the data set whose images the parameters fit, if it is another one."""
+        for data, size in IMAGE_SIZES.items():
+            with contextlib.suppress(UserError):
+                check_parameters(network.architecture(size), parameters)
+                return f"; they fit the images of {data}: pass --data {data}"
+        return ""
 
     def _read(self, program: "Program") -> Mapping[str, Array]:
         if self.file.suffix == ".safetensors":

@@ -160,7 +160,8 @@ class Train(TrainConfig, DeviceFlag):
         if len(history) < self.epochs:
             waited = len(history) - best.progress.epoch
             log(
-                f"stopped early: {waited} epochs without a better validation, as --patience {self.patience} allows"
+                f"stopped early: {waited} epoch{'s' if waited > 1 else ''} without a better validation, "
+                f"as --patience {self.patience} allows"
             )
         seconds = sum(row["seconds"] for row in history)
         draw_pictures(run, best, history, test, answers)

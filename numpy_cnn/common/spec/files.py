@@ -1,6 +1,7 @@
 """Atomic writes: after a crash, a full disk or a power cut, a file is either old or new, never mixed."""
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ def replace_file(path: Path, content: bytes) -> None:
         finally:
             os.close(descriptor)
         return
+    if not target.parent.is_dir():  # a message about the temporary name would be confusing
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     partial = target.with_name(target.name + ".partial")
     descriptor = _open_alone(partial)
     try:

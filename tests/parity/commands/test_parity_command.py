@@ -212,7 +212,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--supports", "rank=two"], "conv2d has no case with rank='two'"),
         (["check", "conv2d", "--supports", "input=3"], "conv2d has no case with input=3"),
         (["check", "softmax", "--supports", "dim=9"], "softmax has no case with dim=9: no case of the row fits"),
-        (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "No such file"),
+        (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "no such folder"),
         (["replay", "exact:{}"], "not a case"),
         (["replay", "exakt:1"], "not a case"),
         (["train", "--steps", "0"], "must be at least 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from programs import best, error_of, succeed
 from safetensors.torch import load_file
@@ -35,4 +36,16 @@ def test_numpy_arrays(trained: dict[str, Path], tmp_path: Path) -> None:
 def test_an_unknown_suffix_or_a_missing_folder_gives_one_line(trained: dict[str, Path], tmp_path: Path) -> None:
     run = trained["numpy_cnn"]
     assert error_of("numpy_cnn", "export", run, "net.h5").endswith("must end in .safetensors, .npz or .onnx")
-    assert "No such file" in error_of("numpy_cnn", "export", run, tmp_path / "no" / "net.npz")
+    message = error_of("numpy_cnn", "export", run, tmp_path / "no" / "net.npz")
+    assert message == f"{tmp_path / 'no'}: there is no such folder"
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_a_run_is_not_overwritten(trained: dict[str, Path], name: str, program: str) -> None:
+    file = trained[program] / name
+    before = file.read_bytes()
+    message = error_of(program, "export", trained[program], file)
+    assert message == f"{file}: belongs to a run, which could not be resumed without it; choose another name"
+    message = error_of(program, "import", trained[program] / "best.safetensors", file, "--data", "digits")
+    assert message == f"{file}: would be overwritten; choose another name for the new checkpoint"
+    assert file.read_bytes() == before

@@ -75,6 +75,14 @@ def test_a_checkpoint_of_another_precision_can_be_imported(
     assert all(np.array_equal(read[name], expected[name]) for name in read)
 
 
+def test_weights_of_the_other_data_set_are_recognized(trained: dict[str, Path], tmp_path: Path) -> None:
+    file = write(tmp_path / "w.npz", best(trained["numpy_cnn"]).parameters)
+    message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")
+    assert message.endswith("; they fit the images of digits: pass --data digits")
+    message = error_of("numpy_cnn", "import", tmp_path, tmp_path / "net.safetensors")
+    assert message == f"{tmp_path}: a folder; name a file of weights"
+
+
 def test_integer_weights_are_not_imported(tmp_path: Path) -> None:
     file = write(tmp_path / "w.safetensors", {"conv1.weight": np.zeros((8, 1, 3, 3), np.int32)})
     message = error_of("numpy_cnn", "import", file, tmp_path / "net.safetensors")

@@ -119,7 +119,7 @@ def test_sample_predictions_distinguish_right_from_wrong_with_and_without_colour
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"cannot write the picture .*absent.*: No such file"):
+    with pytest.raises(UserError, match=r"cannot write the picture .*absent.*: there is no such folder"):
         plots.training_curves(HISTORY, tmp_path / "absent" / "curves.png")
 
 

@@ -25,6 +25,8 @@ def find(name: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(device for device, available in there.items() if available)
+    if name not in there:
+        raise UserError(f"device {name!r}: expected cpu, cuda, mps or auto")
     if not there[name]:
         raise UserError(
             f"--device {name}: this PyTorch ({torch.__version__}) has no {NAMES[name]} device; use --device cpu"

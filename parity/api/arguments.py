@@ -47,6 +47,8 @@ def row_for(
         if shapes is not None or strategy is not None or options is not None:
             raise TypeError("shapes, strategy and options belong to like=…; a row of the registry has its own")
         return row_named(name)
+    if not callable(like):
+        raise TypeError(f"like must be a function of tensors, as in torch.nn.functional.gelu; got {like!r}")
     if isinstance(implementation, Own):
         raise TypeError(
             f"like=… needs an implementation to compare with it: parity.check({name!r}, my_op, like=…)"
@@ -73,6 +75,10 @@ def supports_for(row: Row, given: Supports | None, defaults: Defaults) -> Suppor
     """
     if callable(given):
         return given
+    if given is not None and not isinstance(given, Mapping):
+        raise ArgumentError(
+            f"supports must be a dict or a function of a case, got {type(given).__name__} {given!r}"
+        )
     known = words_of(row)
     for word in defaults.supports.keys() - known:
         if not any(word in words_of(other) for other in ROWS.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import isclass, isfunction
 from typing import TYPE_CHECKING, Any
 
 from parity.api.checked import NUMPY_CNN, require_implementation
@@ -103,8 +104,12 @@ def case(
         },
     )  # fmt: skip
 
-    def test(self: object = None) -> None:  # noqa: ARG001  # as a class attribute it is called with the instance
+    def test(self: object = None) -> None:  # as a class attribute it is called with the instance
         __tracebackhide__ = True
+        if isfunction(self) or isclass(self):  # @parity.case(…) above it
+            raise TypeError(
+                f"parity.case is no decorator; write test_{name} = parity.case({name!r}, {self.__name__})"
+            )
         report = made.check()
         if not report.ok:
             raise AssertionError(f"\n{report}")

@@ -10,6 +10,7 @@ from parity.api.checked import NUMPY_CNN, Checked, Own
 from parity.api.defaults import SESSION, examples_for, seed_for
 from parity.api.shard import Shard
 from parity.cases.case import Dtype, Lane
+from parity.cases.errors import ArgumentError
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import oracle_on
 from parity.report import Report
@@ -92,6 +93,8 @@ def check(
         ValueError: an argument is invalid for the row; the message has its value and the valid ones.
         UserError: there is no such device, or fewer cases than shards.
     """
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        raise ArgumentError(f"timeout must be more than 0 seconds, or None for no limit; got {timeout!r}")
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
     own = isinstance(implementation, Own)
     check_rows(SESSION.get(), row.name)

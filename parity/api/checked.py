@@ -16,8 +16,10 @@ NUMPY_CNN = Own.NUMPY_CNN
 Checked: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]] | Own
 
 
-def require_implementation(name: str, implementation: object) -> None:
-    """Raise TypeError for None, which usually means a missing import or return."""
+def require_implementation(name: object, implementation: object) -> None:
+    """Raise TypeError for None, which usually means a missing import or return, and for a name that is no text."""
+    if not isinstance(name, str):
+        raise TypeError(f'the first argument is the name of a row, as in "conv2d"; got {name!r}')
     if implementation is None:
         raise TypeError(
             f"the implementation of {name!r} is None; give a function, a class or a pair (forward, backward), or "

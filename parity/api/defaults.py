@@ -93,7 +93,7 @@ def seed_for(given: int | None) -> int:
         forced = getattr(hypothesis.core, "global_force_seed", None)  # --hypothesis-seed
         given = forced if isinstance(forced, int) else SEED
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ArgumentError(f"seed must not be negative, got {given!r}")
+        raise ArgumentError(f"seed must be a whole number, at least 0, got {given!r}")
     return given
 
 

@@ -81,6 +81,9 @@ class Check(ImplementationFlags):
             raise UserError(
                 f"--impl {self.impl} needs the one row that it implements, got {' '.join(self.ops) or 'none'}"
             )
+        for flag, file in (("--json", self.json), ("--html", self.html)):
+            if file is not None and not file.parent.is_dir():
+                raise UserError(f"{flag} {file}: no such folder {file.parent}")
         if not self.ops and (self.jobs or cores()) > 1:
             preload()  # all rows, in several processes
         from parity.rows.registry import ROWS

@@ -57,8 +57,9 @@ def source_of(place: str) -> Source:
     names = tuple(name.split(","))
     well_formed = home and len(names) <= 2 and all(all(p.isidentifier() for p in n.split(".")) for n in names)
     if not well_formed:
-        own = [*_lines(Path(name))] if Path(name).is_file() else []
-        such_as = f"{name}:{own[-1]}" if own else "my_layers.py:my_conv2d"
+        file = home or name  # FILE.py, or FILE.py: without a name
+        own = [*_lines(Path(file), defined=True)] if Path(file).is_file() else []
+        such_as = f"{file}:{own[-1]}" if own else "my_layers.py:my_conv2d"
         raise UserError(f"--impl {place!r}: expected {FORMS}, as in {such_as}")
     path = Path(home)
     if path.suffix == ".py" or path.exists() or not all(part.isidentifier() for part in home.split(".")):
@@ -185,6 +186,8 @@ def _where_and_what(source: Source, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         same = error.filename is not None and own is not None and Path(error.filename).resolve() == own
         text = f": {error.text.strip()}" if error.text else ""
+        if error.filename is None:  # it is not text
+            return f"{source.home}: {error.msg}"
         return f"{source.home if same else error.filename}:{error.lineno}: {error.msg}{text}"
     missing = error.name if isinstance(error, ModuleNotFoundError) else ""
     if missing and source.file is None and f"{source.module}.".startswith(f"{missing}."):
@@ -224,14 +227,18 @@ def _attribute(flag: str, module: ModuleType, name: str, where: str) -> Any:
     return found
 
 
-def _lines(path: Path) -> dict[str, int]:
-    """The names assigned at the top level of a file, with the last line that assigns each."""
+def _lines(path: Path, defined: bool = False) -> dict[str, int]:
+    """The names assigned at the top level of a file, with the last line of each; only functions and classes if
+    `defined`.
+    """
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return {}
     found = {}
     for node in tree.body:
+        if defined and not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            continue
         for target in getattr(node, "targets", [getattr(node, "target", node)]):
             name = getattr(target, "id", None) or getattr(target, "name", None)
             if isinstance(name, str):

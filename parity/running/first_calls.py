@@ -1,6 +1,6 @@
 """Checks that the implementation can be called."""
 
-from inspect import isfunction
+from inspect import isclass, isfunction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,24 +22,30 @@ def require_entered(
     """Call it on a few cases.
 
     Raises:
-        Unrecognised: each call failed before the first line of the implementation, for example a missing argument.
+        Unrecognised: each call failed before the first line of the implementation, for example a missing argument,
+            or in its constructor.
     """
     lane: Lane = row.lanes[0]
-    last: BaseException | None = None
+    reason = ""
     for case in few(restricted(row, lane, supports, learnt, None)):
         try:
             inputs = expect(row, case, lane).inputs.private()
             implementation(*inputs.arrays, **inputs.options)
         except ImplementationError as error:
             last = error.__cause__
-            if not isinstance(last, TypeError) or _entered(last.__traceback__):
+            constructing = last is not None and _in_constructor(last.__traceback__, implementation.written)
+            if constructing:
+                reason = f"{implementation.written.__name__} cannot be constructed: {error}"
+            elif not isinstance(last, TypeError) or _entered(last.__traceback__):
                 return
+            else:
+                reason = f"it cannot be called: {last}; {_hint(row, implementation)}"
         except (Declined, RuntimeError, ValueError, IndexError, TypeError):  # or torch rejects the case
             continue
         else:
             return
-    if last is not None:
-        raise Unrecognised(f"it cannot be called: {last}; {_hint(row, implementation)}")
+    if reason:
+        raise Unrecognised(reason)
 
 
 def _hint(row: Row, implementation: Implementation) -> str:
@@ -53,6 +59,16 @@ def _hint(row: Row, implementation: Implementation) -> str:
     if left:
         return f"bind what is missing, for example: functools.partial({written.__name__}, {', '.join(left)})"
     return f"wrap it in a function with the arguments of torch's {row.name}, as in lambda *arrays, **options: …"
+
+
+def _in_constructor(trace: TracebackType | None, written: Any) -> bool:
+    """Whether the exception comes from the constructor of a class."""
+    constructor = getattr(getattr(written, "__init__", None), "__code__", None) if isclass(written) else None
+    while trace is not None and constructor is not None:
+        if trace.tb_frame.f_code is constructor:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _entered(trace: TracebackType | None) -> bool:

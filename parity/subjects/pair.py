@@ -143,6 +143,9 @@ def positional(forward: Callable[..., Any], arrays: tuple[Array | None, ...]) ->
     if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return arrays
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][: len(arrays)]
+    if not places and not by_keyword(forward, arrays):
+        name = getattr(forward, "__name__", "it")
+        raise Unrecognised(f"{name} takes no array, as in: def {name}(x): …")
     places = [p for i, p in enumerate(places) if i == 0 or not _takes_option(p.name, arrays)]
     named = [id(array) for array in by_keyword(forward, arrays).values()]
     if any(array is not None and id(array) not in named for array in arrays[len(places) :]):

@@ -88,8 +88,14 @@ def _recognised(implementation: Any) -> Implementation:
         return _of_callable(implementation)
     raise TypeError(
         "an implementation is a function that returns (y, pullback), a pair (forward, backward), or a class with "
-        f"forward and backward; got {type(implementation).__name__}"
+        f"forward and backward; got {_described(implementation)}"
     )
+
+
+def _described(value: Any) -> str:
+    kind = type(value).__name__
+    is_layer = any(hasattr(type(value), name) for name in FORWARDS[:-1])
+    return f"an instance of {kind}: give the class {kind}" if is_layer else kind
 
 
 def _bound_class(bound: Any) -> type:

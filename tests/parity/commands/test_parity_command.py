@@ -207,12 +207,19 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "no.such.module:f"], "there is no module no in"),
         (["check", "conv2d", "--impl", "{layers}:absent"], "absent is None in"),
         (["check", "relu", "--impl", "{layers}:of_four"], "it cannot be called: of_four() missing 3 required"),
+        (["check", "relu", "--impl", "{layers}:"], "as in {layers}:of_four"),
+        (
+            ["check", "relu", "--impl", "{odd}:NoGpu"],
+            "NoGpu cannot be constructed: the forward raised",
+        ),
+        (["check", "relu", "--impl", "{odd}:nothing"], "nothing takes no array, as in: def nothing(x): …"),
+        (["check", "relu", "--impl", "{binary}:f"], "binary.py: source code"),
         (["check", "conv2d", "--supports", "stride=none"], "conv2d has no case with stride=None: torch rejects"),
         (["check", "conv2d", "--supports", "padding=odd"], "Invalid padding string: 'odd'"),
         (["check", "conv2d", "--supports", "rank=two"], "conv2d has no case with rank='two'"),
         (["check", "conv2d", "--supports", "input=3"], "conv2d has no case with input=3"),
         (["check", "softmax", "--supports", "dim=9"], "softmax has no case with dim=9: no case of the row fits"),
-        (["check", "SGD", "--json", "{folder}/no/such/folder.json", "--examples", "1"], "no such folder"),
+        (["check", "SGD", "--json", "{folder}/no/such/file.json"], "no such folder {folder}/no/such"),
         (["replay", "exact:{}"], "not a case"),
         (["replay", "exakt:1"], "not a case"),
         (["train", "--steps", "0"], "must be at least 1"),
@@ -224,6 +231,8 @@ def test_a_mistake_gives_one_line(
 ) -> None:
     (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")
     (tmp_path / "raising.py").write_text("1 / 0\n")
+    (tmp_path / "odd.py").write_text(ODD)
+    (tmp_path / "binary.py").write_bytes(b"\x00\x01")
     (tmp_path / "leaving.py").write_text("import sys\nsys.exit('bye')\n")
     (tmp_path / "lacking.py").write_text("import no_such_module\n")
     places = {
@@ -232,6 +241,8 @@ def test_a_mistake_gives_one_line(
         "raising": tmp_path / "raising.py",
         "leaving": tmp_path / "leaving.py",
         "lacking": tmp_path / "lacking.py",
+        "odd": tmp_path / "odd.py",
+        "binary": tmp_path / "binary.py",
         "folder": tmp_path,
     }
     filled = [a if a.startswith("exact:") else a.format(**places) for a in arguments]
@@ -240,6 +251,20 @@ def test_a_mistake_gives_one_line(
     assert message.format(**places) in err[-1]
     assert err[-1].startswith("parity: error: ")
     assert not any("Traceback" in line for line in err)
+
+
+ODD = """
+class NoGpu:
+    def __init__(self):
+        raise RuntimeError("no GPU")
+    def forward(self, x):
+        return x
+    def backward(self, dy):
+        return dy
+
+def nothing():
+    return 1
+"""
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

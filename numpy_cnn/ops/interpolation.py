@@ -1,13 +1,15 @@
 """Interpolation: images resized."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag
 from numpy_cnn.ops.average_pooling import adaptive_avg_pool2d
-from numpy_cnn.ops.fast.resampling import MODES, Taps, output_sizes, taps
+from numpy_cnn.ops.fast.resampling import MODES, add_runs, output_sizes, taps, weighted
 
 __all__ = ["interpolate"]
 
@@ -75,28 +77,21 @@ def interpolate(
     if mode == "area":
         return _area(x, sizes)
     aligned = align_corners is not None and flag("interpolate", "align_corners", align_corners)
-    axes = range(2, x.ndim)
     along = [taps(*given, mode, aligned) for given in zip(x.shape[2:], sizes, scales, strict=True)]
-
-    def weight(of: Taps, k: int, axis: int) -> Array:
-        return of.weight[:, k].astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    axes = list(zip(range(2, x.ndim), along, strict=True))
 
     y = x
     with np.errstate(invalid="ignore"):  # 0 · ∞ is NaN as in torch, so do not warn
-        for axis, of in zip(axes, along, strict=True):
-            terms = (y.take(index, axis) for index in of.inputs.T)
-            y = next(terms) if of.copies else sum(term * weight(of, k, axis) for k, term in enumerate(terms))
+        for axis, of in reversed(axes):  # the last axis, element by element, while the array is small
+            y = reduce(iadd, (weighted(y, *tap, axis) for tap in zip(*of, strict=True)))
 
     def pullback(dy: Array) -> tuple[Array]:
         u = cotangent("interpolate", dy, y)
         with np.errstate(invalid="ignore"):
-            for axis, of in reversed(list(zip(axes, along, strict=True))):
+            for axis, of in axes:
                 dx = np.zeros((*u.shape[:axis], x.shape[axis], *u.shape[axis + 1 :]), dtype=x.dtype)
-                for k, index in enumerate(of.inputs.T):
-                    # The indices never decrease, so the outputs that read one input are neighbours.
-                    read, first = np.unique(index, return_index=True)
-                    term = u if of.copies else u * weight(of, k, axis)
-                    np.moveaxis(dx, axis, 0)[read] += np.moveaxis(np.add.reduceat(term, first, axis), axis, 0)
+                for index, weight in zip(*of, strict=True):
+                    add_runs(u, weight, index, axis, to=dx)
                 u = dx
         return (u,)
 

@@ -64,16 +64,16 @@ def pad(
 
     def pullback(dy: Array) -> tuple[Array]:
         u = cotangent("pad", dy, y)
-        for axis, source in reversed(sources.items()):
-            u = np.moveaxis(u, axis, 0)
-            dx = np.zeros((x.shape[axis], *u.shape[1:]), dtype=u.dtype)
+        for axis, source in sources.items():
+            around = (slice(None),) * axis
+            dx = np.zeros((*u.shape[:axis], x.shape[axis], *u.shape[axis + 1 :]), dtype=u.dtype)
             first, last = pairs[axis]
             inside = slice(max(first, 0), len(source) - max(last, 0))
-            dx[max(-first, 0) : max(-first, 0) + len(source[inside])] = u[inside]
+            dx[(*around, slice(max(-first, 0), max(-first, 0) + len(source[inside])))] = u[(*around, inside)]
             for position in [*range(inside.start), *range(inside.stop, len(source))]:
-                dx[source[position]] += u[position]
-            u = np.moveaxis(dx, 0, axis)
-        return (np.ascontiguousarray(u),)
+                dx[(*around, source[position])] += u[(*around, position)]
+            u = dx
+        return (u,)
 
     return y, pullback
 

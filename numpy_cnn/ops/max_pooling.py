@@ -144,24 +144,24 @@ def adaptive_max_pool2d(
     x = input
     oh, ow = adaptive_size(name, x.shape, output_size)
     planes = x.reshape(-1, *x.shape[-2:])
-    index = np.zeros((len(planes), oh, ow), dtype=np.int64)
+    every, index = np.arange(len(planes)), np.zeros((len(planes), oh, ow), dtype=np.int64)
     for p, rows in enumerate(shares(x.shape[-2], oh)):
         for q, columns in enumerate(shares(x.shape[-1], ow)):
             window = planes[:, rows, columns]
             flat = window.reshape(len(planes), window.shape[1] * window.shape[2])
-            nan = np.isnan(flat)
-            last_nan = flat.shape[1] - 1 - nan[:, ::-1].argmax(axis=1)
-            h, v = np.divmod(np.where(nan.any(axis=1), last_nan, flat.argmax(axis=1)), window.shape[2])
+            first = flat.argmax(axis=1)  # of NaN, if there are any
+            for plane in np.flatnonzero(np.isnan(flat[every, first])):
+                first[plane] = np.flatnonzero(np.isnan(flat[plane]))[-1]
+            h, v = np.divmod(first, window.shape[2])
             index[:, p, q] = (rows.start + h) * x.shape[-1] + columns.start + v
-    every = np.arange(len(planes))[:, None]
     won = index.reshape(len(planes), oh * ow)
-    y = planes.reshape(len(planes), x.shape[-2] * x.shape[-1])[every, won].reshape(*x.shape[:-2], oh, ow)
+    y = planes.reshape(len(planes), x.shape[-2] * x.shape[-1])[every[:, None], won].reshape(*x.shape[:-2], oh, ow)
 
     def pullback(dy: Array) -> tuple[Array]:
         u = cotangent(name, dy, y).reshape(won.shape)
         dx = np.zeros((len(planes), x.shape[-2] * x.shape[-1]), dtype=x.dtype)
         for place in range(oh * ow):  # one window at a time: += with repeated indices would add only once
-            dx[every[:, 0], won[:, place]] += u[:, place]
+            dx[every, won[:, place]] += u[:, place]
         return (dx.reshape(x.shape),)
 
     return ((y, index.reshape(y.shape)) if return_indices else y), pullback

@@ -30,7 +30,7 @@ def relu(input: Array) -> tuple[Array, Pullback]:
     """
     check_floats("relu", input=input)
     x = input
-    # `not x < 0` instead of `x > 0` or `maximum(x, 0)`: this comparison keeps −0.0 and NaN as they are.
+    # `not x < 0` keeps −0.0 and NaN as they are, unlike `x > 0`, `maximum(x, 0)`, and the clip of some releases.
     y = elementwise(lambda x, y: select(x, ~(x < 0), out=y), x)
 
     def pullback(dy: Array) -> tuple[Array]:

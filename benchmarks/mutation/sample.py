@@ -113,10 +113,12 @@ def _drawn(
     places = list(tests)
     generator.shuffle(places)
     for file, line in places:
+        if number == 0:
+            return
         code = (COPY / file).read_text(encoding="utf-8")
         module, mutations, *_ = create_mutations(file, code, covered_lines={line})
         fit = [m for m in mutations if not _is_prose(m.original_node)]
-        if fit and number > 0:
+        if fit:
             number -= 1
             chosen = generator.choice(fit)
             changed = deep_replace(module, chosen.original_node, chosen.mutated_node)

@@ -31,14 +31,16 @@ import numpy_cnn.backend
 import torch_cnn.backend
 from numpy_cnn.common.spec.architecture import Architecture
 from numpy_cnn.common.spec.backend import Array, Backend, Masks
-from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.config import AugmentationConfig, OptimizerConfig
 from numpy_cnn.common.spec.initial import initial_parameters
+from numpy_cnn.common.training.augmentation import augmented
 from parity.cases.case import Dtype
 from parity.cases.torch_op import one_thread
 from parity.report.training_run import Step
 
 Arrays = Mapping[str, Array]
 
+UNCHANGED = AugmentationConfig()
 SHAKEN = 2  # gradients from moved weights
 KINKS = 50  # further ones, moved further, if a gradient exceeds the allowed error: a ReLU near 0 may go either way
 MARGIN = 8  # another order of summation may have an error this many times larger than the largest one measured
@@ -57,6 +59,8 @@ def train_in_lockstep(
     steps: int,
     seed: int = 0,
     dtype: Dtype = "float64",
+    augmentation: AugmentationConfig = UNCHANGED,
+    background: float = 0.0,
 ) -> Iterator[Step]:
     """Train both backends on the same batches and yield each step as it is done.
 
@@ -69,6 +73,8 @@ def train_in_lockstep(
         steps: their number.
         seed: of the initial parameters and of the batches.
         dtype: the precision that is compared.
+        augmentation: random changes of the images.
+        background: the value of an empty pixel.
     """
     precision = np.dtype(dtype)
     start = initial_parameters(architecture, seed, precision)
@@ -81,7 +87,8 @@ def train_in_lockstep(
         for number in range(1, steps + 1):
             batch = generator.integers(0, len(images), batch_size)
             masks = architecture.masks(batch_size, generator)
-            drawn = _Batch(images[batch].astype(precision), labels[batch], masks)
+            shown = augmented(images[batch].astype(precision), augmentation, [seed, 4, number], background)
+            drawn = _Batch(shown, labels[batch], masks)
             lr = optimizer.lr_at(number - 1, steps, epoch_steps)
             gradients, updates = lockstep.compare(torch_run, drawn, lr)
             (numpy_loss, _), (torch_loss, _), _ = (

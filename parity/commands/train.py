@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from numpy_cnn.common.spec.config import ArchitectureConfig, DataConfig, OptimizerConfig
+from numpy_cnn.common.spec.config import ArchitectureConfig, AugmentationConfig, DataConfig, OptimizerConfig
 from numpy_cnn.common.spec.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Train:
     dataset: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     optimization: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     steps: int = 200
     """Training steps."""
     batch_size: int = 64
@@ -47,6 +48,7 @@ class Train:
         from parity.report.training_run import TrainingReport
 
         architecture = self.network.architecture(IMAGE_SIZES[self.dataset.data])
+        self.augmentation.check(architecture.image_size)
         dataset = load(self.dataset.data, self.dataset.data_dir, download=self.dataset.download)
         dataset, note = fit(dataset, architecture.image_size, architecture.classes)
         if note:
@@ -62,6 +64,8 @@ class Train:
             steps=self.steps,
             seed=self.seed,
             dtype=self.dtype,
+            augmentation=self.augmentation,
+            background=dataset.pixel.background,
         ):
             steps.append(step)
             if step.number in (1, 2, 5, 10, 20, 50, self.steps) or step.number % 100 == 0:

@@ -16,7 +16,7 @@ from numpy_cnn.common.spec.typed import build
 NAME = "run.toml"
 LARGEST_FILE = 1_000_000  # bytes; a file with all settings has less than a thousand
 GROUPS: dict[str, type] = {
-    name: get_type_hints(TrainConfig)[name] for name in ("dataset", "network", "optimization")
+    name: get_type_hints(TrainConfig)[name] for name in ("dataset", "network", "optimization", "augmentation")
 }
 
 # Flags of `train` that select files, actions or the device, but do not affect the result.

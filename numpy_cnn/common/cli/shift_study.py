@@ -78,7 +78,7 @@ class ShiftStudy(DeviceFlag):
         if (height, width) != IMAGE_SIZES[self.data]:
             raise UserError(f"{self.data_dir}: the images have {height}x{width} pixels; shift-study needs 28x28")
         self.out.mkdir(parents=True, exist_ok=True)
-        paper = float(dataset.pixel.inputs(np.zeros(1)).item())
+        paper = dataset.pixel.background
         results, seconds, learners = {}, {}, self._learners(program, architectures)
         for name, learner in learners.items():
             print(f"{name}: training on {len(dataset.train)} images", file=sys.stderr, flush=True)

@@ -92,7 +92,7 @@ class Train(TrainConfig, DeviceFlag):
         stored = replace(stored, optimization=replace(stored.optimization, lr=lr))
         begun = Train(**{field.name: getattr(stored, field.name) for field in fields(stored)})
         typed = _on_top_of(begun, parse)
-        for group in ("dataset", "network", "optimization"):
+        for group in config_file.GROUPS:
             for field in fields(getattr(typed, group)):
                 if field.name not in ("data_dir", "download"):
                     _check_same(
@@ -223,6 +223,7 @@ class Train(TrainConfig, DeviceFlag):
         architecture = self.network.architecture(data_size)
         if architecture.in_channels != 1:
             raise UserError(f"--channels {architecture.in_channels}: the images of {self.dataset.data} have 1")
+        self.augmentation.check(architecture.image_size)
         dataset = load_data(self.dataset, program)
         height, width = dataset.train.images.shape[2:]  # MNIST's files may contain another size
         dataset, note = fit(dataset, architecture.image_size, architecture.classes)

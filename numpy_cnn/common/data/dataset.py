@@ -35,6 +35,11 @@ class PixelScale:
         scaled /= np.float32(self.std)
         return scaled
 
+    @property
+    def background(self) -> float:
+        """The input of an empty pixel."""
+        return float(self.inputs(np.zeros(1)).item())
+
     def fraction(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """The inverse, for pictures: inputs back to the share of ``maximum``, 0 to 1 up to rounding."""
         return inputs * np.float32(self.std) + np.float32(self.mean)

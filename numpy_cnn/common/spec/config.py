@@ -1,5 +1,6 @@
 """The settings of a training run: the flags of the command line, which checkpoints store."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.initializers import Initializer
 from numpy_cnn.common.spec.typed import build
 
-ADDED = ("patience", "init")  # fields that checkpoints of older versions do not have
+ADDED = ("patience", "init", "augmentation")  # fields that checkpoints of older versions do not have
 LARGEST = 1e30  # for step sizes and the like: not far above, float32 overflows
 
 
@@ -193,12 +194,46 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of the training images, different in each epoch; other images are never changed."""
+
+    shift: float = 0.0
+    """Move each training image along each axis by a random distance of at most this many pixels."""
+    rotate: float = 0.0
+    """Rotate each training image about its centre by a random angle of at most this many degrees."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shift < math.inf:
+            raise UserError(f"--shift must be a number of pixels, at least 0, got {self.shift}")
+        if not 0 <= self.rotate <= 180:
+            raise UserError(f"--rotate must be between 0 and 180 degrees, got {self.rotate}")
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether any image is changed."""
+        return self.shift > 0 or self.rotate > 0
+
+    def check(self, image_size: tuple[int, int]) -> None:
+        """Check the settings against the height and width of the images.
+
+        Raises:
+            UserError: an image may be moved out of its frame completely.
+        """
+        if self.shift >= min(image_size):
+            raise UserError(
+                f"--shift {self.shift:g} may leave nothing of an image of {image_size[0]}x{image_size[1]} pixels; "
+                f"pass less than {min(image_size)}"
+            )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """All settings that determine the result of a training run."""
 
     dataset: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     optimization: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 32

@@ -62,8 +62,8 @@ def _first_not_finite(backend: Backend, plan: TrainingPlan, start: Start) -> tup
         if number < progress.batch:
             continue
         lr = plan.step_size(Progress(epoch=progress.epoch, batch=number))
-        masks = plan.masks(progress.epoch, number, len(batch))
-        for name, array in _quantities(again, plan.train.images[batch], plan.train.labels[batch], lr, masks):
+        images, masks = plan.images(progress.epoch, number, batch), plan.masks(progress.epoch, number, len(batch))
+        for name, array in _quantities(again, images, plan.train.labels[batch], lr, masks):
             if not np.isfinite(array).all():
                 return number + 1, name, array
     return None

@@ -77,7 +77,8 @@ def train(
                     raise diverged(backend, plan, run, start)
                 run.save(_checkpoint(backend, plan, progress, history))
                 raise Interrupted(interrupt.requested or signal.SIGTERM)
-            images, labels, lr = plan.train.images[batch], plan.train.labels[batch], plan.step_size(progress)
+            images, labels = plan.images(progress.epoch, number, batch), plan.train.labels[batch]
+            lr = plan.step_size(progress)
             masks = plan.masks(progress.epoch, number, len(batch))
             try:
                 loss, correct, requested = train_step(backend, group, images, labels, lr, signalled, masks)

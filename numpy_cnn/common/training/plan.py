@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from numpy_cnn.common.data.dataset import PixelScale, Split
 from numpy_cnn.common.spec.architecture import Architecture
+from numpy_cnn.common.spec.backend import Array
 from numpy_cnn.common.spec.config import TrainConfig
+from numpy_cnn.common.training.augmentation import augmented
 from numpy_cnn.common.training.checkpoint import Progress
 
 
@@ -48,6 +50,11 @@ class TrainingPlan:
         if not self.architecture.dropout:
             return {}
         return self.architecture.masks(images, np.random.default_rng([self.config.seed, 3, epoch, batch]))
+
+    def images(self, epoch: int, batch: int, chosen: npt.NDArray[np.int64]) -> Array:
+        """The chosen training images as shown in one step: shifted and rotated; a resumed run draws the same."""
+        seed = [self.config.seed, 4, epoch, batch]
+        return augmented(self.train.images[chosen], self.config.augmentation, seed, self.pixel.background)
 
     def order(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
         """The batches of an epoch, counted from 0; each epoch has its own permutation, also in a resumed run."""

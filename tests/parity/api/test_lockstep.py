@@ -15,7 +15,7 @@ from numpy_cnn.arguments import Array, Pullback
 from numpy_cnn.common.data import load
 from numpy_cnn.common.spec.architecture import Architecture, Preset, preset
 from numpy_cnn.common.spec.backend import Backend
-from numpy_cnn.common.spec.config import OptimizerConfig
+from numpy_cnn.common.spec.config import AugmentationConfig, OptimizerConfig
 from numpy_cnn.common.spec.initial import initial_parameters
 from parity.__main__ import main
 from parity.api import lockstep
@@ -34,11 +34,23 @@ def digits(architecture: Architecture) -> tuple[Array, Array]:
 
 
 def run(
-    arch: Preset, optimizer: OptimizerConfig, steps: int, dtype: Dtype = "float64", dropout: float = 0.0
+    arch: Preset,
+    optimizer: OptimizerConfig,
+    steps: int,
+    dtype: Dtype = "float64",
+    dropout: float = 0.0,
+    augmentation: AugmentationConfig = lockstep.UNCHANGED,
 ) -> TrainingReport:
     architecture = preset(arch, image_size=None if arch == "tiny" else (8, 8), dropout=dropout)
     taken = train_in_lockstep(
-        architecture, optimizer, *digits(architecture), batch_size=16, steps=steps, seed=3, dtype=dtype
+        architecture,
+        optimizer,
+        *digits(architecture),
+        batch_size=16,
+        steps=steps,
+        seed=3,
+        dtype=dtype,
+        augmentation=augmentation,
     )
     report = TrainingReport(dtype, tuple(taken))
     assert [step.number for step in report.steps] == [*range(1, steps + 1)]
@@ -74,6 +86,12 @@ def test_dropout_drops_the_same_units_in_both_backends(arch: Preset) -> None:
     report, without = run(arch, ADAM, 10, dropout=0.5), run(arch, ADAM, 10)
     assert report.ok, report.departure
     assert report.steps[-1].numpy_loss != without.steps[-1].numpy_loss
+
+
+def test_both_backends_train_on_the_same_changed_images() -> None:
+    changed, without = run("hidden", ADAM, 10, augmentation=AugmentationConfig(1, 15)), run("hidden", ADAM, 10)
+    assert changed.ok, changed.departure
+    assert changed.steps[0].numpy_loss != without.steps[0].numpy_loss
 
 
 def images_at_a_kink(architecture: Architecture, seed: int) -> Iterator[Array]:

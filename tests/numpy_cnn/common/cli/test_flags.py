@@ -45,6 +45,8 @@ COMMANDS = [
         ("--warmup", "--warmup-steps"),
         ("--dropout-rate", "--dropout"),
         ("--weight-init", "--init"),
+        ("--translate", "--shift"),
+        ("--rotation", "--rotate"),
         ("--manual-seed", "--seed"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 from parity.cases.torch_op import Array
 from parity.naming.explanation import Explanation, Formula, mistake, scaled
 from parity.naming.general import result_only
-from parity.naming.probe import NotApplicable, Probe
+from parity.naming.probe import Probe
 from parity.naming.windows import OPTION_EDITS, Alter, Canvas, Geometry, altered, covered, cropped_at_minus_zero
 
 Shares = Callable[[Array], Array]  # (N, C, oh, ow, taps) → the share of dy for each tap
@@ -198,8 +198,6 @@ def _window_in_padding_kept(probe: Probe) -> Array:
 
 
 def _of_first_channel(values: Array) -> Array:
-    if values.shape[1] == 0:
-        raise NotApplicable("there is no channel")
     return np.broadcast_to(winner(values)[:, :1], values.shape)
 
 

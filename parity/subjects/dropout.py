@@ -53,7 +53,7 @@ def given_mask(made: Implementation, *, kept_below: bool, p_keeps: bool) -> Impl
         mask, p = options.pop("mask"), options["p"]
         if p not in EXACT:
             raise Declined("with such a p nothing is drawn", {"p": EXACT})
-        kept = np.asarray(True if mask is None else mask, bool)
+        kept = np.asarray(True if mask is None else mask)
         options["p"] = 1 - p if p_keeps else p
         numbers = np.where(kept == kept_below, LOW, HIGH)
         with _drawn(numbers, kept):

@@ -14,7 +14,7 @@ _NUMBERED = 20  # with more classes, the counts are not printed in the cells
 def confusion_matrix(labels: npt.NDArray[Any], answers: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
     """Counts (classes, classes): row i, column j is the number of images of class i classified as j."""
     counts = np.bincount(labels * classes + answers, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
+    return counts.reshape(classes, classes)
 
 
 def class_accuracy(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -52,3 +52,14 @@ def test_targets_drawn_as_logarithms_become_probabilities_without_log_target() -
     arrays = ArraySpec("input", (2, 3)), ArraySpec("target", (2, 3), "real")
     case = Case("kl_div", arrays, {"reduction": "mean", "log_target": True})
     assert narrowed(case, {"log_target": False}).arrays[1].kind == "weights"
+
+
+@pytest.mark.parametrize(("training", "batch"), [(True, 2), (False, 1)])
+def test_one_value_per_channel_becomes_two_only_in_training(training: bool, batch: int) -> None:
+    channels = [ArraySpec(name, (3,)) for name in ("running_mean", "running_var", "weight", "bias")]
+    options = {"training": training, "momentum": 0.1, "eps": 1e-5}
+    case = Case("batch_norm", (ArraySpec("input", (1, 3)), *channels), options)
+    nearest = narrowed(case, {"bias": False})
+    assert nearest.arrays[0].shape == (batch, 3)
+    five = Case("batch_norm", (ArraySpec("input", (5, 3)), *channels), options)
+    assert narrowed(five, {"bias": False}).arrays[0].shape == (5, 3)

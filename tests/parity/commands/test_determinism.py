@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from programs import fork, spawn
+
+import parity
+from numpy_cnn import ops
 
 WRONG = "import numpy as np\n\n\ndef relu(x):\n    return np.maximum(x, 0), lambda dy: (2 * dy * (x > 0),)\n"
 CHECK = (
@@ -33,3 +37,20 @@ def test_reports_and_saved_failures_do_not_depend_on_the_hash_seed(tmp_path: Pat
         results.append((result.out, result.err, files))
         shutil.rmtree(tmp_path / ".parity")  # the failures
     assert results[0] == results[1]
+
+
+def test_another_seed_draws_other_cases() -> None:
+    def drawn(seed: int | None) -> list[Any]:
+        seen = []
+
+        def relu(x: Any) -> Any:
+            seen.append(x.tolist())
+            return ops.relu(x)
+
+        assert parity.check("relu", relu, examples=3, lanes=["exact"], seed=seed).seed == (seed or 0)
+        return seen
+
+    first, again, other = drawn(7), drawn(7), drawn(8)
+    assert first == again
+    assert first != other
+    assert drawn(None) == drawn(0)

@@ -72,3 +72,19 @@ def test_a_class_without_source_gets_a_script_with_its_result() -> None:
     done: dict[str, Any] = {}
     exec(failure.evidence.script, done)
     assert not np.array_equal(done["yours"], done["theirs"])
+
+
+def test_a_failure_on_special_values_of_a_rounded_op_has_no_allowed_error() -> None:
+    """No error is derived where the input is not finite."""
+
+    def without_nan(x: Any) -> Any:
+        y, pullback = ops.sigmoid(x)
+        return np.nan_to_num(y), pullback
+
+    report = parity.check("sigmoid", without_nan, examples=20, lanes=["special"], strict=True)
+    (failure,) = report.failures
+    assert failure.evidence is not None
+    comparison = failure.evidence.comparison
+    assert comparison is not None
+    assert (comparison.allowed, comparison.yours[comparison.worst]) == (0, 0)
+    assert np.isnan(comparison.referee)

@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from parity.cases.primitives import draw_plainly
-from parity.diagnosis.shrink import with_small_numbers
+from parity.diagnosis.shrink import _simplicity, with_small_numbers
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference, ValuesDiffer
 from parity.lanes.reference import expect
@@ -25,3 +25,10 @@ def test_class_weights_become_one_and_scores_zero() -> None:
     assert small.case.values is not None
     assert np.unique(small.case.values["weight"]).tolist() == [1]  # a weight of 0 would change the failure
     assert not np.any(small.case.values["input"])
+
+
+def test_small_numbers_are_ordered_by_kind_size_and_sign() -> None:
+    ordered = [[0, 0], [1, 0], [-1, 0], [1, 1], [2, 0], [1, -1], [0.5, 0], [np.nan, 0], [np.nan, np.inf]]
+    keys = [_simplicity(np.array(values)) for values in ordered]
+    assert keys == sorted(keys)
+    assert keys[3] == keys[4], "a zero is not a negative number"

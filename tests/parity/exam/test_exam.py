@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from programs import ROOT
 
+from numpy_cnn import ops
 from parity.__main__ import main
 from parity.exam import CORRECT, PLANTED, Correct, Planted, exam
+from parity.exam.changes import reaching
 from parity.exam.exam import Outcome, find, first_failure, sit
 from parity.naming.sentences import SENTENCES
 from parity.rows.registry import ROWS
@@ -127,6 +130,7 @@ def test_the_command_reports_missed_and_flagged_implementations(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(rows: Any, examples: int, seed: int) -> Any:
+        assert (rows, examples, seed) == (["relu"], 200, 0)  # the defaults, which are those of a check
         yield replace(OUTCOME, lane=None, cases=7)
         yield replace(OUTCOME, names={"output": "zero"})
         yield replace(OUTCOME, wrong=False, quantities=("output",), message="1 of 1 wrong", case="relu()")
@@ -184,3 +188,14 @@ def test_a_bug_that_merely_crashes_is_not_found() -> None:
 def test_a_bug_in_another_quantity_than_specified_is_not_found() -> None:
     bug = replace(BUGS["linear-dw-doubled"], reaches=frozenset({"grad_bias"}))
     assert not sit(bug, 20, 0, naming=False).caught
+
+
+def test_a_mistake_in_the_output_alone_never_calls_the_wrong_pullback() -> None:
+    """A wrong output may have another shape, for which its pullback would raise."""
+
+    def twice(x: Any) -> Any:
+        return ops.relu(np.concatenate([x, x]))
+
+    y, pullback = reaching(twice, ops.relu, frozenset({"y"}))(np.array([1.0, -1.0]))
+    assert y.tolist() == [1, 0, 1, 0]
+    assert pullback(np.array([3.0, 4.0]))[0].tolist() == [3, 0]

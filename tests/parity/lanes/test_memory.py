@@ -8,9 +8,11 @@ import pytest
 
 import parity
 from numpy_cnn import ops
+from numpy_cnn.optim import SGD
 from parity.cases.case import ArraySpec, Case
 from parity.lanes import structure
 from parity.lanes.facts import (
+    ArgumentOverwritten,
     Fact,
     GradientAccumulates,
     InvalidAccepted,
@@ -19,6 +21,7 @@ from parity.lanes.facts import (
     StaleSecondCall,
 )
 from parity.lanes.reference import expect
+from parity.rows.optimizers import by_hand
 from parity.rows.registry import ROWS
 
 
@@ -132,3 +135,28 @@ def test_an_optimizer_must_follow_a_changing_step_size(kind: Any, fact: Any) -> 
     assert report.ok, report
     found = {type(note.fact) for note in report.notes} - {InvalidAccepted}
     assert found == (set() if fact is None else {fact})
+
+
+def test_an_overwritten_argument_is_found_also_if_the_op_has_options() -> None:
+    def softmax(x: Any, dim: int) -> Any:
+        y, pullback = ops.softmax(x, dim)
+        x[...] = y
+        return y, pullback
+
+    case = Case("softmax", (ArraySpec("input", (2, 3)),), {"dim": 1}, seed=3)
+    _, (first, *_) = structure.compare(ROWS["softmax"], softmax, expect(ROWS["softmax"], case, "structure"))
+    assert first.fact == ArgumentOverwritten("input", "forward")
+
+
+class FixedRateByHand(SGD):
+    """numpy_cnn's SGD with a step size that cannot be changed."""
+
+    lr = property(lambda self: self.first, lambda self, lr: vars(self).setdefault("first", lr))
+
+
+@pytest.mark.parametrize(("kind", "found"), [(SGD, []), (FixedRateByHand, [ScheduleIgnored])])
+def test_our_own_optimizers_must_follow_a_changing_step_size(kind: Any, found: Any) -> None:
+    arrays = [ArraySpec(name, (3,)) for name in ("parameter", "gradient0", "gradient1")]
+    case = Case("SGD", tuple(arrays), {"lr": 0.5}, seed=3)
+    _, differences = structure.compare(ROWS["SGD"], by_hand(kind), expect(ROWS["SGD"], case, "structure"))
+    assert [type(difference.fact) for difference in differences] == found

@@ -202,3 +202,10 @@ def test_statistics_change_only_in_training(training: bool) -> None:
         ROWS["batch_norm"].op(x, mean, var, training=training, momentum=0.25)
     after = running_statistics(x, mean, var, 0.25) if training else (mean, var)
     np.testing.assert_array_equal([kept["running_mean"], kept["running_var"]], after)
+
+
+def test_a_fixed_momentum_of_one_half_does_not_show_the_convention_of_courses() -> None:
+    """It weights the old and the new statistics equally, so the biased variance is a mistake."""
+    module = Module(3, biased=True)
+    module.momentum = 0.5
+    assert findings(module) == {"running_var": "running-biased-variance"}

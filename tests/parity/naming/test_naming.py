@@ -9,14 +9,14 @@ import pytest
 
 import parity
 from numpy_cnn import ops
-from parity.cases.case import Lane
+from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.primitives import draw_plainly
 from parity.exam.windows import gather, pool_windows, scatter
 from parity.lanes.facts import Explained
 from parity.lanes.reference import expect
 from parity.naming import Observation, explain
 from parity.naming.fitted import fitted
-from parity.naming.observation import Entry, Evidence, agree
+from parity.naming.observation import Entry, Evidence, _with_larger_batches, agree
 from parity.naming.probe import NotApplicable, Probe
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
@@ -243,3 +243,14 @@ def test_a_network_that_uses_one_image_of_the_batch_is_named() -> None:
     found = explained("SimpleCNN", first_only, "grad_fc1.weight")
     assert found is not None
     assert (found.name, found.sentence) == ("first-sample-only", "only the first image of the batch counts")
+
+
+def test_one_case_in_five_has_a_larger_batch_unless_it_is_restricted() -> None:
+    case = Case("relu", (ArraySpec("input", (1, 3)),))
+
+    def sizes(supports: Any) -> list[int]:
+        larger = _with_larger_batches(ROWS["relu"], [case] * 10, supports)
+        return [case.arrays[0].shape[0] for case in larger if case.arrays[0].shape]
+
+    assert sizes(None) == [1, 1, 1, 1, 4] * 2
+    assert sizes({"batch": 1}) == [1] * 10

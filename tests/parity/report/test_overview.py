@@ -10,10 +10,11 @@ from rich.console import Console
 
 import parity
 from numpy_cnn import ops
-from parity.cases.case import Case
+from parity.cases.case import ArraySpec, Case
 from parity.diagnosis.evidence import Comparison, Dependence
-from parity.lanes.facts import CacheShared, Difference, DtypeChanged, ValuesDiffer
+from parity.lanes.facts import CacheShared, Difference, DtypeChanged, Side, ValuesDiffer
 from parity.report import Failure, Report, RowReport, pictures, sentences, terminal
+from parity.report.coverage import Coverage
 from parity.report.html import _tables
 
 VALUES = ValuesDiffer(1, 4, (0,), 2.0, 1.0)
@@ -166,3 +167,26 @@ def test_few_failures_give_no_condition() -> None:
     assert "no simple property" in sentences.dependence(Dependence(50, 9))[0]
     assert sentences.dependence(Dependence(50, 50)) == ["in every one of 50 random cases"]
     assert sentences.dependence(Dependence(50, 0)) == []
+
+
+@pytest.mark.parametrize(("side", "words"), [("implementation", "yours"), ("oracle", "torch's"), ("both", "both")])
+def test_the_side_that_the_referee_contradicts_is_named(side: Side, words: str) -> None:
+    wrong = failure(Difference("output", VALUES, side))
+    assert terminal.who(wrong, comparison()).startswith(f"who is wrong: {words}; the correct value is 5,")
+
+
+def test_the_notes_of_every_row_are_listed() -> None:
+    rows = [found(DTYPE), found(name="gelu")]
+    rows[0].declined["no bias"], rows[0].notes, rows[1].notes = 2, ["called as f(x)"], ["called as g(x)"]
+    first, *others = terminal.notes_of(Report(rows, 0, 9))
+    assert first.startswith("relu: contract: output: ")
+    assert others == ["relu: 2 cases declined", "relu: called as f(x)", "gelu: called as g(x)"]
+
+
+def test_a_scalar_is_counted_under_its_own_name() -> None:
+    coverage = Coverage()
+    for shape in ((), (2, 3), None):
+        coverage.add(Case("relu", (ArraySpec("input", shape),)), None)
+    assert coverage.ranges() == {
+        "input": "None, scalar", "input axis 0": "2", "input axis 1": "3", "dtype": "float32"
+    }  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 from form_table import FORMS, load
 
 import parity
+from parity.subjects.pair import NO_UPSTREAM
 
 pytestmark = pytest.mark.usefixtures("named")
 
@@ -136,3 +137,18 @@ def test_the_derivative_at_a_kink_is_a_convention_also_without_an_exact_lane() -
     report = parity.check("elu", elu, examples=40, lanes=["structure"])
     assert {(f.quantity, f.verdict, f.aspect) for f in report.failures} == {("grad_input", "convention", "ties")}
     assert parity.check("elu", elu, examples=40, lanes=["structure"], accept=["ties"]).ok
+
+
+class MeanSquaredError:
+    def forward(self, y: Any, t: Any) -> Any:
+        self.y, self.t = y, t
+        return ((y - t) ** 2).mean()
+
+    def backward(self, dout: Any = 1) -> Any:
+        return 2 * (self.y - self.t) / self.y.size
+
+
+def test_a_backward_that_ignores_its_optional_upstream_gradient_is_noted() -> None:
+    report = parity.check("mse_loss", MeanSquaredError, examples=6)
+    assert report.ok, f"\n{report}"
+    assert NO_UPSTREAM in report.rows[0].notes

@@ -10,6 +10,7 @@ import pytest
 import parity
 from numpy_cnn import ops
 from parity import subjects as adapters
+from parity.subjects.errors import Declined
 
 pytestmark = pytest.mark.usefixtures("named")
 
@@ -483,3 +484,10 @@ def test_a_layer_may_store_entries_in_the_dict_of_its_options() -> None:
     report = parity.check("conv2d", conv_forward, examples=EXAMPLES, lanes=["exact"])
     assert report.ok, report
     assert report.cases == EXAMPLES
+
+
+def test_one_hot_targets_exclude_cases_with_ignored_targets() -> None:
+    loss, x = adapters.one_hot_targets(loss_of_one_hot), np.zeros((2, 3))
+    with pytest.raises(Declined, match="it ignores no targets") as declined:
+        loss(x, np.array([1, -100]))
+    assert declined.value.narrows == {"ignored": False}

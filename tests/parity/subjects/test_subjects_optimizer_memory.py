@@ -7,6 +7,7 @@ import pytest
 
 import parity
 from parity.lanes.facts import ArgumentOverwritten
+from parity.subjects.optimizer import of_rule
 
 
 class Momentum:
@@ -121,3 +122,16 @@ def test_an_optimizer_without_a_step_size_cannot_be_checked() -> None:
     row = parity.check("SGD", NoRate, examples=5, lanes=["bound"]).rows[0]
     assert row.verdict == "not checked"
     assert row.notes[-1].endswith("the last one: it has no parameter for lr")
+
+
+def test_a_rule_may_return_the_parameter_alone() -> None:
+    def sgd(w: Any, dw: Any, config: Any) -> Any:
+        return w - config["learning_rate"] * dw
+
+    def with_config(w: Any, dw: Any, config: Any) -> Any:
+        return sgd(w, dw, config), config
+
+    parameter, gradients = np.array([1.0, 2.0]), [np.array([2.0, 4.0]), np.array([4.0, 0.0])]
+    for rule in (sgd, with_config):
+        trajectory, _ = of_rule(rule)(parameter, *gradients, lr=0.5)
+        assert trajectory.tolist() == [[0, 0], [-2, 0]]

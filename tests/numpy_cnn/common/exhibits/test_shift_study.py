@@ -114,6 +114,7 @@ def test_the_study_is_printed_drawn_and_written(tmp_path: Path, program: str) ->
     assert len(report["ink_kept"]) == 5
     assert report["ink_kept"][0] == 1
     for network in report["networks"]:
+        assert network["seconds"] > 0
         assert [row["pixels"] for row in network["shifts"]] == [0, 1, 2, 3, 4]
         for row in network["shifts"]:
             assert row["mean"] == sum(row[direction] for direction in DIRECTIONS) / 4
@@ -173,3 +174,27 @@ def test_labels_of_lines_with_equal_ends_do_not_overlap() -> None:
     assert _apart([0.5, 0.2, 0.9], 0.05) == [0.5, 0.2, 0.9]
     assert [round(height, 6) for height in _apart([0.5, 0.49, 0.51], 0.05)] == [0.54, 0.49, 0.59]
     assert [*PROGRAMS] == [*DENSE]
+
+
+def test_every_network_sees_the_same_images_in_the_same_order() -> None:
+    class Recording:
+        """Records the labels of its batches instead of learning."""
+
+        def __init__(self) -> None:
+            self.batches: list[list[int]] = []
+
+        def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> tuple[float, np.ndarray]:
+            self.batches.append(labels.tolist())
+            return lr, np.zeros((len(images), 1))
+
+        def logits(self, images: np.ndarray) -> np.ndarray:
+            return images
+
+    images, orders = Split(np.zeros((20, 1, 3, 3), np.float32), np.arange(20)), []
+    for seed in (0, 0, 1):
+        train(network := Recording(), images, OptimizerConfig(), epochs=2, batch_size=8, seed=seed)
+        assert [len(batch) for batch in network.batches] == [8, 8, 4] * 2
+        orders.append([label for batch in network.batches for label in batch])
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[0][:20]) == sorted(orders[0][20:]) == [*range(20)]
+    assert orders[0][:20] != orders[0][20:], "each epoch has its own order"

@@ -188,7 +188,11 @@ def test_the_samples_are_printed_as_in_a_notebook(tmp_path: Path, drawn_nothing:
     )
     assert "\nAfter ReLU (shape (26, 26)): sample 5x5 values:\n[[0. " in out
     assert "\nAfter Max Pooling (shape (13, 13)): sample 5x5 values:\n" in out
-    assert "\nAfter Flattening: shape (169,)\nFlattened vector sample (first 10 values): [" in out
+    flattened = re.search(
+        r"\nAfter Flattening: shape \(169,\)\nFlattened vector sample \(first 10 values\): \[([^]]+)]", out
+    )
+    assert flattened is not None, out
+    assert len(flattened[1].split()) == 10
     reported = re.search(
         r"===== Epoch 0 =====\nFlattened input size: \(169,\)\nLogits before softmax: \[(.+) (.+)\]\n\n"
         r"Softmax probabilities: \[(.+) (.+)\]\nCross-Entropy Loss: (.+)\n"

@@ -20,18 +20,19 @@ AT_OUTPUT = "its backward takes the output of the forward in place of its input"
 NO_UPSTREAM = "its backward takes no upstream gradient: checked with an upstream of 1"
 
 
-def of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:
+def of_pair(forward: Callable[..., Any], backward: Callable[..., Any], beside: bool = False) -> Implementation:
     """Adapt `out, cache = forward(x, w, b, …)` and `dx, dw, db = backward(dout, cache)`, in either order.
 
     Options are passed by the forward's names for them, or in a dict. If the forward returns only the output, the
-    backward's arguments are chosen by its parameter names: (dout, x, w, b, stride).
+    backward's arguments are chosen by its parameter names: (dout, x, w, b, stride). `beside`: the backward was
+    found by its name, and a pullback that the forward returns is preferred to it.
     """
     derivative = backwards.is_derivative(forward, backward)
     takes_upstream = derivative or backwards.takes_upstream(
         backward, 0, [plain(p.name) for p in parameters_of(forward) or ()]
     )
     return Implementation(
-        _Pair(forward, backward, derivative),
+        _Pair(forward, backward, derivative, beside=beside),
         written=(forward, backward),
         forward_place=place_of(forward),
         backward_place=place_of(backward),
@@ -48,6 +49,7 @@ class _Pair:
     backward: Callable[..., Any]
     derivative: bool
     at_output: bool = False  # its backward takes the output in place of the input: tanh_grad(y) = 1 − y²
+    beside: bool = False
 
     def __call__(self, *arrays: Array | None, **options: Any) -> tuple[Any, Callable[[Array], Any]]:
         arguments = arguments_of(arrays, options)
@@ -63,7 +65,7 @@ class _Pair:
         y, cache = (returned[0], returned[1:]) if isinstance(returned, tuple) else (returned, backwards.NO_CACHE)
         if isinstance(cache, tuple) and len(cache) == 1:
             (cache,) = cache
-        if inspect.isfunction(cache):
+        if self.beside and inspect.isfunction(cache):
             raise Unrecognised("it returns a pullback")  # which may call the other function, or not
 
         def pullback(dy: Array) -> Any:

@@ -136,8 +136,8 @@ def _is_static(kind: type, name: str) -> bool:
     return isinstance(inspect.getattr_static(kind, name), staticmethod)
 
 
-def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any]) -> Implementation:
-    pair = of_pair(forward, backward)
+def _of_pair(forward: Callable[..., Any], backward: Callable[..., Any], beside: bool = False) -> Implementation:
+    pair = of_pair(forward, backward, beside)
     return pair if in_torchs_order(forward) else statistics_as_options(pair)
 
 
@@ -177,7 +177,7 @@ def with_derivative(function: Any) -> Implementation | None:
     for form in DERIVATIVES if inspect.isfunction(function) else ():
         found = _in_module(function, form.format(name))
         if found is not None:
-            made = tensor_gradients.of_tensor_functions(function, found) or _of_pair(function, found)
+            made = tensor_gradients.of_tensor_functions(function, found) or _of_pair(function, found, beside=True)
             return replace(made, written=(function, found))
     return None
 

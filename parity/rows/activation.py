@@ -125,7 +125,7 @@ def softplus_bound(s: BoundInputs) -> ErrorBounds:
     beta, threshold = s.options["beta"], s.options["threshold"]
     z = beta * x
     sigma, y = 1 / (1 + np.exp(-z)), np.logaddexp(0, z)
-    bent = (gamma(2 * FUNCTION_ERROR + 6, s.u) * (y + sigma + 1) + gamma(2, s.u) * np.abs(z) * sigma) / abs(beta)
+    bent = gamma(2 * FUNCTION_ERROR + 6, s.u) * (y + sigma + 1) / abs(beta)  # rounding z adds |z|σ ≤ y + 1
     of_sigma = sigma * gamma(FUNCTION_ERROR + 6 + 2 * np.abs(z), s.u) + s.tiny
     doubtful = np.abs(z - threshold) <= gamma(3, s.u) * np.abs(threshold)
     err_y = np.where(z > threshold, 0.0, bent) + np.where(doubtful, bent + (y - z) / abs(beta), 0.0)
@@ -152,8 +152,7 @@ def gelu_bound(s: BoundInputs) -> ErrorBounds:
             np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi),
         )
         of_integral = gamma(FUNCTION_ERROR + 4, s.u) + gamma(4, s.u) * size * density
-        of_slope = size * density * gamma(FUNCTION_ERROR + 8 + 3 * x**2, s.u)
-        slope = size * density
+        of_slope = size * density * gamma(FUNCTION_ERROR + 12 + 3 * x**2, s.u)
     else:
         a, b = np.sqrt(2 / np.pi), 0.044715
         v, dv = a * (x + b * x**3), a * (1 + 3 * b * x**2)
@@ -161,10 +160,9 @@ def gelu_bound(s: BoundInputs) -> ErrorBounds:
         integral, flat = (1 + t) / 2, 1 - t * t
         of_tanh = gamma(2 * FUNCTION_ERROR + 4, s.u) + flat * gamma(8, s.u) * np.abs(v)
         of_integral = (of_tanh + gamma(3, s.u)) / 2
-        of_slope = size * dv / 2 * (2 * np.abs(t) * of_tanh + of_tanh**2 + gamma(3, s.u) + gamma(10, s.u) * flat)
-        slope = size * dv * flat / 2
+        of_slope = size * dv / 2 * (2 * np.abs(t) * of_tanh + of_tanh**2 + gamma(3, s.u) + gamma(14, s.u) * flat)
     err_y = size * (of_integral + gamma(3, s.u) * integral)
-    dx = dy * (of_integral + of_slope + gamma(4, s.u) * (integral + slope))
+    dx = dy * (of_integral + of_slope + gamma(4, s.u) * integral)
     return err_y + s.tiny, (dx + s.tiny * (1 + dy) * (1 + size),)
 
 

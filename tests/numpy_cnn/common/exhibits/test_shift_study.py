@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import torch_cnn.views.dense
 from numpy_cnn.backend import Backend
 from numpy_cnn.common.data import mnist
 from numpy_cnn.common.data.dataset import Split
+from numpy_cnn.common.exhibits.shift_study import picture
 from numpy_cnn.common.exhibits.shift_study.dense import DenseSizes
 from numpy_cnn.common.exhibits.shift_study.picture import _apart
 from numpy_cnn.common.exhibits.shift_study.shifts import DIRECTIONS, ink_kept, measure, shifted
@@ -96,11 +98,11 @@ def test_the_study_is_printed_drawn_and_written(tmp_path: Path, program: str) ->
         program, "shift-study", "--data-dir", tmp_path / "data", "--epochs", 1, "--limit", 40, "--pools", 2, 6,
         "--out", out,
     )  # fmt: skip
-    *table, picture, numbers = result.out.splitlines()
-    assert [picture, numbers] == [f"{out}/shift_study.png", f"{out}/shift_study.json"]
+    *table, drawing, numbers = result.out.splitlines()
+    assert [drawing, numbers] == [f"{out}/shift_study.png", f"{out}/shift_study.json"]
     assert len([line for line in table if "%" in line]) == 3 * 5
     assert "SimpleCNN: training on 40 images" in result.err
-    with Image.open(picture) as drawn:
+    with Image.open(drawing) as drawn:
         assert min(drawn.size) > 500
     report = json.loads(Path(numbers).read_text())
     assert (report["schema"], report["backend"], report["train_images"], report["test_images"]) == (
@@ -118,6 +120,16 @@ def test_the_study_is_printed_drawn_and_written(tmp_path: Path, program: str) ->
         assert [row["pixels"] for row in network["shifts"]] == [0, 1, 2, 3, 4]
         for row in network["shifts"]:
             assert row["mean"] == sum(row[direction] for direction in DIRECTIONS) / 4
+
+
+def test_the_axes_of_the_picture_are_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(picture, "save", lambda figure, _: figures.append(figure))
+    table = [dict.fromkeys([*DIRECTIONS, "mean"], accuracy) for accuracy in (0.9, 0.4)]
+    picture.draw({"dense": table}, picture.Walk(np.zeros((2, 4, 4)), 3, {"dense": [3, 5]}), "", Path("s.png"))
+    *_, axes = figures[0].axes
+    assert axes.get_xlabel().startswith("shift in pixels")
+    assert axes.get_ylabel() == "accuracy on the test images"
 
 
 def test_on_the_real_mnist_a_shift_costs_the_dense_network_most(mnist_dir: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from programs import error_of, succeed
 
+from numpy_cnn.common.training import confusion
 from numpy_cnn.common.training.confusion import class_accuracy, confusion_matrix, draw_confusion
 
 
@@ -25,6 +27,14 @@ def test_a_plot_with_any_number_of_classes(classes: int, tmp_path: Path) -> None
     draw_confusion(confusion_matrix(labels, labels // 2, classes), tmp_path / "m.png")
     with Image.open(tmp_path / "m.png") as picture:
         assert min(picture.size) > 300
+
+
+def test_counts_on_dark_cells_are_white(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(confusion, "save", lambda figure, _: drawn.append(figure))
+    draw_confusion(np.array([[9, 1], [0, 5]]), Path("m.png"))
+    (axes,) = drawn[0].axes
+    assert {text.get_text(): text.get_color() for text in axes.texts} == {"9": "white", "1": "black", "5": "white"}
 
 
 def test_evaluate_prints_and_draws_it(trained: dict[str, Path], program: str, tmp_path: Path) -> None:

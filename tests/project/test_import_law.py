@@ -26,6 +26,7 @@ FOR_COMMANDS = {
     "rich",
     "safetensors",
     "starlette",
+    "tensorboardX",
     "tyro",
     "uvicorn",
 }

@@ -20,7 +20,7 @@ GROUPS: dict[str, type] = {
 }
 
 # Flags of `train` that select files, actions or the device, but do not affect the result.
-_NOT_SETTINGS = ("out", "resume", "json", "dry_run", "config", "download", "device")
+_NOT_SETTINGS = ("out", "resume", "json", "tensorboard", "dry_run", "config", "download", "device")
 T = TypeVar("T", bound=TrainConfig)
 
 

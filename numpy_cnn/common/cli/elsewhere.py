@@ -111,6 +111,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "shift": ("translate", "translation", "random-shift", "max-shift", "width-shift-range", "height-shift-range"),
     "steps": ("epochs", "num-epochs", "max-steps", "num-steps", "iterations", "iters"),
     "stride": ("strides",),
+    "tensorboard": ("tb", "use-tensorboard", "tensorboard-dir", "tb-dir", "report-to", "tensorboard-logs"),
     "threads": ("num-threads", "n-threads", "cpus", "jobs", "n-jobs", "j", "nthreads"),
     "timeout": ("deadline", "time-limit", "max-time"),
     "validation": (

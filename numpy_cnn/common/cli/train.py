@@ -33,6 +33,7 @@ from numpy_cnn.common.training.loop import Interrupted, evaluate, train
 from numpy_cnn.common.training.pictures import draw_pictures
 from numpy_cnn.common.training.plan import TrainingPlan
 from numpy_cnn.common.training.run_folder import ReadOnlyRun, RunFolder
+from numpy_cnn.common.training.tensorboard import EVENTS, check_tensorboardx, event_file
 
 if TYPE_CHECKING:
     from numpy_cnn.common.cli.program import Program
@@ -55,6 +56,9 @@ class Train(TrainConfig, DeviceFlag):
     """File for the result as JSON; - for standard output, without other output."""
     threads: int = 1
     """Number of threads. Results are reproducible only for the same number of threads."""
+    tensorboard: bool = False
+    """Also write history.csv as scalars for TensorBoard, into the folder tensorboard/ of the run.
+    --resume continues them. Needs the package tensorboardX."""
     dry_run: bool = False
     """Check everything, print the plan, and train nothing."""
 
@@ -108,6 +112,8 @@ class Train(TrainConfig, DeviceFlag):
     def run(self, program: "Program") -> int:
         """Train, test and draw; return the exit code."""
         check_writable(self.json)
+        if self._writes_events:
+            check_tensorboardx()
         with ExitStack() as stack:
             group = stack.enter_context(program.group())
             leads = group.rank == 0  # only this process writes files and prints
@@ -150,6 +156,11 @@ class Train(TrainConfig, DeviceFlag):
                 log(f"\n{program.name}: interrupted; saved {run.last}\n{_resume_by(program, run)}")
                 return 128 + signal
             return self._finish(program, run, test, out)
+
+    @property
+    def _writes_events(self) -> bool:
+        """Whether there is an event file, or the run to resume has one."""
+        return self.tensorboard or (self.resume is not None and (self.resume / EVENTS).is_dir())
 
     def _finish(self, program: "Program", run: RunFolder, test: Split, out: TextIO) -> int:
         """Evaluate the best network on the test images, draw, and report."""
@@ -260,7 +271,9 @@ class Train(TrainConfig, DeviceFlag):
             log(f"{run.path} was already stopped by --patience; pass a larger --patience to train more")
         if start and start.progress.epoch >= self.epochs:
             log(f"{run.path} already has {start.progress.epoch} epochs; pass a larger --epochs to train more")
+        writes_events = group.rank == 0 and self._writes_events
         with (
+            event_file(run.path / EVENTS, history) if writes_events else nullcontext() as run.events,
             Interrupt() as interrupt,
             training_display(self.epochs, plan.batches) if group.rank == 0 else nullcontext(Silent()) as display,
             np.errstate(over="ignore", invalid="ignore"),  # divergence is reported in words

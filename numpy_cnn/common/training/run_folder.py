@@ -1,4 +1,4 @@
-"""The folder of a training run: history.csv, best.safetensors, last.safetensors and the pictures.
+"""The folder of a training run: history.csv, best.safetensors, last.safetensors, pictures and an event file.
 
 `last.safetensors` contains the network, the optimizer's state, the progress and the history, and is replaced
 atomically. The other files are derived from it and written afterwards; `restore` writes those that are missing
@@ -13,6 +13,7 @@ from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
 from numpy_cnn.common.training.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, save_checkpoint
 from numpy_cnn.common.training.history import Row, from_csv, to_csv
+from numpy_cnn.common.training.tensorboard import EventFile
 
 
 class RunFolder:
@@ -23,6 +24,7 @@ class RunFolder:
         self.best = path / BEST
         self.last = path / LAST
         self.history_file = path / "history.csv"
+        self.events: EventFile | None = None  # written together with the history
 
     @classmethod
     def new(cls, path: Path | None, name: str, make: bool = False) -> "RunFolder":
@@ -71,7 +73,8 @@ class RunFolder:
             )
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store the state of the run, in this order: last, then best if this is the best epoch, then the history.
+        """Store the state of the run, in this order: last, then best if this is the best epoch, then the history
+        and its event file.
 
         Raises:
             UserError: a file cannot be written.
@@ -81,6 +84,8 @@ class RunFolder:
             save_checkpoint(self.best, checkpoint)
         if checkpoint.history:
             self._write_history(checkpoint.history)
+            if self.events:
+                self.events.write(checkpoint.history)
 
     def restore(self, last: Checkpoint, epochs: int) -> tuple[Row, ...]:
         """Write files that are missing because the process ended during `save`; return the history.

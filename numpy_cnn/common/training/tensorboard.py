@@ -4,7 +4,6 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from numpy_cnn.common.spec.errors import UserError
@@ -18,18 +17,23 @@ def check_tensorboardx() -> None:
     """Check that event files can be written.
 
     Raises:
-        UserError: tensorboardX is not installed.
+        UserError: tensorboardX is not installed, or does not work with the installed protobuf.
     """
-    if find_spec("tensorboardX") is None:
-        raise UserError("event files for TensorBoard need tensorboardX: pip install 'tensorboardX>=2.6'")
+    try:
+        # Imported only for this flag: tensorboardX imports torch if that is installed.
+        import tensorboardX  # noqa: F401  # only to see whether it works
+    except (ImportError, TypeError) as error:  # protobuf raises TypeError for classes of another release
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"event files for TensorBoard need tensorboardX ({reason}): pip install 'tensorboardX>=2.6.1'"
+        ) from error
 
 
 class EventFile:
     """The event file in a folder, with the epochs of a history."""
 
     def __init__(self, folder: Path) -> None:
-        # Imported here because tensorboardX imports torch if it is installed. Not its SummaryWriter, which writes
-        # in a thread, where a full disk would not end the run.
+        # Not SummaryWriter, which writes in a thread, where a full disk would not end the run.
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
@@ -83,8 +87,6 @@ def event_file(folder: Path, history: Sequence[Row]) -> Iterator[EventFile]:
     """
     try:
         events = EventFile(folder)
-    except ImportError as error:
-        raise UserError(f"tensorboardX cannot be imported ({error})") from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:

@@ -46,6 +46,7 @@ COMMANDS = [
         ("--dropout-rate", "--dropout"),
         ("--weight-init", "--init"),
         ("--translate", "--shift"),
+        ("--report-to", "--tensorboard"),
         ("--rotation", "--rotate"),
         ("--manual-seed", "--seed"),
     ],

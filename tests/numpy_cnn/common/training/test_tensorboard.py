@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 from test_interrupt import interrupt_in_the_second_epoch
 
-from numpy_cnn.common.training import tensorboard
 from numpy_cnn.common.training.history import COLUMNS
 from numpy_cnn.common.training.run_folder import RunFolder
 
@@ -114,11 +114,12 @@ def test_ctrl_c_keeps_the_complete_epochs(program: str, tmp_path: Path) -> None:
 
 
 def test_without_the_package_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, expected = (
-        tmp_path / "run",
-        ("event files for TensorBoard need tensorboardX: pip install 'tensorboardX>=2.6'"),
+    expected = (
+        "event files for TensorBoard need tensorboardX (import of tensorboardX halted; None in sys.modules): "
+        "pip install 'tensorboardX>=2.6.1'"
     )
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
+    run = tmp_path / "run"
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert error_of("numpy_cnn", *SMALL, "--tensorboard", "--out", run) == expected
     assert not run.exists()
     succeed("numpy_cnn", *SMALL, "--epochs", 1, "--out", run)

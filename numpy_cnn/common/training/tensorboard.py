@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,22 +31,25 @@ def check_tensorboardx() -> None:
 
 
 class EventFile:
-    """The event file in a folder, with the epochs of a history."""
+    """A new event file in a folder, which continues earlier ones with the epochs of a history."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, history: Sequence[Row]) -> None:
         # Not SummaryWriter, which writes in a thread, where a full disk would not end the run.
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._folder, self._written = folder, 0
         folder.mkdir(exist_ok=True)
-        for earlier in folder.glob(FILES):
-            earlier.unlink()
-        # An absolute path, because tensorboardX uploads what is written to `s3:…` or `gs:…`.
-        self._writer = EventsWriter(str(folder.resolve() / "events"))
-        # A TensorBoard that displays the earlier file discards its epochs.
+        earlier = sorted(folder.glob(FILES))
+        recorded = {epoch for file in earlier for epoch in _epochs(file.read_bytes())}
+        while self._written < len(history) and self._written + 1 in recorded:
+            self._written += 1
+        # An absolute path, because tensorboardX uploads what is written to `s3:…` or `gs:…`. The number keeps
+        # apart the files of one second, which otherwise have the same name.
+        self._writer = EventsWriter(str(folder.resolve() / "events"), f".{len(earlier)}")
+        # TensorBoard discards epochs from this one on, in case an older checkpoint was restored.
         start = SessionLog(status=SessionLog.START)
-        self._writer.write_event(Event(wall_time=time.time(), step=0, session_log=start))
+        self._writer.write_event(Event(wall_time=time.time(), step=self._written + 1, session_log=start))
 
     def write(self, history: Sequence[Row]) -> None:
         """Append the epochs of the history that are new, without values that are NaN.
@@ -80,13 +84,13 @@ class EventFile:
 
 @contextlib.contextmanager
 def event_file(folder: Path, history: Sequence[Row]) -> Iterator[EventFile]:
-    """Start the event file in `folder` with the epochs of `history`; it replaces those of earlier processes.
+    """Start an event file in `folder`, with the epochs of `history` that earlier files do not contain.
 
     Raises:
         UserError: it cannot be written.
     """
     try:
-        events = EventFile(folder)
+        events = EventFile(folder, history)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:
@@ -94,3 +98,26 @@ def event_file(folder: Path, history: Sequence[Row]) -> Iterator[EventFile]:
         yield events
     finally:
         events.close()
+
+
+def _epochs(content: bytes) -> Iterator[int]:
+    """The epochs in an event file, up to a damaged or incomplete record, where TensorBoard stops too.
+
+    A record is the length of its data (8 bytes), a checksum of the length (4), the data, and a checksum of it (4).
+    """
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
+    start = 0
+    while start + 12 <= len(content):
+        length, of_length = struct.unpack_from("<QI", content, start)
+        end = start + 12 + length
+        data = content[start + 12 : end]
+        if of_length != masked_crc32c(content[start : start + 8]) or end + 4 > len(content):
+            return
+        if struct.unpack_from("<I", content, end) != (masked_crc32c(data),):
+            return
+        event = Event.FromString(data)
+        if event.HasField("summary"):
+            yield event.step
+        start = end + 4

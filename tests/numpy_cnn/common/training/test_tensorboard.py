@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +36,26 @@ def records(content: bytes) -> list[Event]:
 
 
 def events(run: Path) -> list[Event]:
-    """The events of the only file in the run's folder for TensorBoard."""
-    (file,) = (run / "tensorboard").iterdir()
-    assert file.name.startswith("events.out.tfevents.")
-    return records(file.read_bytes())
+    """The events of all files in the run's folder for TensorBoard, in its order."""
+    found = []
+    for file in sorted((run / "tensorboard").iterdir()):
+        assert file.name.startswith("events.out.tfevents.")
+        version, start, *rest = records(file.read_bytes())
+        assert (version.file_version, start.session_log.status) == ("brain.Event:2", SessionLog.START)
+        assert start.step == len(found) + 1
+        found += rest
+    return found
 
 
 def assert_same_as_history(run: Path) -> None:
-    version, start, *rest = events(run)
-    assert (version.file_version, start.session_log.status) == ("brain.Event:2", SessionLog.START)
-    scalars = [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in rest]
+    found = events(run)
+    scalars = [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in found]
     expected = [
         (row["epoch"], {name: float(np.float32(row[name])) for name in COLUMNS[1:] if not np.isnan(row[name])})
         for row in RunFolder(run).history()
     ]
     assert scalars == expected
-    assert rest == sorted(rest, key=lambda event: event.wall_time)
+    assert found == sorted(found, key=lambda event: event.wall_time)
 
 
 def files(folder: Path) -> set[str]:
@@ -64,7 +69,7 @@ def test_an_event_file_has_the_columns_of_the_history(
     succeed(program, *SMALL, "--epochs", 2, "--out", "without")
     succeed(program, *SMALL, "--epochs", 2, "--tensorboard", "--out", "run")
     assert_same_as_history(Path("run"))
-    assert len(events(Path("run"))) == 4
+    assert len(events(Path("run"))) == 2
     expected = {name.replace("without", "run") for name in files(Path()) if name.startswith("without")}
     written = {name for name in files(Path()) if not name.startswith("without")}
     assert {name for name in written - expected if not name.startswith("run/tensorboard/")} == set()
@@ -74,7 +79,7 @@ def test_values_that_are_not_numbers_are_omitted(tmp_path: Path) -> None:
     run = tmp_path / "run"
     succeed("numpy_cnn", *SMALL, "--validation", 0, "--epochs", 1, "--tensorboard", "--out", run)
     assert_same_as_history(run)
-    assert {value.tag for value in events(run)[2].summary.value} == {
+    assert {value.tag for value in events(run)[0].summary.value} == {
         "train_loss",
         "train_accuracy",
         "seconds",
@@ -87,13 +92,30 @@ def test_a_resumed_run_continues_the_event_file(program: str, flags: tuple, tmp_
     run = tmp_path / "run"
     succeed(program, *SMALL, "--epochs", 2, "--tensorboard", "--out", run)
     (file,) = (run / "tensorboard").iterdir()
-    file.write_bytes(file.read_bytes()[:-5])  # a full disk, for example
-    (run / "tensorboard" / "notes.txt").write_text("keep")
+    earlier = file.read_bytes()
+    succeed(program, "--resume", run, "--epochs", 3, *flags)
     succeed(program, "--resume", run, "--epochs", 4, *flags)
-    assert (run / "tensorboard" / "notes.txt").read_text() == "keep"
-    (run / "tensorboard" / "notes.txt").unlink()
+    assert file.read_bytes() == earlier, "a running TensorBoard has this file open"
     assert_same_as_history(run)
-    assert [event.step for event in events(run)[2:]] == [1, 2, 3, 4]
+    assert [event.step for event in events(run)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-5], lambda content: content[:-5] + b"\0" + content[-4:]]
+)
+def test_an_epoch_whose_record_is_damaged_is_written_again(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    succeed("numpy_cnn", *SMALL, "--epochs", 2, "--tensorboard", "--out", run)
+    (file,) = (run / "tensorboard").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    succeed("numpy_cnn", "--resume", run, "--epochs", 3)
+    (new,) = {*(run / "tensorboard").iterdir()} - {file}
+    _, start, *rest = records(new.read_bytes())
+    assert start.step == 2, "TensorBoard discards this epoch and later ones"
+    assert [event.step for event in rest] == [2, 3]
 
 
 def test_a_run_started_without_the_flag_can_add_it(tmp_path: Path) -> None:
@@ -103,14 +125,14 @@ def test_a_run_started_without_the_flag_can_add_it(tmp_path: Path) -> None:
     assert not (run / "tensorboard").exists()
     succeed("numpy_cnn", "--resume", run, "--epochs", 2, "--tensorboard")
     assert_same_as_history(run)
-    assert len(events(run)) == 4
+    assert len(events(run)) == 2
 
 
 def test_ctrl_c_keeps_the_complete_epochs(program: str, tmp_path: Path) -> None:
     done = interrupt_in_the_second_epoch(program, "--tensorboard", "--out", "run", cwd=tmp_path, presses=1)
     assert done.returncode == 130, done.stderr
     assert_same_as_history(tmp_path / "run")
-    assert len(events(tmp_path / "run")) == 3
+    assert len(events(tmp_path / "run")) == 1
 
 
 def test_without_the_package_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +179,7 @@ def test_a_full_disk_ends_the_run_after_its_checkpoint(tmp_path: Path, monkeypat
     assert result.err.endswith(f"error: {run / 'tensorboard'}: cannot be written (No space left on device)\n")
     succeed("numpy_cnn", "--resume", run)
     assert_same_as_history(run)
-    assert len(events(run)) == 4
+    assert len(events(run)) == 2
 
 
 def test_the_flag_is_no_setting(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dropout2d": {"p": 0.5},
     "interpolate, nearest": {"scale_factor": 2, "mode": "nearest"},
     "interpolate, bilinear": {"scale_factor": 2, "mode": "bilinear"},
+    "unfold": {"kernel_size": 3, "padding": 1},
+    "fold": {"output_size": 0, "kernel_size": 3, "padding": 1},  # of the image
     "pad": {"pad": (1, 1, 1, 1)},
     "pad, reflect": {"pad": (1, 1, 1, 1), "mode": "reflect"},
     "softmax": {"dim": 1},
@@ -71,6 +73,9 @@ def arguments(case: Case) -> tuple[str, list[Array | None], dict[str, Any]]:
         corners = 2 * shape[3] * np.arange(height)[:, None] + 2 * np.arange(width)
         indices = np.broadcast_to(corners, (*shape[:2], height, width))
         return name, [numbers(*indices.shape), np.array(indices)], options
+    if name == "fold":
+        columns = numbers(shape[0], channels * 9, shape[2] * shape[3])
+        return name, [columns], options | {"output_size": shape[2:]}
     if name == "conv1d":
         return name, [numbers(shape[0], channels, shape[2] * shape[3]), numbers(channels, channels, 3)], options
     if name == "conv_transpose2d":

@@ -111,6 +111,17 @@ def test_both_backends_receive_the_same_images(shown: list[Array], tmp_path: Pat
     assert (first != second).any(), "each epoch has changes of its own"
 
 
+def test_a_diverging_epoch_is_repeated_with_the_same_images(shown: list[Array], tmp_path: Path) -> None:
+    error = error_of(
+        "numpy_cnn", *SMALL, *MOVING, "--optimizer", "sgd", "--lr", 1e20, "--json", "-", "--out", tmp_path
+    )
+    assert "is no longer finite" in error
+    steps = len(shown) // 2
+    assert steps
+    for one, other in zip(shown[:steps], shown[steps:], strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+
+
 def test_a_resumed_run_gives_the_same_bits(program: str, tmp_path: Path) -> None:
     flags = (*SMALL, *MOVING, "--schedule", "constant")
     succeed(program, *flags, "--epochs", 2, "--out", tmp_path / "whole")

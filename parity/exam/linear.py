@@ -58,7 +58,8 @@ linear("linear-dx-weight-transposed", "weight-transposed argument-transposed",
        only(lambda c: c.w.shape[0] == c.w.shape[1], array("w", lambda w, _: w.T)), "dx",
        "In a square layer, dx uses the transposed weight.")
 linear("linear-last-feature-lost", "last-feature-lost", array("w", zeroed(..., -1)), "y")
-linear("linear-single-feature-squeezed", "", only(lambda c: len(c.w) == 1, output(lambda c: c.y[..., 0])), "y",
+linear("linear-single-feature-squeezed", "axes-of-one-dropped",
+       only(lambda c: len(c.w) == 1, output(lambda c: c.y[..., 0])), "y",
        "A single output feature is squeezed away.")
 linear("linear-float16-inside", "float16-inside", in_dtype(np.float16))
 linear("linear-upstream-changed", "mutates-upstream", stateful.overwriting_upstream(lambda dy, _: dy / 2),

@@ -12,6 +12,7 @@ PRELOADED = (
     "torch_cnn.model",
     "torch._dynamo",
     "torch.profiler",
+    "parity.commands.before_fork",
 )
 
 

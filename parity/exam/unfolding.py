@@ -19,7 +19,7 @@ RIGHT: Order = (0, 1, 2, 3, 4)
 Back = Callable[[Array, Windows], Array]
 
 
-def _at(size: tuple[int, ...], kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
+def _at(size: tuple[int, ...], kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Windows:
     k, d, p, s = map(pair, (kernel_size, dilation, padding, stride))
     rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
     return Windows((size[0], size[1]), k, s, d, p, (rows, columns))
@@ -41,34 +41,15 @@ def _patches(columns: Array, at: Windows, order: Order) -> Array:
     return np.ascontiguousarray(back).reshape(len(columns), channels, -1, *at.outputs)
 
 
-def unfold(
-    x: Array,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
-    stride: Any = 1,
-    *,
-    order: Order = RIGHT,
-    back: Back = scatter,
-) -> Called:
+def unfold(x: Array, *, order: Order = RIGHT, back: Back = scatter, **geometry: Any) -> Called:
     """im2col, with replaceable parts."""
-    at = _at(x.shape[2:], kernel_size, dilation, padding, stride)
+    at = _at(x.shape[2:], **geometry)
     return _columns(x, at, order), lambda dy: (back(_patches(dy, at, order), at),)
 
 
-def fold(
-    x: Array,
-    output_size: Any,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
-    stride: Any = 1,
-    *,
-    order: Order = RIGHT,
-    back: Back = scatter,
-) -> Called:
+def fold(x: Array, output_size: Any, *, order: Order = RIGHT, back: Back = scatter, **geometry: Any) -> Called:
     """col2im, with replaceable parts."""
-    at = _at(pair(output_size), kernel_size, dilation, padding, stride)
+    at = _at(pair(output_size), **geometry)
     return back(_patches(x, at, order), at), lambda dy: (_columns(dy, at, order),)
 
 

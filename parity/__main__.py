@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Set before NumPy is imported: its threads would compete with PyTorch's, and the cases are small.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Hypothesis would load the plugins of all installed packages, such as trio, which takes a quarter of a second.
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
 
 from numpy_cnn.common.cli import flags
 from numpy_cnn.common.spec.errors import UserError

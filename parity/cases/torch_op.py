@@ -46,7 +46,10 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
             if not y.requires_grad:
                 return tuple(None for _ in tensors)
             cotangent = _tensor(dy, gradient=False)
-            of = iter(torch.autograd.grad(y, leaves, cotangent, retain_graph=True, materialize_grads=True))
+            # The gradient of (y · dy).sum(): torch imports sympy to compare the shapes of y and a grad_outputs.
+            of = iter(
+                torch.autograd.grad((y * cotangent).sum(), leaves, retain_graph=True, materialize_grads=True)
+            )
             return tuple(next(of).cpu().numpy() if t is not None and t.requires_grad else None for t in tensors)
 
         return y.detach().cpu().numpy().copy(), pullback

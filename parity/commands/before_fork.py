@@ -1,20 +1,6 @@
-"""Work that forked processes would repeat, done when the process from which they fork imports this module.
+"""Imports, in the process from which others fork, what each of them would import."""
 
-In its first test Hypothesis registers a random generator, for which it collects all garbage: a quarter of a second
-in a process with PyTorch.
-"""
+from parity.commands.large_imports import import_rows
 
-import gc
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-
-@settings(database=None, max_examples=1)
-@given(st.none())
-def use_hypothesis(_: None) -> None:
-    """Run Hypothesis once."""
-
-
-use_hypothesis()
-gc.freeze()  # the modules live until the end: later collections need not look at them
+# torch.optim imports the last two when it creates an optimizer.
+import_rows("parity.commands.parallel", "torch_cnn.model", "torch._dynamo", "torch.profiler")

@@ -16,6 +16,7 @@ from numpy_cnn.common.spec.files import replace_file
 from parity.cases.journal import Journal
 from parity.commands.crashes import add_crashes
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
+from parity.commands.large_imports import import_rows
 from parity.commands.placeholders import named
 from parity.commands.preload import cores, preload
 
@@ -86,6 +87,7 @@ class Check(ImplementationFlags):
                 raise UserError(f"{flag} {file}: no such folder {file.parent}")
         if not self.ops and (self.jobs or cores()) > 1:
             preload()  # all rows, in several processes
+        import_rows()
         from parity.rows.registry import ROWS
 
         report = self._report(self.ops or tuple(ROWS))

@@ -101,8 +101,8 @@ class _Sent(Progress):
     def __init__(self, sender: Connection) -> None:
         self.sender = sender
 
-    def case(self) -> None:
-        self.sender.send(("case", ()))
+    def case(self, lane: Lane) -> None:
+        self.sender.send(("case", (lane,)))
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         self.sender.send(("found", (lane, differences)))

@@ -5,16 +5,6 @@ import os
 from multiprocessing import forkserver
 from typing import Any
 
-# Imported once, before the processes fork; torch would import the last ones in each of them, at the first bound.
-PRELOADED = (
-    "parity.commands.parallel",
-    "parity.rows.registry",
-    "torch_cnn.model",
-    "torch._dynamo",
-    "torch.profiler",
-    "parity.commands.before_fork",
-)
-
 
 def cores() -> int:
     """The number of cores that this process may use."""
@@ -26,7 +16,7 @@ def context() -> Any:
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     found = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
-        found.set_forkserver_preload([*PRELOADED])
+        found.set_forkserver_preload(["parity.commands.before_fork"])
     return found
 
 

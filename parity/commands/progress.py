@@ -1,7 +1,9 @@
 """Progress of a check: a bar on a terminal, one line per lane elsewhere, one verdict per save for `watch`."""
 
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +15,9 @@ from parity.running.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+SILENCE = 0.5  # seconds without a line
+ENOUGH = 20  # cases for a line about their agreement
 
 
 class CheckingProgress(Protocol):
@@ -26,7 +31,7 @@ class CheckingProgress(Protocol):
 def checking_progress(names: Sequence[str], examples: int) -> Iterator[CheckingProgress]:
     """Show the progress of a check of these rows with `examples` cases per lane."""
     if not sys.stderr.isatty():
-        yield _AllLines()
+        yield _AllLines(often=len(names) == 1)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -38,17 +43,33 @@ def checking_progress(names: Sequence[str], examples: int) -> Iterator[CheckingP
 
 
 class _AllLines:
+    def __init__(self, *, often: bool) -> None:
+        self.often = often
+
     def of(self, row: str) -> Progress:
-        return _Lines(row)
+        return Lines(row, SILENCE if self.often else math.inf)
 
 
-class _Lines(Progress):
-    """One line per lane, and one for the first difference, because shrinking and explaining it takes longer."""
+class Lines(Progress):
+    """One line per lane, and one for the first difference, because shrinking and explaining it takes longer.
 
-    def __init__(self, row: str) -> None:
-        self.row = row
+    If nothing was printed for `silence` seconds, another line has the number of cases so far; the next one follows
+    after twice that time.
+    """
+
+    def __init__(self, row: str, silence: float = math.inf) -> None:
+        self.row, self.silence = row, silence
         self.announced = False
+        self.cases: Counter[Lane] = Counter()
         self.out = sys.stderr  # sys.stderr is redirected while the implementation runs
+        self.printed = time.monotonic()
+
+    def case(self, lane: Lane) -> None:
+        self.cases[lane] += 1
+        if self.announced or self.cases[lane] < ENOUGH or time.monotonic() < self.printed + self.silence:
+            return
+        self.silence *= 2
+        self._print(f"{self.row}: {lane} lane: {self.cases[lane]} cases agree so far")
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:
         if not self.announced:
@@ -60,6 +81,7 @@ class _Lines(Progress):
 
     def _print(self, line: str) -> None:
         print(line, file=self.out, flush=True)
+        self.printed = time.monotonic()
 
 
 class _AllBars:
@@ -76,7 +98,7 @@ class _Bars(Progress):
         self.bar, self.name, self.examples = bar, name, examples
         self.task = bar.add_task(name, total=examples)
 
-    def case(self) -> None:
+    def case(self, lane: Lane) -> None:  # noqa: ARG002  # the bar counts the cases of all lanes alike
         self.bar.advance(self.task)
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:

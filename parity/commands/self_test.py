@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from numpy_cnn.common.spec.errors import UserError
 from numpy_cnn.common.spec.files import replace_file
+from parity.commands.large_imports import import_rows
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SelfTest:
         """Print a table and the outcomes that did not pass; return the exit code."""
         if self.examples < 1:
             raise UserError(f"--examples must be at least 1, got {self.examples}")
+        import_rows()
         from rich.console import Console
 
         from parity.exam.exam import hold

@@ -12,6 +12,7 @@ import tyro
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.journal import Journal
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
+from parity.commands.large_imports import import_rows
 from parity.commands.placeholders import named
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Watch(ImplementationFlags):
 
     def run(self) -> int:
         """Run until Ctrl-C (exit code 130); with --rounds, return 0 or 1 for the last verdict."""
+        import_rows()
         from parity.commands.loading import source_of
 
         row, how = self._row(), self.rerun_flags()

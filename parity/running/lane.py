@@ -174,7 +174,7 @@ class LaneSearch:
             self.accepted.append(case)
             if self.counting:
                 self.report.lanes[self.lane] = self.report.lanes.get(self.lane, 0) + 1
-                self.progress.case()
+                self.progress.case(self.lane)
         if differences:
             if self.last is None:
                 self.progress.found(self.lane, differences)

@@ -10,7 +10,7 @@ from parity.report import RowReport
 class Progress:
     """Receives the events of a run and ignores them; override the methods you need."""
 
-    def case(self) -> None:
+    def case(self, lane: Lane) -> None:
         """A case was compared."""
 
     def found(self, lane: Lane, differences: Sequence[Difference]) -> None:

@@ -97,14 +97,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _failure_of(report: Report, lane: object) -> str | None:
     """The text of a failing lane: a line for pytest's summary, then the report."""
-    (row,) = report.rows
     failures = [failure for failure in report.failures if lane in (None, failure.lane)]
     if failures:
         from parity.report.terminal import render_failure
 
         return "\n\n".join(["; ".join(map(_summary, failures)), *map(render_failure, failures)])
-    if lane in row.vacuous or (lane is None and not report.ok) or report.cases == 0:
-        return "\n".join([f"{row.name}: {report.verdict}", *row.notes])
+    if any(lane in row.vacuous for row in report.rows) or (lane is None and not report.ok) or report.cases == 0:
+        return "\n".join(line for row in report.rows for line in (f"{row.name}: {report.verdict}", *row.notes))
     return None
 
 

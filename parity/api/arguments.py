@@ -9,9 +9,12 @@ from parity.api.checked import Checked, Own, require_implementation
 from parity.api.defaults import Defaults
 from parity.cases.errors import ArgumentError, UnknownRowError
 from parity.cases.restrict import Supports
+from parity.rows.double_backward import SUFFIX, double_backward
 from parity.rows.registry import ROWS
 from parity.rows.row import Row
 from parity.running.restrictions import words_of
+from parity.subjects import Unrecognised
+from parity.subjects.double_backward import NONE_OFFERED
 
 
 def row_named(name: str) -> Row:
@@ -43,6 +46,9 @@ def row_for(
         TypeError: an argument belongs to `like`, which is missing, or there is nothing to compare with it.
     """
     require_implementation(name, implementation)
+    if name.endswith(SUFFIX):  # a failure of second=True that is run again
+        first = row_for(name.removesuffix(SUFFIX), implementation, like, shapes=shapes)
+        return second_derivatives(first, implementation)
     if like is None:
         if shapes is not None or strategy is not None or options is not None:
             raise TypeError("shapes, strategy and options belong to like=…; a row of the registry has its own")
@@ -54,6 +60,20 @@ def row_for(
             f"like=… needs an implementation to compare with it: parity.check({name!r}, my_op, like=…)"
         )
     return row_like(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
+
+
+def second_derivatives(row: Row, implementation: Checked) -> Row:
+    """Return the row of the backward pass of an op.
+
+    Raises:
+        Unrecognised: numpy_cnn's own op has no second derivatives.
+        ArgumentError: the row is no op.
+    """
+    if row.kind != "op":
+        raise ArgumentError(f"second=True: {row.name} is no op with a gradient, but {row.kind}")
+    if isinstance(implementation, Own):
+        raise Unrecognised(f"numpy_cnn's own {row.name}: {NONE_OFFERED}")
+    return double_backward(row)
 
 
 def check_rows(defaults: Defaults, name: str) -> None:

@@ -54,6 +54,7 @@ def case(
     supports: Supports | None = None,
     accept: Iterable[str] = (),
     strict: bool | None = None,
+    second: bool = False,
     timeout: float | None = TIME_LIMIT,
     like: Callable[..., Any] | None = None,
     shapes: Shapes | None = None,
@@ -81,6 +82,7 @@ def case(
         supports: what the implementation supports.
         accept: findings that are not failures.
         strict: whether `special` and `contract` findings are failures too.
+        second: compare second derivatives, too, in the first test of the row.
         timeout: time limit for one call, in seconds.
         like: a torch function as the oracle.
         shapes: with `like`, of the arrays.
@@ -99,8 +101,8 @@ def case(
         implementation,
         {
             "examples": examples, "seed": seed, "lanes": None if lanes is None else tuple(lanes), "dtype": dtype,
-            "supports": supports, "accept": accept, "strict": strict, "timeout": timeout, "like": like,
-            "shapes": shapes, "strategy": strategy, "options": options,
+            "supports": supports, "accept": accept, "strict": strict, "second": second, "timeout": timeout,
+            "like": like, "shapes": shapes, "strategy": strategy, "options": options,
         },
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from parity.api.adhoc import Shapes
-from parity.api.arguments import check_rows, row_for, supports_for
+from parity.api.arguments import check_rows, row_for, second_derivatives, supports_for
 from parity.api.checked import NUMPY_CNN, Checked, Own
 from parity.api.defaults import SESSION, examples_for, seed_for
 from parity.api.shard import Shard
@@ -13,7 +13,7 @@ from parity.cases.case import Dtype, Lane
 from parity.cases.errors import ArgumentError
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import oracle_on
-from parity.report import Report
+from parity.report import Report, RowReport
 from parity.report.rerun import RerunFlags, rerun_flags_of
 from parity.running.progress import Progress
 from parity.running.row import run_row
@@ -33,6 +33,7 @@ def check(
     accept: Iterable[str] = (),
     strict: bool | None = None,
     exitfirst: bool = False,
+    second: bool = False,
     timeout: float | None = TIME_LIMIT,
     like: Callable[..., Any] | None = None,
     shapes: Shapes | None = None,
@@ -73,6 +74,8 @@ def check(
         strict: whether `special` and `contract` findings are failures; numpy_cnn's own ops are always checked
             strictly.
         exitfirst: stop after the first lane with a failure.
+        second: compare Hessian-vector products with torch's double backward, too, in another row of the report;
+            see docs/how-parity-works.md for what offers them.
         timeout: time limit for one call, in seconds; None for no limit.
         like: a torch function as the oracle, for an op without a row.
         shapes: with `like`, of the arrays: "n c h w, c"; see `parity.api.adhoc`.
@@ -89,13 +92,15 @@ def check(
 
     Raises:
         KeyError: the registry has no such row.
-        TypeError: the form of the implementation is not recognized; the message names what is missing.
+        TypeError: the form of the implementation is not recognized, or with `second` it offers no second
+            derivatives; the message names what is missing.
         ValueError: an argument is invalid for the row; the message has its value and the valid ones.
         UserError: there is no such device, or fewer cases than shards.
     """
     if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
         raise ArgumentError(f"timeout must be more than 0 seconds, or None for no limit; got {timeout!r}")
     row = row_for(name, implementation, like, shapes=shapes, strategy=strategy, options=options)
+    rows = [row, second_derivatives(row, implementation)] if second else [row]
     own = isinstance(implementation, Own)
     check_rows(SESSION.get(), row.name)
     defaults = SESSION.get().of_row(row.name)
@@ -107,20 +112,26 @@ def check(
         rerun = rerun_flags_of(None if own else implementation, restrictions, accepted, timeout, like, shapes)
     count = examples_for(defaults.examples if examples is None else examples)
     chosen = seed_for(defaults.seed if seed is None else seed)
+    done: list[RowReport] = []
     with oracle_on(find(device)):
-        done = run_row(
-            row,
-            op,
-            examples=count if shard is None else shard.examples(count),
-            seed=chosen if shard is None else shard.seed(chosen),
-            lanes=lanes,
-            dtype=dtype,
-            supports=restrictions,
-            accept=accepted,
-            strict=own or bool(defaults.strict if strict is None else strict),
-            exitfirst=exitfirst,
-            seconds=seconds,
-            rerun=rerun,
-            progress=Progress() if progress is None else progress,
-        )
-    return Report([done], chosen, count, None if shard is None else str(shard))
+        for each in rows:
+            if done and done[0].failures:
+                done[0].notes.append("second derivatives are not compared: the first ones, or the output, differ")
+                break
+            found = run_row(
+                each,
+                op,
+                examples=count if shard is None else shard.examples(count),
+                seed=chosen if shard is None else shard.seed(chosen),
+                lanes=lanes if each is row else None,
+                dtype=dtype,
+                supports=restrictions,
+                accept=accepted,
+                strict=own or bool(defaults.strict if strict is None else strict),
+                exitfirst=exitfirst,
+                seconds=seconds,
+                rerun=rerun,
+                progress=Progress() if progress is None else progress,
+            )
+            done.append(found)
+    return Report(done, chosen, count, None if shard is None else str(shard))

@@ -25,6 +25,7 @@ Plain = Callable[[random.Random, list[Choice]], Any]
 MOST_TRIES = 200
 
 _PLAIN: dict[st.SearchStrategy[Any], Plain] = {}
+_COMPLETED: dict[st.SearchStrategy[Any], tuple[st.SearchStrategy[Any], Callable[[Any], Any]]] = {}
 
 
 @cache
@@ -77,6 +78,9 @@ def narrowed(
     strategy: st.SearchStrategy[T], keeps: Callable[[T], bool], change: Callable[[T], T] | None = None
 ) -> st.SearchStrategy[T]:
     """Map the values of a strategy and keep those accepted by `keeps`; supports plain drawing."""
+    if strategy in _COMPLETED:
+        base, complete = _COMPLETED[strategy]
+        return completed(narrowed(base, keeps, change), complete)
     made = strategy if change is None else strategy.map(change)
     made = made.filter(keeps)
     if strategy not in _PLAIN:
@@ -93,6 +97,15 @@ def narrowed(
         raise Nothing
 
     return _known(made, plain)
+
+
+def completed(strategy: st.SearchStrategy[T], complete: Callable[[T], T]) -> st.SearchStrategy[T]:
+    """Map the values of a strategy last, after the changes of any later `narrowed`."""
+    made = strategy.map(complete)
+    _COMPLETED[made] = strategy, complete
+    if strategy not in _PLAIN:
+        return made
+    return _known(made, lambda generator, choices: complete(_PLAIN[strategy](generator, choices)))
 
 
 def draws_plainly(strategy: st.SearchStrategy[Any]) -> bool:

@@ -50,7 +50,9 @@ def oracle(like: Callable[..., torch.Tensor]) -> Op:
             of = iter(
                 torch.autograd.grad((y * cotangent).sum(), leaves, retain_graph=True, materialize_grads=True)
             )
-            return tuple(next(of).cpu().numpy() if t is not None and t.requires_grad else None for t in tensors)
+            return tuple(
+                next(of).numpy(force=True) if t is not None and t.requires_grad else None for t in tensors
+            )
 
         return y.detach().cpu().numpy().copy(), pullback
 

@@ -57,6 +57,8 @@ class Check(ImplementationFlags):
     """Only cases of this precision."""
     exitfirst: Annotated[bool, tyro.conf.arg(aliases=["-x"], help_behavior_hint="")] = False
     """Stop at the first lane with a failure."""
+    second: Annotated[bool, named(None)] = False
+    """Compare second derivatives, too, which the implementation must offer; see docs/how-parity-works.md."""
     json: Annotated[Path | None, named("FILE")] = None
     """File for the report as JSON; - for standard output."""
     html: Annotated[Path | None, named("FILE")] = None
@@ -111,7 +113,7 @@ class Check(ImplementationFlags):
         Journal.flags = how.flags
         arguments: dict[str, Any] = arguments_of(how)
         arguments |= {"examples": self.examples, "seed": self.seed, "dtype": self.dtype}
-        arguments |= {"exitfirst": self.exitfirst, "rerun": how, "device": self.device}
+        arguments |= {"exitfirst": self.exitfirst, "second": self.second, "rerun": how, "device": self.device}
         if self.shard is not None:
             arguments["shard"] = Shard.parse(self.shard)
         if how.like is None:
@@ -139,7 +141,7 @@ class Check(ImplementationFlags):
                     if self.exitfirst and one.failures:
                         break
             except Unrecognised as error:
-                raise UserError(f"--impl {self.impl}: {error}") from None
+                raise UserError(f"--impl {self.impl}: {error}" if self.impl else str(error)) from None
         for row in rows:
             add_crashes(row, how)
         return Report(rows, one.seed, one.examples, one.shard)

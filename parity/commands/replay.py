@@ -70,6 +70,7 @@ class Replay(ImplementationFlags):
     def _typed(self) -> "Saved":
         from parity.cases.case import LANES, Case
         from parity.report.saved import Saved
+        from parity.rows.double_backward import SUFFIX
         from parity.rows.registry import ROWS
 
         lane, _, text = self.case.partition(":")
@@ -82,7 +83,7 @@ class Replay(ImplementationFlags):
         chosen = next((known for known in LANES if known == lane), None)
         if chosen is None:
             raise UserError(f"replay: no lane {lane!r}; there are {', '.join(LANES)}")
-        if case.row not in ROWS and self.like is None:
+        if case.row.removesuffix(SUFFIX) not in ROWS and self.like is None:
             raise UserError(f"replay: no row {case.row!r}; for another op, name its oracle: --like …")
         if self.impl is not None:
             from parity.commands.loading import loaded

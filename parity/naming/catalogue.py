@@ -17,6 +17,7 @@ from parity.naming import (
     pooling,
     resizing,
     scaled_optimizers,
+    second,
     softmax,
     unfolding,
 )
@@ -25,6 +26,7 @@ from parity.naming.explanation import Explanation
 from parity.naming.general import FACTORS, GENERAL, UPSTREAM, of_arguments, of_options
 from parity.naming.network import network
 from parity.naming.probe import Probe
+from parity.rows.double_backward import SUFFIX
 from parity.rows.registry import ROWS
 
 OWN: dict[str, tuple[Explanation, ...]] = {
@@ -80,9 +82,14 @@ def explanations_of(row: str, probe: Probe) -> Iterator[Explanation]:
         row: the row's name; a row that is not in the catalogue has only the general explanations.
         probe: a call of the row's op, for the names of its arrays and options.
     """
+    names = tuple(name for name in probe.arrays if not name.startswith("gradient"))
+    if row.endswith(SUFFIX):
+        yield from second.SECOND
+        yield from second.of_directions(names)
+        return
     yield from OWN.get(row, ())
     yield from GENERAL
-    yield from of_arguments(tuple(name for name in probe.arrays if not name.startswith("gradient")))
+    yield from of_arguments(names)
     yield from of_options(probe.options, _defaults(row))
 
 

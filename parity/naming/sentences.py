@@ -12,6 +12,12 @@ GENERAL = {
     "batch-mean": "it is divided by the batch size N where torch does not divide",
     "batch-sum": "it is N times too large: the division by N is missing",
     "zero": "it is 0 everywhere",
+    "second-derivative-zero": "it is 0 everywhere: the backward is not differentiated, for example because "
+    "it uses detached tensors or torch.no_grad",
+    "second-own-direction": "only the direction of the same array is used: mixed second derivatives are missing",
+    "second-term-missing": "the term with the direction of {array} is missing",
+    "second-is-first": "it is the first derivative, with the direction as the upstream gradient",
+    "second-diagonal": "only the diagonal of the second derivatives is used",
     "upstream-ignored": "the upstream gradient is ignored: it is what an upstream of ones would give",
     "upstream-squared": "the upstream gradient is multiplied in twice",
     "upstream-mean": "every entry of the upstream gradient is replaced by their mean",

@@ -40,6 +40,7 @@ class Row:
         views: a result may be a view of an argument, as in torch.
         sound: whether torch's result for an accepted case is well defined.
         prefixes: for a generated network: the networks of its first 1, 2, … layers.
+        backward_of: for the backward pass of an op as an op: the row of that op.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Row:
     views: bool = False
     sound: Callable[[Case], bool] = lambda case: True  # noqa: ARG005
     prefixes: Callable[[Case], Iterator[tuple[str, Case]]] | None = None
+    backward_of: "Row | None" = None
 
     @property
     def torch_name(self) -> str | None:

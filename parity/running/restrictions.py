@@ -112,7 +112,8 @@ def restricted(
     strategy = narrow(strategy, {**learnt, **own})
     if dtype is not None:
         strategy = narrowed(strategy, lambda case: case.dtype == dtype)
-    return narrowed(strategy, lambda case: _valid(row, case)) if supports or learnt else strategy
+    op = row.backward_of or row  # the upstream gradient of a backward pass is added to the case last
+    return narrowed(strategy, lambda case: _valid(op, case)) if supports or learnt else strategy
 
 
 def _valid(row: Row, case: Case) -> bool:

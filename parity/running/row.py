@@ -22,6 +22,7 @@ from parity.running.accept import GUARDS, acceptable, fails
 from parity.running.classify import classified
 from parity.running.compare import differences_of
 from parity.running.declines import Allowed
+from parity.running.differentiate import differentiated
 from parity.running.first_calls import require_entered
 from parity.running.fuzz import fuzz
 from parity.running.invalid import invalid_accepted, rejected, still_accepted
@@ -121,9 +122,12 @@ class _RowRun:
     def prepare(self) -> None:
         """Determine what the implementation does not support."""
         if self.implementation is not None:
-            self.op = self.implementation = implementation = probe(self.row, self.implementation, self.supports)
+            row = self.row.backward_of or self.row
+            self.op = self.implementation = implementation = probe(row, self.implementation, self.supports)
             self._learn(implementation.capabilities.narrows)
-            require_entered(self.row, self.implementation, self.supports, self.learnt)
+            require_entered(row, self.implementation, self.supports, self.learnt)
+        if self.row.backward_of is not None:
+            self.op = differentiated(self.row, self.op, self.supports, self.learnt)
 
     def lane(self, lane: Lane, examples: int, seed: int, seconds: float | None) -> None:
         """Search until the lane finds nothing new."""
@@ -253,6 +257,12 @@ class _RowRun:
         self.report.add(failure, self.accepted)
 
 
+def _probed(row: Row, op: Op, supports: Supports | None) -> Op:
+    if isinstance(op, Implementation):
+        op = probe(row.backward_of or row, op, supports)
+    return op if row.backward_of is None else differentiated(row, op, supports, {})
+
+
 HALVED: tuple[Lane, ...] = ("structure", "special")  # lanes that call an implementation several times per case
 RARE = 10  # times as many numbers in the few cases of rare sizes as in the others, for slow implementations
 DYADIC = 16  # bits after the binary point of a constant in either precision
@@ -292,13 +302,12 @@ def run_case(
     check_supports(row, supports)
     if lane == "structure" and rejected(row, case) is not None:
         with sandboxed():
-            op = probe(row, op, supports) if isinstance(op, Implementation) else op
+            op = _probed(row, op, supports)
             return [d for d in still_accepted(row, op, case) if fails(d, accepted, strict)]
     if not row.valid(case):
         raise UserError(f"torch rejects this case, or answers it out of bounds: {case}")
     with sandboxed():
-        if isinstance(op, Implementation):
-            op = probe(row, op, supports)
+        op = _probed(row, op, supports)
         found = Mismatch(lane, case, differences_of(row, op, lane, case)[1])
         if accepted and found.differences:
             found = classified(row, op, found, supports)

@@ -6,7 +6,7 @@ A small engine is a class with `.data`, `.grad` and `.backward()` in the user's 
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from parity.subjects import names
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import CALL, Call, Implementation
+from parity.subjects.implementation import CALL, Call, Implementation, Pullback
 from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter
 from parity.subjects.layer_statistics import Holders, keep_from, set_in
 from parity.subjects.locate_gradients import parameter_holder
@@ -161,9 +161,60 @@ class _Tape:
         return [_shaped_like(*each) for each in zip(found, self.arrays, strict=False)]
 
     @property
+    def second(self) -> Callable[..., list[Array | None]] | None:
+        """The pullback of the gradients, if the engine differentiates them."""
+        return self._second if isinstance(self.engine, Torch) else None
+
+    def _second(self, dy: Array, *directions: Array | None) -> list[Array | None]:
+        token = CALL.set(self.call)
+        try:
+            found = differentiated_twice(self.run, dy, directions)
+        finally:
+            CALL.reset(token)
+        return [_shaped_like(*each) for each in zip(found, (*self.arrays, dy), strict=True)]
+
+    @property
     def by_torch(self) -> bool:
         """Whether torch differentiates it; the gradient at a kink is then torch's own choice."""
         return self.engine == TORCH
+
+
+def differentiated_twice(
+    run: Callable[[], tuple[Any, list[Any]]], dy: Array, directions: Sequence[Array | None]
+) -> list[Array | None]:
+    """The gradients of Σ⟨direction, gradient⟩ by torch, with respect to the leaves and to dy.
+
+    Gradients that torch cannot differentiate, because they were computed without a graph, are constants.
+    """
+    y, leaves = run()
+    upstream = torch.from_numpy(np.array(dy)).to(y.dtype).requires_grad_()
+    wanted = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+    found = torch.autograd.grad(y, wanted, upstream, create_graph=True, allow_unused=True)
+    return _pulled_back(found, leaves, upstream, directions)
+
+
+def _pulled_back(
+    gradients: Sequence[Any], leaves: list[Any], upstream: Any, directions: Sequence[Array | None]
+) -> list[Array | None]:
+    """The gradients of Σ⟨direction, gradient⟩; `gradients` are those of the leaves that require one."""
+    floating = [(leaf, v) for leaf, v in zip(leaves, directions, strict=True) if _requires_grad(leaf)]
+    along = [
+        (gradient, torch.from_numpy(np.array(v)).reshape(gradient.shape).to(gradient.dtype))
+        for gradient, (_, v) in zip(gradients, floating, strict=True)
+        if gradient is not None and gradient.requires_grad and v is not None
+    ]
+    if along:  # backward, because grad does not run an error that once_differentiable leaves in the graph
+        torch.autograd.backward([g for g, _ in along], [v for _, v in along])
+    return [_gradient_of(leaf) if _requires_grad(leaf) else None for leaf in (*leaves, upstream)]
+
+
+def _gradient_of(leaf: Any) -> Array:
+    gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+    return np.asarray(gradient.numpy(force=True))
+
+
+def _requires_grad(leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor) and leaf.requires_grad
 
 
 def _shaped_like(gradient: Array | None, array: Array | None) -> Array | None:
@@ -203,6 +254,8 @@ def engine_of(function: Any) -> Engine | None:
 def uses_torch(written: Any) -> bool:
     """Whether a function, or the first one of a pair, uses torch, or its file imports torch but not NumPy."""
     function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
+    if inspect.isclass(function) and issubclass(function, torch.autograd.Function):
+        return True
     scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
     called = [scope.get(name) for name in getattr(code, "co_names", ())]
     if any(getattr(value, "__name__", "").split(".")[0] == "torch" for value in called):
@@ -237,11 +290,23 @@ def over_tensors(made: Implementation, engine: Engine) -> Implementation:
         def back(dy: Array) -> Any:
             with torch.no_grad(), default_dtype_of(arrays[0]):
                 gradients = pullback(_detached(engine.leaf(np.asarray(dy))))
-            return tuple(map(convert, gradients if isinstance(gradients, (tuple, list)) else (gradients,)))
+            return tuple(map(convert, _listed(gradients)))
 
-        return convert(y), back
+        def second(dy: Array, *directions: Array | None) -> Any:
+            (_, differentiable), leaves = run()
+            upstream = torch.from_numpy(np.array(dy)).requires_grad_()
+            with default_dtype_of(arrays[0]):
+                gradients = _listed(differentiable(upstream))
+            own = [gradient for gradient, leaf in zip(gradients, leaves, strict=False) if _requires_grad(leaf)]
+            return _pulled_back(own, leaves, upstream, directions)
+
+        return convert(y), Pullback(back, takes_upstream=True, second=second if engine == TORCH else None)
 
     return made.around(op, engine.note)
+
+
+def _listed(gradients: Any) -> Sequence[Any]:
+    return gradients if isinstance(gradients, (tuple, list)) else (gradients,)
 
 
 def _detached(value: Any) -> Any:

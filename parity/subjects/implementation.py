@@ -27,14 +27,22 @@ CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
 
 
 class Pullback:
-    """A pullback, whether it uses the upstream gradient, and whether it is torch's autograd."""
+    """A pullback, whether it uses the upstream gradient, whether it is torch's autograd, and its own pullback.
 
-    __slots__ = ("by_torch", "function", "takes_upstream")
+    `second(dy, *directions)` returns the gradients of Σ⟨direction, gradient⟩ with respect to each array and to dy.
+    """
+
+    __slots__ = ("by_torch", "function", "second", "takes_upstream")
 
     def __init__(
-        self, function: Callable[[Array], tuple[Array | None, ...]], takes_upstream: bool, by_torch: bool = False
+        self,
+        function: Callable[[Array], tuple[Array | None, ...]],
+        takes_upstream: bool,
+        by_torch: bool = False,
+        second: Callable[..., tuple[Array | None, ...]] | None = None,
     ) -> None:
         self.function, self.takes_upstream, self.by_torch = function, takes_upstream, by_torch
+        self.second = second
 
     def __call__(self, dy: Array) -> tuple[Array | None, ...]:
         return self.function(dy)
@@ -113,7 +121,17 @@ class Implementation:
                 error.in_pullback = True
                 raise
 
-        return y, Pullback(guarded_pullback, takes_upstream, getattr(pullback, "by_torch", False))
+        def guarded_second(dy: Array, *directions: Array | None) -> tuple[Array | None, ...]:
+            try:
+                with Attributed("pullback", self.timeout):
+                    found = pullback.second(dy, *directions)
+                return self._gradients(found, (*arrays, dy), lenient=False)
+            except ImplementationError as error:
+                error.in_pullback = True
+                raise
+
+        second = guarded_second if callable(getattr(pullback, "second", None)) else None
+        return y, Pullback(guarded_pullback, takes_upstream, getattr(pullback, "by_torch", False), second)
 
     def place(self, quantity: str) -> str | None:
         """file:line of the function that computes the output or the gradients."""

@@ -17,7 +17,7 @@ from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import CALL, Implementation
+from parity.subjects.implementation import CALL, Implementation, Pullback
 from parity.subjects.locate_gradients import is_array
 
 
@@ -77,7 +77,15 @@ def statistics_as_options(made: Implementation) -> Implementation:
             dx, dw, db = (*pullback(dy), None, None)[:3]
             return dx, None, None, None if weight is None else dw, None if bias is None else db
 
-        return y, back if callable(pullback) else pullback
+        def second(dy: Array, *directions: Any) -> tuple[Any, ...]:
+            of_x, _, _, of_w, of_b = directions
+            dx, dw, db, of_dy = pullback.second(dy, of_x, of_w, of_b)
+            return dx, None, None, None if weight is None else dw, None if bias is None else db, of_dy
+
+        if not callable(pullback):
+            return y, pullback
+        twice = callable(getattr(pullback, "second", None))
+        return y, Pullback(back, takes_upstream=True, second=second if twice else None)
 
     return made.around(op)
 

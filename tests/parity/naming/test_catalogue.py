@@ -20,6 +20,7 @@ from parity.naming.observation import FAILING, PASSING, POOL, Entry, Evidence, a
 from parity.naming.probe import Probe
 from parity.naming.search import LEAST_FAILING, result_of, search
 from parity.naming.sentences import LANES, SENTENCES
+from parity.rows.double_backward import SUFFIX
 from parity.rows.registry import ROWS
 from parity.running.sandbox import sandboxed
 
@@ -144,6 +145,7 @@ def test_each_sentence_belongs_to_an_explanation() -> None:
         probe = a_probe(row, "output")
         assert probe is not None
         names |= {e.name for e in explanations_of("another", probe)}
+        names |= {e.name for e in explanations_of(f"another{SUFFIX}", probe)}
     measured = {"constant-factor", "updated-weights", "tail-lost", "index-overflows", "rest-lost"}
     elsewhere = {*LANES, *measured, "float16-inside", "float32-inside", "digits-lost", "single-accuracy"}
     assert {*SENTENCES} - names - elsewhere == set()

@@ -65,15 +65,20 @@ def flag(op: str, name: str, value: bool) -> bool:
     return bool(value)
 
 
-def check_floats(op: str, **arrays: Array | None) -> None:
-    """Raise ValueError unless all arrays that are not None are NumPy arrays of one floating dtype."""
+def check_floats(op: str, required: tuple[str, ...] = ("input", "target"), /, **arrays: Array | None) -> None:
+    """Raise ValueError unless all arrays are NumPy arrays of one floating dtype, in any byte order.
+
+    Those that are not `required` may be None.
+    """
     dtypes = set()
     for name, array in arrays.items():
-        if array is None:
+        if array is None and name not in required:
             continue
         if not isinstance(array, ARRAYS):
             raise ValueError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
         dtypes.add(array.dtype)
+    if len(dtypes) > 1:
+        dtypes = {dtype.newbyteorder("=") for dtype in dtypes}
     if len(dtypes) > 1 or not (dtypes <= COMMON_DTYPES or all(d.kind == "f" and d.itemsize <= 8 for d in dtypes)):
         given = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items() if array is not None)
         raise ValueError(f"{op}: all arrays must share one floating dtype of at most 64 bits, got {given}")

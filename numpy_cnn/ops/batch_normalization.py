@@ -2,6 +2,7 @@
 
 import math
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def batch_norm(
 
     Args:
         input: x, (N, C), (N, C, L), (N, C, H, W) or with more axes.
-        running_mean: (C,), or None in training, where it is not read.
+        running_mean: (C,), or None in training, where it is not read, and for an empty batch.
         running_var: (C,), or None if running_mean is None.
         weight: w, (C,), or None for 1.
         bias: b, (C,), or None for 0.
@@ -101,13 +102,13 @@ def _batch_norm(
     eps: float,
 ) -> tuple[Array, Pullback, Array, Array]:
     """y, the pullback, μ and σ²."""
+    if getattr(x, "shape", None) == (0,):
+        return _of_nothing(x, running_mean, running_var, weight, bias, training, momentum, eps)
     _check(x, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)
     count = _count(x)
-    if training:
+    if training or running_mean is None or running_var is None:  # statistics may be missing for an empty batch
         mean, var, deviation = _moments(x)
     else:
-        assert running_mean is not None  # checked above
-        assert running_var is not None
         mean, var = _along(running_mean, x), _along(running_var, x).astype(np.float64)
         deviation = _centred(x, mean)
     with np.errstate(invalid="ignore", divide="ignore"):  # a negative variance gives NaN, as in torch
@@ -137,6 +138,17 @@ def _batch_norm(
         )
 
     return y, pullback, mean, var
+
+
+def _of_nothing(x: Array, *rest: Any) -> tuple[Array, Pullback, Array, Array]:
+    """An empty x without an axis of channels, which torch accepts as well."""
+    y, batch_pullback, mean, var = _batch_norm(x.reshape(0, 0), *rest)
+
+    def pullback(dy: Array) -> tuple[Any, ...]:
+        _, *others = batch_pullback(cotangent("batch_norm", dy, x).reshape(0, 0))
+        return x.copy(), *others
+
+    return y.reshape(0), pullback, mean, var
 
 
 def running_statistics(
@@ -238,7 +250,7 @@ def _check(
     for name, value in (("momentum", momentum), ("eps", eps)):
         if not isinstance(value, Real):
             raise ValueError(f"batch_norm: {name} must be a number, got {value!r}")
-    if not training and running_mean is None:
+    if not training and running_mean is None and x.size:
         raise ValueError("batch_norm: training=False needs running_mean and running_var, got None")
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"batch_norm: eps must be {'above' if training else 'at least'} 0, got {eps!r}")

@@ -58,7 +58,7 @@ def nll_loss(
         v, total = x.dtype.type(1), x.dtype.type(target.size)
     else:
         v = taken(np.ones(target.shape, x.dtype) if weight is None else weight[classes])
-        total = v.sum(dtype=x.dtype)
+        total = v.sum(dtype=x.dtype.newbyteorder("="))
     # x[chosen] is x[n, t_n, …] for every sample: the class index, between open grids over the other axes.
     grids = _grids(target.shape)
     chosen = (*grids[:1], classes, *grids[1:])
@@ -146,7 +146,7 @@ def cross_entropy(
         counted = np.expand_dims(kept, dim)
         q = counted * (w * ((1 - smoothing) * onehot + x.dtype.type(smoothing / max(1, classes))))
         q = q.astype(x.dtype, copy=False)
-        total = (w * onehot).sum(dtype=x.dtype)
+        total = (w * onehot).sum(dtype=x.dtype.newbyteorder("="))
     with np.errstate(invalid="ignore"):  # 0·∞, and 0/0 in the mean of no samples
         if counted is None:
             terms = q * log_probabilities
@@ -213,7 +213,7 @@ def _ignored(x: Array, target: Array, weight: Array | None, ignore_index: int) -
     classes = x.shape[0 if x.ndim == 1 else 1]
     expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
     dtypes = (np.int64, np.uint8) if x.ndim <= 2 else (np.int64,)  # torch's loss for images rejects uint8
-    if not isinstance(target, (np.ndarray, np.generic)) or target.dtype not in dtypes:
+    if not isinstance(target, (np.ndarray, np.generic)) or target.dtype.newbyteorder("=") not in dtypes:
         got = getattr(target, "dtype", type(target).__name__)
         raise ValueError(f"nll_loss: targets must be class indices of dtype int64, got {got}")
     integer("nll_loss", "ignore_index", ignore_index)

@@ -55,7 +55,7 @@ def conv2d(
     Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016); as a matrix
     product of patches: K. Chellapilla, S. Puri and P. Simard (2006).
     """
-    check_floats("conv2d", input=input, weight=weight, bias=bias)
+    check_floats("conv2d", ("input", "weight"), input=input, weight=weight, bias=bias)
     x = input
     if x.ndim == 3:
         return _conv2d_of_one_image(x, weight, bias, stride, padding, dilation, groups)
@@ -114,7 +114,7 @@ def conv1d(
 
     Source: A. Waibel et al., Phoneme recognition using time-delay neural networks (1989).
     """
-    check_floats("conv1d", input=input, weight=weight, bias=bias)
+    check_floats("conv1d", ("input", "weight"), input=input, weight=weight, bias=bias)
     if input.ndim not in (2, 3) or weight.ndim != 3:
         given = f"input {input.shape}, weight {weight.shape}"
         raise ValueError(f"conv1d: expected input (N, C, L) or (C, L) and weight (O, C/groups, k), got {given}")

@@ -22,7 +22,7 @@ def dropout(
         input: x, any shape.
         p: the fraction of entries that the mask drops, in [0, 1]; with 1, y is 0.
         training: whether to drop at all.
-        mask: m, of x's shape, zeros and ones or bool; needed in training.
+        mask: m, of x's shape, zeros and ones or bool; needed in training unless p is 0 or 1.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
@@ -45,10 +45,10 @@ def dropout2d(
         y = x                                     dx = dy                                     otherwise
 
     Args:
-        input: x, images (N, C, H, W).
+        input: x, images (N, C, H, W); as in torch, other numbers of axes are accepted.
         p: the fraction of channels that the mask drops, in [0, 1]; with 1, y is 0.
         training: whether to drop at all.
-        mask: m, (N, C), zeros and ones or bool; needed in training.
+        mask: m, (N, C), zeros and ones or bool; needed in training unless p is 0 or 1.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
@@ -59,8 +59,6 @@ def dropout2d(
     Source: J. Tompson et al., Efficient object localization using convolutional networks (2015).
     """
     check_floats("dropout2d", input=input)
-    if input.ndim != 4:
-        raise ValueError(f"dropout2d: expected (N, C, H, W), got {input.shape}")
     return _dropout("dropout2d", input, p, training, mask, input.shape[:2])
 
 
@@ -72,6 +70,10 @@ def _dropout(
         raise ValueError(f"{op}: p must be in [0, 1], got {p}")
     if not flag(op, "training", training):
         return x.copy(), lambda dy: (cotangent(op, dy, x).copy(),)
+    if mask is None and share in (0, 1):
+        mask = np.full(shape, share == 0)
+    elif op == "dropout2d" and x.ndim < 2:
+        raise ValueError(f"{op}: expected (N, C, H, W), got {x.shape}")
     if mask is None or np.shape(mask) != shape:
         got = "None" if mask is None else np.shape(mask)
         raise ValueError(f"{op}: training needs a mask of shape {shape}, got {got}")

@@ -28,7 +28,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
 
     Source: B. Widrow and M. Hoff, Adaptive switching circuits (1960).
     """
-    check_floats("linear", input=input, weight=weight, bias=bias)
+    check_floats("linear", ("input", "weight"), input=input, weight=weight, bias=bias)
     x = input
     if weight.ndim not in (1, 2) or x.ndim < 1 or x.shape[-1] != weight.shape[-1]:
         raise ValueError(
@@ -38,8 +38,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
         if bias is not None:  # torch accepts one for some inputs and not for others
             raise ValueError(f"linear: a weight (in,) takes no bias, got one of shape {bias.shape}")
         return _one_output(x, weight)
-    if bias is not None and bias.shape not in (weight.shape[:1], ()):
-        raise ValueError(f"linear: bias must have the shape {weight.shape[:1]} or (), got {bias.shape}")
+    if bias is not None and bias.shape not in (weight.shape[:1], (1,), ()):
+        raise ValueError(f"linear: bias must have the shape {weight.shape[:1]}, (1,) or (), got {bias.shape}")
     # The leading axes form one long batch. reshape(-1, …) would fail on 0 rows.
     batch = math.prod(x.shape[:-1])
     rows = x.reshape(batch, x.shape[-1])
@@ -60,7 +60,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
         if needs_dw:  # for a single sample this is an outer product: dot uses BLAS for it, matmul does not
             dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
-        db = None if bias is None or not needs_db else u.sum(axis=0 if bias.ndim else None).reshape(bias.shape)
+        db = None
+        if bias is not None and needs_db:  # one bias for all outputs receives the sum of all gradients
+            db = np.asarray(u.sum(axis=0 if bias.size == len(weight) else None)).reshape(bias.shape)
         return dx, dw, db
 
     return y, pullback

@@ -1,13 +1,16 @@
 """Softmax and its logarithm."""
 
+import warnings
+
 import numpy as np
+import numpy.typing as npt
 
 from numpy_cnn.arguments import Array, Pullback, axis, check_floats, cotangent
 
 __all__ = ["log_softmax", "softmax"]
 
 
-def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
+def softmax(input: Array, dim: int | None = None, dtype: npt.DTypeLike | None = None) -> tuple[Array, Pullback]:
     """Turn scores into probabilities along `dim`, as `torch.nn.functional.softmax`.
 
         y_i = exp(x_i) / Σ_j exp(x_j)        dx_i = y_i · (dy_i − Σ_j y_j dy_j)
@@ -16,34 +19,36 @@ def softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
 
     Args:
         input: x, scores, any shape.
-        dim: the axis whose entries compete; they sum to 1 afterwards.
+        dim: the axis whose entries compete; they sum to 1 afterwards. None is deprecated, as in torch: 0 for 0, 1
+            or 3 axes, else 1, with a warning.
+        dtype: the floating dtype to compute in, to which x is converted; None for x's.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, it has no axis `dim`, or dy does not have the shape of y.
+        ValueError: x or dtype is not floating, x has no axis `dim`, or dy does not have the shape of y.
 
     Source: J. Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
     """
     check_floats("softmax", input=input)
-    x = input
-    if x.ndim == 0:
-        y, row_pullback = softmax(x[None], axis("softmax", "dim", dim, 0))
-        return y.reshape(()), lambda dy: (row_pullback(cotangent("softmax", dy, y[0])[None])[0].reshape(()),)
-    dim = axis("softmax", "dim", dim, x.ndim)
+    dim = _competing("softmax", input, dim)
+    x = np.atleast_1d(_converted("softmax", input, dtype))
     with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
         y = np.exp(_shifted(x, dim))
     y /= y.sum(axis=dim, keepdims=True)
 
     def pullback(dy: Array) -> tuple[Array]:
-        dy = cotangent("softmax", dy, y)
-        return (y * (dy - (y * dy).sum(axis=dim, keepdims=True)),)
+        dy = cotangent("softmax", dy, y.reshape(input.shape)).reshape(y.shape)
+        dx = y * (dy - (y * dy).sum(axis=dim, keepdims=True))
+        return (dx.astype(input.dtype, copy=False).reshape(input.shape),)
 
-    return y, pullback
+    return y.reshape(input.shape), pullback
 
 
-def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
+def log_softmax(
+    input: Array, dim: int | None = None, dtype: npt.DTypeLike | None = None
+) -> tuple[Array, Pullback]:
     """The logarithm of the softmax, as `torch.nn.functional.log_softmax`.
 
         y_i = x_i − log Σ_j exp(x_j)        dx_i = dy_i − exp(y_i) · Σ_j dy_j
@@ -52,31 +57,52 @@ def log_softmax(input: Array, dim: int) -> tuple[Array, Pullback]:
 
     Args:
         input: x, scores, any shape.
-        dim: the axis whose entries compete.
+        dim: the axis whose entries compete. None is deprecated, as in torch: 0 for 0, 1 or 3 axes, else 1, with a
+            warning.
+        dtype: the floating dtype to compute in, to which x is converted; None for x's.
 
     Returns:
         y of x's shape, and the pullback dy → (dx,).
 
     Raises:
-        ValueError: x is not a floating array, it has no axis `dim`, or dy does not have the shape of y.
+        ValueError: x or dtype is not floating, x has no axis `dim`, or dy does not have the shape of y.
 
     Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
     check_floats("log_softmax", input=input)
-    x = input
-    if x.ndim == 0:
-        y, row_pullback = log_softmax(x[None], axis("log_softmax", "dim", dim, 0))
-        return y.reshape(()), lambda dy: (row_pullback(cotangent("log_softmax", dy, y[0])[None])[0].reshape(()),)
-    dim = axis("log_softmax", "dim", dim, x.ndim)
+    dim = _competing("log_softmax", input, dim)
+    x = np.atleast_1d(_converted("log_softmax", input, dtype))
     with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the sum over an axis of no entries
         z = _shifted(x, dim)
         y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
 
     def pullback(dy: Array) -> tuple[Array]:
-        dy = cotangent("log_softmax", dy, y)
-        return (dy - np.exp(y) * dy.sum(axis=dim, keepdims=True),)
+        dy = cotangent("log_softmax", dy, y.reshape(input.shape)).reshape(y.shape)
+        dx = dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+        return (dx.astype(input.dtype, copy=False).reshape(input.shape),)
 
-    return y, pullback
+    return y.reshape(input.shape), pullback
+
+
+def _competing(op: str, x: Array, dim: int | None) -> int:
+    """Read `dim` as an axis of x."""
+    if dim is None:
+        dim = 0 if x.ndim in (0, 1, 3) else 1
+        warnings.warn(f"{op}: without dim the axis is {dim} for {x.ndim} axes; pass it explicitly", stacklevel=3)
+    return axis(op, "dim", dim, x.ndim)
+
+
+def _converted(op: str, x: Array, dtype: npt.DTypeLike | None) -> Array:
+    """x in the floating dtype, if one is given."""
+    if dtype is None:
+        return x
+    try:
+        wanted = np.dtype(str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else dtype)
+    except TypeError:
+        raise ValueError(f"{op}: dtype must be a dtype of NumPy or torch, got {dtype!r}") from None
+    if wanted.kind != "f" or wanted.itemsize > 8:
+        raise ValueError(f"{op}: dtype must be floating of at most 64 bits, got {wanted}")
+    return x.astype(wanted)
 
 
 def _shifted(x: Array, dim: int) -> Array:

@@ -130,6 +130,8 @@ def instance_norm(
     check_floats("instance_norm", input=input, weight=weight, bias=bias)
     check_floats("instance_norm", input=input, running_mean=running_mean, running_var=running_var)
     real("instance_norm", "momentum", momentum)
+    if input.ndim < 2:
+        raise ValueError(f"instance_norm: expected (N, C, …) with positions, got {input.shape}")
     if not flag("instance_norm", "use_input_stats", use_input_stats):
         if running_mean is None and running_var is None:
             raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var, got None")
@@ -139,7 +141,7 @@ def instance_norm(
         raise ValueError(f"instance_norm: expected (N, C, …) with positions, got {input.shape}")
     if math.prod(input.shape[2:]) == 1:
         raise ValueError(f"instance_norm: needs more than 1 position per channel, the input {input.shape} has 1")
-    y, pullback = _by_groups("instance_norm", input, input.shape[1], weight, bias, eps)
+    y, pullback = _by_groups("instance_norm", input, max(1, input.shape[1]), weight, bias, eps)
 
     def with_statistics(dy: Array) -> tuple[Array, None, None, Array | None, Array | None]:
         dx, dw, db = pullback(dy)

@@ -13,14 +13,14 @@ from numpy_cnn.arguments import Array, integer, real
 MODES = {
     "nearest": (3, 4, 5),
     "nearest-exact": (3, 4, 5),
-    "area": (3, 4),
+    "area": (3, 4, 5),
     "linear": (3,),
     "bilinear": (4,),
     "trilinear": (5,),
     "bicubic": (4,),
 }
 LONG_RUN = 16  # outputs that read one input
-CUBIC = -0.75  # the slope of the kernel at 1, torch's choice
+CUBIC, SMOOTH_CUBIC = -0.75, -0.5  # the slope of the kernel at 1, torch's choice without and with antialiasing
 
 
 class Taps(NamedTuple):
@@ -45,6 +45,8 @@ def output_sizes(
         sizes = [integer("interpolate", "size", n) for n in each]
     else:
         factors = [real("interpolate", "scale_factor", factor) for factor in each]
+        if not np.isfinite(factors).all():
+            raise ValueError(f"interpolate: scale_factor must be finite, got {given!r}")
         sizes = [math.floor(length * factor) for length, factor in zip(shape, factors, strict=True)]
         scales = [*factors]
     if min(sizes) < 1:
@@ -77,6 +79,30 @@ def taps(size: int, windows: int, factor: float | None, mode: str, align_corners
     return Taps(np.clip(index, 0, size - 1), weights)
 
 
+@lru_cache
+def smooth_taps(size: int, windows: int, factor: float | None, mode: str, align_corners: bool) -> Taps:
+    """The taps with antialiasing: if the axis shrinks, the kernel is as much wider as the inputs are denser."""
+    if align_corners:
+        scale = (size - 1) / (windows - 1) if windows > 1 else 0.0
+    else:
+        scale = size / windows if factor is None else 1 / factor
+    wider = max(scale, 1.0)
+    reach = (2 if mode == "bicubic" else 1) * wider
+    centre = (np.arange(windows) + 0.5) * scale
+    first = np.maximum((centre - reach + 0.5).astype(int), 0)
+    last = np.minimum((centre + reach + 0.5).astype(int), size)
+    index = first + np.arange((last - first).max())[:, None]
+    distance = np.abs((index - centre + 0.5) / wider)
+    kernel = _smooth_cubic(distance) if mode == "bicubic" else np.maximum(1 - distance, 0)
+    weights = np.where(index < last, kernel, 0)
+    return Taps(np.minimum(index, size - 1), list(weights / weights.sum(axis=0)))
+
+
+def _smooth_cubic(a: Array) -> Array:
+    """The cubic kernel, 0 from a = 2 on, with the slope that torch uses for antialiasing."""
+    return np.where(a < 1, _within(a, SMOOTH_CUBIC), np.where(a < 2, _beyond(a, SMOOTH_CUBIC), 0))
+
+
 def weighted(x: Array, places: Array, weight: Array | None, axis: int) -> Array:
     """x[places] along an axis, times one weight for each place."""
     found = x.take(places, axis)
@@ -104,11 +130,11 @@ def add_runs(x: Array, weight: Array | None, index: Array, axis: int, to: Array)
         to[(*around, into)] += weighted(x, places, None if weight is None else weight[places], axis)
 
 
-def _within(a: Array) -> Array:
+def _within(a: Array, slope: float = CUBIC) -> Array:
     """The cubic kernel at 0 ≤ a ≤ 1."""
-    return ((CUBIC + 2) * a - (CUBIC + 3)) * a * a + 1
+    return ((slope + 2) * a - (slope + 3)) * a * a + 1
 
 
-def _beyond(a: Array) -> Array:
+def _beyond(a: Array, slope: float = CUBIC) -> Array:
     """The cubic kernel at 1 ≤ a ≤ 2."""
-    return ((CUBIC * a - 5 * CUBIC) * a + 8 * CUBIC) * a - 4 * CUBIC
+    return ((slope * a - 5 * slope) * a + 8 * slope) * a - 4 * slope

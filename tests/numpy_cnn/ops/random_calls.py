@@ -125,14 +125,18 @@ def adaptive(r: Random) -> Call:
 def interpolation(r: Random) -> Call:
     axes = r.choice([1, 2, 2, 3])
     x = r.array(r.choice([0, 1, 2]), r.size(3), *(r.randint(1, 6) for _ in range(axes)), dtype=r.dtype())
-    smooth = {1: ["linear", "area"], 2: ["bilinear", "bicubic", "area"], 3: ["trilinear"]}[axes]
+    smooth = {1: ["linear", "area"], 2: ["bilinear", "bicubic", "area"], 3: ["trilinear", "area"]}[axes]
     mode = r.choice([*smooth, *smooth, "nearest", "nearest-exact"])
     size = r.choice(
         [3, 7, [r.randint(1, 9) for _ in range(axes)], *([0, True, 2.0, (2,) * 4] if r.seldom() else [])]
     )
     factor = r.choice([2, 0.5, 1.3, tuple(r.choice([0.6, 1.7, 3]) for _ in range(axes))])
+    if mode in ("linear", "bilinear", "trilinear") or (mode == "nearest" and axes == 2):
+        factor = r.choice([factor, 1.05, 2.05])  # in other modes torch's gradients are not those of its output
     kind = r.choice([{"size": size}, {"scale_factor": factor}, {"scale_factor": factor}])
     own = r.options(align_corners=(FLAGS, FLAGS)) if mode not in ("nearest", "nearest-exact", "area") else {}
+    if mode in ("bilinear", "bicubic") and factor not in (1.05, 2.05):
+        own |= r.options(antialias=(FLAGS, FLAGS))
     return [x], kind | {"mode": mode} | own | r.options(recompute_scale_factor=([False, True], [None]))
 
 
@@ -145,6 +149,17 @@ def padding(r: Random) -> Call:
     return [x, r.choice([tuple(widths), widths])], {"mode": mode} | r.options(value=([0, None], [1.5, "a", True]))
 
 
+def without_mask(r: Random) -> Call:
+    """Calls of dropout whose result does not depend on the mask."""
+    training = r.random() < 0.5
+    p = (
+        r.choice([0.0, 1, 0, 1.0] if training else [0.5, 0.0, 1])
+        if not r.seldom()
+        else r.choice([-0.1, 1.1, None])
+    )
+    return [r.array(*r.shape(most=5), dtype=r.dtype())], {"p": p, "training": training}
+
+
 def elementwise(**options: tuple[Sequence[Any], Sequence[Any]]) -> Draw:
     return lambda r: ([r.array(*r.shape(), dtype=r.dtype())], r.options(**options))
 
@@ -155,13 +170,18 @@ def dense(r: Random) -> Call:
     weight = r.array(*r.choice([(outputs, inputs), (outputs, inputs), (inputs,), (inputs, outputs)]), dtype=dtype)
     if weight.ndim == 1:
         return [x, weight], {}
-    return [x, weight, r.choice([None, r.array(*r.choice([(outputs,), (), (outputs + 1,)]), dtype=dtype)])], {}
+    return [
+        x,
+        weight,
+        r.choice([None, r.array(*r.choice([(outputs,), (), (1,), (outputs + 1,)]), dtype=dtype)]),
+    ], {}
 
 
 def along(name: str) -> Draw:
     return lambda r: (
         [r.array(*r.shape(), dtype=r.dtype())],
-        {name: r.choice([0, 1, -1, -2] if not r.seldom() else [5, 1.0, True, "0"])},
+        {name: r.choice([0, 1, -1, -2, None] if not r.seldom() else [5, 1.0, True, "0"])}
+        | r.options(dtype=([np.dtype("float64"), None], [np.dtype("int64")])),
     )
 
 
@@ -260,6 +280,8 @@ DRAWS: dict[str, Draw] = {
     "conv2d": convolution(2),
     "conv_transpose2d": convolution(2, transposed=True),
     "cross_entropy": classes(probabilities=True),
+    "dropout": without_mask,
+    "dropout2d": without_mask,
     "elu": elementwise(alpha=(NUMBERS, NO_NUMBERS)),
     "flatten": flattening,
     "fold": folding,

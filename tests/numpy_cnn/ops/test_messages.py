@@ -227,7 +227,7 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "expected x (…, in) and weight (out, in) or (in,), got (2, 4, 5, 5) and (3, 6)",
     ),
     ("linear", (x[0, 0, 0, 0], dense), {}, "expected x (…, in) and weight (out, in) or (in,), got () and (3, 6)"),
-    ("linear", (x, dense, dense[0]), {}, "bias must have the shape (3,) or (), got (6,)"),
+    ("linear", (x, dense, dense[0]), {}, "bias must have the shape (3,), (1,) or (), got (6,)"),
     ("flatten", (x,), {"start_dim": 4}, "start_dim must be in [-4, 3] for 4 axes, got 4"),
     ("flatten", (x,), {"end_dim": -5}, "end_dim must be in [-4, 3] for 4 axes, got -5"),
     (

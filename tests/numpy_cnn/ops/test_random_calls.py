@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from random_calls import DRAWS, Call, Random
 
 REJECTIONS = (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)
-BY_DROPOUT = {"dropout", "dropout2d"}  # torch draws its own masks
 OF_INDICES = {"max_unpool2d"}  # see test_indices.py
 # Allowed error relative to the largest result. This test checks conventions; the lanes check accuracy.
 CLOSE = {np.float32: 2e-4, np.float64: 1e-8}
@@ -25,6 +24,8 @@ BUFFERS = {"batch_norm": (1, 2), "instance_norm": (1, 2)}  # torch computes no g
 
 
 def tensor(value: Any) -> Any:
+    if isinstance(value, np.dtype):
+        return getattr(torch, value.name)
     return torch.from_numpy(np.array(value, order="C")) if isinstance(value, np.ndarray) else value
 
 
@@ -84,4 +85,4 @@ def raise_unless_rejected(name: str, call: Call, theirs: str) -> None:
 
 
 def test_every_op_is_called() -> None:
-    assert set(ops.__all__) == set(DRAWS) | BY_DROPOUT | OF_INDICES
+    assert set(ops.__all__) == set(DRAWS) | OF_INDICES

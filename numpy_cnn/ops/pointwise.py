@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
-from numpy_cnn.ops.reduction import Reduction, check_reduction, reduced
+from numpy_cnn.ops.fast.elementwise import elementwise, elementwise_sum
+from numpy_cnn.ops.reduction import Reduction, check_reduction
 
 
 def pointwise(
@@ -14,15 +16,18 @@ def pointwise(
     x: Array,
     target: Array,
     reduction: Reduction | str,
-    loss: Callable[[Array, Array], Array],
-    slopes: Callable[[Array, Array], tuple[Array, Array]],
+    loss: Callable[..., Any],
+    slopes: Callable[..., Any],
     *,
+    weights: tuple[Array, ...] = (),
     total: int | None = None,
     broadcast: bool = True,
 ) -> tuple[Array, Pullback]:
-    """loss(x, t) reduced, and its pullback from slopes(x, t) = (∂loss/∂x, ∂loss/∂t).
+    """The reduced loss and its pullback, computed in pieces that fit in the cache.
 
-    A mean divides by `total`, or by the number of elements. Without `broadcast` both shapes must be equal.
+    loss(x, t, *weights, y) writes the loss of each element to y. slopes(x, t, *weights, u, dx, dt) writes the
+    gradients to dx and dt; u is a number if the loss is reduced. A mean divides by `total`, or by the number of
+    elements. Without `broadcast` both shapes must be equal.
     """
     check_floats(op, input=x, target=target)
     check_reduction(op, reduction)
@@ -32,20 +37,23 @@ def pointwise(
         shape = None
     if shape is None or not (broadcast or x.shape == target.shape):
         raise ValueError(f"{op}: input and target must have the same shape, got {x.shape} and {target.shape}")
-    # At least one axis, because NumPy's arithmetic turns arrays without axes into scalars.
-    flat, flat_target = np.atleast_1d(x), np.atleast_1d(target)
-    with np.errstate(all="ignore"):  # ∞ − ∞, and 0/0 in the mean of no numbers, are NaN by the formula
-        losses = np.asarray(loss(flat, flat_target), dtype=x.dtype)
-        divisor = x.dtype.type(losses.size if total is None else total)
-        y = reduced(losses.reshape(shape), reduction, divisor)  # type: ignore[arg-type]  # checked above
+    arrays = np.broadcast_arrays(x, target, *weights) if x.shape != target.shape or weights else [x, target]
+    if reduction == "none":
+        divisor, y = 1, elementwise(loss, *arrays)
+    else:
+        divisor = 1 if reduction == "sum" else arrays[0].size if total is None else total
+        with np.errstate(invalid="ignore", over="ignore"):  # the mean of no numbers is 0/0
+            y = np.asarray(elementwise_sum(loss, *arrays) / divisor).astype(x.dtype)
 
     def pullback(dy: Array) -> tuple[Array, Array]:
         u = cotangent(op, dy, y)
-        with np.errstate(all="ignore"):
-            u = np.asarray(u / divisor if reduction == "mean" else u).reshape(-1 if u.ndim == 0 else u.shape)
-            both = [np.broadcast_to(slope * u, losses.shape) for slope in slopes(flat, flat_target)]
-            dx, dt = (_summed(a.astype(x.dtype), of.shape) for a, of in zip(both, (x, target), strict=True))
-        return dx, dt
+        if reduction == "none":
+            dx, dt = elementwise(slopes, *arrays, u, outputs=2)
+        else:
+            with np.errstate(all="ignore"):
+                share = (u / x.dtype.type(divisor))[()]
+            dx, dt = elementwise(lambda *parts: slopes(*parts[:-2], share, *parts[-2:]), *arrays, outputs=2)
+        return _summed(dx, x.shape), _summed(dt, target.shape)
 
     return y, pullback
 
@@ -55,16 +63,20 @@ def of_difference(
     x: Array,
     target: Array,
     reduction: Reduction,
-    loss: Callable[[Array], Array],
-    slope: Callable[[Array], Array],
+    loss: Callable[[Array], Any],
+    slope: Callable[[Array], Any],
 ) -> tuple[Array, Pullback]:
-    """A loss that depends on d = x − t alone, so that dt = −dx."""
+    """A loss that depends on d = x − t alone, so that dt = −dx. loss(d) and slope(d) write their result to d."""
 
-    def slopes(x: Array, t: Array) -> tuple[Array, Array]:
-        of_x = slope(x - t)
-        return of_x, -of_x
+    def losses(x: Array, t: Array, y: Array) -> None:
+        loss(np.subtract(x, t, out=y))
 
-    result = pointwise(op, x, target, reduction, lambda x, t: loss(x - t), slopes)
+    def slopes(x: Array, t: Array, u: Array, dx: Array, dt: Array) -> None:
+        slope(np.subtract(x, t, out=dx))
+        np.multiply(dx, u, out=dx)
+        np.negative(dx, out=dt)
+
+    result = pointwise(op, x, target, reduction, losses, slopes)
     if x.shape != target.shape:  # as torch does: most often the shapes are not meant to differ
         message = f"{op}: the target's shape {target.shape} differs from the input's {x.shape} and is broadcast"
         warnings.warn(message, stacklevel=3)

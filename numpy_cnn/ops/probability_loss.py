@@ -3,6 +3,7 @@
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, flag
+from numpy_cnn.ops.fast.elementwise import logistic
 from numpy_cnn.ops.pointwise import pointwise
 from numpy_cnn.ops.reduction import Reduction, check_reduction
 
@@ -44,20 +45,50 @@ def binary_cross_entropy_with_logits(
     for option, array in (("weight", weight), ("pos_weight", pos_weight)):
         if array is not None and not _broadcasts(array.shape, input.shape):
             raise ValueError(f"{name}: {option} {array.shape} does not broadcast to the input {input.shape}")
-    w, p = (np.ones(1, input.dtype) if array is None else np.atleast_1d(array) for array in (weight, pos_weight))
+    weights = tuple(array for array in (pos_weight, weight) if array is not None)
 
-    def negative_log(x: Array) -> Array:
-        """−log σ(x)."""
-        return np.asarray(np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0))
+    def loss(x: Array, t: Array, *rest: Array) -> None:
+        *given, y = rest
+        _negative_log(x, y)
+        if pos_weight is not None:
+            y *= 1 + (given[0] - 1) * t
+        of_negatives = np.subtract(1, t)
+        of_negatives *= x
+        y += of_negatives
+        if weight is not None:
+            y *= given[-1]
 
-    def loss(x: Array, t: Array) -> Array:
-        return np.asarray(w * ((1 - t) * x + (1 + (p - 1) * t) * negative_log(x)))
+    def slopes(x: Array, t: Array, *rest: Array) -> None:
+        *given, u, dx, dt = rest
+        logistic(x, dx)
+        if pos_weight is None:
+            dx -= t
+            np.negative(x, out=dt)
+        else:
+            dx *= 1 + (given[0] - 1) * t
+            dx -= given[0] * t
+            _negative_log(x, dt)
+            dt *= given[0]
+            other = np.negative(x)
+            _negative_log(other, other)
+            dt -= other
+        for gradient in (dx, dt):
+            if weight is not None:
+                gradient *= given[-1]
+            gradient *= u
 
-    def slopes(x: Array, t: Array) -> tuple[Array, Array]:
-        dx = w * ((1 + (p - 1) * t) / (1 + np.exp(-x)) - p * t)
-        return dx, w * (-x if pos_weight is None else p * negative_log(x) - negative_log(-x))
+    return pointwise(name, input, target, reduction, loss, slopes, weights=weights, broadcast=False)
 
-    return pointwise(name, input, target, reduction, loss, slopes, broadcast=False)
+
+def _negative_log(x: Array, y: Array) -> None:
+    """y ← −log σ(x), where y may be x."""
+    above = np.negative(x)
+    np.clip(above, 0, np.inf, out=above)  # np.maximum with a number takes three times as long
+    np.abs(x, out=y)
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.log1p(y, out=y)
+    y += above
 
 
 def kl_div(
@@ -90,15 +121,29 @@ def kl_div(
     check_floats("kl_div", input=input, target=target)
     flag("kl_div", "log_target", log_target)
 
-    def loss(x: Array, t: Array) -> Array:
+    def loss(x: Array, t: Array, y: Array) -> None:
         if log_target:
-            return np.asarray(np.exp(t) * (t - x))
-        return np.asarray(np.where(t == 0, 0, t * np.log(t)) - t * x)
+            np.multiply(np.exp(t), t - x, out=y)
+            return
+        np.log(t, out=y)
+        y *= t
+        zero = t == 0
+        if zero.any():
+            y[zero] = 0
+        y -= t * x
 
-    def slopes(x: Array, t: Array) -> tuple[Array, Array]:
+    def slopes(x: Array, t: Array, u: Array, dx: Array, dt: Array) -> None:
         if log_target:
-            return -np.exp(t), np.exp(t) * (t + 1 - x)
-        return -t, np.log(t) + t / t - x
+            np.exp(t, out=dx)
+            np.multiply(dx, t + 1 - x, out=dt)
+        else:
+            np.log(t, out=dt)
+            dt += t / t
+            dt -= x
+            dx[...] = t
+        np.negative(dx, out=dx)
+        dx *= u
+        dt *= u
 
     total = None
     if reduction == "batchmean":  # of a single number, torch takes the sum

@@ -28,7 +28,14 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tupl
 
     Source: A. Legendre, Nouvelles méthodes pour la détermination des orbites des comètes (1805).
     """
-    return of_difference("mse_loss", input, target, reduction, lambda d: d * d, lambda d: 2 * d)
+    return of_difference(
+        "mse_loss",
+        input,
+        target,
+        reduction,
+        lambda d: np.multiply(d, d, out=d),
+        lambda d: np.multiply(d, 2, out=d),
+    )
 
 
 def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple[Array, Pullback]:
@@ -52,7 +59,7 @@ def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> tuple
 
     Source: R. Boscovich, De litteraria expeditione per pontificiam ditionem (1757).
     """
-    return of_difference("l1_loss", input, target, reduction, np.abs, _sign)
+    return of_difference("l1_loss", input, target, reduction, _size, _sign)
 
 
 def smooth_l1_loss(
@@ -81,14 +88,19 @@ def smooth_l1_loss(
     if not b >= 0:
         raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
     if b == 0:
-        return of_difference("smooth_l1_loss", input, target, reduction, np.abs, _sign)
+        return of_difference("smooth_l1_loss", input, target, reduction, _size, _sign)
 
-    def loss(d: Array) -> Array:
-        size = np.abs(d)
-        near = np.clip(size, 0, b)  # |d| · |d|/2 or β · (|d| − β/2), without a branch
-        return near * (size - 0.5 * near) / b
+    def loss(d: Array) -> None:
+        near = np.clip(d, -b, b)
+        _bent(d, near)
+        near /= b
+        d *= near
 
-    return of_difference("smooth_l1_loss", input, target, reduction, loss, lambda d: np.clip(d / b, -1, 1))
+    def slope(d: Array) -> None:
+        d /= b
+        np.clip(d, -1, 1, out=d)
+
+    return of_difference("smooth_l1_loss", input, target, reduction, loss, slope)
 
 
 def huber_loss(
@@ -117,14 +129,25 @@ def huber_loss(
     if not most > 0:
         raise ValueError(f"huber_loss: delta must be above 0, got {delta}")
 
-    def loss(d: Array) -> Array:
-        size = np.abs(d)
-        near = np.clip(size, 0, most)  # |d| · |d|/2 or δ · (|d| − δ/2), without a branch
-        return near * (size - 0.5 * near)
+    def loss(d: Array) -> None:
+        near = np.clip(d, -most, most)
+        _bent(d, near)
+        d *= near
 
-    return of_difference("huber_loss", input, target, reduction, loss, lambda d: np.clip(d, -most, most))
+    return of_difference("huber_loss", input, target, reduction, loss, lambda d: np.clip(d, -most, most, out=d))
 
 
-def _sign(d: Array) -> Array:
-    """1, 0 or −1, and 0 for NaN."""
-    return (d > 0).astype(d.dtype) - (d < 0)
+def _bent(d: Array, near: Array) -> None:
+    """d ← d − near/2, where near is d limited to ±b: near · that is d²/2, or b · (|d| − b/2), without a branch."""
+    d -= 0.5 * near
+
+
+def _size(d: Array) -> None:
+    np.abs(d, out=d)
+
+
+def _sign(d: Array) -> None:
+    """d ← 1, 0 or −1, and 0 for NaN."""
+    positive, negative = d > 0, d < 0
+    np.subtract(positive.view(np.int8), negative.view(np.int8), out=positive.view(np.int8))
+    d[...] = positive.view(np.int8)

@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent
 from numpy_cnn.ops.fast.bits import merge
-from numpy_cnn.ops.fast.elementwise import elementwise
+from numpy_cnn.ops.fast.elementwise import elementwise, logistic
 from numpy_cnn.ops.fast.normal_tail import normal_tail
 
 __all__ = ["gelu", "sigmoid", "silu", "tanh"]
@@ -32,7 +32,7 @@ def sigmoid(input: Array) -> tuple[Array, Pullback]:
     Source: D. Rumelhart, G. Hinton and R. Williams, Learning representations by back-propagating errors (1986).
     """
     check_floats("sigmoid", input=input)
-    y = elementwise(_sigmoid, input)
+    y = elementwise(logistic, input)
 
     def backward(y: Array, u: Array, dx: Array) -> None:
         np.subtract(1, y, out=dx)
@@ -90,7 +90,7 @@ def silu(input: Array) -> tuple[Array, Pullback]:
     x = input
 
     def forward(x: Array, y: Array, s: Array) -> None:
-        _sigmoid(x, s)
+        logistic(x, s)
         np.multiply(x, s, out=y)
 
     def backward(x: Array, s: Array, u: Array, dx: Array) -> None:
@@ -111,7 +111,8 @@ def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
         tanh:   y = ½ x (1 + tanh v)      dx = dy · (½ (1 + tanh v) + ½ x (1 − tanh² v) v′)
 
     with the normal density φ(x) = e^(−x²/2)/√(2π) and its integral Φ, and in the approximation
-    v = √(2/π) (x + 0.044715 x³), v′ = √(2/π) (1 + 3 · 0.044715 x²).
+    v = √(2/π) (x + 0.044715 x³), v′ = √(2/π) (1 + 3 · 0.044715 x²). At ∞ both forms give ∞. (Torch's exact form
+    gives NaN there for more than one float32.)
 
     Args:
         input: x, any shape, floating.
@@ -181,10 +182,3 @@ def _gelu_by_tanh() -> tuple[Any, Any]:
         dx *= u
 
     return forward, backward
-
-
-def _sigmoid(x: Array, y: Array) -> None:
-    np.negative(x, out=y)
-    np.exp(y, out=y)
-    y += 1
-    np.divide(1, y, out=y)  # np.reciprocal takes four times as long

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from parity.api.adhoc import names_of
 from parity.cases.errors import ArgumentError
 from parity.cases.inputs import Inputs
+from parity.cases.op import Array
 from parity.cases.sample import sample
-from parity.cases.torch_op import Array, oracle
+from parity.cases.torch_op import oracle
 from parity.lanes.bound import referee_and_bounds
 from parity.lanes.comparison import Quantities
 from parity.rows.registry import ROWS

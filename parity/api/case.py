@@ -8,6 +8,7 @@ from inspect import isclass, isfunction
 from typing import TYPE_CHECKING, Any
 
 from parity.api.checked import NUMPY_CNN, require_implementation
+from parity.cases.op import TIME_LIMIT
 
 if TYPE_CHECKING:
     from parity.api.adhoc import Shapes
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from parity.cases.restrict import Supports
     from parity.report import Report
 
-TIME_LIMIT = 30.0  # seconds per call, as in `check`; parity.subjects would import torch
 ATTRIBUTE = "parity_case"  # of the test function: the plugin finds the case by it
 
 

@@ -11,13 +11,14 @@ from parity.api.defaults import SESSION, examples_for, seed_for
 from parity.api.shard import Shard
 from parity.cases.case import Dtype, Lane
 from parity.cases.errors import ArgumentError
+from parity.cases.op import TIME_LIMIT
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import oracle_on
 from parity.report import Report, RowReport
 from parity.report.rerun import RerunFlags, rerun_flags_of
 from parity.running.progress import Progress
 from parity.running.row import run_row
-from parity.subjects import TIME_LIMIT, adapt
+from parity.subjects import adapt
 from torch_cnn.device import find
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from parity.cases.case import ArraySpec, Case
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.lanes.comparison import same_form, summarize_mismatch
 from parity.lanes.errors import error_fact
 from parity.lanes.facts import Difference, NotTheDerivative

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 
 
 class BoundInputs(NamedTuple):

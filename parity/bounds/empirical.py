@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from parity.bounds.derived import BoundInputs, ErrorBounds
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 # For other formulas of gelu, silu, softplus, layer_norm, logsumexp, matmul, normalize and cumsum in NumPy (700
 # cases each) the float32 error was at most 11 times the largest of the measures, and at most 3 times except for

@@ -18,7 +18,8 @@ from parity.bounds.derived import BoundInputs, ErrorBounds
 from parity.bounds.running import analysed
 from parity.bounds.selecting import CONSTANTS, MOVES
 from parity.bounds.with_error import Dispatched, NoRule, Registered, Rule, Tensor, aten, to_be_written
-from parity.cases.torch_op import Array, buffers
+from parity.cases.op import Array
+from parity.cases.torch_op import buffers
 
 LONG = np.longdouble
 LEAST_DIGITS = 10  # bits beyond those of a float64, so that the error is a thousandth of the allowed one

@@ -19,7 +19,8 @@ from parity.bounds import computing, selecting  # noqa: F401  # they register th
 from parity.bounds.derived import BoundInputs, ErrorBounds
 from parity.bounds.empirical import measured
 from parity.bounds.with_error import NoRule, WithError
-from parity.cases.torch_op import Array, buffers
+from parity.cases.op import Array
+from parity.cases.torch_op import buffers
 
 FREEDOM = 16
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
 
 from parity.bounds.derived import gamma
 from parity.bounds.with_error import NoRule, Rule, Tensor, WithError, aten, first, parts, rule, sizes
@@ -17,15 +16,11 @@ from parity.bounds.with_error import NoRule, Rule, Tensor, WithError, aten, firs
 
 
 def _moving(operation: Any) -> Rule:
-    def moved(*args: Any, **kwargs: Any) -> Any:
-        like = first(*args)
-        values, errors = (
-            operation(*tree_map(lambda x: parts(x, like)[i] if isinstance(x, WithError) else x, args), **kwargs)  # noqa: B023
-            for i in (0, 1)
-        )
+    def moved(x: WithError, *args: Any, **kwargs: Any) -> Any:
+        values, errors = operation(x.value, *args, **kwargs), operation(x.error, *args, **kwargs)
         if isinstance(values, Tensor):
-            return like.like(values, errors)
-        return type(values)(map(like.like, values, errors))
+            return x.like(values, errors)
+        return type(values)(map(x.like, values, errors))
 
     return moved
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from parity.cases.case import ArraySpec, Case, Lane
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 # Few values, so that ties are common; zeros of both signs; values at which arithmetic may fail.
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.nan, np.inf, -np.inf])

@@ -12,7 +12,7 @@ import numpy as np
 
 from parity.cases.case import Case
 from parity.cases.inputs import inputs_of
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 
 REJECTS = RuntimeError, ValueError, IndexError, TypeError  # torch's ways of rejecting arguments
 PROBABILITY, NOT_NEGATIVE = (-0.5, 1.5), (-1.0,)

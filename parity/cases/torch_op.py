@@ -4,17 +4,14 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from parity.cases.op import Array, Op
 from parity.cases.state import BUFFERS, keep
 from torch_cnn.device import reproducible
-
-Array: TypeAlias = npt.NDArray[Any]
-Op: TypeAlias = Callable[..., Any]
 
 _device = torch.device("cpu")  # where the oracle computes; a global, because calls are made in threads
 

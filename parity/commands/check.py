@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,9 +18,10 @@ from parity.commands.crashes import add_crashes
 from parity.commands.implementation_flags import ImplementationFlags, arguments_of
 from parity.commands.large_imports import import_rows
 from parity.commands.placeholders import named
-from parity.commands.preload import cores, preload
+from parity.commands.preload import cores
 
 if TYPE_CHECKING:
+    from parity.commands.progress import CheckingProgress
     from parity.report import Report
 
 
@@ -87,27 +88,32 @@ class Check(ImplementationFlags):
         for flag, file in (("--json", self.json), ("--html", self.html)):
             if file is not None and not file.parent.is_dir():
                 raise UserError(f"{flag} {file}: no such folder {file.parent}")
-        if not self.ops and (self.jobs or cores()) > 1:
-            preload()  # all rows, in several processes
-        import_rows()
-        from parity.rows.registry import ROWS
-
-        report = self._report(self.ops or tuple(ROWS))
+        report = self._report(self._names())
         self._print(report)
         if not report.cases:
             reasons = "; ".join(f"{row.name}: {note}" for row in report.rows for note in row.notes)
             raise UserError(f"no case ran, so nothing was checked{': ' if reasons else ''}{reasons}")
         return 0 if report.ok else 1
 
-    def _report(self, names: tuple[str, ...]) -> "Report":
+    def _names(self) -> tuple[str, ...]:
+        if not self.ops and (self.jobs or cores()) > 1:
+            from parity.commands.parallel import row_names
+
+            return row_names()
+        import_rows()
         from parity.api.arguments import row_named
-        from parity.api.check import check
+        from parity.rows.registry import ROWS
+
+        if self.like is None:
+            for name in self.ops:
+                row_named(name)  # raises before the first row runs
+        return self.ops or tuple(ROWS)
+
+    def _report(self, names: tuple[str, ...]) -> "Report":
         from parity.api.shard import Shard
-        from parity.commands.loading import loaded
         from parity.commands.parallel import check_in_parallel, default_jobs
         from parity.commands.progress import checking_progress
         from parity.report import Report
-        from parity.subjects import Unrecognised
 
         how = self.rerun_flags()
         Journal.flags = how.flags
@@ -116,9 +122,6 @@ class Check(ImplementationFlags):
         arguments |= {"exitfirst": self.exitfirst, "second": self.second, "rerun": how, "device": self.device}
         if self.shard is not None:
             arguments["shard"] = Shard.parse(self.shard)
-        if how.like is None:
-            for name in names:
-                row_named(name)  # before the first row runs
         if self.soak is not None:
             arguments["seconds"] = self.soak / 4
         jobs = min(self.jobs or default_jobs(len(names)), len(names))
@@ -127,24 +130,31 @@ class Check(ImplementationFlags):
             if self.json == Path("-"):
                 stack.enter_context(_only_json_on_stdout())
             if how.impl is not None:
+                from parity.commands.loading import loaded
+
                 arguments["implementation"] = stack.enter_context(loaded(how.impl)).implementation
             progress = stack.enter_context(checking_progress(names, self.examples or 200))
-            reports = (
-                check_in_parallel(names, arguments, jobs, progress)
-                if jobs > 1
-                else (check(name, **arguments, progress=progress.of(name)) for name in names)
-            )
+            reports = (check_in_parallel if jobs > 1 else self._in_turn)(names, arguments, jobs, progress)
             stack.enter_context(contextlib.closing(reports))  # an interrupt stops the other processes too
-            try:
-                for one in reports:
-                    rows += one.rows
-                    if self.exitfirst and one.failures:
-                        break
-            except Unrecognised as error:
-                raise UserError(f"--impl {self.impl}: {error}" if self.impl else str(error)) from None
+            for one in reports:
+                rows += one.rows
+                if self.exitfirst and one.failures:
+                    break
         for row in rows:
             add_crashes(row, how)
         return Report(rows, one.seed, one.examples, one.shard)
+
+    def _in_turn(
+        self, names: Sequence[str], arguments: dict[str, Any], _jobs: int, progress: "CheckingProgress"
+    ) -> "Generator[Report, None, None]":
+        from parity.api.check import check
+        from parity.subjects import Unrecognised
+
+        for name in names:
+            try:
+                yield check(name, **arguments, progress=progress.of(name))
+            except Unrecognised as error:
+                raise UserError(f"--impl {self.impl}: {error}" if self.impl else str(error)) from None
 
     def _print(self, report: "Report") -> None:
         from rich.console import Console

@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
+from parity.cases.op import TIME_LIMIT
 from parity.running.sandbox import sandboxed
-from parity.subjects import TIME_LIMIT, Declined, Implementation, ImplementationError, adapt
+from parity.subjects import Declined, Implementation, ImplementationError, adapt
 from parity.subjects.attribute_errors import Attributed
 
 RENAMED = {"parity.adapters": "parity.subjects"}

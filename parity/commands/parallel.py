@@ -8,22 +8,43 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.api.check import check
 from parity.api.defaults import SESSION, Defaults
 from parity.cases.case import Lane
-from parity.commands.preload import context, cores
+from parity.commands.preload import context, cores, preload
 from parity.commands.progress import CheckingProgress
 from parity.lanes.facts import Difference
 from parity.report import Report, RowReport
-from parity.rows.registry import ROWS
 from parity.running.progress import Progress
 
 ROWS_PER_PROCESS = 8  # fewer take less time than starting processes, which import PyTorch again
+SLOWEST = ("SimpleCNN", "network", "RMSprop", "AdamW")  # started last, they would leave the other processes idle
 
 
 def default_jobs(rows: int) -> int:
     """One process per available core, if there are enough rows."""
     return max(1, min(cores(), rows // ROWS_PER_PROCESS))
+
+
+def row_names() -> tuple[str, ...]:
+    """All rows, listed by a process of its own: this one need not import PyTorch, which would delay the others."""
+    preload()
+    receiver, sender = context().Pipe(duplex=False)
+    process = context().Process(target=_send_row_names, args=(sender,))
+    process.start()
+    sender.close()
+    try:
+        return tuple(receiver.recv())
+    except EOFError:
+        raise UserError("the process that imports PyTorch ended; out of memory? try --jobs 1") from None
+    finally:
+        process.join()
+
+
+def _send_row_names(sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from parity.rows.registry import ROWS
+
+    sender.send([*ROWS])
 
 
 def check_in_parallel(
@@ -35,8 +56,7 @@ def check_in_parallel(
         UserError: a process ended before its report.
     """
     processes = context()
-    # Whole networks take the longest: started last, they would leave the other processes idle.
-    waiting = deque(sorted(names, key=lambda name: name in ROWS and ROWS[name].kind != "network"))
+    waiting = deque(sorted(names, key=lambda name: name not in SLOWEST))
     running: dict[str, _Running] = {}
     reports: dict[str, Report] = {}
     try:
@@ -89,8 +109,13 @@ class _Running:
 def _check(name: str, arguments: Mapping[str, Any], defaults: Defaults, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     SESSION.set(defaults)
+    from parity.api.check import check  # where processes fork, both were imported before
+    from parity.subjects import Unrecognised
+
     try:
         sender.send((check(name, **arguments, progress=_Sent(sender)), ()))
+    except Unrecognised as error:
+        sender.send((UserError(str(error)), ()))
     except Exception as error:  # raised again by the first process
         sender.send((error, ()))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.diagnosis.literals import keywords
 
 

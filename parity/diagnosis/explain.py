@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import inputs_of
+from parity.cases.op import Array, Op
 from parity.cases.primitives import narrowed
-from parity.cases.torch_op import Array, Op
 from parity.diagnosis.conditions import CASES, FailureKind, Sample, dependence, sample
 from parity.diagnosis.evidence import Comparison, Evidence, Precision, Variations
 from parity.diagnosis.facets import Facet, facets

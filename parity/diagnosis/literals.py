@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 WIDTH = 110
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.op import Array, Op
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Array, Op
 from parity.diagnosis import torch_lines
 from parity.diagnosis.breaches import breach_lines
 from parity.diagnosis.call_forms import CallForm, ImportableCallable, call_forms, importable, taken

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from parity.cases.case import Case
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.common.spec.architecture import Architecture
+from parity.cases.op import Array
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Array
 from parity.diagnosis.literals import keyword
 from parity.rows.layers import Layer, layers_of
 from parity.rows.row import Row

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.exam.call import Change
 from parity.exam.sources import MET_IN
 from parity.lanes.facts import Aspect

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from numpy_cnn.arguments import Array, Pullback
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 
 Called: TypeAlias = tuple[Array, Pullback]
 Places: TypeAlias = tuple[str, ...]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.exam.call import EVERYWHERE, Call, Change, Edit, Places, place_of
 
 

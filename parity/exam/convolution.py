@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.exam import im2col, stateful
 from parity.exam.bug import plant
 from parity.exam.call import Call, Change, kept, leftover, zeroed

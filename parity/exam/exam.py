@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from parity.cases.case import Case, Lane
+from parity.cases.op import Op
 from parity.cases.primitives import draw_plainly
-from parity.cases.torch_op import Op, own_kernels
+from parity.cases.torch_op import own_kernels
 from parity.exam import CORRECT, PLANTED, Correct, Planted
 from parity.exam.bug import BY_LANE
 from parity.lanes.comparison import Mismatch

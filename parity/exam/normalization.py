@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
+from parity.cases.op import Op
 from parity.cases.state import collected, keep
-from parity.cases.torch_op import Op
 from parity.exam import stateful
 from parity.exam.bug import CORRECT, Correct, plant
 from parity.exam.call import Call, Called, Change

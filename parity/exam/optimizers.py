@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.exam.bug import plant
 from parity.exam.call import Change
 from parity.exam.changes import both, instead, only, option, options

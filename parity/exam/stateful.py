@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from numpy_cnn.arguments import Array
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.exam.call import Call, Change, Edit, Places, place_of
 from parity.exam.changes import reaching
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from parity.bounds.derived import BoundInputs
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, Op, oracle
+from parity.cases.op import Array, Op
+from parity.cases.torch_op import oracle
 from parity.lanes.comparison import (
     Quantities,
     comparable,

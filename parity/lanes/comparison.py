@@ -4,8 +4,8 @@ import numpy as np
 
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs
+from parity.cases.op import Array, Op
 from parity.cases.state import BUFFERS, collected
-from parity.cases.torch_op import Array, Op
 from parity.lanes.facts import (
     Difference,
     DtypeChanged,

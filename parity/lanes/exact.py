@@ -3,7 +3,7 @@
 import numpy as np
 
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 from parity.lanes.comparison import comparable, quantities, required, same_form, same_values
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected, decide

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from parity.cases.case import Case
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.lanes.comparison import comparable, quantities, same_form, same_values
 from parity.lanes.facts import DefaultDiffers, Difference
 from parity.lanes.reference import expect

@@ -27,7 +27,8 @@ import numpy as np
 
 from parity.bounds.derived import gamma
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, oracle
+from parity.cases.op import Array
+from parity.cases.torch_op import oracle
 from parity.rows.row import Row
 
 

@@ -23,7 +23,7 @@ from parity.bounds.derived import BoundInputs
 from parity.bounds.extended import extended
 from parity.bounds.with_error import NoRule
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 from parity.rows.row import Row
 from parity.subjects import Declined
 

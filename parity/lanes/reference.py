@@ -8,8 +8,9 @@ import numpy as np
 from parity.cases.case import Case, Lane
 from parity.cases.inputs import Inputs, inputs_of
 from parity.cases.journal import Journal
+from parity.cases.op import Array, Op
 from parity.cases.state import collected
-from parity.cases.torch_op import Array, Op, oracle
+from parity.cases.torch_op import oracle
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Difference, Side
 from parity.lanes.normwise import allowances

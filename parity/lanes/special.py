@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 from parity.lanes.comparison import Quantities, comparable, quantities, required, same_form, same_values
 from parity.lanes.facts import Difference
 from parity.lanes.reference import Expected, graded

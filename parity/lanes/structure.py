@@ -8,9 +8,9 @@ import numpy as np
 
 from parity.cases.case import Case
 from parity.cases.inputs import Inputs, inputs_of
+from parity.cases.op import Array, Op
 from parity.cases.state import BUFFERS, collected
 from parity.cases.steps import Between, happening
-from parity.cases.torch_op import Array, Op
 from parity.lanes import bound, left_out
 from parity.lanes.comparison import Quantities, quantities, required, same_form, same_values
 from parity.lanes.errors import error_fact

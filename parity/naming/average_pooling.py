@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, Formula, mistake
 from parity.naming.pooling import (
     overwritten_by_taps,

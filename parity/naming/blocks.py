@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, mistake
 from parity.naming.observation import Evidence, near
 from parity.naming.probe import NotApplicable, Probe

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, mistake, scaled
 from parity.naming.general import argument, kept, result_only, upstream
 from parity.naming.narrow import PIXELS

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, mistake, scaled
 from parity.naming.general import argument, lost, result_only
 from parity.naming.probe import NotApplicable, Probe

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, Formula, mistake
 
 SLOPES = (0.01, 0.1, 0.2, 0.3)

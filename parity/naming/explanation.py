@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.probe import NotApplicable, Probe
 from parity.naming.sentences import SENTENCES
 

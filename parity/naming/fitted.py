@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, mistake, scaled
 from parity.naming.observation import Entry, Evidence
 from parity.naming.probe import NotApplicable, Probe

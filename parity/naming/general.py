@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, mistake, scaled
 from parity.naming.probe import NotApplicable, Probe
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, Formula, mistake, scaled
 from parity.naming.general import result_only, samples
 from parity.naming.narrow import COUNTS, TARGETS

@@ -10,7 +10,8 @@ from typing import get_args
 import numpy as np
 
 from numpy_cnn.common.spec.architecture import Activation, Architecture, preset
-from parity.cases.torch_op import Array, oracle
+from parity.cases.op import Array
+from parity.cases.torch_op import oracle
 from parity.naming.explanation import Explanation
 from parity.naming.general import ZERO
 from parity.naming.probe import NotApplicable, Probe

@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from parity.cases.op import Array
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Array
 from parity.naming.explanation import Explanation, mistake, scaled
 from parity.naming.general import argument
 from parity.naming.probe import NotApplicable, Probe

@@ -14,10 +14,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array, Op
 from parity.cases.primitives import Nothing, draw_plainly, draws_plainly
 from parity.cases.restrict import Supports, fits, narrow
 from parity.cases.sample import sample
-from parity.cases.torch_op import Array, Op
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.reference import Expected, expect
 from parity.naming.explanation import Explanation

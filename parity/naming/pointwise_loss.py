@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, Formula, mistake
 from parity.naming.loss import CONVENTIONS, MSE, REDUCTIONS, reduced, target_sign
 from parity.naming.narrow import COUNTS

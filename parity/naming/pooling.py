@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, Formula, mistake, scaled
 from parity.naming.general import result_only
 from parity.naming.probe import Probe

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Explanation, mistake
 
 _NARROW = (("float16", np.float16), ("float32", np.float32))

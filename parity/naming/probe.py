@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from parity.cases.case import ArraySpec, Case
+from parity.cases.op import Array, Op
 from parity.cases.state import BUFFERS, collected
-from parity.cases.torch_op import Array, Op
 from parity.lanes.reference import Expected
 from parity.rows.pooling import meets_pixels
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from parity.cases.case import Case, Dtype
 from parity.cases.inputs import Inputs
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 from parity.lanes import bound
 from parity.lanes.comparison import Quantities, quantities
 from parity.lanes.facts import Explained

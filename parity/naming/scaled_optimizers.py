@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import Formula, mistake
 from parity.naming.optimizers import gradients_of
 from parity.naming.probe import Probe

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from parity.cases.case import Case, Lane
-from parity.cases.torch_op import Array, own_kernels
+from parity.cases.op import Array
+from parity.cases.torch_op import own_kernels
 from parity.lanes.facts import Explained
 from parity.naming.blocks import lost_parts
 from parity.naming.catalogue import explanations_of

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from parity.cases.op import Array
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Array
 from parity.naming.explanation import Explanation, Formula, mistake
 from parity.naming.general import FACTORS, ZERO, of_arguments
 from parity.naming.probe import NotApplicable, Probe

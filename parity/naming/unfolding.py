@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.naming.explanation import EditInputs, EditResult, Explanation, mistake
 from parity.naming.probe import Probe
 from parity.naming.windows import Canvas, Geometry, cropped_at_minus_zero, pair

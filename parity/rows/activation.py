@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import FUNCTION_ERROR, Bound, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import LANES, ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import composite, integers, sampled
 from parity.cases.sizes import numbers, shape
-from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
 # The values of each option: (name, values), hashable, because strategies are cached by their arguments.

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import FLAT, HUGE, LONG, MANY, RARELY, SELDOM, TIMES, at_most, batch, extent, numbers, pair
-from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
 KERNELS = sampled((1, 1, 2, 3, 3, 3, 4, 5, 7))  # 3x3 has its own fast paths: one case in ten

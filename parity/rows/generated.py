@@ -18,9 +18,9 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Pullback
 from numpy_cnn.chain import Layer, Residual, chain
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, SEEDS, extent
-from parity.cases.torch_op import Array
 from parity.rows.row import NUMBERS, Row
 
 Description = tuple[tuple[str, str, Any], ...]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear, copies
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers
 from parity.cases.sizes import HUGE, LONG, RARELY, extent, numbers, shape, short
-from parity.cases.torch_op import Array
 from parity.rows.row import Row
 
 

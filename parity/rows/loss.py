@@ -11,9 +11,10 @@ from numpy_cnn import ops
 from parity.bounds.derived import FUNCTION_ERROR, BoundInputs, ErrorBounds, gamma
 from parity.bounds.running import running
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DYADIC, HUGE, LONG, RARELY, REDUCTIONS, batch, dyadic, extent, numbers, tail
-from parity.cases.torch_op import Array, oracle
+from parity.cases.torch_op import oracle
 from parity.rows.row import INEXACT, Row
 from parity.rows.softmax import softmax_error
 

@@ -12,9 +12,9 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Pullback
 from numpy_cnn.common.spec.architecture import Activation, Architecture
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, SEEDS, extent
-from parity.cases.torch_op import Array
 from parity.rows.row import NUMBERS, Row
 
 

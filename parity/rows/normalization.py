@@ -14,10 +14,10 @@ from numpy_cnn import ops
 from numpy_cnn.ops.batch_normalization import running_statistics
 from parity.bounds.derived import SQRT_ERROR, BoundInputs, ErrorBounds, copies, gamma
 from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import HUGE, LONG, RARELY, batch, extent, numbers, tail
 from parity.cases.state import keep
-from parity.cases.torch_op import Array
 from parity.rows.row import INEXACT, Row
 
 EPSILONS = (1e-5, 1e-3, 0.1, 1.0)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from numpy_cnn import optim
 from parity.cases.case import ArraySpec, Case, Dtype, Lane
+from parity.cases.op import Array, Op
 from parity.cases.primitives import booleans, composite, integers, sampled
 from parity.cases.sizes import DTYPES, LONG, RARELY, SEEDS, extent, tail
 from parity.cases.steps import between_steps
-from parity.cases.torch_op import Array, Op
 from parity.rows.row import NEITHER, NUMBERS, Row
 
 MOST_STEPS = 5

@@ -13,7 +13,8 @@ from parity.bounds.derived import Bound, BoundInputs
 from parity.bounds.running import running
 from parity.cases.case import LANES, Case, Lane
 from parity.cases.inputs import blank_arrays
-from parity.cases.torch_op import Array, Op, oracle
+from parity.cases.op import Array, Op
+from parity.cases.torch_op import oracle
 
 INEXACT: tuple[Lane, ...] = ("bound", "structure", "special")  # exp and log have no exact lane
 NUMBERS: tuple[Lane, ...] = ("exact", "bound", "structure")  # special values add nothing to the ops' own rows

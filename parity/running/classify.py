@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from parity.cases.case import Case
+from parity.cases.op import Op
 from parity.cases.restrict import Supports
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Op
 from parity.lanes import exact
 from parity.lanes.comparison import Mismatch, quantities
 from parity.lanes.facts import Difference, Explained, NonDeterministic

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from parity.cases.case import Case, Lane
-from parity.cases.torch_op import Op
+from parity.cases.op import Op
 from parity.lanes import bound, exact, special, structure
 from parity.lanes.errors import error_fact
 from parity.lanes.facts import Difference, EmptyRefused

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from parity.cases.op import Op
 from parity.cases.restrict import Supports
-from parity.cases.torch_op import Op
 from parity.lanes.comparison import quantities
 from parity.lanes.reference import expect
 from parity.rows.row import Row

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from parity.cases.case import Case
+from parity.cases.op import Array
 from parity.cases.restrict import narrowed
-from parity.cases.torch_op import Array
 from parity.lanes.reference import expect
 from parity.running.trials import EACH, Trials
 from parity.subjects import Declined, Implementation, ImplementationError

@@ -11,7 +11,8 @@ from typing import Any
 from parity.cases.case import Case
 from parity.cases.inputs import inputs_of
 from parity.cases.invalid import Invalid, invalid_cases, rejection
-from parity.cases.torch_op import Op, oracle
+from parity.cases.op import Op
+from parity.cases.torch_op import oracle
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference, InvalidAccepted
 from parity.rows.row import Row

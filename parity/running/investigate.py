@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from parity.cases.case import Case, Lane
+from parity.cases.op import Op
 from parity.cases.restrict import Supports
-from parity.cases.torch_op import Op
 from parity.diagnosis.explain import explain
 from parity.diagnosis.shrink import with_small_numbers
 from parity.lanes.comparison import Mismatch

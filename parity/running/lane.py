@@ -14,8 +14,9 @@ from hypothesis.errors import Flaky, Unsatisfiable, UnsatisfiedAssumption
 
 from parity.cases.case import Case, Lane
 from parity.cases.nesting import nesting_allowed
+from parity.cases.op import Op
 from parity.cases.same_draws import same_draws
-from parity.cases.torch_op import Op, own_kernels
+from parity.cases.torch_op import own_kernels
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference, NonDeterministic
 from parity.lanes.reference import Expected, expect

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 # Of the largest entry: far above rounding in float32, far below the effect of another reduction, mode or p.
 ROUGH = 2.0**-10

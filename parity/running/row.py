@@ -10,9 +10,9 @@ from typing import Any
 from numpy_cnn.common.spec.errors import UserError
 from parity.cases.case import Case, Dtype, Lane
 from parity.cases.journal import Journal
+from parity.cases.op import Op
 from parity.cases.restrict import Supports, as_typed
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Op
 from parity.lanes.comparison import Mismatch
 from parity.lanes.facts import Difference
 from parity.report import Evidence, Failure, RowReport, sentences

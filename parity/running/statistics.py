@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from parity.cases.case import Case, Lane
+from parity.cases.op import Array
 from parity.cases.state import collected
-from parity.cases.torch_op import Array
 from parity.lanes.reference import expect
 from parity.rows.row import Row
 from parity.subjects import Declined, Implementation, ImplementationError

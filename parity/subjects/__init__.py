@@ -1,6 +1,5 @@
 """Adapts implementations in any supported form to ops: `y, pullback = op(*arrays, **options)`."""
 
-from parity.subjects.attribute_errors import TIME_LIMIT
 from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import Declined, ImplementationError, Unrecognised
 from parity.subjects.implementation import Implementation
@@ -19,7 +18,6 @@ from parity.subjects.wrappers import (
 )
 
 __all__ = [
-    "TIME_LIMIT",
     "Capabilities",
     "Declined",
     "Implementation",

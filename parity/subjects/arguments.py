@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.cases.op import Array
 from parity.cases.state import keep
-from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import CALL

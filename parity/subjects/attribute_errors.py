@@ -13,8 +13,6 @@ from typing import Any
 from parity.cases.journal import Journal
 from parity.subjects.errors import CallRaised, CallTimedOut, Declined, ImplementationError, Unrecognised
 
-TIME_LIMIT = 30.0  # seconds per call; generous because the first call may run a compiler
-
 # Frames in these libraries are skipped: the mistake is in the user's code that called them.
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _OURS = str(Path(__file__).resolve().parents[1])

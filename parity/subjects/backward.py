@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects import names
 from parity.subjects.arguments import Arguments, parameters_of
 from parity.subjects.names import plain

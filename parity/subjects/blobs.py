@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects.arguments import parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation

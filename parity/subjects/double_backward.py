@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from parity.cases.op import Array
 from parity.cases.state import BUFFERS
-from parity.cases.torch_op import Array
 from parity.subjects.errors import Declined, ImplementationError, Unrecognised
 from parity.subjects.implementation import Implementation
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from parity.cases.case import Case
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation, Pullback

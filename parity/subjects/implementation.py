@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.cases.torch_op import Array, Op
-from parity.subjects.attribute_errors import TIME_LIMIT, Attributed
+from parity.cases.op import TIME_LIMIT, Array, Op
+from parity.subjects.attribute_errors import Attributed
 from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import ImplementationError
 from parity.subjects.locate_gradients import as_numpy, is_array

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import layer_statistics as statistics
 from parity.subjects import names, updates

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 
 def words(text: str) -> frozenset[str]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.cases.op import Array
 from parity.cases.steps import between_steps
-from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of, reads_keywords
 from parity.subjects.attribute_errors import place_of

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects import backward as backwards
 from parity.subjects import names
 from parity.subjects.arguments import arguments_of, bound_by_partial, parameters_of, reads_keywords

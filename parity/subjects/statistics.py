@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.cases.op import Array
 from parity.cases.state import collected, keep
-from parity.cases.torch_op import Array
 from parity.subjects import names
 from parity.subjects.arguments import parameters_of
 from parity.subjects.errors import Declined

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects import backward as backwards
 from parity.subjects.arguments import arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import Implementation, Pullback
 from parity.subjects.recognise import adapt

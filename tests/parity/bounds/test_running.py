@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from parity.bounds.derived import BoundInputs, copies
 from parity.bounds.running import analysed, running
 from parity.bounds.with_error import NoRule
+from parity.cases.op import Array
 from parity.cases.primitives import draw_plainly
-from parity.cases.torch_op import Array, oracle
+from parity.cases.torch_op import oracle
 from parity.lanes.reference import expect
 from parity.rows.registry import ROWS
 

@@ -11,8 +11,9 @@ from typing import TypeAlias
 import pytest
 
 from parity.cases.case import Lane
+from parity.cases.op import Array
 from parity.cases.primitives import draw_plainly
-from parity.cases.torch_op import Array, own_kernels
+from parity.cases.torch_op import own_kernels
 from parity.lanes.reference import expect
 from parity.naming.catalogue import OWN, explanations_of
 from parity.naming.explanation import Explanation

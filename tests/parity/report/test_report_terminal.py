@@ -7,7 +7,7 @@ import numpy as np
 import parity
 from numpy_cnn import ops
 from parity.cases.case import Dtype, Lane
-from parity.cases.torch_op import Array, Op
+from parity.cases.op import Array, Op
 from parity.report.terminal import map_lines, render_failure
 
 

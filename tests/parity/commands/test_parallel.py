@@ -5,12 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
+from programs import ROOT
 
 from numpy_cnn.common.spec.errors import UserError
 from parity.__main__ import main
-from parity.commands.parallel import check_in_parallel
+from parity.commands.parallel import check_in_parallel, row_names
 from parity.commands.progress import checking_progress
+from parity.rows import registry
 
 ROWS = ["relu", "linear", "tanh"]
 
@@ -34,6 +37,18 @@ def test_the_report_does_not_depend_on_the_number_of_processes(
         assert {f"{row}: special lane: 5 cases, agrees" for row in ROWS} <= {*err.splitlines()}
     assert written[0] == written[1]
     assert [row["name"] for row in written[0]["rows"]] == ROWS
+
+
+def test_the_first_process_does_not_import_torch() -> None:
+    modules = "parity.commands.check, parity.commands.parallel, parity.commands.progress, parity.report"
+    done = programs.spawn(
+        "-c", f"import sys, {modules}; print('torch' in sys.modules, 'hypothesis' in sys.modules)", cwd=ROOT
+    )
+    assert done.out.split() == ["False", "False"], done.err
+
+
+def test_all_rows_are_listed_by_another_process() -> None:
+    assert row_names() == tuple(registry.ROWS)
 
 
 def test_a_process_that_ends_is_reported() -> None:

@@ -8,7 +8,7 @@ from inspect import isclass, isfunction
 from typing import TYPE_CHECKING, Any
 
 from parity.api.checked import NUMPY_CNN, require_implementation
-from parity.cases.op import TIME_LIMIT
+from parity.cases.limits import TIME_LIMIT
 
 if TYPE_CHECKING:
     from parity.api.adhoc import Shapes

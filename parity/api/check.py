@@ -11,7 +11,7 @@ from parity.api.defaults import SESSION, examples_for, seed_for
 from parity.api.shard import Shard
 from parity.cases.case import Dtype, Lane
 from parity.cases.errors import ArgumentError
-from parity.cases.op import TIME_LIMIT
+from parity.cases.limits import TIME_LIMIT
 from parity.cases.restrict import Supports
 from parity.cases.torch_op import oracle_on
 from parity.report import Report, RowReport

@@ -9,7 +9,7 @@ from parity.api.arguments import row_for, supports_for
 from parity.api.checked import NUMPY_CNN, Checked, Own
 from parity.api.defaults import SESSION
 from parity.cases.case import Case, Lane
-from parity.cases.op import TIME_LIMIT
+from parity.cases.limits import TIME_LIMIT
 from parity.cases.restrict import Supports
 from parity.lanes.facts import Difference
 from parity.running.row import run_case

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
-from parity.cases.op import TIME_LIMIT
+from parity.cases.limits import TIME_LIMIT
 from parity.running.sandbox import sandboxed
 from parity.subjects import Declined, Implementation, ImplementationError, adapt
 from parity.subjects.attribute_errors import Attributed

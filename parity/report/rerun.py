@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parity.cases.op import TIME_LIMIT
+from parity.cases.limits import TIME_LIMIT
 
 
 @dataclass(frozen=True)

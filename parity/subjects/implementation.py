@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.cases.op import TIME_LIMIT, Array, Op
+from parity.cases.limits import TIME_LIMIT
+from parity.cases.op import Array, Op
 from parity.subjects.attribute_errors import Attributed
 from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import ImplementationError

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from numpy_cnn.arguments import Array
 from numpy_cnn.optim.base import Optimizer
 
@@ -53,7 +55,7 @@ class SGD(Optimizer):
                 w -= self.lr * g
                 continue
             if name not in self.state:
-                self.state[name] = {"momentum_buffer": g.copy()}
+                self.state[name] = {"momentum_buffer": np.array(g)}  # an array even without axes
             else:
                 b = self.state[name]["momentum_buffer"]
                 b *= self.momentum

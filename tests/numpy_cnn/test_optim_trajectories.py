@@ -43,14 +43,21 @@ def test_60_steps_with_random_options(name: str, seed: int) -> None:
     settings = {option: draw.choice(values) for option, values in (OPTIONS[name] | common).items()}
     if settings.get("nesterov"):
         settings |= {"momentum": 0.9, "dampening": 0.0}
-    start = {"weight": generator.standard_normal((3, 4)), "bias": generator.standard_normal(3)}
+    start = {
+        "weight": generator.standard_normal((3, 4)),
+        "bias": generator.standard_normal(3),
+        "none": np.ones((0, 2)),
+    }
+    start["scale"] = np.asarray(generator.standard_normal())
     parameters = {key: array.copy() for key, array in start.items()}
     tensors = {key: torch.from_numpy(array.copy()).requires_grad_() for key, array in start.items()}
     ours = getattr(optim, name)(parameters, **settings)
     theirs = getattr(torch.optim, name)([*tensors.values()], **settings)
     for step in range(STEPS):
         ours.lr = theirs.param_groups[0]["lr"] = ours.lr * (0.98 if step % 7 else 1.1)  # varies like a schedule
-        gradients: dict[str, Any] = {key: generator.standard_normal(array.shape) for key, array in start.items()}
+        gradients: dict[str, Any] = {
+            key: np.asarray(generator.standard_normal(array.shape)) for key, array in start.items()
+        }
         if draw.random() < 0.2:
             gradients[draw.choice([*gradients])] = None
         for key, gradient in gradients.items():

@@ -31,19 +31,27 @@ def fans(shape: Shape) -> tuple[int, int]:
 def kaiming_std(shape: Shape, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in") -> float:
     """√2 / √(1 + a²) / √fan, for a leaky ReLU of slope a: the variance stays the same from layer to layer.
 
+    A weight without numbers has the deviation 0.
+
+    Raises:
+        ValueError: mode is neither "fan_in" nor "fan_out", or the weight has fewer than two axes.
+
     Source: K. He et al., Delving deep into rectifiers (2015).
     """
-    fan_in, fan_out = fans(shape)
-    return math.sqrt(2 / (1 + a * a)) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+    fan = dict(zip(("fan_in", "fan_out"), fans(shape), strict=True))
+    if mode not in fan:
+        raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    return math.sqrt(2 / (1 + a * a) / fan[mode]) if math.prod(shape) else 0.0
 
 
 def xavier_std(shape: Shape, gain: float = 1.0) -> float:
-    """gain · √(2 / (fan_in + fan_out)).
+    """gain · √(2 / (fan_in + fan_out)), and 0 for a weight without numbers.
 
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks
     (2010).
     """
-    return gain * math.sqrt(2 / sum(fans(shape)))
+    fan = sum(fans(shape))
+    return gain * math.sqrt(2 / fan) if math.prod(shape) else 0.0
 
 
 def uniform(generator: np.random.Generator, shape: Shape, std: float) -> Array:

@@ -60,6 +60,16 @@ def test_the_distributions_have_their_moments(draw: Any, moments: tuple[float, f
         assert abs((numbers**power).mean() - moment) < 6 * error
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 3, 0)])
+def test_a_weight_without_numbers_has_no_deviation(shape: tuple[int, ...]) -> None:
+    assert kaiming_std(shape, mode="fan_in") == kaiming_std(shape, mode="fan_out") == xavier_std(shape) == 0
+
+
+def test_an_unknown_mode_is_rejected() -> None:
+    with pytest.raises(ValueError, match="mode must be 'fan_in' or 'fan_out', got 'fan_avg'"):
+        kaiming_std((2, 3), mode="fan_avg")  # type: ignore[arg-type]  # the mistake
+
+
 def test_fans_of_a_vector_are_rejected() -> None:
     assert fans((4, 3, 2, 5)) == (30, 40)
     with pytest.raises(ValueError, match=r"at least two axes, got the shape \(3,\)"):

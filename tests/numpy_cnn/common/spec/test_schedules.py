@@ -71,6 +71,28 @@ def test_clipping_by_norm_is_torchs(norm_type: float, max_norm: float) -> None:
     assert clipped["none"] is None
 
 
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, "inf"])
+def test_a_norm_that_is_not_finite_is_treated_as_by_torch(special: float, norm_type: Any) -> None:
+    given = {"a": np.array([1.0, special]), "b": np.array([-2.0, 0.0])}
+    clipped, norm = clipping.clip_grad_norm(given, 1.0, norm_type)
+    tensors = [torch.zeros(2, dtype=torch.float64) for _ in given]
+    for tensor, g in zip(tensors, given.values(), strict=True):
+        tensor.grad = torch.from_numpy(g.copy())
+    np.testing.assert_equal(norm, torch.nn.utils.clip_grad_norm_(tensors, 1.0, norm_type).item())
+    for tensor, g in zip(tensors, clipped.values(), strict=True):
+        assert tensor.grad is not None
+        np.testing.assert_array_equal(g, tensor.grad.numpy())
+    with pytest.raises(ValueError, match=r"the norm of the gradients is (nan|inf)"):
+        clipping.clip_grad_norm(given, 1.0, norm_type, error_if_nonfinite=True)
+
+
+def test_clipping_keeps_the_dtype() -> None:
+    given = {"a": np.float32([1, -2])}
+    assert clipping.clip_grad_value(given, np.float64(0.5))["a"].dtype == np.float32
+    assert clipping.clip_grad_norm(given, np.float64(0.5))[0]["a"].dtype == np.float32
+
+
 def test_clipping_by_value_limits_each_number() -> None:
     clipped = clipping.clip_grad_value(gradients(), 0.5)
     assert clipped["none"] is None

@@ -63,14 +63,14 @@ def _lane(request: pytest.FixtureRequest) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per lane."""
+    """One test per lane; a mistake in the arguments of `parity.case` is an error of the collection."""
     case = getattr(metafunc.function, ATTRIBUTE, None)
     if not isinstance(case, ParityCase):
         return
     try:
         lanes = case.lanes()
-    except (ArgumentError, UnknownRowError, TypeError):  # reported by the single test that remains
-        return
+    except (ArgumentError, UnknownRowError, TypeError) as error:
+        pytest.fail(f"{metafunc.function.__name__}: {error}", pytrace=False)
     metafunc.fixturenames.append(LANE)
     metafunc.parametrize(LANE, lanes, indirect=True)
 

@@ -57,6 +57,8 @@ def row_like(
         )
     else:
         drawn = _given(name, strategy, like, options or {})
+        if not sample(drawn(lane="bound"), 1):
+            raise ArgumentError(f"strategy {strategy!r} has no case")
     polite = _polite(like)
     row = _PoliteRow(name, implementation, polite, drawn, lanes=NEITHER, views=True)
     if _is_exact(row):
@@ -84,6 +86,8 @@ def _polite(like: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as error:
             text = " ".join(str(error).split())[:200]
             raise Declined(f"{getattr(like, '__name__', 'the oracle')} itself rejects it: {text}") from error
+        except TypeError as error:
+            raise ArgumentError(f"like cannot be called with the arrays and options of a case: {error}") from error
         if not isinstance(y, torch.Tensor):
             raise TypeError(
                 f"like= must return a tensor, got {type(y).__name__}; a lambda may choose one of several"
@@ -128,7 +132,7 @@ def _given(
     name: str, strategy: Any, like: Callable[..., Any], options: Mapping[str, Any]
 ) -> Callable[..., st.SearchStrategy[Case]]:
     def cases(lane: Lane) -> st.SearchStrategy[Case]:
-        chosen = strategy if isinstance(strategy, st.SearchStrategy) else strategy(lane=lane)
+        chosen = _of_lane(strategy, lane)
 
         @st.composite
         def case(draw: st.DrawFn) -> Case:
@@ -137,6 +141,8 @@ def _given(
                 return replace(drawn, row=name)
             pair = isinstance(drawn, tuple) and len(drawn) == 2 and isinstance(drawn[1], Mapping)
             shapes, more = drawn if pair else (drawn, {})
+            if not _are_shapes(shapes):
+                raise ArgumentError(f"{_WHAT_IT_DRAWS}; it drew {drawn!r}")
             plain = {key: draw(v) if isinstance(v, st.SearchStrategy) else v for key, v in options.items()}
             names = names_of(like, len(shapes))
             arrays = tuple(
@@ -148,6 +154,40 @@ def _given(
         return case()
 
     return cases
+
+
+_WHAT_IT_DRAWS = (
+    "strategy must draw a list of shapes, one per array, as in st.just([(2, 3), (3,)]), a pair (shapes, options) "
+    "or a parity Case"
+)
+
+
+def _of_lane(strategy: Any, lane: Lane) -> st.SearchStrategy[Any]:
+    """The strategy itself, or the one that a function returns for this lane.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    if isinstance(strategy, st.SearchStrategy):
+        return strategy
+    expected = "strategy must be a Hypothesis strategy, or a function f(lane=…) that returns one"
+    if not callable(strategy):
+        raise ArgumentError(f"{expected}; got {strategy!r}")
+    if "lane" not in (names := [p.name for p in parameters_of(strategy) or ()]):
+        raise ArgumentError(f"{expected}; got one of {', '.join(names) or 'no argument'}")
+    made = strategy(lane=lane)
+    if not isinstance(made, st.SearchStrategy):
+        raise ArgumentError(f"{expected}; for lane={lane!r} it returned {made!r}")
+    return made
+
+
+def _are_shapes(drawn: Any) -> bool:
+    """Whether a value is a list of shapes; None is an omitted array."""
+    return isinstance(drawn, (list, tuple)) and all(
+        shape is None
+        or (isinstance(shape, (list, tuple)) and all(isinstance(size, int) and size >= 0 for size in shape))
+        for shape in drawn
+    )
 
 
 def _parsed(shapes: Shapes) -> list[list[int | str]]:

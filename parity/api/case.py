@@ -29,12 +29,32 @@ class ParityCase:
     options: Mapping[str, Any]
 
     def lanes(self) -> list[Lane]:
-        """The lanes that the test runs, in order."""
-        from parity.api.arguments import row_for
-        from parity.running.restrictions import lanes_of
+        """The lanes that the test runs, in order.
 
-        adhoc = {key: self.options[key] for key in ("like", "shapes", "strategy", "options")}
-        return lanes_of(row_for(self.name, self.implementation, **adhoc), self.options["lanes"])
+        Raises:
+            UnknownRowError: there is no such row.
+            ArgumentError: an argument is invalid for the row.
+            TypeError: the form of the implementation is not recognized.
+        """
+        from parity.api.arguments import row_for
+        from parity.api.checked import Own
+        from parity.api.defaults import examples_for, seed_for
+        from parity.running.accept import acceptable
+        from parity.running.restrictions import check_dtype, check_supports, lanes_of
+        from parity.subjects import adapt
+
+        options = self.options
+        adhoc = {key: options[key] for key in ("like", "shapes", "strategy", "options")}
+        row = row_for(self.name, self.implementation, **adhoc)
+        lanes = lanes_of(row, options["lanes"])
+        check_dtype(options["dtype"])
+        check_supports(row, options["supports"])
+        acceptable(options["accept"])
+        examples_for(options["examples"])
+        seed_for(options["seed"])
+        if not isinstance(self.implementation, Own):
+            adapt(self.implementation)
+        return lanes
 
     def check(self) -> Report:
         """Run `parity.check`."""

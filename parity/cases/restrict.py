@@ -17,6 +17,8 @@
     ignored: False      no target is ignored
     probabilities: False  targets are class indices
     none: False         no gradient passed to an optimizer is None
+    whole: True         the factors of an interpolation are whole numbers
+    negative: False     no width of a padding is negative
     dtype: "float64"    this precision
     magnitude: 8        numbers no larger than this, as integers, or with a standard deviation no larger
     numbers: 500        at most this many numbers in all arrays together, and few in the output of windows
@@ -34,6 +36,7 @@ from hypothesis import strategies as st
 
 from parity.cases import primitives as drawing
 from parity.cases.case import ArraySpec, Case
+from parity.cases.restrict_resizing import SIZES, fitted, has_different, is_whole, resizes
 from parity.cases.restrict_targets import (
     all_gradients,
     by_own_statistics,
@@ -66,6 +69,7 @@ from parity.cases.restrict_windows import (
     tiles,
     to_numbers,
     unchanged,
+    unpooled,
     weight_of,
     windows_fit,
 )
@@ -115,6 +119,10 @@ def known_words(case: Case) -> frozenset[str]:
         words |= {"ignored", "ignore_index", "probabilities"}
     if "parameter" in names:
         words |= {"none"}
+    if "pad" in case.options:
+        words |= {"negative", "value"}
+    if resizes(case.options):
+        words |= {"whole", "align_corners", *SIZES}
     return words
 
 
@@ -123,9 +131,9 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
     arrays = {spec.name: spec for spec in case.arrays}
     options = dict(case.options)
     for name, value in wanted.items():
-        if name in options:
+        if name in options and not (name in SIZES and value is None):
             options[name] = _one_of(value, options[name])
-        elif name in arrays and arrays[name].keyword and value is None:
+        elif name in arrays and value is None and (arrays[name].keyword or "eps" in options):
             arrays[name] = replace(arrays[name], shape=None)
     arrays = targets(arrays, options, wanted)
     if wanted.get("none") is False:
@@ -176,7 +184,7 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
     shape = arrays[first].shape
     # The relevant axes come first in a loss over classes and in a normalization of channels: (N, C, …).
     targets_classes = "target" in arrays and (arrays["target"].kind == "classes" or "weight" in arrays)
-    classes = "running_mean" in arrays or targets_classes
+    classes = "running_mean" in arrays or "num_groups" in options or targets_classes
     if shape is not None:
         own = {name: value for name, value in wanted.items() if name != "numbers" or {*arrays} - {first} <= FOLLOW}
         if "normalized_shape" in options:
@@ -186,6 +194,9 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         inside = _input(shape, own, slid, weight, classes)
         if folds(options) and "input" not in wanted:
             inside = folded(inside, case.options, options)
+        inside = fitted(inside, options, wanted, len(inside))
+        if options.get("normalized_shape") != case.options.get("normalized_shape"):
+            inside, arrays = _normalized(inside, options["normalized_shape"], case, arrays)
         arrays[first] = replace(arrays[first], shape=inside)
         arrays = _following(arrays, first, shape, wanted)
         if "running_mean" in arrays:
@@ -197,6 +208,10 @@ def narrowed(case: Case, wanted: Mapping[str, Any]) -> Case:
         _clamp_axes(options, len(arrays[first].shape or ()))
         if pools(options) and "padding" not in wanted:
             options["padding"] = allowed_padding(options, arrays[first].shape or ())
+        if "indices" in arrays:
+            inside = arrays[first].shape or ()
+            most = max(1, unpooled(options, inside))
+            arrays["indices"] = replace(arrays["indices"], shape=inside, classes=most)
         if wanted.get("tiling") and "input" not in wanted:
             arrays[first] = replace(arrays[first], shape=tiled(arrays[first].shape or (), options, weight))
     if wanted.get("pairs") is True:
@@ -235,7 +250,10 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
         "tuples": lambda v: any(isinstance(case.options.get(name), tuple) for name in WINDOW[1:]) <= v,
         "magnitude": lambda v: case.magnitude <= v,
         "numbers": lambda v: numbers_in(case) <= v and _outputs_of(case, shape) <= MOST_OUTPUTS * v,
-        "pairs": lambda v: has_pairs(case) in (None, v),
+        "weight": lambda v: v is not None or specs.get("weight") is None,
+        "pairs": lambda v: has_pairs(case) in (None, v) and has_different(case.options) in (None, v),
+        "whole": lambda v: is_whole(case.options) >= v,
+        "negative": lambda v: any(width < 0 for width in case.options.get("pad", ())) <= v,
         "square": lambda v: not v or is_square(case, shape),
     }
     for name, value in wanted.items():
@@ -312,6 +330,15 @@ def _of_rank(shape: tuple[int, ...], rank: int, classes: bool) -> tuple[int, ...
     if len(shape) == 1 and rank > 1:
         shape = (2, *shape)
     return (*shape[:rank], *(2,) * (rank - len(shape)))
+
+
+def _normalized(
+    shape: tuple[int, ...], each: tuple[int, ...], case: Case, arrays: dict[str, ArraySpec]
+) -> tuple[tuple[int, ...], dict[str, ArraySpec]]:
+    """An input that ends with the normalized axes, and parameters of their shape."""
+    leading = shape[: len(shape) - len(case.options["normalized_shape"])]
+    of_shape = {n: replace(arrays[n], shape=each) for n in ("weight", "bias") if arrays[n].shape is not None}
+    return (*leading, *each), arrays | of_shape
 
 
 def _following(

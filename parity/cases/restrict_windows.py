@@ -99,6 +99,15 @@ def pools(options: Mapping[str, Any]) -> bool:
     return "kernel_size" in options and "padding" in options and own
 
 
+def unpooled(options: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """The number of pixels of the smallest output of an unpooling, in which all indices are valid."""
+    kernel, padding = options["kernel_size"], options["padding"]
+    stride = kernel if options["stride"] is None else options["stride"]
+    sizes = [(shape[2 + i] - 1) * at(stride, i) - 2 * at(padding, i) + at(kernel, i) for i in (0, 1)]
+    given = options.get("output_size")
+    return min(math.prod(sizes), math.prod(sizes if given is None else given[-2:]))
+
+
 def folds(options: Mapping[str, Any]) -> bool:
     """Whether the windows are over the output, whose size is an option, and the input has a line per tap."""
     return {"kernel_size", "dilation", "output_size"} <= options.keys()

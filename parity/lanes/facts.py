@@ -189,9 +189,9 @@ Error: TypeAlias = Raised | TimedOut | BadResult
 
 @dataclass(frozen=True)
 class EmptyRefused(_Fact):
-    """It raised on arrays without entries."""
+    """It raised on arrays without entries, or its result has other empty axes."""
 
-    error: Error
+    error: Error | WrongShape
     aspect = "empty"
     verdict = Verdict.CONTRACT
 

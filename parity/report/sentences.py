@@ -92,6 +92,8 @@ def fact(found: Fact) -> str:  # one line for each kind
             return f"its process {how} in the {stage}{_at(where)}"
         case TimedOut(stage, seconds, where):
             return f"the {stage} did not finish within {seconds:g} s{_at(where)}"
+        case EmptyRefused(WrongShape() as error):
+            return f"for an empty array, {fact(error)}"
         case EmptyRefused(error):
             return f"rejects an empty array: {fact(error)}"
         case InvalidAccepted(rules, reason):

@@ -9,7 +9,7 @@ from parity.cases.case import Case, Lane
 from parity.cases.op import Op
 from parity.lanes import bound, exact, special, structure
 from parity.lanes.errors import error_fact
-from parity.lanes.facts import Difference, EmptyRefused
+from parity.lanes.facts import Difference, EmptyRefused, WrongShape
 from parity.lanes.reference import Expected, expect
 from parity.rows.row import Row
 from parity.subjects import Implementation, ImplementationError
@@ -44,7 +44,17 @@ def compare(row: Row, op: Op, lane: Lane, expected: Expected) -> tuple[dict[str,
             fractions, differences = COMPARISONS[lane].compare(row, _without_pullback(op), expected)
             return fractions, [*differences, Difference(f"grad_{first}", error_fact(error))]
         return {}, [Difference("output", error_fact(error))]
+    if empty:
+        differences = [_of_empty(difference) for difference in differences]
     return fractions, [_graded(expected, difference) for difference in differences]
+
+
+def _of_empty(difference: Difference) -> Difference:
+    """The difference, graded as that of an empty array if both results are empty: `np.array([])` has no axes."""
+    fact = difference.fact
+    if isinstance(fact, WrongShape) and 0 in fact.got and 0 in fact.expected:
+        return replace(difference, fact=EmptyRefused(fact))
+    return difference
 
 
 def _graded(expected: Expected, difference: Difference) -> Difference:

@@ -24,7 +24,16 @@ CONSTANTS: dict[str, tuple[Any, ...]] = {
     "nesterov": (False, True),
     "approximate": ("none", "tanh"),
     "kernel_size": (2, 3),
+    "align_corners": (None, True),
 }
+MODES = {"pad": ("constant", "reflect", "replicate", "circular"), "interpolate": ("nearest", "bilinear", "linear")}
+
+
+def likely(row: Row, name: str) -> tuple[Any, ...]:
+    """The likely values of an option of the row."""
+    return MODES.get(row.name, ()) if name == "mode" else CONSTANTS.get(name, ())
+
+
 CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant
 
 
@@ -62,7 +71,7 @@ def constants(
 def _expected(row: Row, lane: Lane, case: Case, names: Sequence[str]) -> list[tuple[dict[str, Any], Expected]]:
     """torch's results for each combination of values, beginning with those of the case."""
     found = []
-    for values in itertools.product(*((case.options[name], *CONSTANTS[name]) for name in names)):
+    for values in itertools.product(*((case.options[name], *likely(row, name)) for name in names)):
         chosen = dict(zip(names, values, strict=True))
         try:
             found.append((chosen, expect(row, replace(case, options=case.options | chosen), lane)))

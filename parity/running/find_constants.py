@@ -6,7 +6,7 @@ from typing import Any
 
 from parity.cases.case import Case
 from parity.cases.restrict import narrowed
-from parity.running.constants import CONSTANTS, constants
+from parity.running.constants import constants, likely
 from parity.running.trials import Trials
 from parity.subjects import Implementation
 
@@ -40,7 +40,8 @@ def _unread(trials: Trials, implementation: Implementation, case: Case, known: M
     """Options with a likely constant and no parameter."""
     case = narrowed(case, {**trials.fixed, **known})
     others = {
-        name: next(value for value in CONSTANTS[name] if value != case.options[name])
-        for name in CONSTANTS.keys() & case.options.keys()
+        name: next(value for value in likely(trials.row, name) if value != case.options[name])
+        for name in case.options
+        if likely(trials.row, name)
     }
     return sorted(name for name, other in others.items() if trials.lacks(implementation, case, name, other))

@@ -15,7 +15,12 @@ KERNEL = (3, 3)  # the only one of convolutions that are written out for one siz
 # option that is a parameter must be rejected by a `raise` or an `assert` of the implementation.
 FORMS: dict[str, Any] = {
     "pairs": False, "square": True, "same": False, "tiling": True, "bias": True, "probabilities": False,
-    "ignored": False, "none": False, "weight": None, "training": True,
+    "ignored": False, "none": False, "weight": None, "training": True, "whole": True, "negative": False,
+}  # fmt: skip
+# The options that a keyword restricts: with their simplest values, no case is outside the keyword.
+ABOUT = {
+    "tiling": ("stride", "padding"), "pairs": ("pad", "size", "scale_factor"), "negative": ("pad",),
+    "whole": ("scale_factor",),
 }  # fmt: skip
 IN_PULLBACK = frozenset({"bias", "training", "none"})  # forms for which only the backward may fail
 
@@ -30,14 +35,13 @@ def forms_of(trials: Trials, implementation: Implementation, known: dict[str, An
     simplest = trials.drawn({**known, **words}, count=EACH)
     if not any(trials.attempt(implementation, case).kind in FORWARD_RIGHT for case in simplest):
         return known  # the simplest case fails too, so this is a failure, not an unsupported form
-    if "pairs" in words:
+    if "pairs" in words and {"kernel_size", "stride"} & trials.simple()[0].options.keys():
         del words["pairs"]
         known |= _windows(trials, implementation, {**known, **words})
     for word, value in words.items():
         if word in known:
             continue
-        tiles = ("stride", "padding") if word == "tiling" else ()  # under a stride of 1 all windows tile
-        others = {w: v for w, v in words.items() if w != word and w not in tiles}
+        others = {w: v for w, v in words.items() if w != word and w not in ABOUT.get(word, ())}
         found = [
             trials.attempt(implementation, c) for c in trials.drawn({**known, **others}, not_within(word, value))
         ]

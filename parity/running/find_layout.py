@@ -37,8 +37,20 @@ def layout_of(
                 forward = candidate, outcome, known
             if fallback[1] is None:
                 fallback = candidate, outcome, known
-                is_array_alone = outcome.kind == "form"
+                is_array_alone = outcome.kind in ("form", "alone")
     refused = fallback[1] is None or fallback[1].kind == "refused"
     if forward is None and refused and question is not None:
         raise question
+    if forward is None and fallback[1] is not None and fallback[1].kind == "alone":
+        raise Unrecognised(_without_backward(implementation))
     return forward or fallback
+
+
+def _without_backward(implementation: Implementation) -> str:
+    """What to do about a function that returns its output alone."""
+    name = getattr(implementation.written, "__name__", "f")
+    name = "f" if name == "<lambda>" else name
+    return (
+        f"{name} returns an array alone, and there is no {name}_backward beside it: return (y, pullback), pass "
+        f"the pair ({name}, its backward), or compare only the output: parity.subjects.forward_only({name})"
+    )

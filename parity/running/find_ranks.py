@@ -4,6 +4,7 @@ from typing import Any
 
 from parity.cases.case import Case
 from parity.cases.restrict import narrowed
+from parity.cases.restrict_resizing import SIZES, resizes
 from parity.running.losses import is_right
 from parity.running.trials import FORWARD_RIGHT, Outcome, Trials
 from parity.subjects import Implementation, Unrecognised
@@ -35,11 +36,32 @@ def ranks_of(
     return known | {"rank": min(taken) if len(taken) == 1 else taken}
 
 
+def sizes_or_factors(
+    trials: Trials, implementation: Implementation, bases: list[Case], known: dict[str, Any]
+) -> dict[str, Any]:
+    """Whether an interpolation takes only sizes, or only factors: the other gives an output of another shape."""
+    right: dict[str, bool] = {}
+    for case in bases:
+        for name in (*SIZES,) if resizes(case.options) else ():
+            if name in case.options and len(case.arrays[0].shape or ()) == 4:
+                case = narrowed(case, {**trials.fixed, **known})
+                found = name in case.options and trials.attempt(implementation, case).kind in FORWARD_RIGHT
+                right[name] = right.get(name, False) or found
+    if len(right) == 2 and len({*right.values()}) == 2:
+        known = known | {name: None for name, found in right.items() if not found and name not in known}
+    return known
+
+
 def _right_ranks(
     trials: Trials, implementation: Implementation, bases: list[Case], known: dict[str, Any], taken: frozenset[int]
 ) -> frozenset[int]:
-    """The ranks at which a loss is correct if it is correct for (N, F): `len(x[0])` is F only there."""
-    if all(spec.name != "target" for spec in bases[0].arrays):
+    """The ranks at which a loss is correct if it is correct for (N, F): `len(x[0])` is F only there.
+
+    Likewise of instance normalization if it is correct for images: (N, C, L) may be taken as one image.
+    """
+    names = [spec.name for spec in bases[0].arrays]
+    telling = 2 if "target" in names else 4 if "use_input_stats" in bases[0].options else None
+    if telling is None:
         return taken
     right: dict[int, bool] = {}
     for case in bases:
@@ -48,7 +70,7 @@ def _right_ranks(
             trials.calls += 1
             words = {**trials.fixed, **known} | ({} if implementation.takes_upstream else {"upstream": 1})
             right[rank] = is_right(trials.row, implementation, trials.lane, narrowed(case, words))
-    return frozenset(rank for rank in taken if right[rank]) if right.get(2) else taken
+    return frozenset(rank for rank in taken if right[rank]) if right.get(telling) else taken
 
 
 def _does(implementation: Implementation, outcome: Outcome) -> bool:

@@ -66,6 +66,24 @@ def reduction_of(row: Row, made: Implementation, lane: Lane, case: Case, known: 
     return right[0] if right else shaped[0] if len(shaped) == 1 else None
 
 
+def ignores_reduction(row: Row, made: Implementation, lane: Lane, case: Case, known: Mapping[str, Any]) -> bool:
+    """Whether the output of a loss follows the reduction, and its gradient is that of the mean for the sum too."""
+    found = {}
+    for reduction in ("mean", "sum"):
+        narrow = narrowed(case, {**known, "reduction": reduction, "upstream": 1})
+        expected = expect(row, narrow, lane)
+        try:
+            ours = quantities(made, expected.inputs.private(), expected.dy.copy())
+        except (Declined, ImplementationError, Unrecognised):
+            return False
+        gradient = ours.get(f"grad_{expected.inputs.names[0]}")
+        right = roughly_equal(gradient, expected.theirs[f"grad_{expected.inputs.names[0]}"])
+        if gradient is None or right != (reduction == "mean") or not _close(ours, expected.theirs, "output"):
+            return False
+        found[reduction] = gradient
+    return np.array_equal(found["mean"], found["sum"])
+
+
 def _close(found: Quantities, theirs: Quantities, name: str) -> bool:
     return name in theirs and roughly_equal(found.get(name), theirs[name])
 

@@ -21,9 +21,9 @@ from parity.rows.row import Row
 from parity.running.find_constants import with_constants
 from parity.running.find_forms import forms_of
 from parity.running.find_layout import layout_of
-from parity.running.find_ranks import ranks_of
+from parity.running.find_ranks import ranks_of, sizes_or_factors
 from parity.running.loops import numbers_limit
-from parity.running.losses import is_right, lacks_reduction, reduction_of, takes_classes_only
+from parity.running.losses import ignores_reduction, is_right, lacks_reduction, reduction_of, takes_classes_only
 from parity.running.masks import P, with_mask
 from parity.running.modes import backward_in_training, has_modes
 from parity.running.statistics import of_a_course
@@ -34,6 +34,7 @@ from parity.subjects.pair import at_output, drops_upstream, names_output
 from parity.subjects.wrappers import LOSS_AND_GRADIENT, OWN_OUTPUT, without_upstream
 
 FIRST_LAYER = "its backward returns no gradient of the input, as in a first layer: grad_input is not compared"
+MEAN_ONLY = "its backward ignores the reduction: correct only for the mean"
 # Values of options without a parameter to try if torch's usual ones give a wrong shape.
 OTHER_WINDOWS = {"kernel_size": 3, "stride": 1}
 
@@ -93,6 +94,7 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
             chosen = backward_in_training(row, chosen, trials.lane, bases[0], {**fixed, **known})
         chosen, known = with_constants(trials, chosen, bases, known)
         known = ranks_of(trials, chosen, bases, known)
+        known = sizes_or_factors(trials, chosen, bases, known)
         known = forms_of(trials, chosen, known)
         known = sizes_of(trials, chosen, bases, known)
     if outcome is not None and outcome.missing == ("input",) and chosen.updates:
@@ -105,10 +107,12 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         chosen.lenient and with_statistics and "momentum" in bases[0].options
     ):  # not instance norm, which updates none
         chosen, known = of_a_course(row, chosen, trials.lane, narrowed(bases[0], {**fixed, **known}), known)
-    if chosen.clear is not None and accumulates(trials, chosen, bases, known):
-        chosen = chosen.with_note(
-            f"gradients accumulate until {chosen.clear}(), as torch's do: it is called before each forward"
-        )
+    if isinstance(chosen.written, type) and chosen.lenient and accumulates(trials, chosen, bases, known):
+        cleared = f"{chosen.clear}()" if chosen.clear else "the zero_grad() of its parameters"
+        if chosen.clear or not accumulates(trials, chosen, bases, known, clears=True):
+            chosen = chosen.with_note(
+                f"gradients accumulate until {cleared}, as torch's do: it is called before each forward"
+            )
     if not chosen.takes_upstream:
         known = {**known, "upstream": 1}
     return replace(chosen, capabilities=Capabilities(known, trials.calls))
@@ -124,6 +128,11 @@ def of_loss(
         known["reduction"] = reduction_of(trials.row, implementation, trials.lane, bases[0], known)
         if known["reduction"] is None:  # none of torch's: the lanes report the difference
             known["reduction"] = "mean"
+    if _keeps_no_reduction(implementation, bases[0]) and "reduction" not in known | trials.fixed:
+        trials.calls += 2
+        if ignores_reduction(trials.row, implementation, trials.lane, bases[0], known):
+            known["reduction"] = "mean"
+            implementation = implementation.with_note(MEAN_ONLY)
     words = {**known, "magnitude": 1, **({} if implementation.takes_upstream else {"upstream": 1})}
     if implementation.lenient and "probabilities" in known_words(bases[0]) - trials.fixed.keys():
         drawn = trials.drawn(words, lambda case: is_probabilities({spec.name: spec for spec in case.arrays}))
@@ -133,14 +142,26 @@ def of_loss(
     return implementation, known
 
 
+def _keeps_no_reduction(implementation: Implementation, case: Case) -> bool:
+    """Whether a loss has a backward of its own without an upstream gradient."""
+    own = implementation.backward_place is not None and not implementation.takes_upstream
+    return own and "reduction" in case.options.keys() - implementation.fixed
+
+
 def accumulates(
-    trials: Trials, implementation: Implementation, bases: list[Case], known: Mapping[str, Any]
+    trials: Trials,
+    implementation: Implementation,
+    bases: list[Case],
+    known: Mapping[str, Any],
+    clears: bool = False,
 ) -> bool:
-    """Whether a second backward without clearing adds to the gradients of the first."""
+    """Whether a second backward adds to the gradients of the first, which are cleared only if `clears`."""
+    if not bases:
+        return False
     trials.calls += 1
     try:
         expected = expect(trials.row, narrowed(bases[0], {**trials.fixed, **known}), trials.lane)
-        _, pullback = replace(implementation, clears=False)(
+        _, pullback = replace(implementation, clears=clears)(
             *expected.inputs.private().arrays, **expected.inputs.options
         )
         if pullback is None:

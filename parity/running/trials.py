@@ -21,8 +21,10 @@ EACH = 3  # cases that must all fail before a form is excluded
 DRAWS = 40  # cases drawn in search of small ones of a kind
 
 Kind = Literal[
-    "right", "gradients", "missing", "pullback", "shape", "form", "refused", "declined", "invalid", "time"
+    "right", "gradients", "missing", "pullback", "shape", "form", "alone", "refused", "declined", "invalid", "time"
 ]
+# The outcome of a call that returned no result, by the aspect of its error.
+_KINDS: dict[str, Kind] = {"time": "time", "raised": "refused", "alone": "alone"}
 RAISED: frozenset[Kind] = frozenset({"pullback", "refused", "declined", "time"})
 FORWARD_RIGHT: frozenset[Kind] = frozenset({"right", "gradients", "missing", "pullback"})
 
@@ -111,7 +113,7 @@ class Trials:
         except Declined as reason:
             return Outcome("declined", reason.narrows)
         except ImplementationError as error:
-            kind: Kind = "time" if error.aspect == "time" else "refused" if error.aspect == "raised" else "form"
+            kind = _KINDS.get(error.aspect, "form")
             return Outcome(kind, deliberate=getattr(error, "deliberate", False))
         if np.shape(y) != expected.dy.shape:
             return Outcome("shape")

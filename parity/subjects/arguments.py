@@ -100,6 +100,7 @@ class Arguments:
         self.shaped = two_numbers if pairs else one_number
         self.read: set[str] = set()
         self.named: dict[str, str] = {}  # the alias by which an option was read
+        self.takes_shape = False  # the function that is bound takes the shape of its input
         self.rate = 0.0  # of an update inside backward: 0 changes nothing
         self.dicts: list[_Recording] = []  # they record during the call which options are read
 
@@ -117,6 +118,7 @@ class Arguments:
         if parameters is None:  # written in C: assume torch's parameters
             self.read.update(self.options)
             return dict(self.options)
+        self.takes_shape = any(names.size_of(p.name) == "input_shape" for p in parameters)
         for parameter in parameters[skip:]:
             name = parameter.name
             if plain(name) in names.INVERTED and parameter.default is False and not reads(function, name):
@@ -130,6 +132,8 @@ class Arguments:
                 value = self._value(name, parameter.default) if value is _MISSING else value
                 if value is not _MISSING:
                     keywords[name] = value
+                elif (helper := _helper(function, name)) is not None:
+                    keywords[name] = helper()
                 elif parameter.default is parameter.empty:
                     raise Unrecognised(_question(function, name))
         return keywords
@@ -140,8 +144,11 @@ class Arguments:
         Raises:
             Unrecognised: an option has no such value, such as the size of a window.
         """
-        left = {}
+        left: dict[str, Any] = {}
         for name in sorted(self.options.keys() - self.read - self.fixed - {*names.STATISTICS, "normalized_shape"}):
+            if name == "mode":
+                left[name] = "constant" if "pad" in self.options else "nearest"
+                continue
             if name not in names.DEFAULTS:
                 raise Unrecognised(
                     f"it has no parameter for {name}; if {name} is fixed, pass its value: "
@@ -203,7 +210,9 @@ class Arguments:
             return not self._option("training")
         if name in self.options:
             return self._option(name, default)
-        option = names.OPTIONS.get(short, "")
+        option = "num_groups" if name == "G" else names.OPTIONS.get(short, "")
+        if option not in self.options and names.INSTEAD.get(option) in self.options and default is not None:
+            option = names.INSTEAD[option]
         if short in names.SHARED:
             option = next((shared for shared in names.SHARED[short] if shared in self.options), option)
             if (
@@ -224,13 +233,22 @@ class Arguments:
             value = self._option(side, 0) if side in self.options else self.sizes.get(side)
             if value is not None:
                 return value[place] if isinstance(value, tuple) else value
-        if short in names.SIZES and names.SIZES[short] in self.sizes:
-            return self.sizes[names.SIZES[short]]
+        size = names.size_of(name)
+        if size == "in_channels" and self.takes_shape:
+            size = "out_channels"  # depth beside input_shape
+        if size is not None and size in self.sizes:
+            return self.sizes[size]
         if short in names.RATES:
             return self.rate
         if default is inspect.Parameter.empty:
             if names.is_dict(name):
                 return self.as_dict()
+            if option == "scale_factor" and "size" in self.options:
+                raise Declined("it takes a factor", {"size": None})
+            if short in ("size", "newsize", "outsize", "outputsize") and "scale_factor" in self.options:
+                raise Declined("it takes a size", {"scale_factor": None})
+            if name == "value" and "pad" in self.options:
+                return None  # another mode than constant has none
             if short in names.FLAGS:
                 return short not in ("test", "istest", "debug", "verbose")
             if short.endswith(("fn", "func", "init", "initializer")):
@@ -239,9 +257,17 @@ class Arguments:
 
     def _option(self, name: str, default: Any = None, as_pair: bool = False) -> Any:
         self.read.add(name)
-        value = two_numbers(self.options[name]) if as_pair else self.shaped(self.options[name])
+        as_pair = as_pair or (type(default) is tuple and len(default) == 2)
+        value = two_numbers(one_number(self.options[name])) if as_pair else self.shaped(self.options[name])
+        if name == "pad":
+            return _widths(self.options[name], default)
+        if name == "scale_factor":
+            return two_numbers(_whole(value)) if as_pair else _whole(value)
+        if type(default) is int:
+            value = one_number(value)
         if name == "stride" and value is None and default is not None:
-            return self.shaped(self.options["kernel_size"])
+            kernel = self.options["kernel_size"]
+            return two_numbers(kernel) if as_pair else self.shaped(kernel)
         if name == "padding":
             return self._padding(value, default)
         return value
@@ -299,6 +325,39 @@ class _Recording(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         known = super().__contains__(key)
         return known or (isinstance(key, str) and self.arguments._value(key, None) is not _MISSING)
+
+
+def _helper(function: Any, name: str) -> Callable[[], Any] | None:
+    """The class of the function's module that a required parameter is named after: ParameterStore for `store`."""
+    function = getattr(function, "__init__", function) if inspect.isclass(function) else function
+    parameter = next((p for p in parameters_of(function) or () if p.name == name), None)
+    if parameter is None or parameter.default is not parameter.empty or len(name) < len("store"):
+        return None
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    for own, value in scope.items():
+        if not inspect.isclass(value) or value.__module__ != scope.get("__name__"):
+            continue
+        kind: Any = value
+        required = [p for p in parameters_of(kind) or () if p.default is p.empty]
+        if plain(own).endswith(plain(name)) and all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in required):
+            return kind  # type: ignore[no-any-return]  # a class of the user's module
+    return None
+
+
+def _widths(pad: tuple[int, ...], default: Any) -> Any:
+    """The widths of a padding: a number if they are equal, otherwise as the default is, or as torch's are."""
+    sides = tuple(zip(pad[-2::-2], pad[::-2], strict=True))  # (before, after), beginning with the first axis
+    if type(default) is tuple and len(sides) == len(default):
+        symmetric = all(before == after for before, after in sides) and not isinstance(default[0], tuple)
+        return tuple(before for before, _ in sides) if symmetric else sides
+    return one_number(pad)
+
+
+def _whole(factor: Any) -> Any:
+    """A factor as an integer if it is one."""
+    if isinstance(factor, tuple):
+        return tuple(map(_whole, factor))
+    return int(factor) if factor == int(factor) else factor
 
 
 def _question(function: Callable[..., Any], name: str) -> str:

@@ -3,7 +3,6 @@
 A small engine is a class with `.data`, `.grad` and `.backward()` in the user's own file.
 """
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,11 @@ from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined
 from parity.subjects.implementation import CALL, Call, Implementation, Pullback
+from parity.subjects.instances import configured
 from parity.subjects.layer import constructor_arrays, forward_name, missing_parameter
 from parity.subjects.layer_statistics import Holders, keep_from, set_in
 from parity.subjects.locate_gradients import parameter_holder
-from parity.subjects.names import one_number, plain
+from parity.subjects.names import plain
 
 NOT_LEARNT = frozenset({"running_mean", "running_var", "target"})
 
@@ -251,6 +251,15 @@ def engine_of(function: Any) -> Engine | None:
     return None
 
 
+def imports_torch(written: Any) -> bool:
+    """Whether the file of a function, of a class or of the first one of a pair imports torch."""
+    function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
+    methods = vars(function).values() if inspect.isclass(function) else (function,)
+    scopes = [getattr(getattr(m, "__func__", m), "__globals__", {}) for m in methods]
+    modules = {value.__name__ for scope in scopes for value in scope.values() if inspect.ismodule(value)}
+    return any(name.partition(".")[0] == "torch" for name in modules)
+
+
 def uses_torch(written: Any) -> bool:
     """Whether a function, or the first one of a pair, uses torch, or its file imports torch but not NumPy."""
     function = inspect.unwrap(written[0] if isinstance(written, (tuple, list)) else written)
@@ -334,14 +343,7 @@ def of_instance(module: torch.nn.Module) -> Implementation:
     module = getattr(module, "_orig_mod", module)  # torch.compile wraps the module, which has the signature
 
     def build(arguments: Arguments, parameters: list[Array | None]) -> Any:  # noqa: ARG001  # parameters are set afterwards
-        for name in arguments.options:
-            own = getattr(module, name, None)
-            if own is None or isinstance(own, (torch.Tensor, torch.nn.Module)) or name == "training":
-                continue
-            arguments.read.add(name)
-            if one_number(arguments.options[name]) != one_number(own):
-                raise Declined(f"its {name} is {own!r}", {name: one_number(own)})
-        return copy.deepcopy(module)
+        return configured(module, arguments)
 
     kind = type(module)
     return Implementation(
@@ -383,7 +385,9 @@ class _Module:
             holders = set_in(layer, arguments)
         forward = getattr(layer, self.forward) if not isinstance(layer, torch.nn.Module) else layer
         keywords = arguments.bind(getattr(self.kind, self.forward), 1 + count)
-        keywords = {name: value for name, value in keywords.items() if plain(name) not in names.SIZES}
+        keywords = {
+            name: value for name, value in keywords.items() if name in options or names.size_of(name) is None
+        }
         arguments.decline_unread()
         y = forward(*inputs, **{name: engine.constant(value) for name, value in keywords.items()})
         keep_from(holders)
@@ -392,16 +396,18 @@ class _Module:
     def _inputs(self, arrays: tuple[Array | None, ...]) -> int:
         """The number of arrays that the forward takes: the input, and for a loss the target."""
         parameters = (parameters_of(getattr(self.kind, self.forward)) or ())[1:]
-        targets = len(parameters) > 1 and plain(parameters[1].name) in names.TARGETS | {"y"}
+        targets = len(parameters) > 1 and plain(parameters[1].name) in names.TARGETS | {"y", "indices"}
         return min(len(arrays), 2 if targets else 1)
 
     def _set(self, layer: Any, parameters: list[Array | None]) -> list[Any]:
         leaves: list[Any] = []
-        for value, stems, what in zip(parameters, (names.WEIGHTS, names.BIASES), ("weight", "bias"), strict=False):
+        for value, stems, what in zip(
+            parameters, (names.WEIGHT_ATTRIBUTES, names.BIAS_ATTRIBUTES), ("weight", "bias"), strict=False
+        ):
             holder = parameter_holder(layer, stems, lambda v: self.engine.is_tensor(v))
             if holder is None or (holder[0][holder[1]] is None and value is not None):
-                if value is not None:
-                    raise missing_parameter(self.kind, what)
+                if value is not None and not (holder is not None and _changes_nothing(what, value)):
+                    raise missing_parameter(self.kind, what, holder is not None)
                 leaves.append(None)
                 continue
             space, key = holder
@@ -428,6 +434,11 @@ class _Module:
                     arguments.read.add(name)
                     found[name] = owner._buffers, name
         return found
+
+
+def _changes_nothing(what: str, value: Array) -> bool:
+    """Whether a weight is 1, or a bias 0, as for a case of batch_norm without parameters."""
+    return bool((value == (1 if what == "weight" else 0)).all())
 
 
 def _depends_on_autograd(function: Any) -> bool:

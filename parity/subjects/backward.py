@@ -91,7 +91,7 @@ def call(
         if short in forward and short not in names.WEIGHTS | names.BIASES:
             given[short] = forward[short]
             continue
-        for place, stems in enumerate((names.INPUTS, names.WEIGHTS, names.BIASES)):
+        for place, stems in enumerate((names.INPUTS, names.WEIGHT_ATTRIBUTES, names.BIAS_ATTRIBUTES)):
             if short in stems and place < len(arrays):
                 given[short] = arrays[place]
         if short in names.OUTPUTS and not (short == "out" and p.default is None):  # not NumPy's out=None

@@ -31,8 +31,9 @@ def draws_its_mask(written: Any, case: Case) -> bool:
     if "p" not in case.options or all(spec.name != "mask" for spec in case.arrays):
         return False
     parts = written if isinstance(written, (tuple, list)) else (written,)
-    methods = [getattr(part, forward_name(part)) for part in parts if inspect.isclass(part)]
-    functions = [*parts, *methods]
+    kinds = [type(part) if isinstance(part, torch.nn.Module) else part for part in parts]
+    methods = [getattr(kind, forward_name(kind)) for kind in kinds if inspect.isclass(kind)]
+    functions = [*kinds, *methods]
     names = {plain(p.name) for function in functions for p in parameters_of(function) or ()}
     takes_anything = any(p.kind is p.VAR_KEYWORD for f in functions for p in parameters_of(f) or ())
     return "mask" not in names and not takes_anything

@@ -12,7 +12,7 @@ from parity.cases.op import Array, Op
 from parity.subjects.attribute_errors import Attributed
 from parity.subjects.capabilities import Capabilities
 from parity.subjects.errors import ImplementationError
-from parity.subjects.locate_gradients import as_numpy, is_array
+from parity.subjects.locate_gradients import as_numpy, is_array, is_numbers
 
 
 class Call(NamedTuple):
@@ -162,8 +162,11 @@ class Implementation:
                 if is_array(returned)
                 else ""
             )
-            raise ImplementationError(f"returned {_kind(returned)}, expected (y, pullback){where}{hint}", "form")
+            aspect = "alone" if is_array(returned) else "form"
+            raise ImplementationError(f"returned {_kind(returned)}, expected (y, pullback){where}{hint}", aspect)
         y, pullback = returned
+        if (is_numbers(y) or (isinstance(y, list) and not y)) and arrays[0] is not None:
+            y = np.asarray(y, dtype=arrays[0].dtype)
         if isinstance(pullback, Pullback):
             takes_upstream = takes_upstream and pullback.takes_upstream
         elif not (pullback is None or callable(pullback)):
@@ -205,6 +208,9 @@ class Implementation:
         if len(gradients) != len(arrays):
             what = f"{_many(len(gradients), 'gradient')} for {_many(len(arrays), 'array')}"
             raise ImplementationError(f"the pullback returned {what}{where}", "form")
+        if arrays and arrays[0] is not None:
+            dtype = arrays[0].dtype
+            gradients = [np.asarray(g, dtype=dtype) if is_numbers(g) else g for g in gradients]
         for gradient in gradients:
             if not (gradient is None or is_array(gradient)):
                 raise ImplementationError(

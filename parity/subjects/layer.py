@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ from parity.subjects.attribute_errors import place_of
 from parity.subjects.errors import Declined, Unrecognised
 from parity.subjects.implementation import CALL, Implementation, Pullback
 from parity.subjects.locate_gradients import (
+    STEMS,
     clear_method,
+    clear_methods,
     gradients_of,
     is_array,
     output_of,
@@ -26,36 +29,15 @@ from parity.subjects.locate_gradients import (
 from parity.subjects.names import plain
 from parity.subjects.pair import DERIVATIVE, NO_UPSTREAM, target_comes_first
 
+# Without underscores and in lower case; the first that a class has is its forward, or its backward.
 FORWARDS = (
-    "forward",
-    "forward_pass",
-    "forward_propagation",
-    "forward_prop",
-    "fprop",
-    "feedforward",
-    "_forward",
-    "fwd",
-    "call",
-    "loss",
-    "f",
-    "__call__",
-)
+    "forward", "forwardpass", "forwardpropagation", "forwardpropagate", "forwardprop", "fprop", "feedforward",
+    "propagate", "fwd", "call", "activate", "loss", "f",
+)  # fmt: skip
 BACKWARDS = (
-    "backward",
-    "backprop",
-    "backward_pass",
-    "backward_propagation",
-    "back_prop",
-    "bprop",
-    "backpropagate",
-    "_backward",
-    "bwd",
-    "gradient",
-    "derivative",
-    "prime",
-    "grad",
-    "df",
-)
+    "backward", "backprop", "backwardpass", "backwardpropagation", "backwardpropagate", "backwardprop", "bprop",
+    "backpropagate", "backpropagation", "bwd", "gradient", "derivative", "derive", "prime", "grad", "df",
+)  # fmt: skip
 # Of a loss whose forward returns the loss of each sample: the method that returns the mean.
 REDUCES = ("calculate", "compute_loss")
 _BIAS_FLAGS = names.words("usebias hasbias withbias addbias biasenabled")
@@ -104,17 +86,29 @@ def forward_name(kind: type) -> str:
     Raises:
         Unrecognised: the class has no such method.
     """
-    forward = next(
-        (n for n in FORWARDS if hasattr(kind, n) and (n != "__call__" or "__call__" in dir(kind))), None
-    )
+    forward = method_named(kind, FORWARDS) or ("__call__" if "__call__" in dir(kind) else None)
     if forward is None:
-        raise Unrecognised(f"{kind.__name__} has no forward, as in: def forward(self, x): …")
+        own = [n for n in dir(kind) if not n.startswith("_") and callable(getattr(kind, n))]
+        methods = f"; its methods are {', '.join(own)}" if own else ""
+        raise Unrecognised(f"{kind.__name__} has no forward, as in: def forward(self, x): …{methods}")
     return next((name for name in REDUCES if callable(getattr(kind, name, None))), forward)
+
+
+@lru_cache(maxsize=256)
+def method_named(kind: Any, wanted: tuple[str, ...]) -> str | None:
+    """The first method with one of these names, which are compared in lower case and without underscores."""
+    own: dict[str, str] = {}
+    for name in dir(kind):
+        if not name.startswith("__") and callable(getattr(kind, name, None)):
+            own.setdefault(plain(name), name)
+            if name in wanted:
+                own[name] = name  # forward rather than _forward
+    return next((own[name] for name in wanted if name in own), None)
 
 
 def backward_name(kind: type) -> str | None:
     """The name of the method that computes the gradients, if there is one."""
-    return next((name for name in BACKWARDS if callable(getattr(kind, name, None))), None)
+    return method_named(kind, BACKWARDS)
 
 
 class _Ran(NamedTuple):
@@ -142,18 +136,19 @@ class _Layer:
         if self.backward is None:
             return ran.y, None
         layer, call = ran.layer, CALL.get()
-        clear = clear_method(layer) if call is None or call.clears else None
+        clears = clear_methods(layer) if call is None or call.clears else []
         backward, calls = getattr(layer, self.backward), itertools.count()
         own = self._own_output(ran) if len(ran.given) == 2 else None
 
         def pullback(dy: Array) -> Any:
-            if next(calls) and clear is not None:  # as in a training loop: clear, forward, backward
-                getattr(layer, clear)()
+            if next(calls) and clears:  # as in a training loop: clear, forward, backward
+                for clear in clears:
+                    clear()
                 ran.again()
             dy = dy if own is None else own
             returned = backwards.call(backward, dy, ran.cache, arrays, ran.y, ran.arguments, ran.given)
             returned = dy * returned if self.derivative else returned
-            found = gradients_of(layer, returned_gradients(returned, len(arrays)))
+            found = gradients_of(layer, returned_gradients(returned, len(arrays)), self.backward)
             inputs = len(self._inputs(arrays))
             if any(g is None and a is not None for g, a in zip(found[inputs:], arrays[inputs:], strict=False)):
                 token = CALL.set(call)
@@ -190,7 +185,7 @@ class _Layer:
         rate = updates.huge_rate(first.dtype)
         ran = self._run(arrays, options, rate)
         layer = ran.layer
-        holders = [parameter_holder(layer, stems) for stems in (names.WEIGHTS, names.BIASES)]
+        holders = [parameter_holder(layer, stems) for stems in (names.WEIGHT_ATTRIBUTES, names.BIAS_ATTRIBUTES)]
         before = [None if h is None else np.array(h[0][h[1]]) for h in holders]
         again = self._call_backward(ran, arrays, dy)
         filled = list(found)
@@ -211,7 +206,7 @@ class _Layer:
     def _call_backward(self, ran: "_Ran", arrays: tuple[Array | None, ...], dy: Array) -> list[Any]:
         backward = getattr(ran.layer, self.backward or "")
         returned = backwards.call(backward, dy, ran.cache, arrays, ran.y, ran.arguments, ran.given)
-        return gradients_of(ran.layer, returned_gradients(returned, len(arrays)))
+        return gradients_of(ran.layer, returned_gradients(returned, len(arrays)), self.backward)
 
     def _run(self, arrays: tuple[Array | None, ...], options: dict[str, Any], rate: float = 0.0) -> "_Ran":
         """A forward of a new layer, whose backward updates parameters with the step size `rate`."""
@@ -241,9 +236,8 @@ class _Layer:
             self._first_call(layer, inputs, forward_options)
         holders = statistics.set_in(layer, arguments)
         call = CALL.get()
-        clear = clear_method(layer) if call is None or call.clears else None
-        if clear is not None:
-            getattr(layer, clear)()
+        for clear in clear_methods(layer) if call is None or call.clears else ():
+            clear()
         returned = forward(*inputs, **forward_options)
         statistics.keep_from(holders)
         if later:
@@ -283,7 +277,7 @@ class _Layer:
         if hasattr(layer, "set_weights") and hasattr(layer, "get_weights"):
             return self._set_weights(layer, parameters)
         shapes: list[tuple[int, ...] | None] = []
-        for value, stems, what in zip(parameters, (names.WEIGHTS, names.BIASES), ("weight", "bias"), strict=False):
+        for value, stems, what in zip(parameters, STEMS[1:], ("weight", "bias"), strict=False):
             holder = parameter_holder(layer, stems)
             if holder is None:
                 if value is None:
@@ -297,7 +291,8 @@ class _Layer:
                     given = next(p for p in parameters if p is not None)
                     if isinstance(own, np.ndarray) and own.flags.writeable:
                         own[...] = 0
-                    space[key] = np.zeros(np.shape(own), given.dtype)
+                    zeros = np.zeros(np.shape(own), given.dtype)
+                    space[key] = zeros.tolist() if isinstance(own, list) else zeros
                 shapes.append(None)
                 continue
             shape = value.shape if own is None else np.shape(own)
@@ -310,8 +305,13 @@ class _Layer:
                 )
             if isinstance(own, np.ndarray) and own.size == value.size and own.flags.writeable:
                 own[...] = value.reshape(own.shape)  # for operations within the layer that hold the same array
-            # A copy, as a NumPy array or a torch tensor like the layer's own.
-            space[key] = np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
+            # A copy, as a NumPy array, a torch tensor or a list like the layer's own.
+            if isinstance(own, list):
+                space[key] = value.reshape(shape).tolist()
+            else:
+                space[key] = (
+                    np.array(value).reshape(shape) if isinstance(value, np.ndarray) else value.reshape(shape)
+                )
             shapes.append(shape)
         return shapes
 
@@ -349,8 +349,10 @@ def decline_kernel(own: tuple[int, ...], given: tuple[int, ...]) -> None:
             raise Declined(f"its kernels are {kernel[0]}×{kernel[1]}", {"kernel_size": kernel})
 
 
-def missing_parameter(kind: type, what: str) -> Exception:
-    """The exception for a layer that lacks a parameter."""
+def missing_parameter(kind: type, what: str, is_none: bool = False) -> Exception:
+    """The exception for a layer that lacks a parameter; `is_none` if that is a setting of a normalization."""
+    if what == "weight" and is_none:
+        return Declined("it has no weight", {"weight": None, "bias": False})
     if what == "bias":
         return Declined("it has no bias", {"bias": False})
     return Unrecognised(
@@ -375,8 +377,10 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
     """The arrays that the constructor takes, and the value of a flag for the bias."""
     wanted = parameters_of(kind) or ()
     short = [plain(p.name) for p in wanted]
-    sized = any((s in names.SIZES or names.OPTIONS.get(s) == "kernel_size") and s not in names.AMBIGUOUS
-                for s in short)  # fmt: skip
+    sized = any(
+        (names.size_of(p.name) is not None or names.OPTIONS.get(s) == "kernel_size") and s not in names.AMBIGUOUS
+        for p, s in zip(wanted, short, strict=True)
+    )
     given: dict[str, Any] = {}
     weight = parameters[0] if parameters else None
     bias = parameters[1] if len(parameters) > 1 else None
@@ -396,7 +400,7 @@ def constructor_arrays(kind: type, parameters: list[Array | None]) -> dict[str, 
 
 
 def _settable(layer: Any, parameters: list[Array | None]) -> bool:
-    holder = parameter_holder(layer, names.WEIGHTS)
+    holder = parameter_holder(layer, names.WEIGHT_ATTRIBUTES)
     return holder is not None and (holder[0][holder[1]] is not None or not parameters)
 
 

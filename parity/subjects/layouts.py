@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from parity.cases.case import Case
+from parity.cases.restrict_resizing import resizes
 from parity.subjects import autograd, wrappers
 from parity.subjects.backward import takes_cache
 from parity.subjects.frameworks import of_tuples
@@ -23,17 +24,27 @@ def variants(made: Implementation, case: Case) -> Iterator[Implementation]:
     """
     if autograd.uses_torch(made.written):
         yield made  # before the other layouts of tensors, which would use up the trials
-    for converted in _conversions(made):
+    in_pairs = {"kernel_size", "stride"} & case.options.keys()
+    pairs = replace(made, pairs=True).with_note("its options are pairs: (a, a) where torch takes a")
+    for late in (False, True):
+        yield from _of_one_form([c for c in _conversions(made) if _is_late(c) == late], case)
+        for converted in (
+            _of_one_form([c for c in _conversions(pairs) if _is_late(c) == late], case) if in_pairs else ()
+        ):
+            yield replace(converted, conversion=f"pairs {converted.conversion}")
+
+
+def _is_late(made: Implementation) -> bool:
+    """Whether it receives tensors, although its file does not import torch: tried after NumPy arrays."""
+    return made.conversion == "torch" and not autograd.imports_torch(made.written)
+
+
+def _of_one_form(conversions: list[Implementation], case: Case) -> Iterator[Implementation]:
+    for converted in conversions:
         if converted.conversion == "torch" and "running_mean" in (spec.name for spec in case.arrays):
             yield wrappers.parameters_like_input(converted)
         for layout in _layouts(case):
             yield layout(converted)
-    if not {"kernel_size", "stride"} & case.options.keys():
-        return
-    in_pairs = replace(made, pairs=True).with_note("its options are pairs: (a, a) where torch takes a")
-    for converted in _conversions(in_pairs):
-        for layout in _layouts(case) if len(case.arrays) == 1 else (_then(),):
-            yield replace(layout(converted), conversion=f"pairs {converted.conversion}")
 
 
 def _conversions(made: Implementation) -> Iterator[Implementation]:
@@ -77,7 +88,9 @@ def _layouts(case: Case) -> Iterator[Layout]:
     elif weight is not None and len(weight) == 2 and not case.options:
         yield from _dense()
     elif "running_mean" in shapes:
-        yield from _normalization()
+        yield from _normalization((3, 4))
+    elif "num_groups" in case.options or "normalized_shape" in case.options:
+        yield from _normalization((1, 2))
     elif "target" in shapes and case.arrays[1].kind == "classes" and len(x) == 2:
         yield wrappers.one_hot_targets
         yield wrappers.column_vectors
@@ -86,6 +99,15 @@ def _layouts(case: Case) -> Iterator[Layout]:
         yield wrappers.single_sample
         yield _then(wrappers.single_sample, wrappers.channels_last)
         yield wrappers.single_plane
+        yield from (wrappers.batch_second, wrappers.batch_last)
+    elif len(x) == 4 and "output_size" in case.options:
+        yield wrappers.squeezed
+        yield wrappers.channels_last
+        yield _then(wrappers.channels_last, wrappers.squeezed)
+    elif len(x) == 4 and ("pad" in case.options or resizes(case.options)):
+        yield wrappers.channels_last
+        yield wrappers.single_sample
+        yield _then(wrappers.single_sample, wrappers.channels_last)
 
 
 def _convolution() -> Iterator[Layout]:
@@ -102,6 +124,17 @@ def _convolution() -> Iterator[Layout]:
     yield wrappers.single_sample
     yield wrappers.single_channel
     yield wrappers.single_plane
+    yield _then(wrappers.bias_per_pixel, wrappers.single_sample)
+    yield wrappers.bias_per_pixel
+    for biased in (_then(), _biased((-1, 1, 1, 1))):
+        yield _then(biased, wrappers.batch_second)
+    for biased in (_then(), _biased((-1, 1, 1, 1))):
+        for weights in ("OIHW", "IHWO"):
+            yield _then(biased, *_laid(weights), wrappers.batch_last)
+
+
+def _laid(weights: str) -> tuple[Layout, ...]:
+    return () if weights == "OIHW" else (partial(wrappers.weights_laid, weights=weights),)
 
 
 def _dense() -> Iterator[Layout]:
@@ -117,12 +150,13 @@ def _dense() -> Iterator[Layout]:
     yield _then(_biased(column), wrappers.column_vectors, wrappers.one_at_a_time)
 
 
-def _normalization() -> Iterator[Layout]:
+def _normalization(places: tuple[int, int]) -> Iterator[Layout]:
+    """Weight and bias, which are at these places, in other shapes."""
     for shape in ((1, -1), (-1, 1), (1, -1, 1, 1), (1, 1, 1, -1)):
-        yield _parameters(shape)
+        yield _parameters(places, shape)
     yield wrappers.channels_last
     for shape in ((1, -1), (1, 1, 1, -1)):
-        yield _then(_parameters(shape), wrappers.channels_last)
+        yield _then(_parameters(places, shape), wrappers.channels_last)
 
 
 def _then(*layouts: Layout) -> Layout:
@@ -136,9 +170,9 @@ def _then(*layouts: Layout) -> Layout:
     return made
 
 
-def _parameters(shape: tuple[int, ...]) -> Layout:
+def _parameters(places: tuple[int, int], shape: tuple[int, ...]) -> Layout:
     """Pass the weight and the bias of a normalization in this shape."""
-    return partial(wrappers.arrays_shaped, shapes=dict.fromkeys((3, 4), shape))
+    return partial(wrappers.parameters_shaped, shape=shape, places=places)
 
 
 def _biased(shape: tuple[int, ...]) -> Layout:

@@ -1,15 +1,17 @@
 """Finds parameters and gradients: returned, nested in tuples or dicts, or stored in attributes."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.subjects import names
 from parity.subjects.names import gradient_names, plain
 
-STEMS = (names.INPUTS, names.WEIGHTS, names.BIASES)
+STEMS = (names.INPUTS, names.WEIGHT_ATTRIBUTES, names.BIAS_ATTRIBUTES)
 LISTS = names.words("params parameters param getparams getparameters")
 VALUES, GRADIENTS = (
     ("data", "value", "val"),
@@ -17,6 +19,7 @@ VALUES, GRADIENTS = (
 )  # of a parameter that is an object or a dict
 DEPTH = 4  # levels of nested objects: a layer around a layer, and the dicts of torch's modules
 _CONTAINERS = names.words("grads grad gradients gradient dparams gradparams paramgrads paramsgrad derivatives")
+_CONTAINERS |= gradient_names(names.words("param params parameter parameters theta thetas weights"))
 _CLEARS = frozenset(
     f"{verb}{what}" for verb in ("zero", "clear", "reset", "flush") for what in ("grad", "grads", "gradients")
 )
@@ -26,6 +29,15 @@ def is_array(value: Any) -> bool:
     """Whether the value is a NumPy array or converts to one (JAX, DLPack); a list does not count."""
     return isinstance(value, (np.ndarray, np.generic)) or (
         (hasattr(value, "__array__") or hasattr(value, "__dlpack__")) and not isinstance(value, type)
+    )
+
+
+def is_numbers(value: Any) -> bool:
+    """Whether the value is a list of numbers, or of such lists, as layers without NumPy return."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(map(is_numbers, value)) or all(
+        isinstance(v, (int, float, np.floating)) and not isinstance(v, bool) for v in value
     )
 
 
@@ -56,11 +68,14 @@ def returned_gradients(returned: Any, count: int) -> list[Any]:
     return flat + found[len(flat) :]
 
 
-def gradients_of(layer: Any, found: list[Any]) -> list[Any]:
-    """Replace each None by a gradient in the attributes of a layer: dW, weight_grad, grads["w"], …"""
+def gradients_of(layer: Any, found: list[Any], backward: str | None = None) -> list[Any]:
+    """Replace each None by a gradient in the attributes of a layer: dW, weight_grad, grads["w"], …
+
+    `backward` is its method that returned the others, which is not called again.
+    """
     found = list(found)
     for owner in objects(layer):
-        _fill(found, dict(_attributes(owner)))
+        _fill(found, {name: value for name, value in _attributes(owner) if name != backward})
         _fill_from_pairs(found, owner)
         if all(value is not None for value in found):
             break
@@ -77,8 +92,48 @@ def clear_method(layer: Any) -> str | None:
     return next((n for n in dir(layer) if plain(n) in _CLEARS and callable(getattr(layer, n, None))), None)
 
 
+def clear_methods(layer: Any) -> list[Callable[[], Any]]:
+    """The methods that clear accumulated gradients: the layer's own, or those of its parameters."""
+    own = clear_method(layer)
+    if own is not None:
+        return [getattr(layer, own)]
+    found = ((owner, clear_method(owner)) for owner in objects(layer) if not isinstance(owner, torch.nn.Module))
+    return [getattr(owner, name) for owner, name in found if name is not None]
+
+
+class Fields(MutableMapping[Any, Any]):
+    """The entries of a tuple in an attribute, by name or by place; setting one replaces the tuple."""
+
+    def __init__(self, space: MutableMapping[Any, Any], key: Any) -> None:
+        self.space, self.key = space, key
+        self.names = getattr(space[key], "_fields", range(len(space[key])))
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.space[self.key][self.names.index(name)]
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        parts = list(self.space[self.key])
+        parts[self.names.index(name)] = value
+        kind = type(self.space[self.key])
+        self.space[self.key] = kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
+
+    def __delitem__(self, name: Any) -> None:
+        raise TypeError("a tuple keeps its entries")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def last_part(key: Any) -> str:
+    """The plain name of an entry, without the name of its layer: "weight" for "dense1.weight"."""
+    return plain(re.split(r"[./:]", str(key))[-1])
+
+
 def parameter_holder(
-    layer: Any, stems: frozenset[str], is_value: Callable[[Any], bool] = is_array
+    layer: Any, stems: frozenset[str], is_value: Callable[[Any], bool] = lambda v: is_array(v) or is_numbers(v)
 ) -> tuple[Any, Any] | None:
     """(mapping, key) of the parameter with one of these names: an attribute, in a dict or a list such as `params`,
     of an inner layer, or within an object such as `Parameter`. Dicts of gradients, which may have the same keys,
@@ -88,10 +143,12 @@ def parameter_holder(
     for owner in objects(layer):
         space = vars(owner)
         candidates: list[tuple[str, tuple[Any, Any]]] = []
-        dicts = [v for k, v in space.items() if isinstance(v, dict) and plain(k) not in _CONTAINERS]
-        for mapping in (space, *dicts):
+        own = [(k, v) for k, v in space.items() if plain(k) not in _CONTAINERS]
+        dicts = [v for _, v in own if isinstance(v, dict)]
+        fields = [Fields(space, k) for k, v in own if hasattr(type(v), "_fields")]
+        for mapping in (space, *dicts, *fields):
             for key, value in mapping.items():
-                if not (isinstance(key, str) and plain(key) in stems):
+                if not (isinstance(key, str) and last_part(key) in stems):
                     continue
                 entry = (mapping, key) if value is None or is_value(value) else _entry(value, VALUES, is_value)
                 if entry is not None:
@@ -100,9 +157,9 @@ def parameter_holder(
             used = (entry for key, entry in candidates if len(candidates) == 1 or mentions(owner, key))
             return next(used, candidates[0][1])
         for key, value in space.items() if place is not None else ():
-            arrays = isinstance(value, list) and len(value) == 2 and all(map(is_value, value))
+            arrays = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_value, value))
             if arrays and plain(key) in LISTS:
-                return value, place
+                return (value if isinstance(value, list) else Fields(space, key)), place
     return None
 
 
@@ -175,6 +232,7 @@ def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
             if _requires(value):
                 continue  # a method that computes gradients from arguments
             value = value()
+        value = value._asdict() if hasattr(value, "_asdict") else value
         if isinstance(value, Mapping):
             for place, item in _named(value, count, of_gradients=True):
                 if found[place] is None:
@@ -221,14 +279,21 @@ def _named(mapping: Mapping[Any, Any], count: int, of_gradients: bool) -> Iterat
     for place, stems in enumerate(STEMS[:count]):
         wanted = gradient_names(stems)
         for key, value in mapping.items():
-            short = plain(str(key))
-            if value is not None and (is_array(value)) and (short in wanted or (of_gradients and short in stems)):
+            short = last_part(key)
+            if (is_array(value) or is_numbers(value)) and (short in wanted or (of_gradients and short in stems)):
                 yield place, value
                 break
 
 
+def _is_one(value: Any) -> bool:
+    """Whether a list or tuple is one gradient: Python numbers, or a list of lists of numbers."""
+    return bool(value) and (
+        all(type(v) in (int, float) for v in value) or (is_numbers(value) and isinstance(value[0], list))
+    )
+
+
 def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (tuple, list)) and not (value and all(type(v) in (int, float) for v in value)):
+    if isinstance(value, (tuple, list)) and not _is_one(value):
         for item in value:
             yield from _flat(item)
     else:

@@ -3,6 +3,7 @@
 Names are compared in lower case and without underscores: `dW`, `d_w` and `_dw` are equal.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -18,6 +19,8 @@ def words(text: str) -> frozenset[str]:
 WEIGHTS = frozenset({"weight", "weights", "w", "kernel", "kernels", "filter", "filters", "gamma", "theta",
                      "scaler", "bw"})  # fmt: skip
 BIASES = frozenset({"bias", "biases", "b", "beta", "intercept", "bb", "w0"})
+# Further names of the parameters of a layer; a constructor's `scale` is usually a number.
+WEIGHT_ATTRIBUTES, BIAS_ATTRIBUTES = WEIGHTS | words("gain scale"), BIASES | words("shift offset")
 PREDICTIONS = words("ypred yhat pred preds prediction predictions logits scores output outputs")
 GAMMAS = frozenset({"weight", "gamma"})
 UPSTREAMS = words("""
@@ -55,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "threshold": 20.0, "approximate": "none", "delta": 1.0,
     "kernel_size": 2, "log_target": False, "pos_weight": None, "use_input_stats": True,
     "output_size": None,  # of max_unpool2d
+    "size": None, "scale_factor": None, "align_corners": None, "value": None,
     "training": True,  # False in torch, but a normalization with a single mode uses the batch's statistics
 }  # fmt: skip
 
@@ -66,6 +70,7 @@ _OPTIONS = {
     "kernel_size": "kernelsize poolsize filtersize size ksize kernel windowsize pool k f poolingsize poolshape "
     "kernelshape filtershape window kernelsizes filterdim kerneldim f",
     "ceil_mode": "ceilmode",
+    "scale_factor": "scalefactor scale factor upscale upscalefactor upsample upsamplefactor upsamplingfactor zoom",
     "reduction": "reduction",
     "dim": "dim axis",
     "ignore_index": "ignoreindex",
@@ -79,6 +84,8 @@ _OPTIONS = {
 }
 # Aliases of several options; the case's own one is meant.
 SHARED = {"alpha": ("momentum", "negative_slope"), "slope": ("negative_slope",), "leak": ("negative_slope",)}
+# Options that are meant by the name of another one if the case does not have it.
+INSTEAD = {"padding": "pad", "kernel_size": "scale_factor", "groups": "num_groups"}
 # Arguments of torch's batch_norm without a gradient; unused in training.
 STATISTICS = ("running_mean", "running_var")
 # Options with these names take a word.
@@ -132,12 +139,34 @@ def plain(name: str) -> str:
 def is_option(name: str) -> bool:
     """Whether a parameter with this name is an option, not an array."""
     short = plain(name)
-    return short in OPTIONS | HEIGHTS | WIDTHS | SHARED or short in FLAGS | INVERTED | RATES or is_dict(name)
+    known = short in OPTIONS | HEIGHTS | WIDTHS | SHARED or short in FLAGS | INVERTED | RATES
+    return known or name == "G" or is_dict(name)
 
 
 def is_dict(name: str) -> bool:
     """Whether a parameter with this name takes a dict of options, such as `conv_param`."""
     return plain(name).endswith(DICTS) or plain(name) in DICT_NAMES
+
+
+_INPUT, _OUTPUT = words("in input inputs prev previous"), words("out output outputs next")
+_COUNT = words(
+    "n num number of units unit features feature dim dims size channels channel neurons neuron nodes node d c ch"
+)
+
+
+@cache
+def size_of(name: str) -> str | None:
+    """The size that a parameter takes, by its name: in_channels for n_in, units_in, numInputs; None if unknown."""
+    if plain(name) in SIZES:
+        return SIZES[plain(name)]
+    parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
+    if (
+        not parts & _COUNT
+        or not parts <= _COUNT | _INPUT | _OUTPUT
+        or bool(parts & _INPUT) == bool(parts & _OUTPUT)
+    ):
+        return None
+    return "in_channels" if parts & _INPUT else "out_channels"
 
 
 @cache
@@ -161,8 +190,10 @@ def sizes(arrays: tuple[Array | None, ...], options: Mapping[str, Any]) -> dict[
         found["in_channels"] = options["normalized_shape"][0]
     weight = arrays[1] if len(arrays) > 1 else None
     if weight is not None and weight.ndim >= 2:
-        found["out_channels"] = weight.shape[0]
-        found["in_channels"] = weight.shape[1] * options.get("groups", 1)
+        groups = options.get("groups", 1)
+        found["out_channels"], found["in_channels"] = weight.shape[0], weight.shape[1] * groups
+        if "output_padding" in options:  # a transposed convolution
+            found["in_channels"], found["out_channels"] = weight.shape[0], weight.shape[1] * groups
         if weight.ndim > 2:
             found["kernel_size"] = weight.shape[2:]
             found["kernel_shape"] = weight.shape[1:]

@@ -42,13 +42,24 @@ _ALIASES = {
 _BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
 _PARAMETERS = words("params parameters param p weights w")
 _GRADIENTS = words("grads gradients grad gradient g dparams")
+_PAIRS = words("""gradsandvars gradientsandvars gradientsandvariables gradsandparams gradientsandparams
+    gradsvars gradsparams varsandgrads paramsandgrads paramsgrads parametersandgradients""")
 _MODELS = words("model net network layer layers")
 _COUNTS = words("t step iteration iterations iter it epoch")
 
 
 def steps(kind: type) -> bool:
     """Whether the class is an optimizer: it has a method for a step and no forward."""
-    return any(callable(getattr(kind, name, None)) for name in _STEPS)
+    return _step_of(kind) is not None
+
+
+def _step_of(kind: type) -> str | None:
+    """The name of the method for a step; `__call__` if it takes parameters and gradients."""
+    named = next((name for name in _STEPS if callable(getattr(kind, name, None))), None)
+    if named is not None or "__call__" not in dir(kind):
+        return named
+    places = [plain(p.name) for p in parameters_of(kind.__call__) or ()][1:3]
+    return "__call__" if len(places) == 2 and {*places} <= _PARAMETERS | _GRADIENTS else None
 
 
 def is_rule(function: Callable[..., Any]) -> bool:
@@ -168,7 +179,7 @@ def of_optimizer(kind: type) -> Implementation:
 
     The settings have torch's names, or common ones such as beta1. A gradient may be None.
     """
-    step = next(name for name in _STEPS if callable(getattr(kind, name, None)))
+    step = _step_of(kind) or _STEPS[0]
     of_torch = issubclass(kind, torch.optim.Optimizer)
     made = _Optimizer(kind, lambda optimizer: getattr(optimizer, step), "tensors" if of_torch else "dicts")
     return Implementation(made, written=kind, forward_place=place_of(getattr(kind, step)))
@@ -183,8 +194,15 @@ def is_closure(function: Callable[..., Any]) -> bool:
 
 
 def of_closure(make: Callable[..., Any]) -> Implementation:
-    """Adapt `step = make(params, **settings)`, then `step(grads)`."""
-    return Implementation(_Optimizer(make, lambda step: step), written=make, forward_place=place_of(make))
+    """Adapt `step = make(params, **settings)`, then `step(grads)`, or `step.send(grads)` if it is a generator."""
+    return Implementation(_Optimizer(make, _stepper), written=make, forward_place=place_of(make))
+
+
+def _stepper(step: Any) -> Callable[..., Any]:
+    if not inspect.isgenerator(step):
+        return step  # type: ignore[no-any-return]  # what the user's function returned
+    next(step)
+    return lambda grads: step.send(grads)
 
 
 def is_update(function: Callable[..., Any]) -> bool:
@@ -324,6 +342,8 @@ def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> A
     for place, short in enumerate(names_of_places):
         if short in _MODELS:
             given.append(_model(short, arrays))
+        elif short in _PAIRS:
+            given.append(arrays.zipped(grads, gradients_first=short.startswith("grad")))
         elif short in _COUNTS:
             given.append(count)
         elif short.endswith(("name", "key")) or short in ("idx", "index", "i"):

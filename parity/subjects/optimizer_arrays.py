@@ -131,6 +131,14 @@ class Arrays:
         }
         return forms.get(self.given)
 
+    def zipped(self, grads: Any, gradients_first: bool) -> Any:
+        """What `zip(grads, params)` yields, or `zip(params, grads)`."""
+        owns, gradients = (
+            [*given.values()] if isinstance(given, dict) else given if isinstance(given, list) else [given]
+            for given in (self.own, grads)
+        )
+        return zip(*((gradients, owns) if gradients_first else (owns, gradients)), strict=True)
+
     def take(self, returned: Any) -> None:
         """Take the parameters from an optimizer that returns them instead of writing to them."""
         if self.given not in ("objects", "pairs", "layer", "tensors") and type(returned) is type(self.own):

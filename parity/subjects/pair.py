@@ -71,7 +71,8 @@ class _Pair:
         def pullback(dy: Array) -> Any:
             named = dict(zip((plain(p.name) for p in parameters_of(self.forward) or ()), given, strict=False))
             if self.derivative and len(_required(self.backward)) == 1:  # whatever its parameter is called
-                gradients = self.backward(y if self.at_output else given[0])
+                options = arguments.bind(self.backward, 1)
+                gradients = self.backward(y if self.at_output else given[0], **options)
                 return returned_gradients(dy * gradients, len(arrays))
             if self.at_output:
                 gradients = backwards.call(self.backward, dy, cache, (y,), y, arguments, dict.fromkeys(named, y))

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from parity.subjects import autograd, blobs, frameworks, nodes, tensor_gradients
+from parity.subjects import autograd, blobs, custom_ops, frameworks, nodes, parameter_lists, tensor_gradients
+from parity.subjects.arguments import parameters_of
 from parity.subjects.attribute_errors import place_of
 from parity.subjects.implementation import Implementation
-from parity.subjects.layer import FORWARDS, backward_name, forward_name, of_class
+from parity.subjects.layer import FORWARDS, backward_name, forward_name, method_named, of_class
+from parity.subjects.names import plain, words
 from parity.subjects.optimizer import (
     is_closure,
     is_rule,
@@ -30,6 +32,8 @@ DERIVATIVES = (
     "grad_{}", "{}_bwd", "{}_vjp",
 )  # fmt: skip
 
+# Flags by which a function returns its derivative.
+FLAGS = words("deriv derivative derive prime grad gradient diff backward dx d")
 # Forms that only one framework has, tried in this order: (is it this form?, adapt it).
 Form = tuple[Callable[[Any], bool], Callable[[Any], Implementation]]
 CLASS_FORMS: tuple[Form, ...] = (
@@ -37,6 +41,7 @@ CLASS_FORMS: tuple[Form, ...] = (
     (nodes.indexes_gradients, nodes.of_indexed_gradients),
     (blobs.takes_variables, blobs.of_variables),
     (blobs.takes_blobs, blobs.of_blobs),
+    (custom_ops.takes_requests, custom_ops.of_requests),
     (frameworks.takes_context, frameworks.of_context),
     (tensor_gradients.keeps_gradients_in_tensors, tensor_gradients.of_tensor_gradients),
 )
@@ -45,6 +50,7 @@ FUNCTION_FORMS: tuple[Form, ...] = (
     (is_update, of_update),
     (is_closure, of_closure),
     (frameworks.takes_model, frameworks.of_model),
+    (parameter_lists.takes_parameters, parameter_lists.of_parameters),
     (frameworks.makes_a_pair, frameworks.of_maker),
 )
 
@@ -93,9 +99,20 @@ def _recognised(implementation: Any) -> Implementation:
 
 
 def _described(value: Any) -> str:
+    """What a value that is no implementation is, and what to pass instead."""
     kind = type(value).__name__
-    is_layer = any(hasattr(type(value), name) for name in FORWARDS[:-1])
-    return f"an instance of {kind}: give the class {kind}" if is_layer else kind
+    if isinstance(value, str):
+        return f"the text {value!r}: pass the object itself, or --impl {value} on the command line"
+    if inspect.ismodule(value):
+        return f"the module {value.__name__}: pass one of its functions or classes"
+    if isinstance(value, (tuple, list)):
+        others = [repr(part) for part in value if not callable(part)]
+        return f"a {kind} of {len(value)}" + (f", of which {', '.join(others)} cannot be called" if others else "")
+    if isinstance(value, (int, float, dict)):
+        return repr(value)
+    if method_named(value.__class__, FORWARDS) is not None:
+        return f"an instance of {kind}: pass the class {kind}"
+    return f"an instance of {kind}, which has no forward"
 
 
 def _bound_class(bound: Any) -> type:
@@ -119,13 +136,13 @@ def _of_class(kind: Any) -> Implementation:
     for is_form, of_form in CLASS_FORMS:
         if is_form(kind):
             return of_form(kind)
-    if not any(hasattr(kind, name) for name in FORWARDS[:-1]) and steps(kind):
+    if method_named(kind, FORWARDS) is None and steps(kind):
         return of_optimizer(kind)
     forward, backward = getattr(kind, forward_name(kind)), backward_name(kind)
     if _is_static(kind, forward_name(kind)) and backward is not None and _is_static(kind, backward):
         return _of_pair(forward, getattr(kind, backward))
     engine = autograd.engine_of(forward)
-    if engine is not None and not any(hasattr(kind, name) for name in ("backward", "backprop")):
+    if engine is not None and backward is None:
         return autograd.of_module(kind, forward_name(kind), engine)
     if backward is None and any(autograd.uses_torch(method) for method in vars(kind).values() if callable(method)):
         return statistics_as_options(autograd.of_module(kind, forward_name(kind), autograd.TORCH))
@@ -161,7 +178,12 @@ def _of_function(function: Callable[..., Any], place: str | None) -> Implementat
 def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The backward of a forward function in the same module, by its name: conv_backward for conv_forward."""
     name = getattr(function, "__name__", "")
-    for forward, backward in (("forward", "backward"), ("fwd", "bwd")):
+    for forward, backward in (
+        ("forward", "backward"),
+        ("fwd", "bwd"),
+        ("fprop", "bprop"),
+        ("propagate", "backpropagate"),
+    ):
         found = _in_module(function, name.replace(forward, backward)) if forward in name else None
         if found is not None:
             return found
@@ -174,12 +196,25 @@ def with_derivative(function: Any) -> Implementation | None:
     For functions that return no pullback: one that does may use such a helper itself.
     """
     name = getattr(function, "__name__", "")
+    flagged = _by_flag(function)
+    if flagged is not None:
+        return flagged
     for form in DERIVATIVES if inspect.isfunction(function) else ():
         found = _in_module(function, form.format(name))
         if found is not None:
             made = tensor_gradients.of_tensor_functions(function, found) or _of_pair(function, found, beside=True)
             return replace(made, written=(function, found))
     return None
+
+
+def _by_flag(function: Any) -> Implementation | None:
+    """The pair of `f(x)` and its derivative `f(x, deriv=True)`."""
+    parameters = parameters_of(function) or () if inspect.isfunction(function) else ()
+    flag = next((p.name for p in parameters if p.default is False and plain(p.name) in FLAGS), None)
+    if flag is None:
+        return None
+    forward, backward = (functools.partial(function, **{flag: value}) for value in (False, True))
+    return replace(_of_pair(forward, backward, beside=True), written=(forward, backward))
 
 
 def _in_module(function: Any, name: str) -> Callable[..., Any] | None:

@@ -41,7 +41,7 @@ def statistics_as_options(made: Implementation) -> Implementation:
     """
 
     def op(*arrays: Array | None, **options: Any) -> Any:
-        if "normalized_shape" in options:
+        if "normalized_shape" in options or "num_groups" in options:
             return _with_weight_and_bias(made, arrays, options)
         if not normalizes(arrays, options):
             return made.op(*arrays, **options)
@@ -107,15 +107,18 @@ def _copy(array: Any) -> Any:
 
 
 def _with_weight_and_bias(made: Implementation, arrays: tuple[Array | None, ...], options: dict[str, Any]) -> Any:
-    """Call a layer normalization that requires gamma and beta: 1 and 0 if the case has none."""
+    """Call a layer or group normalization that requires gamma and beta: 1 and 0 if the case has none."""
     x, weight, bias = arrays
     assert x is not None
-    shape = options["normalized_shape"]
+    shape = options["normalized_shape"] if "normalized_shape" in options else x.shape[1]
     given = (
         _like(x, np.ones(shape)) if weight is None else weight,
         _like(x, np.zeros(shape)) if bias is None else bias,
     )
-    y, pullback = made.op(x, *given, **options)
+    returned = made.op(x, *given, **options)
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        return returned
+    y, pullback = returned
 
     def back(dy: Array) -> tuple[Any, ...]:
         dx, dw, db = (*pullback(dy), None, None)[:3]

@@ -7,6 +7,7 @@ They accept an implementation in any form and can be nested:
 Most layouts are determined automatically (`parity.running.probe`); adapters state them explicitly.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,11 @@ import numpy as np
 
 from parity.cases.op import Array
 from parity.subjects.errors import Declined
-from parity.subjects.implementation import Implementation, Pullback
+from parity.subjects.implementation import CALL, Implementation, Pullback
+from parity.subjects.names import two_numbers
 from parity.subjects.recognise import adapt
 
+_SLIDING = {"stride": 1, "padding": 0, "dilation": 1}
 Change = Callable[[Array], Array]
 
 
@@ -110,6 +113,32 @@ def arrays_shaped(implementation: Any, shapes: dict[int, tuple[int, ...]]) -> Im
         {place: lambda g, s=shape: _flattened(g, s) for place, shape in shapes.items()},  # type: ignore[misc]  # as above
         note=f"its {'bias' if {*shapes} == {2} else 'parameters'} has the shape {shape_text}",
     )
+
+
+def parameters_shaped(implementation: Any, shape: tuple[int, ...], places: tuple[int, int]) -> Implementation:
+    """A normalization whose weight and bias, at these places, have another shape; 1 and 0 if the case has none."""
+    shaped = arrays_shaped(implementation, dict.fromkeys(places, shape))
+    inner = replace(shaped, timeout=None)
+
+    def op(*arrays: Array | None, **options: Any) -> Any:
+        call, given = CALL.get(), [*arrays]
+        x = arrays[0] if call is None else call.arrays[0]  # in torch's layout
+        assert x is not None
+        size = math.prod(options.get("normalized_shape", x.shape[1:2]))
+        for place, make in zip(places, (np.ones, np.zeros), strict=True):
+            if given[place] is None:
+                given[place] = make(size, x.dtype)
+        y, pullback = inner(*given, **options)
+        if pullback is None:
+            return y, None
+        known: Pullback = pullback
+
+        def back(dy: Array) -> Any:
+            return tuple(None if a is None else g for g, a in zip(known(dy), arrays, strict=True))
+
+        return y, Pullback(back, known.takes_upstream, known.by_torch)
+
+    return shaped.around(op)
 
 
 def parameters_like_input(implementation: Any) -> Implementation:
@@ -210,6 +239,68 @@ def single_plane(implementation: Any) -> Implementation:
     return _around(
         implementation, {0: plane, 1: kernel}, {0: batched, 1: batched}, batched, lambda dy: dy[0, 0], note
     )
+
+
+def bias_per_pixel(implementation: Any) -> Implementation:
+    """A convolution whose bias has the shape of its output, without the batch: (F, H', W')."""
+    adapted = adapt(implementation)
+    inner = replace(adapted, timeout=None)
+
+    def op(x: Array, w: Array, b: Array | None, **options: Any) -> Any:
+        if b is None or isinstance(options.get("padding", 0), str):
+            raise Declined("its bias has the shape of its output", {"bias": True, "same": False})
+        stride, padding, dilation = (two_numbers(options.get(n, d)) for n, d in _SLIDING.items())
+        sizes = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(x.shape[-2:], w.shape[2:], stride, padding, dilation, strict=True)
+        ]
+        y, pullback = inner(x, w, np.broadcast_to(b[:, None, None], (len(b), *sizes)).copy(), **options)
+        if pullback is None:
+            return y, None
+        known: Pullback = pullback
+
+        def back(dy: Array) -> Any:
+            dx, dw, db = known(dy)
+            summed = None if db is None else db.sum(axis=(1, 2)) if db.ndim == 3 else db
+            return dx, dw, summed
+
+        return y, Pullback(back, known.takes_upstream, known.by_torch)
+
+    note = "its bias has the shape of its output: repeated over the pixels, and its gradient summed"
+    return adapted.around(op, note)
+
+
+def squeezed(implementation: Any) -> Implementation:
+    """A global pool that returns (N, C) instead of (N, C, 1, 1)."""
+
+    def restored(y: Array) -> Array:
+        return y[:, :, None, None] if y.ndim == 2 else y
+
+    note = "its output is (N, C), without the axes of size 1"
+    return _around(implementation, {}, {}, restored, lambda dy: dy.reshape(dy.shape[:2]), note)
+
+
+def _moved(implementation: Any, order: tuple[int, ...], note: str) -> Implementation:
+    """Images with their axes in another order than (N, C, H, W), also in the output and the gradients."""
+    back = tuple(np.argsort(order))
+
+    def to_own(x: Array) -> Array:
+        return np.ascontiguousarray(x.transpose(order)) if x.ndim == 4 else x
+
+    def to_torchs(x: Array) -> Array:
+        return np.ascontiguousarray(x.transpose(back)) if x.ndim == 4 else x
+
+    return _around(implementation, {0: to_own}, {0: to_torchs}, to_torchs, to_own, note)
+
+
+def batch_second(implementation: Any) -> Implementation:
+    """Images (C, N, H, W)."""
+    return _moved(implementation, (1, 0, 2, 3), "its images are (C, N, H, W): transposed on the way in and out")
+
+
+def batch_last(implementation: Any) -> Implementation:
+    """Images (C, H, W, N)."""
+    return _moved(implementation, (1, 2, 3, 0), "its images are (C, H, W, N): transposed on the way in and out")
 
 
 def one_at_a_time(implementation: Any) -> Implementation:

@@ -140,12 +140,27 @@ def test_mistakes_in_a_call_are_type_errors(call: str, message: str) -> None:
         eval(call, {"parity": parity, "ops": ops})
 
 
-def test_an_unknown_row_gives_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    pytester.makepyfile("import parity\ntest_it = parity.case('rellu', lambda x: x)")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("'rellu', lambda x: x", "there is no row 'rellu'; did you mean relu?*"),
+        ("'conv2d', supports={'stirde': 1}", "supports: conv2d has no 'stirde'; it has *stride*"),
+        ("'relu', lanes=['exakt']", "lanes: there is no lane 'exakt'; there are exact*"),
+        ("'relu', dtype='float16'", "dtype must be float32 or float64, got 'float16'*"),
+        ("'relu', accept=['tyes']", "accept: there is no 'tyes'; did you mean ties?*"),
+        ("'relu', examples=0", "examples must be at least 1, got 0"),
+        ("'relu', 'mine.py'", "*got the text 'mine.py': pass the object itself*"),
+        ("'mine', lambda x: x, like=len, strategy=5", "strategy must be a Hypothesis strategy*got 5"),
+    ],
+)
+def test_a_mistake_in_a_case_is_an_error_of_the_collection(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: str, message: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "900")
+    pytester.makepyfile(f"import parity\ntest_it = parity.case({arguments})")
     done = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
-    done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["FAILED *::test_it - Failed: rellu: there is no row 'rellu'; did you mean relu?*"])
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines([f"ERROR * - Failed: test_*: {message}".replace("[", "[[]")])
 
 
 TABLE = """

@@ -45,7 +45,7 @@ class Relu:
 WRONG_TYPES: list[tuple[Any, str]] = [
     (lambda: parity.check(relu), "the first argument is the name of a row"),  # type: ignore[arg-type]  # on purpose
     (lambda: parity.case(relu), "the first argument is the name of a row"),  # type: ignore[arg-type]  # on purpose
-    (lambda: parity.check("relu", Relu()), "got an instance of Relu: give the class Relu"),  # type: ignore[arg-type]  # on purpose
+    (lambda: parity.check("relu", Relu()), "got an instance of Relu: pass the class Relu"),  # type: ignore[arg-type]  # on purpose
     (lambda: parity.check("relu", relu, like="gelu"), "like must be a function of tensors.*got 'gelu'"),  # type: ignore[arg-type]  # on purpose
     (lambda: parity.case("relu")(relu), "no decorator; write test_relu = parity.case\\('relu', relu\\)"),  # type: ignore[call-arg]  # on purpose
 ]

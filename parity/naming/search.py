@@ -63,6 +63,9 @@ def explain(
         lane: the lane of that case.
     """
     with own_kernels():
+        on = None if case is None or lane is None else observation.entry(case, lane, quantity)
+        if on is None and lane not in (None, "bound"):
+            return None  # only the sign of a zero differs, which no explanation reproduces
         evidence = observation.evidence(quantity, LEAST_FAILING)
         if case is None or lane is None:
             return None if evidence is None else _reproduced(observation, quantity, evidence)
@@ -70,7 +73,6 @@ def explain(
         evidence = evidence or observation.evidence(quantity, 0) or Evidence([], [])
         if rare:
             evidence = evidence.with_more(observation.around(quantity, case, lane))
-        on = observation.entry(case, lane, quantity)
         if on is not None:
             evidence = evidence.with_more(Evidence([on], []))
         enough = len(evidence.failing) >= LEAST_FAILING
@@ -84,7 +86,9 @@ def explain(
 def _reproduced(observation: Observation, quantity: str, evidence: Evidence) -> Explained | None:
     probe = evidence.failing[0].probe
     candidates = dict.fromkeys((*observation.explained, *explanations_of(observation.row.name, probe)))
-    found = search(evidence, [e for e in candidates if e.explains(quantity)])
+    # A difference that only NaN, ∞ or −0 shows is rarely two mistakes, and most of the search is for pairs.
+    paired = 0 if observation.lane == "special" else PAIRED
+    found = search(evidence, [e for e in candidates if e.explains(quantity)], paired=paired)
     if found is not None and found.explanation not in observation.explained:
         observation.explained.insert(0, found.explanation)  # it often also explains the next quantity
     return None if found is None else found.explained
@@ -99,8 +103,10 @@ def result_of(explanation: Explanation, probe: Probe) -> Array | None:
         return None
 
 
-def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of) -> Fit | None:
-    """The first candidate, measured scale or precision, or pair of candidates that fits the evidence."""
+def search(
+    evidence: Evidence, candidates: Sequence[Explanation], result: Result = result_of, paired: int = PAIRED
+) -> Fit | None:
+    """The first candidate, measured scale or precision, or pair of the first `paired` that fits the evidence."""
     possible: list[Explanation] = []  # the first failing case rules out most of them
     for explanation in candidates:
         if _reproduces(explanation, evidence.failing[0], result) is not None:
@@ -113,7 +119,7 @@ def search(evidence: Evidence, candidates: Sequence[Explanation], result: Result
         or _first_fitting(lost_parts(evidence), evidence, result)
         or _first_fitting(fitted(evidence), evidence, result)
         or _first_fitting(possible, evidence, result, always=False)
-        or _first_fitting(_pairs(candidates[:PAIRED], evidence, result), evidence, result)
+        or _first_fitting(_pairs(candidates[:paired], evidence, result), evidence, result)
     )
 
 

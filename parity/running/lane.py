@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -37,6 +37,7 @@ from parity.subjects import Declined
 SECONDS, SECONDS_A_CASE = 60.0, 0.25
 WAITING = 0.25  # share of the wall clock that counts if less processor time was used: it may be waiting
 SHRINKING = 500  # cases that Hypothesis may try when shrinking
+SHRINKING_NOTES = 50  # the same for a finding that is only worth a note, which does not show the case
 SHRUNK_NUMBERS = 1_000_000  # in the arrays of those cases: few tries of very long arrays
 DECLINED = 150  # cases after which a lane without any comparison stops
 PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
@@ -70,11 +71,13 @@ class LaneSearch:
         settled: Collection[str] = (),
         restricted: bool = False,
         counting: bool = True,
+        fails: Callable[[Difference], bool],
     ) -> None:
         self.row, self.op, self.lane, self.strategy = row, op, lane, strategy
         self.rare = strategy if rare is None else rare  # for the few cases of rare sizes
         self.known, self.report, self.progress = known, report, progress
         self.settled = settled  # keywords whose values are known, from the caller or from earlier searches
+        self.fails = fails
         self.counting = counting  # False: a repeated search over cases that were already counted
         self.restricted = restricted
         self.accepted: list[Case] = []
@@ -89,6 +92,7 @@ class LaneSearch:
         self.stopped = False
         self.slow = False
         self.shrinks = self.shrunk_numbers = 0
+        self.most_shrinks = SHRINKING
 
     def run(self, examples: int, seed: int, given: ExampleDatabase | None = None) -> Mismatch | None:
         """The smallest mismatch found in `examples` cases; those of the database come first.
@@ -180,6 +184,7 @@ class LaneSearch:
             if self.last is None:
                 self.progress.found(self.lane, differences)
                 self.budget = _Budget(SECONDS)  # the following calls shrink the case
+                self.most_shrinks = SHRINKING if any(map(self.fails, differences)) else SHRINKING_NOTES
             self.last = self.failing[repr(case)] = Mismatch(self.lane, case, differences)
             self.stopped = any(difference.aspect == "time" for difference in differences)
             raise self.last
@@ -206,7 +211,7 @@ class LaneSearch:
         if self.last is not None:
             self.shrinks += 1
             self.shrunk_numbers += sum(math.prod(spec.shape or ()) for spec in case.arrays)
-            self.stopped = self.stopped or self.shrinks > SHRINKING or self.shrunk_numbers > SHRUNK_NUMBERS
+            self.stopped = self.stopped or self.shrinks > self.most_shrinks or self.shrunk_numbers > SHRUNK_NUMBERS
         if not self.stopped and (self.accepted or self.declined) and self.budget.used_up():
             self.stopped = self.slow = True
         return self.stopped

@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from numpy_cnn.common.spec.errors import UserError
@@ -206,7 +205,7 @@ class _RowRun:
             rare = restricted(self.row, lane, self.supports, larger, dtype)
         return LaneSearch(
             self.row, self.op, lane, strategy, self.known, self.report, self.progress,
-            rare=rare, settled=settled, restricted=self.supports is not None, counting=counting,
+            rare=rare, settled=settled, restricted=self.supports is not None, counting=counting, fails=self._fails,
         )  # fmt: skip
 
     def _exact_dtype(self, lane: Lane) -> Dtype | None:
@@ -214,6 +213,9 @@ class _RowRun:
         constants = [value for value in self.learnt.values() if isinstance(value, float)]
         rounded = any(not (value * 2**DYADIC).is_integer() for value in constants)
         return "float64" if rounded and lane in ("exact", "structure") else None
+
+    def _fails(self, difference: Difference) -> bool:
+        return fails(difference, self.accepted, self.report.strict)
 
     def _learn(self, learnt: Mapping[str, Any]) -> bool:
         """Add new restrictions; return whether there are any."""
@@ -234,7 +236,7 @@ class _RowRun:
             self.known,
             search.strategy,
             slow=search.slow,
-            fails=partial(fails, accepted=self.accepted, strict=self.report.strict),
+            fails=self._fails,
         )
         news = [d for d in found.differences if not self.known.has(d.quantity, d.aspect)]
         for difference in news or first.differences:  # each restart adds a restriction, so the search ends

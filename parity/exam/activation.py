@@ -53,6 +53,10 @@ plant("elu", "elu-alpha-in-the-exponent", "alpha-in-exponent",
 plant("softplus", "softplus-threshold-of-x", "threshold-of-input",
       options(lambda given, _: given | {"threshold": given["threshold"] * given["beta"]}))
 plant("softplus", "softplus-not-divided", "division-by-beta-lost", result(lambda y, c: y * c.options["beta"]), "y")
+plant("softplus", "softplus-dx-by-complement", "complement-for-sigmoid",
+      gradient(lambda dy, c: np.where(
+          c.x * c.options["beta"] > c.options["threshold"], dy,
+          (dy / (1 + np.exp(np.minimum(c.options["beta"] * c.x, 80)))).astype(c.x.dtype))), "dx")
 plant("hardswish", "hardswish-dx-of-the-gate", "inner-derivative-lost",
       gradient(lambda dy, c: dy * np.clip(c.x / 6 + 0.5, 0, 1)), "dx")
 # fmt: on

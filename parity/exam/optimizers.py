@@ -60,6 +60,9 @@ def adam(
     largest_corrected: bool = False,
     further: Callable[[Array, Array], Array] = np.maximum,
     replaces: bool = False,
+    compared: Callable[[Array, Array], Array] = lambda _, v: v,
+    uncorrected: bool = False,
+    mean: Callable[[Array, Array, int, Settings], Array] | None = None,
     squares: Callable[[Array, Array], Array] = lambda g, given: g,  # noqa: ARG005
     none_counts: bool = False,
     none_decays: bool = False,
@@ -81,10 +84,11 @@ def adam(
             v = s["betas"][1] * v + (1 - s["betas"][1]) * second(squares(g, given))
             c1, c2 = corrections(t, s)
             first = not most.any()
-            most = (np.maximum if first else further)(most, v / c2 if largest_corrected else v)
+            most = (np.maximum if first else further)(most, v / c2 if largest_corrected else compared(m, v))
             v = most if replaces and s["amsgrad"] else v
-            held = (most * c2 if largest_corrected else most) if s["amsgrad"] else v
-            w = w - s["lr"] * (m / c1) / denominator(held, c2, s["eps"])
+            held = (most * c2 if largest_corrected or uncorrected else most) if s["amsgrad"] else v
+            step = m / c1 if mean is None else mean(m, g, t, s)
+            w = w - s["lr"] * step / denominator(held, c2, s["eps"])
             if decay == "after":
                 w = w - s["lr"] * s["weight_decay"] * w
         elif none_decays:
@@ -142,6 +146,16 @@ def _corrected_again(t: int, s: Settings) -> Pair:
     """The product of all corrections so far, as m ← (β·m̂ + (1 − β)·g) / c approximately divides by."""
     first, second = zip(*(corrections_of(i, s) for i in range(1, t + 1)), strict=True)
     return math.prod(first), math.prod(second)
+
+
+def _nesterov(m: Array, g: Array, t: int, s: Settings) -> Array:
+    beta = s["betas"][0]
+    return np.asarray(beta * m / (1 - beta ** (t + 1)) + (1 - beta) * g / (1 - beta**t))
+
+
+def _nadam(m: Array, g: Array, t: int, s: Settings) -> Array:
+    mu = [s["betas"][0] * (1 - 0.96 ** (i * 0.004) / 2) for i in range(t + 2)]
+    return np.asarray((1 - mu[t]) * g / (1 - np.prod(mu[1 : t + 1])) + mu[t + 1] * m / (1 - np.prod(mu[1:])))
 
 
 def _inverse(t: int, s: Settings) -> Pair:
@@ -250,6 +264,11 @@ ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(larges
      description="The maximum is taken over the corrected second moments.")
 ADAM("adam-amsgrad-replaces-v", "amsgrad-replaces", of_adam(replaces=True))
 ADAM("adam-amsgrad-minimum", "amsgrad-minimum", of_adam(further=np.minimum))
+ADAM("adam-amsgrad-of-the-mean", "amsgrad-of-mean", of_adam(compared=lambda m, _: m * m))
+ADAM("adam-amsgrad-uncorrected", "amsgrad-uncorrected", of_adam(uncorrected=True))
+ADAM("adam-is-nadam", "nesterov-added", of_adam(mean=_nadam), description="It is NAdam, with torch's schedule.")
+ADAM("adam-is-keras-nadam", "nesterov-added", of_adam(mean=_nesterov),
+     description="It is NAdam without a schedule.")
 ADAM("adam-second-moment-without-decay", "second-moment-without-decay", of_adam(squares=lambda _, given: given))
 ADAM("adam-maximize-flips-decay", "maximize-flips-decay",
      both(of_adam(), setting(weight_decay=lambda s: -s["weight_decay"] if s["maximize"] else s["weight_decay"])))

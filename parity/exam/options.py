@@ -59,6 +59,7 @@ TABLE: tuple[tuple[str, str, str, Any, EditOption], ...] = (
     ("gelu", "approximate", IGNORED, "none", always("none")),
     ("gelu", "approximate", IGNORED, "tanh", always("tanh")),
     ("batch_norm", "eps", IGNORED, 1e-05, always(1e-5)),
+    ("batch_norm", "eps", f"{IGNORED} epsilon-ignored", 0, lambda eps: eps * 0),
     ("smooth_l1_loss", "beta", "option-squared", None, lambda beta: beta * beta),
     ("layer_norm", "eps", f"{IGNORED} epsilon-ignored", 0, lambda eps: eps * 0),
     ("layer_norm", "eps", DOUBLED, None, doubled),

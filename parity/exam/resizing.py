@@ -10,7 +10,7 @@ from numpy_cnn import ops
 from numpy_cnn.arguments import Array
 from parity.exam.bug import plant
 from parity.exam.call import Call, Called
-from parity.exam.changes import gradient, instead, only, option, output
+from parity.exam.changes import gradient, instead, only, option, output, result
 from parity.exam.windows import pair
 
 Edges: TypeAlias = Callable[[int, int], list[tuple[int, int]]]  # pixels, windows → first and last + 1 of each
@@ -115,6 +115,11 @@ def _scale(c: Call) -> float:
     return 0.0 if c.options["p"] == 1 else 1 / (1 - c.options["p"])
 
 
+def _averaged(dx: Array, c: Call) -> Array:
+    ones: Array = ops.interpolate(c.x, **c.options)[1](np.ones_like(c.y))[0]
+    return dx / np.where(ones == 0, 1, ones)
+
+
 # fmt: off
 plant("pad", "pad-order-reversed", "pad-order-reversed",
       only(lambda c: len(c.options["pad"]) > 2 and c.options["mode"] == "constant",
@@ -135,6 +140,10 @@ plant("interpolate", "interpolate-nearest-rounded", "nearest-rounded",
       only(_is_nearest, output(_nearest_rounded)), "y")
 plant("interpolate", "interpolate-height-only", "option-first-for-all",
       option("size", lambda size: size and (size[0],) * len(size)), "y", option="size")
+plant("interpolate", "interpolate-dx-averaged", "gradient-averaged", result(_averaged), "dx")
+plant("interpolate", "interpolate-dx-per-output", "gradient-averaged",
+      result(lambda g, c: g * g.dtype.type(c.x.size / max(1, c.y.size))), "dx",
+      "The gradient is divided by the number of outputs of each pixel.")
 plant("dropout", "dropout-unscaled", "dropout-unscaled", only(_in_training, output(lambda c: c.x * _mask(c))), "y")
 plant("dropout", "dropout-dx-by-the-rate", "dropout-scaled-by-rate",
       only(lambda c: _in_training(c) and c.options["p"] > 0,

@@ -93,6 +93,8 @@ _SOFTPLUS_OUTPUT: Rows = (
     ),
 )
 _SOFTPLUS: Rows = (
+    ("complement-for-sigmoid", lambda x, o: np.where(_over(x, o), 1, sigmoid(-o["beta"] * x))),
+    ("complement-for-sigmoid", lambda x, o: sigmoid(-o["beta"] * x)),
     ("division-by-beta-lost", lambda x, o: np.where(_over(x, o), 1, o["beta"] * sigmoid(o["beta"] * x))),
     ("beta-lost-inside", lambda x, o: np.where(_over(x, o), 1, sigmoid(x))),
     ("threshold-of-input", lambda x, o: np.where(x > o["threshold"], 1, sigmoid(o["beta"] * x))),

@@ -1,5 +1,6 @@
 """Mistakes in an optimizer: a correction, the place of ε, the decay, a step that should not count."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -141,6 +142,9 @@ class AdamSteps:
     decay_flips: bool = False  # with maximize, the decay is negated too
     ascends: bool = False
     corrected_in_place: bool = False  # the corrected moments replace the moments
+    largest_of_mean: bool = False  # AMSGrad: the maximum of m²
+    largest_uncorrected: bool = False  # AMSGrad: the maximum is not corrected
+    ahead: Callable[["AdamSteps", int], tuple[float, float]] | None = None  # Nesterov's factors of g and of m
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""
@@ -179,9 +183,10 @@ class AdamSteps:
             used = v / r2
             if self.amsgrad:
                 furthest = np.minimum if self.smallest and seen else np.maximum
-                largest, seen = furthest(largest, used if self.amsgrad_corrected else v), True
+                compared = used if self.amsgrad_corrected else m**2 if self.largest_of_mean else v
+                largest, seen = furthest(largest, compared), True
                 v = largest if self.largest_kept else v
-                used = largest if self.amsgrad_corrected else largest / r2
+                used = largest if self.amsgrad_corrected or self.largest_uncorrected else largest / r2
             if self.root_missing:
                 denominator = used + self.eps
             elif self.eps_inside:
@@ -190,12 +195,36 @@ class AdamSteps:
                 denominator = (np.sqrt(used * r2) + self.eps) / np.sqrt(r2)
             else:
                 denominator = np.sqrt(used) + self.eps
-            update = self.lr * (m / r1 + (decay * w if self.decay_scaled else 0)) / denominator
+            mean = m / r1
+            if self.ahead is not None:
+                of_g, of_m = self.ahead(self, t)
+                mean = of_g * g + of_m * m
+            update = self.lr * (mean + (decay * w if self.decay_scaled else 0)) / denominator
             w = w + update if self.ascends else w - update
             if self.decoupled and self.decay_after:
                 w = w - step_of_decay * (w if self.decay_of_new else old)
             found.append(w)
         return np.stack(found)
+
+
+# Nesterov's momentum in Adam, as Keras and Ruder's overview have it, and by Dozat's schedule of β₁, as in
+# torch.optim.NAdam.
+
+
+def _next_correction(s: AdamSteps, t: int) -> tuple[float, float]:
+    beta = s.betas[0]
+    return (1 - beta) / (1 - beta**t), beta / (1 - beta ** (t + 1))
+
+
+def _same_correction(s: AdamSteps, t: int) -> tuple[float, float]:
+    beta = s.betas[0]
+    return (1 - beta) / (1 - beta**t), beta / (1 - beta**t)
+
+
+def _scheduled(s: AdamSteps, t: int) -> tuple[float, float]:
+    shares = [s.betas[0] * (1 - 0.5 * 0.96 ** (0.004 * step)) for step in range(1, t + 2)]
+    before, after = math.prod(shares[:-1]), math.prod(shares)
+    return (1 - shares[-2]) / (1 - before), shares[-1] / (1 - after)
 
 
 def _sgd(**changes: Any) -> Formula:
@@ -276,6 +305,11 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     ("amsgrad-ignored", lambda _: {"amsgrad": False}),
     ("amsgrad-always", lambda _: {"amsgrad": True}),
     ("amsgrad-after-correction", lambda _: {"amsgrad_corrected": True}),
+    ("amsgrad-of-mean", lambda _: {"largest_of_mean": True}),
+    ("amsgrad-uncorrected", lambda _: {"largest_uncorrected": True}),
+    ("nesterov-added", lambda _: {"ahead": _next_correction}),
+    ("nesterov-added", lambda _: {"ahead": _same_correction}),
+    ("nesterov-added", lambda _: {"ahead": _scheduled}),
     ("betas-swapped", lambda s: {"betas": s.betas[::-1]}),
     ("first-beta-for-both", lambda s: {"betas": (s.betas[0], s.betas[0])}),
     ("second-beta-for-both", lambda s: {"betas": (s.betas[1], s.betas[1])}),

@@ -159,6 +159,12 @@ def _along(array: Array, taps: list[tuple[Array, Array]], pixels: int, forward: 
     return found
 
 
+def _coverage(probe: Probe) -> Array:
+    """The sum of the weights of each pixel over all outputs; 1 where there are none."""
+    found = probe.with_upstream(np.ones_like(probe.dy)).reference()
+    return np.where(found == 0, 1, found)
+
+
 _FLOOR: Taps = _nearest(lambda p, scale, *_: np.floor(p * scale))
 _ROUNDED: Taps = _nearest(lambda p, scale, *_: np.round(p * scale))
 _OF_CENTRES: Taps = _nearest(lambda p, scale, *_: np.floor((p + 0.5) * scale))
@@ -172,6 +178,10 @@ INTERPOLATE = (
             _linear(lambda p, _, pixels, outputs: (p + 0.5) * pixels / outputs - 0.5),
             _nearest(lambda p, _, pixels, outputs: np.floor(p * pixels / outputs)),
         ),
+    ),
+    mistake("gradient-averaged", "grad_", result=lambda result, probe: result / _coverage(probe)),
+    mistake(
+        "gradient-averaged", "grad_", result=lambda result, probe: result * (probe.first.size / probe.dy.size)
     ),
     mistake("overlap-lost-in-backward", "grad_", formula=_interpolated(None, _FLOOR, last_only=True)),
 )  # fmt: skip

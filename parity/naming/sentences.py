@@ -210,6 +210,7 @@ ELEMENTWISE = {
 
 ACTIVATIONS = {
     "output-factor-lost": "the factor y is missing",
+    "complement-for-sigmoid": "σ(−x) is used, where it should be σ(x)",
     "complement-lost": "the factor 1 − y is missing",
     "complement-sign": "the derivative has a plus where it needs a minus",
     "derivative-at-output": "the derivative is taken at y instead of x: the function is applied twice",
@@ -426,6 +427,7 @@ RESIZING = {
     "nearest-rounded": "the nearest pixel is the rounded one; torch rounds down",
     "nearest-of-centres": "the nearest pixel is that of the pixel's centre, as in the mode nearest-exact",
     "scale-from-size": "the scale is the quotient of the sizes; torch uses the given scale_factor",
+    "gradient-averaged": "it is the average over the outputs of a pixel, where it should be their sum",
     "overlap-lost-in-backward": "only one output pixel counts for each input pixel, as with = in place of +=",
     "dropout-unscaled": "the factor 1/(1 − p) is missing",
     "dropout-scaled-by-keep": "the factor is 1 − p instead of 1/(1 − p)",
@@ -481,6 +483,9 @@ OPTIMIZERS = {
     "adam-epsilon-ignored": "ε is ignored",
     "amsgrad-ignored": "amsgrad is ignored",
     "amsgrad-always": "the largest v is used although amsgrad is off",
+    "amsgrad-of-mean": "AMSGrad takes the maximum of the squared mean, where it should be that of the mean square",
+    "amsgrad-uncorrected": "AMSGrad's maximum has no bias correction",
+    "nesterov-added": "it is NAdam: the step uses Nesterov's momentum",
     "amsgrad-after-correction": "AMSGrad takes the maximum of the corrected v; torch takes it before",
     "betas-swapped": "β₁ and β₂ are swapped",
     "first-beta-for-both": "β₁ is used for both moments",

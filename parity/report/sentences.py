@@ -148,7 +148,7 @@ def grading(difference: Difference) -> str:
         case Difference(only="special"):
             why = "correct on finite numbers; differs only at NaN, ±inf or −0"
         case Difference(only="normwise"):
-            why = "within the normwise bound of fast algorithms (FFT, Winograd)"
+            why = "within the normwise bound of fast algorithms (FFT, Winograd, Strassen, running sums)"
         case Difference(only="precision"):
             why = "a correct formula, computed with more roundoff than is allowed here"
         case Difference(only="ties", by_torch=True):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear
+from parity.bounds.fast import by_transforms
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers, sampled
@@ -231,6 +232,7 @@ ROWS = (
         conv2d,
         conv2d_bound,
         bilinear=True,
+        fast=by_transforms,
         formulas={
             "output": f"y[n,o,p,q] = b[o] + Σ_(c,i,j) w[o,c,i,j]·x[n, c, {_TAP}]",
             "grad_input": f"dx[n,c,h,v] = Σ w[o,c,i,j]·dy[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
@@ -245,6 +247,7 @@ ROWS = (
         conv1d,
         conv1d_bound,
         bilinear=True,
+        fast=by_transforms,
         formulas={
             "output": "y[n,o,p] = b[o] + Σ_(c,i) w[o,c,i]·x[n, c, p·s − pad + i·d]",
             "grad_input": "dx[n,c,h] = Σ w[o,c,i]·dy[n,o,p] over all o,i,p with h = p·s − pad + i·d",
@@ -259,6 +262,7 @@ ROWS = (
         conv_transpose2d,
         conv_transpose2d_bound,
         bilinear=True,
+        fast=by_transforms,
         formulas={
             "output": f"y[n,c,h,v] = b[c] + Σ w[o,c,i,j]·x[n,o,p,q] over all o,i,j,p,q with (h,v) = ({_TAP})",
             "grad_input": f"dx[n,o,p,q] = Σ_(c,i,j) w[o,c,i,j]·dy[n, c, {_TAP}]",

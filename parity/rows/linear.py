@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, bilinear, copies
+from parity.bounds.fast import by_strassen
 from parity.cases.case import ArraySpec, Case, Lane
 from parity.cases.op import Array
 from parity.cases.primitives import booleans, composite, integers
@@ -57,6 +58,7 @@ ROWS = (
         linear,
         linear_bound,
         bilinear=True,
+        fast=by_strassen,
         formulas={
             "output": "y = x·wᵀ + b",
             "grad_input": "dx = dy·w",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from numpy_cnn import ops
 from parity.bounds.derived import BoundInputs, ErrorBounds, copies, gamma
+from parity.bounds.fast import by_running_sums
 from parity.cases.case import ArraySpec, Case, Kind, Lane
 from parity.cases.inputs import conflicts
 from parity.cases.primitives import booleans, composite, integers, sampled
@@ -258,6 +259,7 @@ ROWS = (
         avg_pool2d,
         average_bound,
         INEXACT,
+        fast=by_running_sums,
         formulas={
             "output": "y[n,c,p,q] = Σ_(i,j) x[n, c, p·s − pad + i, q·s − pad + j] / (pixels of the window)",
             "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] / (pixels of the window) over the windows with (h,v)",
@@ -270,6 +272,7 @@ ROWS = (
         adaptive_avg_pool2d,
         average_bound,
         INEXACT,
+        fast=by_running_sums,
         formulas={
             "output": "y[n,c,p,q] = mean x[n, c, ⌊p·H/oh⌋ : ⌈(p+1)·H/oh⌉, ⌊q·W/ow⌋ : ⌈(q+1)·W/ow⌉]",
             "grad_input": "dx[n,c,h,v] = Σ dy[n,c,p,q] / (pixels of the window) over the windows with (h,v)",

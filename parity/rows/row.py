@@ -33,6 +33,7 @@ class Row:
         bound: the error allowed in each result; by default from running error analysis of torch's graph.
         lanes: the lanes that apply.
         state_bound: the error allowed in each running statistic after a call, if the op has any.
+        fast: the error allowed in the results of a fast algorithm, if there is one; see `parity.bounds.fast`.
         formulas: {quantity: its formula}, in the notation of the op's docstring.
         kind: an op, an optimizer (its output is a trajectory, without a pullback), or a whole network.
         selects: the op only copies and selects, so the sign of a zero survives.
@@ -51,6 +52,7 @@ class Row:
     bound: Bound = running
     lanes: tuple[Lane, ...] = LANES
     state_bound: Callable[[BoundInputs], dict[str, Array]] | None = None
+    fast: Callable[[BoundInputs], dict[str, Array]] | None = None
     formulas: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["op", "optimizer", "network"] = "op"
     selects: bool = False

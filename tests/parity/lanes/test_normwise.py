@@ -87,3 +87,81 @@ def test_single_precision_in_double_is_wrong() -> None:
 
     report = parity.check("conv2d", conv(in_single), **HOW)
     assert {f.verdict for f in report.failures} == {"wrong"}
+
+
+def strassen(a: Any, b: Any) -> Any:
+    """One level: seven products of quarters instead of eight."""
+    sizes = [size + size % 2 for size in (*a.shape, b.shape[1])]
+    even_a, even_b = np.zeros(sizes[:2], a.dtype), np.zeros(sizes[1:], b.dtype)
+    even_a[: a.shape[0], : a.shape[1]], even_b[: b.shape[0], : b.shape[1]] = a, b
+    (a11, a12), (a21, a22) = (np.split(half, 2, axis=1) for half in np.split(even_a, 2))
+    (b11, b12), (b21, b22) = (np.split(half, 2, axis=1) for half in np.split(even_b, 2))
+    m1, m2, m3 = (a11 + a22) @ (b11 + b22), (a21 + a22) @ b11, a11 @ (b12 - b22)
+    m4, m5 = a22 @ (b21 - b11), (a11 + a12) @ b22
+    m6, m7 = (a21 - a11) @ (b11 + b12), (a12 - a22) @ (b21 + b22)
+    product = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
+    return product[: a.shape[0], : b.shape[1]]
+
+
+def dense(off: float = 0.0) -> Any:
+    """A dense layer by Strassen's algorithm; optionally one output is wrong by a small factor."""
+
+    def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+        _, pullback = ops.linear(x, weight, bias)
+        rows = x.reshape(-1, x.shape[-1])
+        y = strassen(rows, weight.T).reshape(*x.shape[:-1], len(weight))
+        y[..., -1:] *= y.dtype.type(1 + off)
+        return (y if bias is None else y + bias), lambda dy: (
+            strassen(dy.reshape(-1, dy.shape[-1]), weight).reshape(x.shape),
+            *pullback(dy)[1:],
+        )
+
+    return linear
+
+
+def box(x: Any, kernel: Any, step: Any) -> Any:
+    """The sums of all windows, by differences of running sums."""
+    sums = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 0), (1, 0)]).cumsum(-2).cumsum(-1)
+    rows = (sums[..., kernel[0] :, :] - sums[..., : -kernel[0], :])[..., :: step[0], :]
+    return (rows[..., kernel[1] :] - rows[..., : -kernel[1]])[..., :: step[1]]
+
+
+def averages(off: float = 0.0) -> Any:
+    """Average pooling by running sums, forward and backward; optionally the output is wrong by a small factor."""
+
+    def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None) -> Any:
+        kernel = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+        steps = kernel if stride is None else stride if isinstance(stride, tuple) else (stride, stride)
+        size = x.dtype.type(kernel[0] * kernel[1])
+        y = box(x, kernel, steps) / size
+
+        def pullback(dy: Any) -> Any:
+            apart = np.zeros(
+                [*x.shape[:-2], *(n + k - 1 for n, k in zip(x.shape[-2:], kernel, strict=True))], x.dtype
+            )
+            inner = apart[..., kernel[0] - 1 :: steps[0], kernel[1] - 1 :: steps[1]]
+            inner[..., : dy.shape[-2], : dy.shape[-1]] = dy / size
+            return (box(apart, kernel, (1, 1)),)
+
+        return y * x.dtype.type(1 + off), pullback
+
+    return avg_pool2d
+
+
+@pytest.mark.parametrize(
+    ("name", "implementation", "quantity"),
+    [("linear", dense, "grad_input"), ("avg_pool2d", averages, "grad_input")],
+)
+def test_strassen_and_running_sums_are_notes(name: str, implementation: Any, quantity: str) -> None:
+    report = parity.check(name, implementation(), examples=150, lanes=["bound"])
+    assert report.ok, report
+    notes = {note.quantity: note.aspect for note in report.notes if not isinstance(note, str)}
+    assert notes.keys() == {"output", quantity}
+    assert {*notes.values()} == {"normwise"}
+    assert not parity.check(name, implementation(), examples=150, lanes=["bound"], strict=True).ok
+
+
+@pytest.mark.parametrize(("name", "implementation"), [("linear", dense), ("avg_pool2d", averages)])
+def test_a_wrong_fast_algorithm_is_not_excused(name: str, implementation: Any) -> None:
+    report = parity.check(name, implementation(1e-3), examples=150)
+    assert any(failure.quantity == "output" and failure.verdict == "wrong" for failure in report.failures)

@@ -28,6 +28,7 @@ from parity.subjects import Declined, ImplementationError
 FAILING, PASSING = 16, 24  # cases of a quantity on which an explanation is checked
 POOL = 36  # failing cases from which these are chosen
 MOST_CASES, MOST_NUMBERS = 400, 1_000_000  # limits per quantity: cases run, and entries in their arrays
+FEW_CASES = 60  # instead of MOST_CASES where hardly any explanation can fit
 MORE_CASES = 1600  # instead of MOST_CASES where fewer cases fail than an explanation needs
 HUGE = 2000  # entries of a case that is checked last
 LARGER_BATCH, EVERY = 4, 5  # one case in five has a batch of at least four
@@ -103,10 +104,10 @@ class _Runs:
         ]
         return len(returned) >= POOL and all(returned)
 
-    def evidence(self, quantity: str, least: int) -> Evidence:
+    def evidence(self, quantity: str, least: int, most: int) -> Evidence:
         failing: list[Entry] = []
         passing: list[Entry] = []
-        self.most = MOST_CASES
+        self.most = most
         for lane, call, torchs, ours in self:
             if len(failing) >= POOL:
                 break
@@ -187,10 +188,10 @@ class Observation:
         """Whether the quantity agreed with the oracle in every case so far, in enough cases."""
         return self._runs[0].right_so_far(quantity)
 
-    def evidence(self, quantity: str, least: int) -> Evidence | None:
-        """At least `least` failing cases of a quantity, and passing ones; None if there are fewer."""
+    def evidence(self, quantity: str, least: int, most: int = MOST_CASES) -> Evidence | None:
+        """At least `least` failing cases of a quantity, and passing ones; None if `most` cases have fewer."""
         for runs in self._runs:
-            evidence = runs.evidence(quantity, least)
+            evidence = runs.evidence(quantity, least, most)
             if len(evidence.failing) >= least:
                 return evidence
         return None

@@ -19,7 +19,7 @@ from parity.naming.blocks import lost_parts
 from parity.naming.catalogue import explanations_of
 from parity.naming.explanation import Explanation
 from parity.naming.fitted import fitted
-from parity.naming.observation import Entry, Evidence, Observation, agree
+from parity.naming.observation import FEW_CASES, MOST_CASES, Entry, Evidence, Observation, agree
 from parity.naming.precision import lost
 from parity.naming.probe import NotApplicable, Probe
 from parity.naming.roundoff import of_precision
@@ -64,13 +64,13 @@ def explain(
     """
     with own_kernels():
         on = None if case is None or lane is None else observation.entry(case, lane, quantity)
-        if on is None and lane not in (None, "bound"):
-            return None  # only the sign of a zero differs, which no explanation reproduces
-        evidence = observation.evidence(quantity, LEAST_FAILING)
+        # If only the sign of a zero differs, a mistake that shows otherwise too shows in many cases.
+        most = FEW_CASES if on is None and lane == "special" else MOST_CASES
+        evidence = observation.evidence(quantity, LEAST_FAILING, most)
         if case is None or lane is None:
             return None if evidence is None else _reproduced(observation, quantity, evidence)
         rare = evidence is None or max(case.arrays[0].shape or (), default=1) > COMMON
-        evidence = evidence or observation.evidence(quantity, 0) or Evidence([], [])
+        evidence = evidence or observation.evidence(quantity, 0, most) or Evidence([], [])
         if rare:
             evidence = evidence.with_more(observation.around(quantity, case, lane))
         if on is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy_cnn.arguments import Array, Pullback, check_floats, cotangent, flag, integer, real
 from numpy_cnn.ops.batch_normalization import batch_norm, check_running
 from numpy_cnn.ops.fast.elementwise import PIECE
-from numpy_cnn.ops.fast.sums import total, total_product
+from numpy_cnn.ops.fast.sums import over_columns, over_rows, total, total_product
 
 __all__ = ["group_norm", "instance_norm", "layer_norm"]
 
@@ -57,9 +57,8 @@ def layer_norm(
     for name, array in arrays.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"layer_norm: {name} must have the shape {shape}, got {array.shape}")
-    leading = input.ndim - len(shape)
-    axes, summed = tuple(range(leading, input.ndim)), tuple(range(leading))
-    return _normalized("layer_norm", input, input.shape, axes, summed, weight, bias, shape, eps)
+    grouped = math.prod(input.shape[: input.ndim - len(shape)]), 1, math.prod(shape), 1
+    return _normalized("layer_norm", input, grouped, weight, bias, eps)
 
 
 def group_norm(
@@ -167,66 +166,76 @@ def _by_groups(
             raise ValueError(f"{op}: {name} must have the shape ({channels},), got {array.shape}")
     if samples * (channels // groups) * math.prod(positions) == 1:
         raise ValueError(f"{op}: needs more than 1 number per group, the input {x.shape} has 1: its variance is 0")
-    grouped = samples, groups, channels // groups, *positions
-    along = (groups, channels // groups, *(1,) * len(positions))
-    axes, summed = tuple(range(2, len(grouped))), (0, *range(3, len(grouped)))
-    return _normalized(op, x, grouped, axes, summed, weight, bias, along, eps)
+    grouped = samples, groups, channels // groups, math.prod(positions)
+    return _normalized(op, x, grouped, weight, bias, eps)
 
 
 def _normalized(
     op: str,
     x: Array,
-    shape: tuple[int, ...],
-    axes: tuple[int, ...],
-    summed: tuple[int, ...],
+    shape: tuple[int, int, int, int],
     weight: Array | None,
     bias: Array | None,
-    along: tuple[int, ...],
     eps: float,
 ) -> tuple[Array, Pullback]:
-    """Normalize x, reshaped to `shape`, over `axes`; then scale and shift.
+    """Normalize x over the channels and positions of its `shape` (samples, groups, channels, positions).
 
-    weight and bias have the shape `along`, which broadcasts against `shape`; their gradients are summed over
-    `summed`. Samples are independent, and are processed a few at a time, so that they stay in the cache.
+    There is one weight and one bias for each channel of each group. With d = x − μ and r = 1 / √(σ² + ε):
+
+        y = d · (r · w) + b        dx = u · (r · w) − (d · r³ · mean(w · u · d) + r · mean(w · u))
+
+    Σ u and Σ u · d over the positions of each channel are all that the means, dw and db need of the large arrays.
+    Samples are independent, and are processed a few at a time, so that they stay in the cache.
     """
     eps = real(op, "eps", eps)
-    grouped = x.reshape(shape)
-    count = math.prod(shape[axis] for axis in axes)
-    w, b = (None if a is None else a.reshape(along) for a in (weight, bias))
-    step = shape[0] if 0 in axes else max(1, BLOCK * shape[0] // max(1, x.size))
-    blocks = [slice(start, start + step) for start in range(0, shape[0], max(1, step))]
-    xhat, y = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-    rstd = np.empty([1 if axis in axes else side for axis, side in enumerate(shape)], x.dtype)
-    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and 0/0 in the mean of no numbers
+    samples, groups, channels, positions = shape
+    grouped, count = x.reshape(shape), channels * positions
+    w = np.ones((groups, channels), x.dtype) if weight is None else weight.reshape(groups, channels)
+    step = max(1, BLOCK // max(1, groups * count))
+    blocks = [slice(start, start + step) for start in range(0, samples if count else 0, step)]
+    deviation, y = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+    rstd = np.empty((samples, groups, 1, 1), x.dtype)
+
+    def scale(a: Array, r: Array, out: Array) -> None:
+        """a · r · w; with many positions the small r · w comes first."""
+        np.multiply(a, r if positions == 1 else r * w[..., None], out=out)
+        if positions == 1 and weight is not None:
+            out *= w[..., None]
+
+    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the root of a negative sum
         for block in blocks:
-            mean = (total(grouped[block], axes) / count).astype(x.dtype)
-            deviation = np.subtract(grouped[block], mean, out=xhat[block])
-            rstd[block] = 1 / np.sqrt(total_product(deviation, deviation, axes) / count + eps)
-            deviation *= rstd[block]
-            np.multiply(deviation, 1 if w is None else w, out=y[block])
-            if b is not None:
-                y[block] += b
-    y = y.reshape(x.shape)
+            mean = (total(grouped[block], (2, 3)) / count).astype(x.dtype)
+            d = np.subtract(grouped[block], mean, out=deviation[block])
+            rstd[block] = 1 / np.sqrt(total_product(d, d, (2, 3)) / count + eps)
+            scale(d, rstd[block], out=y[block])
+            if bias is not None:
+                y[block] += bias.reshape(groups, channels, 1)
+    result = y.reshape(x.shape)
 
     def pullback(dy: Array) -> tuple[Array, Array | None, Array | None]:
-        u = cotangent(op, dy, y).reshape(shape)
+        u = cotangent(op, dy, result).reshape(shape)
         dx = np.empty(shape, x.dtype)
-        dw, db = np.zeros(along), np.zeros(along)
+        dw, db = np.zeros((groups, channels)), np.zeros((groups, channels))
         with np.errstate(invalid="ignore", divide="ignore"):
             for block in blocks:
+                d, r = deviation[block], rstd[block]
+                if positions == 1:
+                    sums, products = u[block][..., 0], (u[block] * d)[..., 0]
+                else:
+                    sums, products = total(u[block], (3,))[..., 0], total_product(u[block], d, (3,))[..., 0]
                 if weight is not None:
-                    dw += total_product(u[block], xhat[block], summed).reshape(along)
+                    dw += over_rows(r[..., 0, 0], products)
                 if bias is not None:
-                    db += total(u[block], summed).reshape(along)
-                g = u[block] if w is None else u[block] * w
-                np.subtract(g, (total(g, axes) / count).astype(x.dtype), out=dx[block])
-                slope = (total_product(g, xhat[block], axes) / count).astype(x.dtype)
-                dx[block] -= xhat[block] * slope
-                dx[block] *= rstd[block]
+                    db += over_rows(np.ones_like(r[..., 0, 0]), sums)
+                mean, slope = (over_columns(a, w)[..., None, None] / count for a in (sums, products))
+                scale(u[block], r, out=dx[block])
+                correction = d * (r.astype(np.float64) ** 3 * slope).astype(x.dtype)
+                correction += (r * mean).astype(x.dtype)
+                dx[block] -= correction
         return (
             dx.reshape(x.shape),
             None if weight is None else dw.astype(x.dtype).reshape(weight.shape),
             None if bias is None else db.astype(x.dtype).reshape(bias.shape),
         )
 
-    return y, pullback
+    return result, pullback

@@ -1,6 +1,7 @@
 """Softmax and its logarithm."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,17 +34,18 @@ def softmax(input: Array, dim: int | None = None, dtype: npt.DTypeLike | None = 
     """
     check_floats("softmax", input=input)
     dim = _competing("softmax", input, dim)
-    x = np.atleast_1d(_converted("softmax", input, dtype))
+    if dtype is not None or input.ndim == 0:
+        return _converted(softmax, input, dim, dtype)
+    x = input
     with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN as in torch, so do not warn
         y = np.exp(_shifted(x, dim))
     y /= y.sum(axis=dim, keepdims=True)
 
     def pullback(dy: Array) -> tuple[Array]:
-        dy = cotangent("softmax", dy, y.reshape(input.shape)).reshape(y.shape)
-        dx = y * (dy - (y * dy).sum(axis=dim, keepdims=True))
-        return (dx.astype(input.dtype, copy=False).reshape(input.shape),)
+        dy = cotangent("softmax", dy, y)
+        return (y * (dy - (y * dy).sum(axis=dim, keepdims=True)),)
 
-    return y.reshape(input.shape), pullback
+    return y, pullback
 
 
 def log_softmax(
@@ -71,17 +73,18 @@ def log_softmax(
     """
     check_floats("log_softmax", input=input)
     dim = _competing("log_softmax", input, dim)
-    x = np.atleast_1d(_converted("log_softmax", input, dtype))
+    if dtype is not None or input.ndim == 0:
+        return _converted(log_softmax, input, dim, dtype)
+    x = input
     with np.errstate(invalid="ignore", divide="ignore"):  # ∞ − ∞, and the sum over an axis of no entries
         z = _shifted(x, dim)
         y = z - np.log(np.exp(z).sum(axis=dim, keepdims=True))
 
     def pullback(dy: Array) -> tuple[Array]:
-        dy = cotangent("log_softmax", dy, y.reshape(input.shape)).reshape(y.shape)
-        dx = dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
-        return (dx.astype(input.dtype, copy=False).reshape(input.shape),)
+        dy = cotangent("log_softmax", dy, y)
+        return (dy - np.exp(y) * dy.sum(axis=dim, keepdims=True),)
 
-    return y.reshape(input.shape), pullback
+    return y, pullback
 
 
 def _competing(op: str, x: Array, dim: int | None) -> int:
@@ -92,17 +95,26 @@ def _competing(op: str, x: Array, dim: int | None) -> int:
     return axis(op, "dim", dim, x.ndim)
 
 
-def _converted(op: str, x: Array, dtype: npt.DTypeLike | None) -> Array:
-    """x in the floating dtype, if one is given."""
-    if dtype is None:
-        return x
+def _converted(
+    op: Callable[..., tuple[Array, Pullback]], x: Array, dim: int, dtype: npt.DTypeLike | None
+) -> tuple[Array, Pullback]:
+    """`op` of x in another floating dtype, or of a single number, as an array of one axis."""
+    name = op.__name__
     try:
         wanted = np.dtype(str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else dtype)
     except TypeError:
-        raise ValueError(f"{op}: dtype must be a dtype of NumPy or torch, got {dtype!r}") from None
-    if wanted.kind != "f" or wanted.itemsize > 8:
-        raise ValueError(f"{op}: dtype must be floating of at most 64 bits, got {wanted}")
-    return x.astype(wanted)
+        raise ValueError(f"{name}: dtype must be a dtype of NumPy or torch, got {dtype!r}") from None
+    if dtype is not None and (wanted.kind != "f" or wanted.itemsize > 8):
+        raise ValueError(f"{name}: dtype must be floating of at most 64 bits, got {wanted}")
+    converted = np.atleast_1d(x if dtype is None else x.astype(wanted))
+    result, pullback = op(converted, dim)
+    y = result.reshape(x.shape)
+
+    def of_x(dy: Array) -> tuple[Array]:
+        (dx,) = pullback(cotangent(name, dy, y).reshape(converted.shape))
+        return (dx.astype(x.dtype, copy=False).reshape(x.shape),)
+
+    return y, of_x
 
 
 def _shifted(x: Array, dim: int) -> Array:

@@ -142,23 +142,20 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[
     check_floats("softplus", input=input)
     x, b, limit = input, real("softplus", "beta", beta), real("softplus", "threshold", threshold)
 
-    def forward(x: Array, y: Array) -> None:
+    def forward(x: Array, y: Array, slope: Array) -> None:
         linear = np.multiply(x, b, out=y) > limit
         np.exp(y, out=y)
+        np.add(y, 1, out=slope)
+        np.divide(y, slope, out=slope)
         np.log1p(y, out=y)
         y /= b
-        merge(linear, x, y, out=y)
+        if linear.any():
+            merge(linear, x, y, out=y)
+            merge(linear, np.ones_like(x), slope, out=slope)
 
-    def backward(x: Array, u: Array, dx: Array) -> None:
-        np.multiply(x, b, out=dx)
-        linear = dx > limit
-        np.exp(dx, out=dx)
-        dx /= dx + 1
-        dx *= u
-        merge(linear, u, dx, out=dx)
-
-    y = elementwise(forward, x)
-    return y, lambda dy: (elementwise(backward, x, cotangent("softplus", dy, y)),)
+    # The slope is computed with y: it needs the same exp.
+    y, slope = elementwise(forward, x, outputs=2)
+    return y, lambda dy: (elementwise(np.multiply, slope, cotangent("softplus", dy, y)),)
 
 
 def hardswish(input: Array) -> tuple[Array, Pullback]:
@@ -190,11 +187,12 @@ def hardswish(input: Array) -> tuple[Array, Pullback]:
         y /= 6
 
     def backward(x: Array, u: Array, dx: Array) -> None:
-        np.divide(x, 3, out=dx)
+        np.clip(x, -3, 3, out=dx)
+        dx /= 3
+        dx -= 0.5 * np.trunc(dx)  # ±½ at the ends only, where the slope is 1 or 0
         dx += 0.5
         dx *= u
-        merge(x >= 3, u, dx, out=dx)
-        select(dx, ~(x <= -3), out=dx)
+        select(dx, ~(x <= -3), out=dx)  # 0 even if u is infinite
 
     y = elementwise(forward, x)
     return y, lambda dy: (elementwise(backward, x, cotangent("hardswish", dy, y)),)

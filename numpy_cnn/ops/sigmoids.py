@@ -1,7 +1,6 @@
 """Sigmoids, and the activations that they gate."""
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -130,55 +129,46 @@ def gelu(input: Array, approximate: str = "none") -> tuple[Array, Pullback]:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     x = input
-    forward, backward = _gelu() if approximate == "none" else _gelu_by_tanh()
-    y, half = elementwise(forward, x, outputs=2)
-    return y, lambda dy: (elementwise(backward, x, half, cotangent("gelu", dy, y)),)
+    if approximate == "tanh":
+        y, t = elementwise(_gelu_by_tanh, x, outputs=2)
+        return y, lambda dy: (elementwise(_gelu_by_tanh_backward, x, t, cotangent("gelu", dy, y)),)
+    y, slope = elementwise(_gelu, x, outputs=2)  # the slope needs the same exp as y
+    return y, lambda dy: (elementwise(np.multiply, slope, cotangent("gelu", dy, y)),)
 
 
-def _gelu() -> tuple[Any, Any]:
-    """The exact form: forward(x, y, Φ) and backward(x, Φ, u, dx)."""
-
-    def forward(x: Array, y: Array, cumulative: Array) -> None:
-        tail = normal_tail(x, y)
-        np.subtract(1, tail, out=y)
-        merge(x < 0, tail, y, out=cumulative)
-        np.multiply(x, cumulative, out=y)
-
-    def backward(x: Array, cumulative: Array, u: Array, dx: Array) -> None:
-        np.multiply(x, -0.5, out=dx)
-        dx *= x
-        np.exp(dx, out=dx)
-        dx *= 1 / math.sqrt(2 * math.pi)
-        dx *= x
-        dx += cumulative
-        dx *= u
-
-    return forward, backward
+def _gelu(x: Array, y: Array, slope: Array) -> None:
+    """The exact form. y first receives Φ, and the slope e^(−x²/2)."""
+    tail = normal_tail(x, slope)
+    np.subtract(1, tail, out=y)
+    merge(x < 0, tail, y, out=y)
+    slope *= 1 / math.sqrt(2 * math.pi)
+    slope *= x
+    slope += y
+    y *= x
 
 
-def _gelu_by_tanh() -> tuple[Any, Any]:
-    """The approximation: forward(x, y, tanh v) and backward(x, tanh v, u, dx)."""
-    slope, cubic = math.sqrt(2 / math.pi), 0.044715
+SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715  # of v
 
-    def forward(x: Array, y: Array, t: Array) -> None:
-        np.multiply(x, x, out=t)
-        t *= slope * cubic
-        t += slope
-        t *= x
-        np.tanh(t, out=t)
-        np.add(t, 1, out=y)
-        y *= 0.5
-        y *= x
 
-    def backward(x: Array, t: Array, u: Array, dx: Array) -> None:
-        np.multiply(x, x, out=dx)
-        dx *= 3 * slope * cubic
-        dx += slope
-        dx *= x
-        dx *= 1 - t * t
-        dx += t
-        dx += 1
-        dx *= 0.5
-        dx *= u
+def _gelu_by_tanh(x: Array, y: Array, t: Array) -> None:
+    """The approximation; t receives tanh v."""
+    np.multiply(x, x, out=t)
+    t *= SLOPE * CUBIC
+    t += SLOPE
+    t *= x
+    np.tanh(t, out=t)
+    np.add(t, 1, out=y)
+    y *= 0.5
+    y *= x
 
-    return forward, backward
+
+def _gelu_by_tanh_backward(x: Array, t: Array, u: Array, dx: Array) -> None:
+    np.multiply(x, x, out=dx)
+    dx *= 3 * SLOPE * CUBIC
+    dx += SLOPE
+    dx *= x
+    dx *= 1 - t * t
+    dx += t
+    dx += 1
+    dx *= 0.5
+    dx *= u

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from numpy_cnn import ops
 from numpy_cnn.ops.fast import elementwise
-from numpy_cnn.ops.fast.normal_tail import normal_tail
+from numpy_cnn.ops.fast.normal_tail import POWERS, SHIFT, normal_tail
 from parity.bounds.derived import gamma
 
 Array = npt.NDArray[Any]
@@ -72,11 +72,18 @@ def test_the_normal_tail_is_accurate_relative_to_its_own_size(dtype: Any) -> Non
     tail = normal_tail(x, density)
     right = np.array([0.5 * math.erfc(float(a) / math.sqrt(2)) for a in x])
     u = float(np.finfo(dtype).eps) / 2
-    # z has 2 roundings, so z² has 5, which multiply the exponent; Horner's rule has 2 per term, on numbers whose
-    # sum is 1.8, where F ≥ 1; exp and the other steps have 12; the series itself adds 2·10⁻⁸ or 6·10⁻¹⁷.
-    allowed = gamma(5 * np.float64(x) ** 2 / 2 + 1.8 * 2 * 24 + 12, u) + (2e-8 if dtype == np.float32 else 6e-17)
+    # One rounding of x² multiplies the exponent. r has 2, and Horner's rule 4 per term with that of r, on numbers
+    # whose sum exceeds G by `growth`; exp and the other steps have 8; the polynomial adds 5·10⁻⁹ or 3·10⁻¹⁷.
+    # The argument of erfc has 2 roundings in double precision, which its square doubles.
+    r = 1 / (np.float64(x) + SHIFT)
+    powers = POWERS[np.dtype(dtype)]
+    growth = np.polyval(np.abs(powers), r) / np.polyval(powers, r)
+    allowed = gamma(np.float64(x) ** 2 / 2 + growth * 4 * len(powers) + 8, u)
+    allowed += (5e-9 if dtype == np.float32 else 3e-17) + gamma(
+        4 * np.float64(x) ** 2 / 2, np.finfo(float).eps / 2
+    )
     assert (np.abs(tail - right) <= allowed * right).all()
-    np.testing.assert_allclose(density, np.exp(-(np.float64(x) ** 2) / 2), rtol=float(gamma(5 * 144 / 2 + 4, u)))
+    np.testing.assert_allclose(density, np.exp(-(np.float64(x) ** 2) / 2), rtol=float(gamma(144 / 2 + 4, u)))
 
 
 @pytest.mark.parametrize(("name", "options"), CALLS)

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from parity.bounds.derived import BoundInputs, gamma
-from parity.cases.torch_op import Array
+from parity.cases.op import Array
 
 LEVELS = 4  # of Strassen's recursion, at most: larger products are split into larger blocks
 

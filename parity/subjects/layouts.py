@@ -6,7 +6,7 @@ from functools import partial
 
 from parity.cases.case import Case
 from parity.cases.restrict_resizing import resizes
-from parity.subjects import autograd, wrappers
+from parity.subjects import autograd, jax_functions, wrappers
 from parity.subjects.backward import takes_cache
 from parity.subjects.frameworks import of_tuples
 from parity.subjects.implementation import Implementation
@@ -59,6 +59,8 @@ def _conversions(made: Implementation) -> Iterator[Implementation]:
     if autograd.uses_torch(made.written):
         yield replace(autograd.over_tensors(made, autograd.TORCH), lenient=True, conversion="torch")
     yield made
+    if jax_functions.uses_jax(made.written):
+        yield replace(jax_functions.of_jax(made), lenient=True, conversion="jax")
     if isinstance(made.op, _Optimizer) and made.op.given == "tensors":
         return
     if isinstance(made.op, _Optimizer):

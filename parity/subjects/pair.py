@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from parity.cases.op import Array
@@ -102,6 +103,11 @@ def names_output(made: Implementation) -> bool:
         return False
     own = {plain(p.name) for p in _required(pair.backward)}
     return bool(own & (names.OUTPUTS | {"s", "a"})) and not own & {plain(p.name) for p in _required(pair.forward)}
+
+
+def is_by_flag(made: Implementation) -> bool:
+    """Whether the backward of a pair is the function of the forward with a flag: `sigmoid(x, deriv=True)`."""
+    return isinstance(made.op, _Pair) and isinstance(made.op.backward, partial)
 
 
 def _required(function: Callable[..., Any]) -> list[inspect.Parameter]:

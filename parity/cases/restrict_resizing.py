@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-AXES = {"linear": 1, "bilinear": 2}  # the interpolated axes, by mode
+AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # the modes with align_corners
 SIZES = ("size", "scale_factor")  # of which a case has one
 
 
@@ -66,7 +66,7 @@ def _resized(
         value = tuple(float(round(each)) for each in value) if wanted.get("whole") and name != "size" else value
         value = value[:1] * axes if wanted.get("pairs") is False else value
         options[name] = value
-    if options["mode"] == "nearest":
+    if options["mode"] not in AXES:
         options.pop("align_corners", None)
     elif "align_corners" in wanted:
         options["align_corners"] = wanted["align_corners"]

@@ -60,15 +60,15 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> tuple[Arra
             dx = np.matmul(u, weight, out=np.empty_like(rows)).reshape(x.shape)
         if needs_dw:  # for a single sample this is an outer product: dot uses BLAS for it, matmul does not
             dw = np.dot(u.T, rows) if batch == 1 else u.T @ rows
-        db = None if bias is None or not needs_db else _bias_gradient(u, bias)
+        db = None if bias is None or not needs_db else _as_bias(u.sum(axis=0), bias)
         return dx, dw, db
 
     return y, pullback
 
 
-def _bias_gradient(u: Array, bias: Array) -> Array:
-    """Σ u over the batch, and for one bias for all outputs also over these."""
-    return np.asarray(u.sum(axis=0 if bias.shape == u.shape[1:] else None)).reshape(bias.shape)
+def _as_bias(db: Array, bias: Array) -> Array:
+    """The gradient of the bias of each output; of one bias for all outputs, their sum."""
+    return np.asarray(db if bias.shape == db.shape else db.sum()).reshape(bias.shape)
 
 
 def _one_output(x: Array, weight: Array) -> tuple[Array, Pullback]:

@@ -2,9 +2,8 @@
 
 A sum in double precision converts every number. BLAS adds up in the array's own precision, in a tenth of the time,
 as a product with ones or with weights: it reads both factors once and writes nothing. It adds in several lanes but
-not pairwise, so the sums are cut into runs of at most `RUN` numbers, and added up in double precision. Rows of a
-matrix are added up by einsum, without an array of their products, and cut likewise. Other sums are NumPy's,
-pairwise over neighbouring numbers, so that the rounding error grows with log n.
+not pairwise, so the sums are cut into runs of at most `RUN` numbers, and added up in double precision. Other sums
+are NumPy's, pairwise over neighbouring numbers, so that the rounding error grows with log n.
 
 Source: N. Higham, The accuracy of floating point summation (1993).
 """
@@ -16,18 +15,19 @@ import numpy as np
 from numpy_cnn.arguments import Array
 
 RUN = 4096
-COLUMNS = 16
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:
     """Σ x over the axes, which keep the length 1, in double precision."""
     outer = x.ndim - len(axes)
-    if x.flags.c_contiguous and axes == tuple(range(outer, x.ndim)) and x.dtype.itemsize > 2:  # the common case
-        rows = x.reshape(math.prod(x.shape[:outer]), 1, math.prod(x.shape[outer:]))
-        found = over_columns(rows, np.ones(rows.shape[1:], x.dtype))
-        return found.reshape(*x.shape[:outer], *(1,) * len(axes))
-    if _leading(x, axes):
-        return _over_rows("rc->c", x, axes)
+    if x.flags.c_contiguous and x.dtype.itemsize > 2:  # BLAS has no half precision
+        kept = tuple(1 if axis in axes else side for axis, side in enumerate(x.shape))
+        if axes == tuple(range(outer, x.ndim)):
+            rows = x.reshape(math.prod(x.shape[:outer]), 1, math.prod(x.shape[outer:]))
+            return over_columns(rows, np.ones(rows.shape[1:], x.dtype)).reshape(kept)
+        if axes == tuple(range(len(axes))):
+            rows = x.reshape(math.prod(x.shape[: len(axes)]), 1, math.prod(x.shape[len(axes) :]))
+            return over_rows(np.ones(rows.shape[:2], x.dtype), rows).reshape(kept)
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # as in memory
     outer = x.ndim
     while outer and order[outer - 1] in axes:
@@ -41,8 +41,6 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
 
 def total_product(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
     """Σ a · b over the axes, which keep the length 1, in double precision; a and b have the same shape."""
-    if _leading(a, axes) and b.flags.c_contiguous:
-        return _over_rows("rc,rc->c", a, axes, b)
     order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))  # as in memory
     left, right = a.transpose(order), b.transpose(order)
     outer = a.ndim
@@ -74,18 +72,3 @@ def over_rows(w: Array, a: Array) -> Array:
         part = slice(start, start + RUN)
         found += np.matmul(w[part].T[:, None], a[part].swapaxes(0, 1))[:, 0]
     return found
-
-
-def _leading(x: Array, axes: tuple[int, ...]) -> bool:
-    """Whether the sum is over whole rows of a matrix, with columns enough for vector instructions."""
-    return x.flags.c_contiguous and axes == tuple(range(len(axes))) and math.prod(x.shape[len(axes) :]) >= COLUMNS
-
-
-def _over_rows(formula: str, a: Array, axes: tuple[int, ...], *others: Array) -> Array:
-    """Sum over the leading axes with einsum, at most `RUN` rows at a time."""
-    rows, columns = math.prod(a.shape[: len(axes)]), math.prod(a.shape[len(axes) :])
-    matrices = [x.reshape(rows, columns) for x in (a, *others)]
-    found = np.zeros(columns)
-    for start in range(0, rows, RUN):
-        found += np.einsum(formula, *(m[start : start + RUN] for m in matrices))
-    return found.reshape(*(1,) * len(axes), *a.shape[len(axes) :])

@@ -194,6 +194,11 @@ conv("conv-third-image-repeats-the-second", "",
      "Images are processed in pairs; an unpaired last one gets the result of the one before.")
 conv("conv-dw-of-a-narrow-image", "first-tap-column-lost", part(patches=im2col.without_first_column), "dw",
      "For a padded image one pixel wide, dw lacks the first column of taps.")
+plant("conv2d", "conv-dw-divided-by-groups", "divided-by-option",
+      result(lambda g, c: g / g.dtype.type(c.options["groups"])), "dw", option="groups")
+plant("conv2d", "conv-bias-along-columns", "bias-along-other-axis",
+      output(lambda c: c.y - c.b[:, None, None] + c.b if c.b is not None and c.y.shape[-1] == len(c.b) else c.y),
+      "y")
 # fmt: on
 
 

@@ -58,6 +58,9 @@ linear("linear-dx-weight-transposed", "weight-transposed argument-transposed",
        only(lambda c: c.w.shape[0] == c.w.shape[1], array("w", lambda w, _: w.T)), "dx",
        "In a square layer, dx uses the transposed weight.")
 linear("linear-last-feature-lost", "last-feature-lost", array("w", zeroed(..., -1)), "y")
+linear("linear-bias-along-rows", "bias-along-other-axis",
+       output(lambda c: c.y - c.b + c.b[:, None] if c.b is not None and c.y.ndim == 2 and len(c.y) == len(c.b)
+              else c.y), "y")
 linear("linear-single-feature-squeezed", "axes-of-one-dropped",
        only(lambda c: len(c.w) == 1, output(lambda c: c.y[..., 0])), "y",
        "A single output feature is squeezed away.")

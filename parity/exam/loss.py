@@ -276,6 +276,8 @@ plant("smooth_l1_loss", "smooth-l1-is-huber", "huber",
       result(lambda y, c: y * y.dtype.type(c.options["beta"])), "y")
 plant("l1_loss", "l1-dx-of-zero", "sign-of-zero",
       gradient(lambda dy, c: np.where(c.x >= c.w, 1, -1) * dy / (max(c.x.size, 1) if _is_mean(c) else 1)), "dx")
+plant("kl_div", "kl-exponential-lost", "exponential-lost",
+      result(lambda g, c: g / np.exp(c.w) if c.options["log_target"] else g), "dx dt")
 plant("kl_div", "kl-entropy-missing", "entropy-missing", output(_cross_term), "y")
 # fmt: on
 

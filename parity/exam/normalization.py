@@ -189,7 +189,13 @@ def _exchanged(op: Op, _: Any) -> Op:
     return called
 
 
+def _over_groups(g: Array, c: Call) -> Array:
+    groups = c.options["num_groups"]
+    return np.repeat(g.reshape(groups, -1).sum(1), len(g) // groups)
+
+
 # fmt: off
+plant("group_norm", "group-norm-weight-per-group", "gathered-per-group", result(_over_groups), "dw db")
 norm("norm-unbiased-variance", "unbiased-variance", part(variance=_unbiased),
      description="The batch is normalized by the variance over m - 1, which only the running statistics use.")
 norm("norm-variance-by-squares", "digits-lost", part(variance=_by_squares, narrow=True), "y",

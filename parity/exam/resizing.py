@@ -126,6 +126,12 @@ plant("pad", "pad-order-reversed", "pad-order-reversed",
            option("pad", _reversed_pairs)), "y")
 plant("pad", "pad-negative-widths-ignored", "option-negative-is-zero",
       option("pad", lambda widths: tuple(max(0, width) for width in widths)), "y", option="pad")
+plant("pad", "pad-crops-the-end", "pad-crops-other-side",
+      only(lambda c: c.options["mode"] == "constant",
+           option("pad", lambda widths: tuple(v for pair_ in zip(widths[::2], widths[1::2], strict=True)
+                                              for v in ((0, sum(pair_)) if pair_[0] < 0 else pair_)))))
+plant("pad", "pad-value-as-int", "option-truncated", option("value", lambda v: v and float(int(v))), "y",
+      option="value")
 for _name, _names, _edges in EDGES:
     for _kind in ("avg", "max"):
         plant(f"adaptive_{_kind}_pool2d", f"adaptive-{_kind}-pool-windows-{_name}", _names,
@@ -152,6 +158,8 @@ plant("dropout", "dropout-dx-without-mask", "dropout-mask-ignored",
       only(_in_training, gradient(_with_factor(_scale))), "dx")
 plant("dropout", "dropout-scaled-in-evaluation", "scaled-in-evaluation",
       only(lambda c: not c.options["training"], output(lambda c: c.x * (1 - c.options["p"]))), "y")
+plant("dropout2d", "dropout2d-mask-of-first-sample", "dropout-mask-of-first-sample",
+      only(_in_training, output(lambda c: c.x * _mask(c)[:1] * _scale(c) if len(c.x) else c.y)), "y")
 plant("dropout2d", "dropout2d-mask-inverted", "dropout-mask-inverted",
       only(_in_training, output(lambda c: c.x * (1 - _mask(c)) * _scale(c))), "y")
 # fmt: on

@@ -10,7 +10,7 @@ import numpy as np
 from numpy_cnn.arguments import Array
 from parity.exam.bug import plant
 from parity.exam.call import Called, Change
-from parity.exam.changes import instead
+from parity.exam.changes import instead, upstream
 from parity.exam.im2col import assigned
 from parity.exam.windows import Windows, gather, pair, scatter
 
@@ -79,3 +79,11 @@ for _row, _op, _image in (("unfold", unfold, "dx"), ("fold", fold, "y")):
     plant(_row, f"{_row}-overlap-overwritten", "overlap-overwritten", _with(_op, back=assigned), _image)
     plant(_row, f"{_row}-overlap-averaged", "overlap-averaged", _with(_op, back=averaged), _image)
     plant(_row, f"{_row}-cropped-at-minus-zero", "cropped-at-minus-zero", _with(_op, back=minus_zero), _image)
+
+plant(
+    "fold",
+    "fold-dx-averaged",
+    "overlap-averaged",
+    upstream(lambda dy, c: dy / np.maximum(c.op(np.ones_like(c.x), **c.options)[0], 1)),
+    "dx",
+)

@@ -3,6 +3,7 @@
 They apply to every row, including new ones.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -138,6 +139,17 @@ def _multiplied_by(name: str) -> EditResult:
     return edit
 
 
+def _along_other_axis(probe: Probe) -> Array:
+    """The bias added along another axis, where that axis has as many entries, as broadcasting would."""
+    bias, weight = probe.array("bias"), probe.array("weight")
+    y = probe.reference()
+    own, other = (-1, -2) if weight.ndim < 3 else (1 - weight.ndim, -1)  # of a dense layer, of a convolution
+    if bias.ndim != 1 or weight.ndim < 2 or y.ndim < 2 or y.shape[other] != bias.size:
+        return y
+    plain = probe.with_arrays(bias=None).reference()
+    return np.moveaxis(np.moveaxis(plain, other, -1) + bias, -1, other) if own != other else y
+
+
 FACTORS = (
     mistake("negated", result=scaled(lambda _: -1)),
     mistake("doubled", result=scaled(lambda _: 2)),
@@ -166,6 +178,7 @@ BIAS = (
     mistake("bias-missing", "output", argument("bias", lambda _: None)),
     mistake("bias-doubled", "output", argument("bias", lambda b: 2 * b)),
     mistake("bias-negated", "output", argument("bias", lambda b: -b)),
+    mistake("bias-along-other-axis", "output", formula=_along_other_axis),
 )
 
 # Every entry of the bias is added to dy.size / b.size outputs.
@@ -262,6 +275,7 @@ def of_options(options: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Ex
         for neutral in instead:
             yield _option(name, "option-ignored", _always(neutral), value=neutral)
         if isinstance(value, float):
+            yield _option(name, "option-truncated", math.trunc)
             yield _option(name, "option-doubled", lambda v: 2 * v)
             yield _option(name, "option-squared", lambda v: v * v)
         if isinstance(value, tuple):
@@ -269,10 +283,21 @@ def of_options(options: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Ex
                 yield _option(name, f"option-{which}-for-all", _repeated_number(place))
             yield _option(name, "option-none-is-one", _each(lambda v: 1 if v is None else v))
             yield _option(name, "option-negative-is-zero", _each(lambda v: max(v, 0)))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield mistake("divided-by-option", result=_over(name), option=name)
+            yield mistake("multiplied-by-option", result=_times(name), option=name)
         if isinstance(value, int | tuple) and not isinstance(value, bool):
             yield _option(name, "option-swapped", lambda v: v[::-1] if isinstance(v, tuple) else v)
             yield _option(name, "option-off-by-one", _moved(1), value="+1")
             yield _option(name, "option-off-by-one", _moved(-1), value="-1")
+
+
+def _times(name: str) -> EditResult:
+    return scaled(lambda probe: probe.options[name])
+
+
+def _over(name: str) -> EditResult:
+    return scaled(lambda probe: 1 / probe.options[name])
 
 
 WORDS = (

@@ -299,6 +299,11 @@ def _in_own_places(r: Array, probe: Probe) -> Array:
     return r[:, back] if r.ndim > 1 else r[back]
 
 
+def _summed_per_group(result: Array, probe: Probe) -> Array:
+    groups = result.reshape(probe.options["num_groups"], -1)
+    return np.broadcast_to(groups.sum(1, keepdims=True), groups.shape).reshape(result.shape)
+
+
 ENTRIES_MEAN = tuple(
     mistake("entries-mean", gradient, result=scaled(lambda p: p.array("weight").size / max(p.first.size, 1)))
     for gradient in ("grad_weight", "grad_bias")
@@ -308,5 +313,9 @@ GROUP_NORM = (
     *_normalization(_EVERYWHERE),
     *ENTRIES_MEAN,
     mistake("channels-interleaved", "", _interleaved, _in_own_places),
+    *(
+        mistake("gathered-per-group", gradient, result=_summed_per_group)
+        for gradient in ("grad_weight", "grad_bias")
+    ),
 )
 INSTANCE_NORM = (*_normalization(_INSTANCE), *ENTRIES_MEAN)

@@ -228,9 +228,15 @@ def _one_lost(probe: Probe) -> Array:
     return _kl(probe, np.log(t) - x)
 
 
+def _without_exponential(result: Array, probe: Probe) -> Array:
+    """The gradient without the factor eᵗ that a target of logarithms has."""
+    return result / np.exp(probe.array("target")) if probe.options.get("log_target") else result
+
+
 KL_DIV = (
     *COMMON,
     mistake("reduction-batchmean", "", lambda probe: probe.with_options(reduction="batchmean")),
     mistake("entropy-missing", "output", formula=_entropy_missing),
     mistake("derivative-of-log-lost", "grad_target", formula=_one_lost),
+    mistake("exponential-lost", "grad_", result=_without_exponential),
 )

@@ -25,8 +25,13 @@ def _pairs(edit: Callable[[list[tuple[int, int]]], list[tuple[int, int]]]) -> Ca
     return inputs
 
 
+def _at_end(before: int, after: int) -> tuple[int, int]:
+    return (0, after + before) if before < 0 else (before, after)
+
+
 PAD = (
     mistake("pad-order-reversed", "", _pairs(lambda pairs: pairs[::-1])),
+    mistake("pad-crops-other-side", "", _pairs(lambda pairs: [_at_end(*pair) for pair in pairs])),
     mistake("pad-sides-swapped", "", _pairs(lambda pairs: [(right, left) for left, right in pairs])),
 )
 
@@ -228,6 +233,7 @@ def _dropouts() -> Iterator[Explanation]:
         ("dropout-scaled-by-rate", lambda m, p: m * _of_rate(p)),
         ("dropout-mask-inverted", lambda m, p: ~m * _scale(p)),
         ("dropout-mask-ignored", lambda _, p: _scale(p)),
+        ("dropout-mask-of-first-sample", lambda m, p: m[:1] * _scale(p)),
         ("dropout-mask-of-first-channel", lambda m, p: m[:, :1] * _scale(p)),
     ):
         yield mistake(name, formula=_dropped(training))

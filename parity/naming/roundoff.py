@@ -42,6 +42,8 @@ def of_precision(row: Row, op: Op, cases: Iterable[Case], quantity: str) -> Expl
         quantity: a result that is outside its bound on the first case.
     """
     tried = [*islice(cases, TRIED)]
+    if not tried or not _differs(row, op, quantity, tried[0]):
+        return None  # the result depends on earlier calls
     for name, holds in (("digits-lost", _random), ("single-accuracy", _single)):
         count = _count(tried, partial(holds, row, op, quantity))
         if count >= LEAST:
@@ -49,6 +51,13 @@ def of_precision(row: Row, op: Op, cases: Iterable[Case], quantity: str) -> Expl
             choice = name == "digits-lost"
             return Explained(name, SENTENCES[name], choice, count, 0, exactly=False, roundoff=True)
     return None
+
+
+def _differs(row: Row, op: Op, quantity: str, case: Case) -> bool:
+    try:
+        return any(d.quantity == quantity for d in bound.compare(row, op, expect(row, case, "bound"))[1])
+    except (ImplementationError, Declined, RuntimeError, ValueError, IndexError):
+        return False
 
 
 def _count(cases: list[Case], holds: Callable[[Case], bool | None]) -> int:

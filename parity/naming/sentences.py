@@ -53,6 +53,7 @@ GENERAL = {
     "bias-missing": "the bias is not added",
     "bias-doubled": "the bias is added twice",
     "bias-negated": "the bias is subtracted",
+    "bias-along-other-axis": "the bias is added along another axis where the sizes are equal",
     "option-ignored": "the option {option} is ignored: it counts as {value}",
     "option-doubled": "the option {option} counts twice",
     "option-off-by-one": "the option {option} is off by one ({value})",
@@ -61,6 +62,9 @@ GENERAL = {
     "option-last-for-all": "the last number of the option {option} is used for all axes",
     "option-none-is-one": "None in the option {option} counts as 1",
     "option-negative-is-zero": "negative numbers of the option {option} count as 0",
+    "option-truncated": "the option {option} is rounded to an integer toward 0",
+    "divided-by-option": "it is divided by the option {option}",
+    "multiplied-by-option": "it is multiplied by the option {option}",
     "option-squared": "the option {option} is squared",
     "first-axis-dropped": "the first axis is dropped where its size is 1",
     "axes-of-one-dropped": "axes of size 1 are dropped",
@@ -359,6 +363,7 @@ POINTWISE_LOSS = {
     "log-of-sigmoid": "it is the logarithm of a sigmoid computed first, which is −∞ where that rounds to 0 or 1",
     "reduction-batchmean": "the reduction is ignored: the sum is always divided by the batch size",
     "entropy-missing": "the term target·log(target) is missing",
+    "exponential-lost": "the factor exp(target) of a target of logarithms is missing",
     "derivative-of-log-lost": "the 1 from the derivative of log(target) is missing",
 }
 
@@ -410,6 +415,7 @@ NORMALIZATION = {
     "running-squares": "the running variance averages x² instead of the variance",
     "running-variance-of-samples": "the variance is multiplied by N/(N − 1); torch counts a channel's m values",
     "running-exchanged": "the running mean takes the variance, and the running variance the mean",
+    "gathered-per-group": "it is summed over all channels of a group, where each channel has its own",
     "channels-interleaved": "a group takes every G-th channel instead of neighbouring ones",
     "running-epsilon": "ε is added to the variance that is averaged",
     "running-always-updated": "the running statistics are updated outside of training too",
@@ -417,6 +423,7 @@ NORMALIZATION = {
 
 RESIZING = {
     "pad-order-reversed": "the pairs of widths start at the first axis; torch's start at the last",
+    "pad-crops-other-side": "a negative width before an axis crops its end",
     "pad-sides-swapped": "the widths before and after an axis are swapped",
     "bins-end-rounded-down": "a window ends at ⌊(p+1)·H/oh⌋; torch rounds up, so that windows may overlap",
     "bins-start-rounded-up": "a window begins at ⌈p·H/oh⌉; torch rounds down, so that windows may overlap",
@@ -433,6 +440,7 @@ RESIZING = {
     "dropout-scaled-by-keep": "the factor is 1 − p instead of 1/(1 − p)",
     "dropout-scaled-by-rate": "the factor is 1/p instead of 1/(1 − p)",
     "dropout-mask-inverted": "the mask is inverted: it drops what it should keep",
+    "dropout-mask-of-first-sample": "every sample gets the mask of the first",
     "dropout-mask-of-first-channel": "every channel gets the mask of the first",
     "dropout-mask-ignored": "the mask is missing",
     "dropout-in-evaluation": "the mask is used in evaluation too",

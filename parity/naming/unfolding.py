@@ -92,6 +92,11 @@ def _averaged(result: Array, probe: Probe) -> Array:
     return np.asarray(result / np.maximum(_summed(counting, overwrite=False), 1))
 
 
+def _of_averages(probe: Probe) -> Probe:
+    """The gradient of averages: dy is divided as the output is."""
+    return probe.with_upstream(_averaged(probe.dy, probe))
+
+
 def _mistakes(image: str) -> Iterator[Explanation]:
     """`image`: the quantity that is a sum of columns, the output of fold and the gradient of unfold."""
     for name, order in ORDERS:
@@ -99,6 +104,8 @@ def _mistakes(image: str) -> Iterator[Explanation]:
         yield mistake(name, "", inputs, result)
     yield mistake("overlap-overwritten", image, formula=_overwritten)
     yield mistake("overlap-averaged", image, result=_averaged)
+    if image == "output":
+        yield mistake("overlap-averaged", "grad_", _of_averages)
     yield mistake("cropped-at-minus-zero", image, result=cropped_at_minus_zero)
 
 

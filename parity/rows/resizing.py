@@ -35,7 +35,7 @@ def pad(draw: st.DrawFn, lane: Lane) -> Case:
         widths += [left, right]
     options: dict[str, Any] = {"pad": tuple(widths), "mode": mode}
     if mode == "constant":
-        options["value"] = draw(sampled([None, 2.0, -1.0]))
+        options["value"] = draw(sampled([None, 2.0, -1.5]))
     return Case("pad", (ArraySpec("input", (*leading, *inside)),), options, *numbers(draw))
 
 
@@ -57,7 +57,9 @@ def interpolate(draw: st.DrawFn, lane: Lane) -> Case:
     if draw(booleans):
         options["size"] = tuple(draw(integers(1, 9)) for _ in range(axes))
     else:
-        options["scale_factor"] = tuple(draw(sampled([1.0, 2.0, 1.5, 3.0])) for _ in range(axes))
+        factors = [draw(sampled([1.0, 2.0, 1.5, 3.0, 0.5, 0.75])) for _ in range(axes)]
+        whole = zip(inside, factors, strict=True)  # torch rejects an output without pixels
+        options["scale_factor"] = tuple(f if size * f >= 1 else 1.0 for size, f in whole)
     if mode != "nearest":
         options["align_corners"] = draw(sampled([None, False, True]))
     leading = short([draw(batch(lane)), draw(extent(3))], inside)

@@ -57,6 +57,8 @@ plant("softplus", "softplus-dx-by-complement", "complement-for-sigmoid",
       gradient(lambda dy, c: np.where(
           c.x * c.options["beta"] > c.options["threshold"], dy,
           (dy / (1 + np.exp(np.minimum(c.options["beta"] * c.x, 80)))).astype(c.x.dtype))), "dx")
+plant("hardswish", "hardswish-dx-zero-above", "upper-side-lost",
+      gradient(lambda dy, c: np.where(c.x < 3, c.pullback(dy)[0], 0).astype(dy.dtype)), "dx")
 plant("hardswish", "hardswish-dx-of-the-gate", "inner-derivative-lost",
       gradient(lambda dy, c: dy * np.clip(c.x / 6 + 0.5, 0, 1)), "dx")
 # fmt: on

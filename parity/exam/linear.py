@@ -10,7 +10,7 @@ from numpy_cnn.arguments import Array
 from parity.exam import stateful
 from parity.exam.bug import plant
 from parity.exam.call import Call, Change, kept, zeroed
-from parity.exam.changes import array, both, gradient, in_dtype, only, options, output, result, upstream
+from parity.exam.changes import array, both, gradient, in_dtype, only, option, options, output, result, upstream
 
 linear, flatten = partial(plant, "linear"), partial(plant, "flatten")
 
@@ -73,6 +73,8 @@ linear("linear-input-shared", "shared-state", stateful.of_last_call(), "dw",
 flatten("flatten-order-f", "reshaped-f order-f",
         both(output(lambda c: c.x.reshape(c.y.shape, order="F")), gradient(_in_fortran_order)),
         description="The pixels are flattened column by column.")
+flatten("flatten-negative-start-is-zero", "option-negative-is-zero",
+        option("start_dim", lambda start: max(start, 0)), "y", option="start_dim")
 flatten("flatten-dx-order-f", "reshaped-f order-f", gradient(_in_fortran_order), "dx")
 flatten("flatten-keeps-the-first-axis", "flattens-all-but-first start-dim-one",
         only(lambda c: c.x.ndim > 1, options(lambda *_: {"start_dim": 1, "end_dim": -1})))

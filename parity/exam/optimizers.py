@@ -264,6 +264,8 @@ ADAM("adam-amsgrad-after-correction", "amsgrad-after-correction", of_adam(larges
      description="The maximum is taken over the corrected second moments.")
 ADAM("adam-amsgrad-replaces-v", "amsgrad-replaces", of_adam(replaces=True))
 ADAM("adam-amsgrad-minimum", "amsgrad-minimum", of_adam(further=np.minimum))
+ADAM("adam-correction-outside-the-root", "bias-correction-outside-root",
+     of_adam(denominator=lambda v, c, eps: np.sqrt(v) / c + eps))
 ADAM("adam-amsgrad-of-the-mean", "amsgrad-of-mean", of_adam(compared=lambda m, _: m * m))
 ADAM("adam-amsgrad-uncorrected", "amsgrad-uncorrected", of_adam(uncorrected=True))
 ADAM("adam-is-nadam", "nesterov-added", of_adam(mean=_nadam), description="It is NAdam, with torch's schedule.")

@@ -151,6 +151,9 @@ plant("interpolate", "interpolate-dx-per-output", "gradient-averaged",
       result(lambda g, c: g * g.dtype.type(c.x.size / max(1, c.y.size))), "dx",
       "The gradient is divided by the number of outputs of each pixel.")
 plant("dropout", "dropout-unscaled", "dropout-unscaled", only(_in_training, output(lambda c: c.x * _mask(c))), "y")
+plant("dropout", "dropout-scaled-by-share", "dropout-scaled-by-share",
+      only(lambda c: _in_training(c) and bool(_mask(c).any()),
+           output(lambda c: c.x * _mask(c) / _mask(c).mean(dtype=c.x.dtype))), "y")
 plant("dropout", "dropout-dx-by-the-rate", "dropout-scaled-by-rate",
       only(lambda c: _in_training(c) and c.options["p"] > 0,
            gradient(_with_factor(lambda c: _mask(c) / c.options["p"]))), "dx")

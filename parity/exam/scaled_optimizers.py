@@ -1,5 +1,6 @@
 """RMSprop and Adagrad with one mistake."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -24,6 +25,8 @@ def rmsprop(
     spread: Callable[[Array, Array], Array] = lambda v, mean: v - mean * mean,
     share: Callable[[float], float] = lambda _: 1.0,
     decoupled: bool = False,
+    late: bool = False,
+    used: Callable[[Array, Array], Array] = lambda buffer, before: buffer,  # noqa: ARG005
     **s: Any,
 ) -> Trajectory:
     """RMSprop with replaceable parts."""
@@ -36,8 +39,10 @@ def rmsprop(
             v = s["alpha"] * v + (1 - s["alpha"]) * g * g
             mean = s["alpha"] * mean + (1 - s["alpha"]) * g
             root = np.sqrt(spread(v, mean) if s["centered"] else v)
-            buffer = s["momentum"] * buffer + share(s["momentum"]) * g / (root + s["eps"])
-            w = w - s["lr"] * (buffer + (decay if decoupled else 0))
+            divisor, before = root + s["eps"], buffer
+            buffer = s["momentum"] * buffer + share(s["momentum"]) * (g if late else g / divisor)
+            step = (used(buffer, before) if s["momentum"] else buffer) / (divisor if late else 1.0)
+            w = w - s["lr"] * (step + (decay if decoupled else 0))
         trajectory.append(w)
     return np.stack(trajectory).astype(parameter.dtype), None
 
@@ -62,16 +67,24 @@ def adagrad(
     return np.stack(trajectory).astype(parameter.dtype), None
 
 
+def _compound(t: int, decay: float) -> float:
+    return math.prod(1 / (1 + i * decay) for i in range(t + 1))
+
+
 Parts: TypeAlias = tuple[tuple[str, str, dict[str, Any]], ...]
 _RMSPROP: Parts = (
     ("centered-sign", "centered-sign", {"spread": lambda v, mean: v + mean * mean}),
     ("momentum-averages", "momentum-averaged-steps", {"share": lambda momentum: 1 - momentum}),
     ("decay-decoupled", "decay-decoupled", {"decoupled": True}),
+    ("momentum-of-gradient", "momentum-of-gradient-scaled", {"late": True}),
+    ("momentum-late", "momentum-late", {"used": lambda _, before: before}),
 )
 _ADAGRAD: Parts = (
     ("lr-decay-exponential", "lr-decay-exponential", {"rate": lambda t, decay: (1 - decay) ** t}),
     ("lr-decay-late", "lr-decay-late", {"rate": lambda t, decay: 1 / (1 + (t + 1) * decay)}),
     ("lr-decay-root", "lr-decay-root", {"rate": lambda t, decay: (1 + t * decay) ** -0.5}),
+    ("lr-decay-compounds", "lr-decay-compounds", {"rate": _compound}),
+    ("cube-root", "cube-root-of-sum", {"root": lambda after, _, eps: np.cbrt(after) + eps}),
     ("sum-of-previous", "sum-of-previous", {"root": lambda _, before, eps: np.sqrt(before) + eps}),
     ("epsilon-inside-root", "epsilon-inside-root", {"root": lambda after, _, eps: np.sqrt(after + eps)}),
 )

@@ -100,6 +100,7 @@ _SOFTPLUS: Rows = (
     ("threshold-of-input", lambda x, o: np.where(x > o["threshold"], 1, sigmoid(o["beta"] * x))),
 )
 _HARDSWISH: Rows = (
+    ("upper-side-lost", lambda x, _: np.where((x > -3) & (x < 3), x / 3 + 0.5, 0)),
     ("input-factor-lost", lambda x, _: np.clip(x / 6 + 0.5, 0, 1) + np.where(abs(x) < 3, 1 / 6, 0)),
     ("inner-derivative-lost", lambda x, _: np.clip(x / 6 + 0.5, 0, 1)),
     ("outer-derivative-lost", lambda x, _: np.where(abs(x) < 3, x / 6, 0)),

@@ -287,6 +287,8 @@ def of_options(options: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Ex
             yield mistake("divided-by-option", result=_over(name), option=name)
             yield mistake("multiplied-by-option", result=_times(name), option=name)
         if isinstance(value, int | tuple) and not isinstance(value, bool):
+            if isinstance(value, int):
+                yield _option(name, "option-negative-is-zero", lambda v: max(v, 0) if isinstance(v, int) else v)
             yield _option(name, "option-swapped", lambda v: v[::-1] if isinstance(v, tuple) else v)
             yield _option(name, "option-off-by-one", _moved(1), value="+1")
             yield _option(name, "option-off-by-one", _moved(-1), value="-1")

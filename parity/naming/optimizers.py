@@ -141,6 +141,7 @@ class AdamSteps:
     decay_negated: bool = False
     decay_flips: bool = False  # with maximize, the decay is negated too
     ascends: bool = False
+    corrects_root: bool = False  # √v / (1 − β₂ᵗ)
     corrected_in_place: bool = False  # the corrected moments replace the moments
     largest_of_mean: bool = False  # AMSGrad: the maximum of m²
     largest_uncorrected: bool = False  # AMSGrad: the maximum is not corrected
@@ -193,6 +194,8 @@ class AdamSteps:
                 denominator = np.sqrt(used + self.eps)
             elif self.eps_before:
                 denominator = (np.sqrt(used * r2) + self.eps) / np.sqrt(r2)
+            elif self.corrects_root:
+                denominator = np.sqrt(used * r2) / r2 + self.eps
             else:
                 denominator = np.sqrt(used) + self.eps
             mean = m / r1
@@ -307,6 +310,7 @@ _ADAM: tuple[tuple[str, Callable[[AdamSteps], dict[str, Any]]], ...] = (
     ("amsgrad-after-correction", lambda _: {"amsgrad_corrected": True}),
     ("amsgrad-of-mean", lambda _: {"largest_of_mean": True}),
     ("amsgrad-uncorrected", lambda _: {"largest_uncorrected": True}),
+    ("bias-correction-outside-root", lambda _: {"corrects_root": True}),
     ("nesterov-added", lambda _: {"ahead": _next_correction}),
     ("nesterov-added", lambda _: {"ahead": _same_correction}),
     ("nesterov-added", lambda _: {"ahead": _scheduled}),
@@ -370,7 +374,7 @@ ADAM, ADAMW = (
         *(
             mistake(n, formula=_adam(decoupled, _corrected_rate(edit)))
             for n, edit in _ADAM
-            if n not in _NOT_OF[decoupled] and "epsilon" not in n
+            if n not in _NOT_OF[decoupled] | {"bias-correction-outside-root"} and "epsilon" not in n
         ),
     )
     for decoupled in (False, True)

@@ -232,6 +232,7 @@ def _dropouts() -> Iterator[Explanation]:
         ("dropout-scaled-by-keep", lambda m, p: m * (1 - p)),
         ("dropout-scaled-by-rate", lambda m, p: m * _of_rate(p)),
         ("dropout-mask-inverted", lambda m, p: ~m * _scale(p)),
+        ("dropout-scaled-by-share", lambda m, _: m / max(m.mean(), 1 / m.size)),
         ("dropout-mask-ignored", lambda _, p: _scale(p)),
         ("dropout-mask-of-first-sample", lambda m, p: m[:1] * _scale(p)),
         ("dropout-mask-of-first-channel", lambda m, p: m[:, :1] * _scale(p)),

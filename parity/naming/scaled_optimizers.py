@@ -41,6 +41,8 @@ class RmspropSteps:
     decay_decoupled: bool = False  # λ·w is added to the step
     mean_added: bool = False  # centered: v + ḡ²
     averages_steps: bool = False  # b ← μ·b + (1−μ)·d
+    scales_buffer: bool = False  # b ← μ·b + g, which is divided by √v + ε at each step
+    buffer_before: bool = False  # the step uses the buffer of the previous step
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""
@@ -53,8 +55,10 @@ class RmspropSteps:
                 mean = self.alpha * mean + (1 - self.alpha) * g
                 spread = v + (mean**2 if self.mean_added else -(mean**2)) if self.centered else v
                 share = 1 - self.momentum if self.averages_steps else 1.0
-                b = self.momentum * b + share * g / _denominator(spread, self.eps, self.root, self.eps_inside)
-                step = b + decay * w if self.decay_decoupled else b
+                divisor, before = _denominator(spread, self.eps, self.root, self.eps_inside), b
+                b = self.momentum * b + (g if self.scales_buffer else share * g / divisor)
+                used = b / divisor if self.scales_buffer else before if self.buffer_before and self.momentum else b
+                step = used + decay * w if self.decay_decoupled else used
                 w = w + self.lr * step if self.ascends else w - self.lr * step
             found.append(w)
         return np.stack(found)
@@ -80,18 +84,23 @@ class AdagradSteps:
     decay_decoupled: bool = False  # λ·w is added to the step
     rate: Callable[[int, float], float] = lambda t, decay: 1 / (1 + t * decay)  # of the learning rate
     before: bool = False  # the sum without the step's own gradient
+    compounds: bool = False  # the decayed learning rate replaces the learning rate
+    power: float = 0.5  # of the sum
 
     def run(self, w: Array, gradients: Iterable[Array | None]) -> Array:
         """w after each step."""
         decay = -self.weight_decay if self.decay_flips and self.maximize else self.weight_decay
-        s, t, found = np.full_like(w, self.start), self.t_before, []
+        s, t, lr, found = np.full_like(w, self.start), self.t_before, self.lr, []
         for g in gradients:
             if g is not None:
                 g = g if self.decay_decoupled else g + decay * w
                 previous, s = s, (s if self.keeps else 0.0) + self.square(g)
                 used = previous if self.before else s
+                used = used ** (2 * self.power)
                 step = g / _denominator(used, self.eps, self.root, self.eps_inside)
-                step = self.lr * self.rate(t, self.lr_decay) * (step + decay * w if self.decay_decoupled else step)
+                rate = lr * self.rate(t, self.lr_decay)
+                lr = rate if self.compounds else lr
+                step = rate * (step + decay * w if self.decay_decoupled else step)
                 w, t = w + step if self.ascends else w - step, t + 1
             found.append(w)
         return np.stack(found)
@@ -153,6 +162,8 @@ _RMSPROP: tuple[tuple[str, dict[str, Any]], ...] = (
     ("centered-always", {"centered": True}),
     ("centered-sign", {"mean_added": True}),
     ("momentum-averaged-steps", {"averages_steps": True}),
+    ("momentum-of-gradient-scaled", {"scales_buffer": True}),
+    ("momentum-late", {"buffer_before": True}),
 )
 
 _ADAGRAD: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -164,6 +175,8 @@ _ADAGRAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lr-decay-exponential", {"rate": lambda t, decay: (1 - decay) ** t}),
     ("lr-decay-root", {"rate": lambda t, decay: 1 / np.sqrt(1 + t * decay)}),
     ("sum-of-previous", {"before": True}),
+    ("lr-decay-compounds", {"compounds": True}),
+    ("cube-root-of-sum", {"power": 1 / 3}),
 )
 
 RMSPROP = tuple(mistake(name, formula=_rmsprop(**changes)) for name, changes in _RMSPROP)

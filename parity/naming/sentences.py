@@ -214,6 +214,7 @@ ELEMENTWISE = {
 
 ACTIVATIONS = {
     "output-factor-lost": "the factor y is missing",
+    "upper-side-lost": "the slope above the upper limit is 0, where it should be 1",
     "complement-for-sigmoid": "σ(−x) is used, where it should be σ(x)",
     "complement-lost": "the factor 1 − y is missing",
     "complement-sign": "the derivative has a plus where it needs a minus",
@@ -442,6 +443,7 @@ RESIZING = {
     "dropout-mask-inverted": "the mask is inverted: it drops what it should keep",
     "dropout-mask-of-first-sample": "every sample gets the mask of the first",
     "dropout-mask-of-first-channel": "every channel gets the mask of the first",
+    "dropout-scaled-by-share": "it is divided by the share of entries that were kept; torch divides by 1 − p",
     "dropout-mask-ignored": "the mask is missing",
     "dropout-in-evaluation": "the mask is used in evaluation too",
     "scaled-in-evaluation": "it is multiplied by 1 − p in evaluation",
@@ -491,6 +493,10 @@ OPTIMIZERS = {
     "adam-epsilon-ignored": "ε is ignored",
     "amsgrad-ignored": "amsgrad is ignored",
     "amsgrad-always": "the largest v is used although amsgrad is off",
+    "bias-correction-outside-root": "the root is divided by 1 − β₂ᵗ, where it should be v",
+    "momentum-of-gradient-scaled": "the momentum sums the gradients, where it should sum g/(√v + ε)",
+    "lr-decay-compounds": "the decayed learning rate is decayed again: it should be computed from the first",
+    "cube-root-of-sum": "the cube root of the sum of squares is used instead of the square root",
     "amsgrad-of-mean": "AMSGrad takes the maximum of the squared mean, where it should be that of the mean square",
     "amsgrad-uncorrected": "AMSGrad's maximum has no bias correction",
     "nesterov-added": "it is NAdam: the step uses Nesterov's momentum",

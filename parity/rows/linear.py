@@ -37,7 +37,8 @@ def flatten(draw: st.DrawFn, lane: Lane) -> Case:
     rank = max(len(axes), 1)
     start = draw(integers(0, rank - 1))
     end = draw(integers(start, rank - 1))
-    options = {"start_dim": start, "end_dim": end - rank if draw(booleans) else end}
+    start, end = (axis - rank if draw(booleans) else axis for axis in (start, end))
+    options = {"start_dim": start, "end_dim": end}
     return Case("flatten", (ArraySpec("input", axes),), options, *numbers(draw))
 
 

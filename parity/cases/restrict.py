@@ -267,8 +267,8 @@ def fits(case: Case, wanted: Mapping[str, Any]) -> bool:
 
 
 def numbers_in(case: Case) -> int:
-    """The number of entries of all arrays of a case."""
-    return sum(math.prod(spec.shape) for spec in case.arrays if spec.shape is not None)
+    """The number of entries of all arrays of a case; an empty axis counts as 1, because the others may be long."""
+    return sum(math.prod(max(size, 1) for size in spec.shape) for spec in case.arrays if spec.shape is not None)
 
 
 def _outputs_of(case: Case, shape: tuple[int, ...]) -> int:

@@ -49,6 +49,7 @@ def dyadic_samples(arrays: dict[str, ArraySpec], first: str) -> dict[str, ArrayS
 
     around = tuple(map(least, target.shape))
     if target.kind != "classes":
+        around = tuple(max(size, 1) for size in around)  # the mean of no numbers has no bound
         return arrays | {first: replace(x, shape=around), "target": replace(target, shape=around)}
     shape = (*around[:1], target.classes, *around[1:])
     found = {first: replace(x, shape=shape), "target": replace(target, shape=around, ignored=None)}

@@ -32,6 +32,7 @@ from parity.running.losses import (
     takes_classes_only,
 )
 from parity.running.masks import P, with_mask
+from parity.running.memory import NUMBERS, grows_with_the_square
 from parity.running.modes import backward_in_training, has_modes
 from parity.running.statistics import of_a_course
 from parity.running.trials import FORWARD_RIGHT, Trials
@@ -202,8 +203,10 @@ def sizes_of(
     case = narrowed(bases[0], {**trials.fixed, **known})
     if not trials.row.valid(case):
         return known
-    trials.calls += 3
+    trials.calls += 4
     limit = numbers_limit(trials.row, implementation, trials.lane, case)
+    if limit is None and grows_with_the_square(trials.row, implementation, trials.lane, case):
+        limit = NUMBERS
     return known if limit is None else known | {"numbers": limit}
 
 

@@ -183,7 +183,7 @@ class _RowRun:
         if "numbers" in self.learnt and report.cases:
             limit = self.learnt["numbers"]
             report.notes.append(
-                f"its loops over single numbers are slow: checked on arrays of at most {limit} numbers in total, "
+                f"large arrays need much time or memory: checked on arrays of at most {limit} numbers in total, "
                 f"and the {' and '.join(HALVED)} lanes on half as many cases; "
                 f"for larger ones: --supports numbers={10 * limit}"
             )

@@ -211,6 +211,8 @@ class Arguments:
         if name in self.options:
             return self._option(name, default)
         option = "num_groups" if name == "G" else names.OPTIONS.get(short, "")
+        if short == "padwidth" and "pad" in self.options:
+            option = "pad"
         if option not in self.options and names.INSTEAD.get(option) in self.options and default is not None:
             option = names.INSTEAD[option]
         if short in names.SHARED:
@@ -236,6 +238,8 @@ class Arguments:
         size = names.size_of(name)
         if size == "in_channels" and self.takes_shape:
             size = "out_channels"  # depth beside input_shape
+        if size == "width" and size not in self.sizes and "kernel_size" in self.sizes:
+            return self.shaped(self.sizes["kernel_size"])  # of a convolution of sequences
         if size is not None and size in self.sizes:
             return self.sizes[size]
         if short in names.RATES:

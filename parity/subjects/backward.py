@@ -43,7 +43,7 @@ def takes_cache(backward: Callable[..., Any]) -> bool:
 def upstream_is_optional(backward: Callable[..., Any]) -> bool:
     """Whether the upstream gradient has a default, as in `backward(self, dout=1)`."""
     parameters = parameters_of(backward) or ()
-    return any(plain(p.name) in names.UPSTREAMS and p.default is not p.empty for p in parameters)
+    return any(_is_named_upstream(p) and p.default is not p.empty for p in parameters)
 
 
 def call(
@@ -103,9 +103,15 @@ def call(
     return backward(*positional, **keywords)
 
 
+def _is_named_upstream(p: inspect.Parameter) -> bool:
+    """Whether a parameter has a name of upstream gradients; a `delta` with a default is Huber's."""
+    short = plain(p.name)
+    return short in names.UPSTREAMS and not (short == "delta" and p.default is not p.empty)
+
+
 def _is_upstream(p: inspect.Parameter) -> bool:
     short = plain(p.name)
-    if short in names.UPSTREAMS:
+    if _is_named_upstream(p):
         return True
     looks = short.startswith(("grad", "dl", "upstream", "delta")) or short.endswith(("grad", "gradient"))
     return looks and p.default is p.empty and not names.is_option(p.name)

@@ -32,11 +32,12 @@ from parity.subjects.pair import DERIVATIVE, NO_UPSTREAM, target_comes_first
 # Without underscores and in lower case; the first that a class has is its forward, or its backward.
 FORWARDS = (
     "forward", "forwardpass", "forwardpropagation", "forwardpropagate", "forwardprop", "fprop", "feedforward",
-    "propagate", "fwd", "call", "activate", "loss", "f",
+    "propagate", "fwd", "call", "activate", "compute", "loss", "fn", "f",
 )  # fmt: skip
 BACKWARDS = (
     "backward", "backprop", "backwardpass", "backwardpropagation", "backwardpropagate", "backwardprop", "bprop",
-    "backpropagate", "backpropagation", "bwd", "gradient", "derivative", "derive", "prime", "grad", "df",
+    "backpropagate", "backpropagation", "bwd", "gradient", "derivative", "derive", "prime", "grad",
+    "computegradient", "df",
 )  # fmt: skip
 # Of a loss whose forward returns the loss of each sample: the method that returns the mean.
 REDUCES = ("calculate", "compute_loss")

@@ -91,12 +91,12 @@ STATISTICS = ("running_mean", "running_var")
 # Options with these names take a word.
 MODES = frozenset({"mode", "phase"})
 _HEIGHTS = {
-    "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hh ph",
+    "kernel_size": "poolheight kernelheight kernelh poolh kh filterheight hfilter hh ph",
     "stride": "strideheight strideh sh",
     "padding": "padheight padh paddingh",
 }
 _WIDTHS = {
-    "kernel_size": "poolwidth kernelwidth kernelw poolw kw filterwidth ww pw",
+    "kernel_size": "poolwidth kernelwidth kernelw poolw kw filterwidth wfilter ww pw",
     "stride": "stridewidth stridew sw",
     "padding": "padwidth padw paddingw",
 }
@@ -106,12 +106,12 @@ _SIZES = {
     insize inputs fanin ninput numchannels inputunits nfeatures din inputdims inplanes numfeatures features dim
     d dmodel nembd embdim embeddim embeddingdim hiddensize ndim""",
     "out_channels": """outchannels outputchannels outchannel outputchannel cout outc nout numfilters nfilters
-    filters nkernels numkernels kernels outch outfeature outfeatures outputfeatures
+    nfilter filters nkernels numkernels kernels outch outfeature outfeatures outputfeatures
     outdim outputdim dimout noutputs numoutputs
     outputsize
     outsize outputs units neurons nneurons numneurons fanout noutput filternum filternumber outputunits dout hidden
     numunits nunits outplanes filtercount nclasses numclasses""",
-    "input_shape": "inputshape inshape shape imageshape",
+    "input_shape": "inputshape inshape shape imageshape xdim xshape imgshape",
     "height": "inputheight height inh imageheight h",
     "width": "inputwidth width inw imagewidth",
     "batch_size": "batchsize nbatch",

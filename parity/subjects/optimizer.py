@@ -346,7 +346,7 @@ def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> A
             given.append(arrays.zipped(grads, gradients_first=short.startswith("grad")))
         elif short in _COUNTS:
             given.append(count)
-        elif short.endswith(("name", "key")) or short in ("idx", "index", "i"):
+        elif short.endswith(("name", "key", "id")) or short in ("idx", "index", "i"):
             given.append("w")
         elif short in _PARAMETERS or (place == 0 and len(places) > 1):
             given.append(arrays.own)

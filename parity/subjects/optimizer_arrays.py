@@ -1,5 +1,6 @@
 """The forms in which optimizers take parameters and gradients: dicts, lists, a layer, a model, objects."""
 
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,11 +40,19 @@ class Layer:
     def __init__(self, weights: Array, biases: Array) -> None:
         object.__setattr__(self, "_arrays", {"w": weights, "b": biases})
 
-    def params(self) -> list[tuple[Array, Array]]:
-        """The pairs (value, gradient)."""
-        return [(self.W, self.dW), (self.b, self.db)]
+    @property
+    def params(self) -> "Entries":
+        """The parameters by name; called, the pairs (value, gradient)."""
+        return Entries(self, ("W", "b"))
 
     parameters = params
+
+    @property
+    def grads(self) -> "Entries":
+        """The gradients by the names of their parameters."""
+        return Entries(self, ("dW", "db"))
+
+    gradients = grads
 
     @staticmethod
     def _key(name: str) -> str | None:
@@ -67,6 +76,31 @@ class Layer:
             object.__setattr__(self, name, value)
         else:
             self._arrays[key] = value
+
+
+class Entries(MutableMapping[str, Array]):
+    """Attributes of a layer as a dict with the keys W and b."""
+
+    def __init__(self, layer: Layer, attributes: tuple[str, str]) -> None:
+        self.layer, self.attributes = layer, dict(zip("Wb", attributes, strict=True))
+
+    def __getitem__(self, key: str) -> Array:
+        return getattr(self.layer, self.attributes[key])  # type: ignore[no-any-return]  # an array
+
+    def __setitem__(self, key: str, value: Array) -> None:
+        setattr(self.layer, self.attributes[key], value)
+
+    def __delitem__(self, key: str) -> None:
+        raise TypeError("a layer keeps its parameters")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+    def __call__(self) -> list[tuple[Array, Array]]:
+        return [(self.layer.W, self.layer.dW), (self.layer.b, self.layer.db)]
 
 
 class Model:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,8 @@ DERIVATIVES = (
     "grad_{}", "{}_bwd", "{}_vjp",
 )  # fmt: skip
 
+# What the names of a forward and of its backward contain.
+BESIDE = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"), ("propagate", "backpropagate"))
 # Flags by which a function returns its derivative.
 FLAGS = words("deriv derivative derive prime grad gradient diff backward dx d")
 # Forms that only one framework has, tried in this order: (is it this form?, adapt it).
@@ -177,13 +180,10 @@ def _of_function(function: Callable[..., Any], place: str | None) -> Implementat
 
 def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The backward of a forward function in the same module, by its name: conv_backward for conv_forward."""
-    name = getattr(function, "__name__", "")
-    for forward, backward in (
-        ("forward", "backward"),
-        ("fwd", "bwd"),
-        ("fprop", "bprop"),
-        ("propagate", "backpropagate"),
-    ):
+    scope = getattr(function, "__globals__", {})
+    # A function that another one made is called as the variable that holds it.
+    called = [getattr(function, "__name__", ""), *(name for name, value in scope.items() if value is function)]
+    for name, (forward, backward) in itertools.product(called, BESIDE):
         found = _in_module(function, name.replace(forward, backward)) if forward in name else None
         if found is not None:
             return found

@@ -31,7 +31,7 @@ def normalizes(arrays: tuple[Array | None, ...], options: dict[str, Any]) -> boo
 def in_torchs_order(forward: Callable[..., Any]) -> bool:
     """Whether the signature may be in torch's order: the second parameter is not a weight or gamma."""
     places = [p for p in parameters_of(forward) or () if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(places) < 2 or names.plain(places[1].name) not in names.WEIGHTS
+    return len(places) < 2 or names.plain(places[1].name) not in names.WEIGHT_ATTRIBUTES | {"g"}
 
 
 def statistics_as_options(made: Implementation) -> Implementation:

@@ -34,6 +34,7 @@ PLANES, ENGINES, MODULES = "plane_tensors", "engine_ops", "course_modules"
 LIBRARIES, OPERATORS = "library_functions", "torch_operators"
 KEPT, ORDERS, RESIZED, NORMALIZED = "kept_parameters", "image_orders", "resized_images", "normalized_images"
 CALLED, FLAGGED, CUSTOM = "called_optimizers", "flagged_derivatives", "custom_operator"
+LATER = "later_forms"
 EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
@@ -366,6 +367,20 @@ FORMS = (
          "        gradient /= N\n", "", "sum instead of mean", "grad_input", "batch-sum"),
     Form("sigmoid", CUSTOM, "Sigmoid", "`forward(is_train, req, in_data, out_data, aux)`, `backward(req, out_grad, in_data, out_data, in_grad, aux)`",
          "(1.0 - y)", "(1.0 + y)", "a sign", "grad_input", "complement-sign"),
+    Form("conv2d", LATER, "ConvLayer", "`ConvLayer(X_dim, n_filter, h_filter, w_filter, stride, padding)`, `backward(dout) → (dX, [dW, db])`",
+         "dout.sum(axis=(0, 2, 3))", "dout.mean(axis=(0, 2, 3))", MEAN, "grad_bias", "divided-by-outputs"),
+    Form("huber_loss", LATER, "huber", "`huber(y_true, y_pred, delta)` beside `huber_grad(y_true, y_pred, delta)`",
+         ") / e.size", ")", "sum instead of mean", "grad_input", "sum"),
+    Form("Adam", LATER, "Adam", "`Adam(alpha, beta_1, beta_2).update(layer_id, w, dw)` returns the parameter",
+         "v / (1 - self.beta_2**t)", "v", "a bias correction missing", "output", "bias-correction-first-only"),
+    Form("SGD", LATER, "Optimizer", "`Optimizer(net, lr).step()` over dicts `layer.params` and `layer.grads`",
+         "-= self.lr", "+= self.lr", "the sign", "output", "ascends"),
+    Form("conv1d", LATER, "Conv1D", "`Conv1D(n_in, n_out, width, stride)`",
+         "g.sum((0, 2))", "-g.sum((0, 2))", "the sign", "grad_bias", "negated"),
+    Form("layer_norm", LATER, "layer_norm_forward", "`layer_norm_forward, layer_norm_backward = make_layer_norm(eps)`",
+         " - (dy * g).mean(-1, keepdims=True)", "", "the mean as constant", "grad_input", "mean-constant"),
+    Form("pad", LATER, "Reflect", "`Reflect(pad_width)(x)`, reflected",
+         "return dx\n", "return 2 * dx\n", "an extra factor", "grad_input", "doubled"),
 )  # fmt: skip
 
 

@@ -90,7 +90,8 @@ def page() -> str:
         "",
         "Which of torch's functions and options `numpy_cnn` supports. `python docs/options.py` writes this page",
         "from the signatures of both. An option that is not supported is not a parameter: Python rejects it with",
-        "a `TypeError`. Deprecated parameters (`size_average`, `reduce`) are left out.",
+        "a `TypeError`. Deprecated parameters (`size_average`, `reduce`) and the deprecated reduction",
+        "`elementwise_mean` are left out.",
     ]
     for family, names in FAMILIES.items():
         lines += ["", f"## {family}", "", "| function | supported | not supported |", "|---|---|---|"]

@@ -53,6 +53,16 @@ DIFFERENCES = (
         "linear(ones(2, 3), ones(4, 3), ones(1, 4))", "torch", "a bias is one number per output, or one for all"
     ),
     Difference(
+        "nll_loss(ones(1, 2, 1), labels(1).reshape(1, 1), ones(2, 1))",
+        "torch",
+        "the weights are one number per class; torch compares only their number, and only for images",
+    ),
+    Difference(
+        "max_unpool2d(ones(1, 1, 1), labels(0).reshape(1, 1, 1), 2, padding=-1)",
+        "torch",
+        "a negative padding, which no max pooling has",
+    ),
+    Difference(
         "cross_entropy(ones(1, 2), labels(1), label_smoothing=-0.1)",
         "torch",
         "torch silently ignores a negative label_smoothing",

@@ -120,6 +120,25 @@ class _CountsEachParameter:
                 self.parameters[name][...] = trajectory[-1]
 
 
+class _FindsStateByShape:
+    """SGD with one momentum buffer for all parameters of a shape."""
+
+    def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
+        self.parameters, self.settings, self.buffers = parameters, settings, dict[tuple[int, ...], Array]()
+
+    def step(self, gradients: dict[str, Array | None]) -> None:
+        s = self.settings
+        for name, gradient in gradients.items():
+            if gradient is not None:
+                w = self.parameters[name]
+                g = (-gradient if s["maximize"] else gradient) + s["weight_decay"] * w
+                b = self.buffers.get(w.shape)
+                b = self.buffers[w.shape] = (
+                    g if b is None or not s["momentum"] else s["momentum"] * b + (1 - s["dampening"]) * g
+                )
+                w -= s["lr"] * (g + s["momentum"] * b if s["nesterov"] else b)
+
+
 class _KeepsTheGradient:
     """SGD whose momentum buffer is the first gradient array itself until the second step."""
 
@@ -228,6 +247,7 @@ SGD("sgd-momentum-averages", "momentum-averaged-later",
 SGD("sgd-none-moves", "none-moves", of_sgd(none_moves=True))
 SGD("sgd-gradient-kept-as-buffer", "mutates-input", _scales_its_first_gradient,
     description="The first gradient array becomes the momentum buffer, which the next step overwrites.")
+SGD("sgd-state-by-shape", "state-by-shape", instead(by_hand(_FindsStateByShape)))
 SGD("sgd-buffer-is-the-gradient", "", instead(by_hand(_KeepsTheGradient)),
     description="The momentum buffer is the first gradient array: a caller that reuses the array changes it.")
 SGD("sgd-nesterov-exchanged", "nesterov-exchanged", of_sgd(ahead=lambda g, b, s: b + s["momentum"] * g))

@@ -26,6 +26,7 @@ from parity.naming.explanation import Explanation
 from parity.naming.general import FACTORS, GENERAL, UPSTREAM, of_arguments, of_options
 from parity.naming.network import network
 from parity.naming.probe import Probe
+from parity.naming.shared_state import shared_by_shape
 from parity.rows.double_backward import SUFFIX
 from parity.rows.registry import ROWS
 
@@ -61,10 +62,10 @@ OWN: dict[str, tuple[Explanation, ...]] = {
     "layer_norm": normalization.LAYER_NORM,
     "group_norm": normalization.GROUP_NORM,
     "instance_norm": normalization.INSTANCE_NORM,
-    "SGD": optimizers.SGD,
-    "Adam": optimizers.ADAM,
-    "AdamW": optimizers.ADAMW,
-    "RMSprop": scaled_optimizers.RMSPROP,
+    "SGD": (*optimizers.SGD, *shared_by_shape("SGD")),
+    "Adam": (*optimizers.ADAM, *shared_by_shape("Adam")),
+    "AdamW": (*optimizers.ADAMW, *shared_by_shape("AdamW")),
+    "RMSprop": (*scaled_optimizers.RMSPROP, *shared_by_shape("RMSprop")),
     "Adagrad": scaled_optimizers.ADAGRAD,
 }
 OWN["SimpleCNN"] = tuple(network({name: (*own, *FACTORS, *UPSTREAM) for name, own in OWN.items()}))

@@ -493,6 +493,7 @@ OPTIMIZERS = {
     "adam-epsilon-ignored": "ε is ignored",
     "amsgrad-ignored": "amsgrad is ignored",
     "amsgrad-always": "the largest v is used although amsgrad is off",
+    "state-by-shape": "parameters of the same shape share their state",
     "bias-correction-outside-root": "the root is divided by 1 − β₂ᵗ, where it should be v",
     "momentum-of-gradient-scaled": "the momentum sums the gradients, where it should sum g/(√v + ε)",
     "lr-decay-compounds": "the decayed learning rate is decayed again: it should be computed from the first",

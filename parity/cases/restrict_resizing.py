@@ -63,7 +63,11 @@ def _resized(
     axes = len(value) if given and isinstance(value, tuple) else AXES.get(options["mode"], max(1, rank - 2))
     if not given and isinstance(value, tuple):
         value = (*value, *(value[-1:] * axes))[:axes]
-        value = tuple(float(round(each)) for each in value) if wanted.get("whole") and name != "size" else value
+        value = (
+            tuple(float(max(1, round(each))) for each in value)
+            if wanted.get("whole") and name != "size"
+            else value
+        )
         value = value[:1] * axes if wanted.get("pairs") is False else value
         options[name] = value
     if options["mode"] not in AXES:

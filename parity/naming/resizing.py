@@ -242,7 +242,9 @@ def _dropouts() -> Iterator[Explanation]:
     yield mistake(
         "dropout-in-evaluation",
         formula=_dropped(
-            _right, lambda p: 1.0 if p.options.get("mask") is None else _right(_mask(p), p.options["p"])
+            _right,
+            # Without a mask only p = 0 and p = 1 are determined.
+            lambda p: _right(np.asarray(True) if p.options.get("mask") is None else _mask(p), p.options["p"]),
         ),
     )
 

@@ -95,8 +95,12 @@ def dropout_by_mask(
     input: torch.Tensor, p: float = 0.5, training: bool = True, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Dropout with a given mask, because torch's function draws its own."""
-    if mask is None or not training:
+    if not training:
         return input.clone()
+    if mask is None:  # torch draws one, unless it keeps or drops everything
+        if p not in (0, 1):
+            raise ValueError(f"training with p={p} needs a mask")
+        mask = torch.full(input.shape, p == 0)
     kept = mask.to(input.dtype).reshape((*mask.shape, *(1,) * (input.ndim - mask.ndim)))
     return input * (kept * (0.0 if p == 1 else 1 / (1 - p)))
 

@@ -30,9 +30,9 @@ class Allowed(frozenset[Any]):
         return super().__contains__(value) if self.excluded is None else value not in self.excluded
 
     def __str__(self) -> str:
-        if self.excluded is None:
-            return " or ".join(sorted(map(repr, self), key=len))
-        return f"anything but {', '.join(sorted(map(repr, self.excluded)))}"
+        """The excluded values if there may be others besides the accepted ones, otherwise the accepted values."""
+        values = self if self.excluded is None else self.excluded
+        return " or ".join(sorted(map(repr, values), key=lambda text: (len(text), text)))
 
 
 def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str, Allowed]:
@@ -61,10 +61,8 @@ def restrictions(declined: Sequence[Case], accepted: Sequence[Case]) -> dict[str
             break
         found[name] = candidates[name]
         left = [case for case in left if case not in explained[name]]
-    for (
-        name,
-        allowed,
-    ) in found.items():  # except values that occurred only with a declined value of another option
+    # A value that occurred only together with a declined value of another option is not excluded.
+    for name, allowed in found.items():
         if allowed.excluded is not None:
             others = {option: values for option, values in found.items() if option != name}
             alone = [case for case in declined if all(case.options[o] in values for o, values in others.items())]

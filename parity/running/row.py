@@ -187,10 +187,8 @@ class _RowRun:
                 f"and the {' and '.join(HALVED)} lanes on half as many cases; "
                 f"for larger ones: --supports numbers={10 * limit}"
             )
-        left_out = [_describe(word, value) for word, value in self.learnt.items() if word not in QUIET]
-        if left_out and report.cases:
-            values = " ".join(left_out)
-            report.notes.append(f"checked only with {values}: the implementation supports nothing else")
+        if report.cases:
+            report.notes += support_notes(self.learnt)
         return report
 
     def _has_state(self, name: str) -> bool:
@@ -279,8 +277,24 @@ def _counted_again(before: RowReport, found: RowReport) -> RowReport:
 QUIET = ("upstream", "same", "numbers")
 
 
-def _describe(word: str, value: Any) -> str:
-    return f"{word}={value}" if isinstance(value, Allowed) else "".join(as_typed({word: value}))
+def support_notes(learnt: Mapping[str, Any]) -> list[str]:
+    """Notes on the only values that the implementation supports, and on values that it does not support."""
+    only, excluded = [], []
+    for word, value in learnt.items():
+        if word in QUIET:
+            continue
+        if not isinstance(value, Allowed):
+            only += as_typed({word: value})
+        elif value.excluded is None:
+            only.append(f"{word}={value}")
+        elif value.excluded:
+            excluded.append(f"{word}={value}")
+    notes = []
+    if only:
+        notes.append(f"checked only with {' '.join(only)}: the implementation supports nothing else")
+    if excluded:
+        notes.append(f"not checked with {', '.join(excluded)}: the implementation does not support it")
+    return notes
 
 
 def run_case(

@@ -9,6 +9,7 @@ Kind = Literal["real", "classes", "weights", "shares", "log", "shifted", "near"]
 Lane = Literal["exact", "bound", "structure", "special"]
 Dtype = Literal["float32", "float64"]
 LANES: tuple[Lane, ...] = ("exact", "bound", "structure", "special")
+UPSTREAM = "upstream"  # the name of the upstream gradient, in a case of a backward pass
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,3 @@
-"""The time limit of a call, for modules that import neither NumPy nor torch, too."""
+"""The time limit of a call, in a module that imports neither NumPy nor torch."""
 
 TIME_LIMIT = 30.0  # seconds per call; generous because the first call may run a compiler

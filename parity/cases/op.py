@@ -1,4 +1,4 @@
-"""The types of arrays and of ops, for modules that do not import torch, too."""
+"""The types of arrays and ops, in a module that does not import torch."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias

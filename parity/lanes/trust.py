@@ -7,8 +7,8 @@ A case is MISTRUSTED if the oracle's output or one of its gradients
   geometry (pixels skipped by a stride, classes that are not the target) therefore do not count;
 - for a row without gradients: stays the same when all arrays but the first are changed.
 
-The second derivatives of an op that is linear in an array are zero: of a backward pass, only the output and the
-gradient of the upstream gradient have to be nonzero.
+The second derivatives of an op that is linear in an array are zero, so for a backward pass only the output and the
+gradient with respect to the upstream gradient must be nonzero.
 
 Only the lanes that compare numbers, exact and bound, count such cases. A lane fails if it ran twenty or more cases
 and fewer than an eighth of them can be trusted.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parity.cases.case import Lane
+from parity.cases.case import UPSTREAM, Lane
 from parity.cases.inputs import inputs_of
 
 if TYPE_CHECKING:  # the report needs the rule above, without torch
@@ -32,8 +32,8 @@ LEAST_SHARE, LEAST_CASES = 1 / 8, 20
 def trustworthy(expected: "Expected") -> bool:
     """Whether agreement on this case is evidence."""
     theirs = expected.theirs
-    if "grad_upstream" in theirs:
-        theirs = {name: theirs[name] for name in ("output", "grad_upstream")}
+    if (of_upstream := f"grad_{UPSTREAM}") in theirs:
+        theirs = {name: theirs[name] for name in ("output", of_upstream)}
     filled = {name: int(np.count_nonzero(array)) for name, array in theirs.items()}
     if not all(filled.values()):
         return False

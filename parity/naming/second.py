@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from parity.cases.case import UPSTREAM
 from parity.cases.op import Array
 from parity.cases.state import BUFFERS
 from parity.naming.explanation import Explanation, Formula, mistake
 from parity.naming.general import FACTORS, ZERO, of_arguments
 from parity.naming.probe import NotApplicable, Probe
 
-UPSTREAM = "upstream"
+MOST_ENTRIES = 128  # of an array whose diagonal is computed: each entry takes one call of the oracle
 
 
 def directions(probe: Probe) -> dict[str, slice]:
@@ -30,7 +31,7 @@ def _along(probe: Probe, name: str, others: bool) -> Array:
     """The result for the part of the direction that belongs to one array, or for all other parts."""
     parts = directions(probe)
     if name not in parts or len(parts) == 1:
-        raise NotApplicable("there is one direction")
+        raise NotApplicable("there is only one direction")
     direction = probe.dy.copy() if others else np.zeros_like(probe.dy)
     direction[parts[name]] = 0 if others else probe.dy[parts[name]]
     return probe.with_upstream(direction).reference()
@@ -57,7 +58,7 @@ def _at_direction(probe: Probe) -> Array:
 
 
 def _diagonal(probe: Probe) -> Array:
-    """The products of the second derivatives in one entry twice with the direction."""
+    """The diagonal of the Hessian times the direction."""
     name = probe.quantity.removeprefix("grad_")
     part = directions(probe).get(name)
     if part is None or probe.array(name).size > MOST_ENTRIES:
@@ -70,12 +71,8 @@ def _diagonal(probe: Probe) -> Array:
     return found
 
 
-MOST_ENTRIES = 128  # each takes one call of the oracle
-
-NOT_DIFFERENTIATED = mistake("second-derivative-zero", "grad_", result=ZERO.edit_result)
-
 SECOND = (
-    NOT_DIFFERENTIATED,
+    mistake("second-derivative-zero", "grad_", result=ZERO.edit_result),
     *FACTORS,
     mistake("second-own-direction", "grad_", formula=_own_direction),
     mistake("second-is-first", "grad_", formula=_at_direction),

@@ -14,15 +14,14 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from parity.cases.case import ArraySpec, Case, Lane
+from parity.cases.case import UPSTREAM, ArraySpec, Case, Lane
 from parity.cases.inputs import blank_arrays
 from parity.cases.primitives import completed, narrowed
 from parity.cases.torch_op import oracle
 from parity.rows.row import Row
 
 SUFFIX = "_double_backward"
-UPSTREAM = "upstream"
-NUMBERS: tuple[Lane, ...] = ("exact", "bound")
+COMPARED: tuple[Lane, ...] = ("exact", "bound")  # the lanes that compare numbers
 
 
 def double_backward(row: Row) -> Row:
@@ -73,7 +72,7 @@ def double_backward(row: Row) -> Row:
         row.op,
         like,
         strategy,
-        lanes=tuple(lane for lane in row.lanes if lane in NUMBERS),
+        lanes=tuple(lane for lane in row.lanes if lane in COMPARED),
         sound=lambda case: row.sound(first_order(case)),
         backward_of=row,
     )

@@ -140,14 +140,14 @@ def _multiplied_by(name: str) -> EditResult:
 
 
 def _along_other_axis(probe: Probe) -> Array:
-    """The bias added along another axis, where that axis has as many entries, as broadcasting would."""
+    """The bias broadcast along another axis, where that axis has as many entries."""
     bias, weight = probe.array("bias"), probe.array("weight")
     y = probe.reference()
-    own, other = (-1, -2) if weight.ndim < 3 else (1 - weight.ndim, -1)  # of a dense layer, of a convolution
+    other = -2 if weight.ndim < 3 else -1  # of a dense layer, of a convolution
     if bias.ndim != 1 or weight.ndim < 2 or y.ndim < 2 or y.shape[other] != bias.size:
         return y
     plain = probe.with_arrays(bias=None).reference()
-    return np.moveaxis(np.moveaxis(plain, other, -1) + bias, -1, other) if own != other else y
+    return np.moveaxis(np.moveaxis(plain, other, -1) + bias, -1, other)
 
 
 FACTORS = (

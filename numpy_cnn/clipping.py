@@ -25,7 +25,7 @@ def clip_grad_norm(
     Args:
         gradients: {name: array or None}.
         max_norm: the largest norm allowed.
-        norm_type: p, above 0; ∞ for the largest absolute value. A text such as "inf" is converted.
+        norm_type: p, above 0; ∞ for the largest absolute value. A string such as "inf" is converted.
         error_if_nonfinite: whether to raise if n is NaN or ∞.
 
     Returns:

@@ -103,7 +103,7 @@ def _batch_norm(
 ) -> tuple[Array, Pullback, Array, Array]:
     """y, the pullback, μ and σ²."""
     if getattr(x, "shape", None) == (0,):
-        return _of_nothing(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        return _of_empty_vector(x, running_mean, running_var, weight, bias, training, momentum, eps)
     _check(x, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)
     count = _count(x)
     if training or running_mean is None or running_var is None:  # statistics may be missing for an empty batch
@@ -140,7 +140,7 @@ def _batch_norm(
     return y, pullback, mean, var
 
 
-def _of_nothing(x: Array, *rest: Any) -> tuple[Array, Pullback, Array, Array]:
+def _of_empty_vector(x: Array, *rest: Any) -> tuple[Array, Pullback, Array, Array]:
     """An empty x without an axis of channels, which torch accepts as well."""
     y, batch_pullback, mean, var = _batch_norm(x.reshape(0, 0), *rest)
 

@@ -33,7 +33,7 @@ def softmax(input: Array, dim: int | None = None, dtype: npt.DTypeLike | None = 
     Source: J. Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
     """
     check_floats("softmax", input=input)
-    dim = _competing("softmax", input, dim)
+    dim = _axis_of("softmax", input, dim)
     if dtype is not None or input.ndim == 0:
         return _converted(softmax, input, dim, dtype)
     x = input
@@ -72,7 +72,7 @@ def log_softmax(
     Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions (2021).
     """
     check_floats("log_softmax", input=input)
-    dim = _competing("log_softmax", input, dim)
+    dim = _axis_of("log_softmax", input, dim)
     if dtype is not None or input.ndim == 0:
         return _converted(log_softmax, input, dim, dtype)
     x = input
@@ -87,8 +87,8 @@ def log_softmax(
     return y, pullback
 
 
-def _competing(op: str, x: Array, dim: int | None) -> int:
-    """Read `dim` as an axis of x."""
+def _axis_of(op: str, x: Array, dim: int | None) -> int:
+    """The axis of a softmax, which without `dim` is the deprecated choice of torch."""
     if dim is None:
         dim = 0 if x.ndim in (0, 1, 3) else 1
         warnings.warn(f"{op}: without dim the axis is {dim} for {x.ndim} axes; pass it explicitly", stacklevel=3)

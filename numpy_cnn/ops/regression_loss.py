@@ -148,6 +148,5 @@ def _size(d: Array) -> None:
 
 def _sign(d: Array) -> None:
     """d ← 1, 0 or −1, and 0 for NaN."""
-    positive, negative = d > 0, d < 0
-    np.subtract(positive.view(np.int8), negative.view(np.int8), out=positive.view(np.int8))
-    d[...] = positive.view(np.int8)
+    positive, negative = (d > 0).view(np.int8), (d < 0).view(np.int8)  # NumPy does not subtract bools
+    d[...] = np.subtract(positive, negative, out=positive)

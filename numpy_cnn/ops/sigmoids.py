@@ -147,7 +147,7 @@ def _gelu(x: Array, y: Array, slope: Array) -> None:
     y *= x
 
 
-SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715  # of v
+SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715  # v = SLOPE · (x + CUBIC · x³)
 
 
 def _gelu_by_tanh(x: Array, y: Array, t: Array) -> None:

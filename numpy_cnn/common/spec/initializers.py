@@ -31,7 +31,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 def kaiming_std(shape: Shape, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in") -> float:
     """√2 / √(1 + a²) / √fan, for a leaky ReLU of slope a: the variance stays the same from layer to layer.
 
-    A weight without numbers has the deviation 0.
+    It is 0 for an empty weight.
 
     Raises:
         ValueError: mode is neither "fan_in" nor "fan_out", or the weight has fewer than two axes.
@@ -45,7 +45,7 @@ def kaiming_std(shape: Shape, a: float = 0.0, mode: Literal["fan_in", "fan_out"]
 
 
 def xavier_std(shape: Shape, gain: float = 1.0) -> float:
-    """gain · √(2 / (fan_in + fan_out)), and 0 for a weight without numbers.
+    """gain · √(2 / (fan_in + fan_out)), and 0 for an empty weight.
 
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks
     (2010).

@@ -7,9 +7,9 @@ r = 1 / (x + c), which maps [0, ∞) to (0, 1/c], a short polynomial represents 
 
     Q(x) = exp(−x²/2) · r · G(r)
 
-has a small relative error, however small Q is: rounding x² in the exponent adds x²/2·u to that of the polynomial.
-Its range ends where exp(−x²/2) is 0. With ten terms in float32 its relative error is below 5·10⁻⁹, with 23 in
-float64 below 3·10⁻¹⁷.
+has a small relative error, however small Q is, until exp(−x²/2) underflows: rounding x² in the exponent adds
+x²/2·u to the error of the polynomial. That is below 5·10⁻⁹ with ten terms (float32) and below 3·10⁻¹⁷ with 23
+(float64).
 
 Source: after M. Shepherd and J. Laframboise, Chebyshev approximation of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞,
 Mathematics of Computation 36 (1981). The coefficients were computed here by interpolation in 60 Chebyshev nodes

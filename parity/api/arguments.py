@@ -67,10 +67,10 @@ def second_derivatives(row: Row, implementation: Checked) -> Row:
 
     Raises:
         Unrecognised: numpy_cnn's own op has no second derivatives.
-        ArgumentError: the row is no op.
+        ArgumentError: the row is not that of an op.
     """
     if row.kind != "op":
-        raise ArgumentError(f"second=True: {row.name} is no op with a gradient, but {row.kind}")
+        raise ArgumentError(f"second=True applies only to ops; the kind of {row.name} is {row.kind}")
     if isinstance(implementation, Own):
         raise Unrecognised(f"numpy_cnn's own {row.name}: {NONE_OFFERED}")
     return double_backward(row)

@@ -29,7 +29,7 @@ class ParityCase:
     options: Mapping[str, Any]
 
     def lanes(self) -> list[Lane]:
-        """The lanes that the test runs, in order.
+        """Validate the arguments, and return the lanes that the test runs, in order.
 
         Raises:
             UnknownRowError: there is no such row.
@@ -102,7 +102,7 @@ def case(
         supports: what the implementation supports.
         accept: findings that are not failures.
         strict: whether `special` and `contract` findings are failures too.
-        second: compare second derivatives, too, in the first test of the row.
+        second: also compare second derivatives.
         timeout: time limit for one call, in seconds.
         like: a torch function as the oracle.
         shapes: with `like`, of the arrays.

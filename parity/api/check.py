@@ -75,8 +75,8 @@ def check(
         strict: whether `special` and `contract` findings are failures; numpy_cnn's own ops are always checked
             strictly.
         exitfirst: stop after the first lane with a failure.
-        second: compare Hessian-vector products with torch's double backward, too, in another row of the report;
-            see docs/how-parity-works.md for what offers them.
+        second: also compare Hessian-vector products with torch's double backward, in a further row of the report;
+            docs/how-parity-works.md describes how an implementation offers them.
         timeout: time limit for one call, in seconds; None for no limit.
         like: a torch function as the oracle, for an op without a row.
         shapes: with `like`, of the arrays: "n c h w, c"; see `parity.api.adhoc`.
@@ -124,7 +124,7 @@ def check(
                 op,
                 examples=count if shard is None else shard.examples(count),
                 seed=chosen if shard is None else shard.seed(chosen),
-                lanes=lanes if each is row else None,
+                lanes=lanes if each is row else None,  # second derivatives have fewer lanes
                 dtype=dtype,
                 supports=restrictions,
                 accept=accepted,

@@ -59,7 +59,7 @@ class Check(ImplementationFlags):
     exitfirst: Annotated[bool, tyro.conf.arg(aliases=["-x"], help_behavior_hint="")] = False
     """Stop at the first lane with a failure."""
     second: Annotated[bool, named(None)] = False
-    """Compare second derivatives, too, which the implementation must offer; see docs/how-parity-works.md."""
+    """Also compare second derivatives, which the implementation must offer; see docs/how-parity-works.md."""
     json: Annotated[Path | None, named("FILE")] = None
     """File for the report as JSON; - for standard output."""
     html: Annotated[Path | None, named("FILE")] = None
@@ -134,7 +134,10 @@ class Check(ImplementationFlags):
 
                 arguments["implementation"] = stack.enter_context(loaded(how.impl)).implementation
             progress = stack.enter_context(checking_progress(names, self.examples or 200))
-            reports = (check_in_parallel if jobs > 1 else self._in_turn)(names, arguments, jobs, progress)
+            if jobs > 1:
+                reports = check_in_parallel(names, arguments, jobs, progress)
+            else:
+                reports = self._in_turn(names, arguments, progress)
             stack.enter_context(contextlib.closing(reports))  # an interrupt stops the other processes too
             for one in reports:
                 rows += one.rows
@@ -145,7 +148,7 @@ class Check(ImplementationFlags):
         return Report(rows, one.seed, one.examples, one.shard)
 
     def _in_turn(
-        self, names: Sequence[str], arguments: dict[str, Any], _jobs: int, progress: "CheckingProgress"
+        self, names: Sequence[str], arguments: dict[str, Any], progress: "CheckingProgress"
     ) -> "Generator[Report, None, None]":
         from parity.api.check import check
         from parity.subjects import Unrecognised

@@ -38,8 +38,10 @@ def _padded(
     axes = (len(options["pad"]) // 2) if "pad" in wanted else max(1, rank - 2)
     widths = [*options["pad"], *(0,) * 6][: 2 * axes]
     if "pad" not in wanted:
-        widths = [max(width, 0) for width in widths] if wanted.get("negative") is False else widths
-        widths = [widths[0]] * len(widths) if wanted.get("pairs") is False else widths
+        if wanted.get("negative") is False:
+            widths = [max(width, 0) for width in widths]
+        if wanted.get("pairs") is False:
+            widths = [widths[0]] * len(widths)
     options["pad"] = tuple(widths)
     shape = _with_axes(shape, axes)
     # Widths of `pad` begin with the last axis.
@@ -63,12 +65,10 @@ def _resized(
     axes = len(value) if given and isinstance(value, tuple) else AXES.get(options["mode"], max(1, rank - 2))
     if not given and isinstance(value, tuple):
         value = (*value, *(value[-1:] * axes))[:axes]
-        value = (
-            tuple(float(max(1, round(each))) for each in value)
-            if wanted.get("whole") and name != "size"
-            else value
-        )
-        value = value[:1] * axes if wanted.get("pairs") is False else value
+        if wanted.get("whole") and name == "scale_factor":
+            value = tuple(float(max(1, round(each))) for each in value)
+        if wanted.get("pairs") is False:
+            value = value[:1] * axes
         options[name] = value
     if options["mode"] not in AXES:
         options.pop("align_corners", None)

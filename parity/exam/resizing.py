@@ -115,6 +115,14 @@ def _scale(c: Call) -> float:
     return 0.0 if c.options["p"] == 1 else 1 / (1 - c.options["p"])
 
 
+def _crops_moved(widths: tuple[int, ...]) -> tuple[int, ...]:
+    """A negative width before an axis is added to the one after it."""
+    moved: list[int] = []
+    for before, after in zip(widths[::2], widths[1::2], strict=True):
+        moved += (0, before + after) if before < 0 else (before, after)
+    return tuple(moved)
+
+
 def _averaged(dx: Array, c: Call) -> Array:
     ones: Array = ops.interpolate(c.x, **c.options)[1](np.ones_like(c.y))[0]
     return dx / np.where(ones == 0, 1, ones)
@@ -127,9 +135,7 @@ plant("pad", "pad-order-reversed", "pad-order-reversed",
 plant("pad", "pad-negative-widths-ignored", "option-negative-is-zero",
       option("pad", lambda widths: tuple(max(0, width) for width in widths)), "y", option="pad")
 plant("pad", "pad-crops-the-end", "pad-crops-other-side",
-      only(lambda c: c.options["mode"] == "constant",
-           option("pad", lambda widths: tuple(v for pair_ in zip(widths[::2], widths[1::2], strict=True)
-                                              for v in ((0, sum(pair_)) if pair_[0] < 0 else pair_)))))
+      only(lambda c: c.options["mode"] == "constant", option("pad", _crops_moved)))
 plant("pad", "pad-value-as-int", "option-truncated", option("value", lambda v: v and float(int(v))), "y",
       option="value")
 for _name, _names, _edges in EDGES:

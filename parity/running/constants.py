@@ -27,14 +27,12 @@ CONSTANTS: dict[str, tuple[Any, ...]] = {
     "align_corners": (None, True),
 }
 MODES = {"pad": ("constant", "reflect", "replicate", "circular"), "interpolate": ("nearest", "bilinear", "linear")}
+CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant
 
 
 def likely(row: Row, name: str) -> tuple[Any, ...]:
     """The likely values of an option of the row."""
     return MODES.get(row.name, ()) if name == "mode" else CONSTANTS.get(name, ())
-
-
-CLOSE = 1e-9  # a relative error in float64: far above rounding, below the effect of another constant
 
 
 def constants(

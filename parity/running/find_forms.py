@@ -18,7 +18,7 @@ FORMS: dict[str, Any] = {
     "ignored": False, "none": False, "weight": None, "training": True, "whole": True, "negative": False,
 }  # fmt: skip
 # The options that a keyword restricts: with their simplest values, no case is outside the keyword.
-ABOUT = {
+OPTIONS_OF = {
     "tiling": ("stride", "padding"), "pairs": ("pad", "size", "scale_factor"), "negative": ("pad",),
     "whole": ("scale_factor",),
 }  # fmt: skip
@@ -41,7 +41,7 @@ def forms_of(trials: Trials, implementation: Implementation, known: dict[str, An
     for word, value in words.items():
         if word in known:
             continue
-        others = {w: v for w, v in words.items() if w != word and w not in ABOUT.get(word, ())}
+        others = {w: v for w, v in words.items() if w != word and w not in OPTIONS_OF.get(word, ())}
         found = [
             trials.attempt(implementation, c) for c in trials.drawn({**known, **others}, not_within(word, value))
         ]

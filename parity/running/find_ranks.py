@@ -42,7 +42,7 @@ def sizes_or_factors(
     """Whether an interpolation takes only sizes, or only factors: the other gives an output of another shape."""
     right: dict[str, bool] = {}
     for case in bases:
-        for name in (*SIZES,) if resizes(case.options) else ():
+        for name in SIZES if resizes(case.options) else ():
             if name in case.options and len(case.arrays[0].shape or ()) == 4:
                 case = narrowed(case, {**trials.fixed, **known})
                 found = name in case.options and trials.attempt(implementation, case).kind in FORWARD_RIGHT
@@ -60,8 +60,8 @@ def _right_ranks(
     Likewise of instance normalization if it is correct for images: (N, C, L) may be taken as one image.
     """
     names = [spec.name for spec in bases[0].arrays]
-    telling = 2 if "target" in names else 4 if "use_input_stats" in bases[0].options else None
-    if telling is None:
+    deciding = 2 if "target" in names else 4 if "use_input_stats" in bases[0].options else None
+    if deciding is None:
         return taken
     right: dict[int, bool] = {}
     for case in bases:
@@ -70,7 +70,7 @@ def _right_ranks(
             trials.calls += 1
             words = {**trials.fixed, **known} | ({} if implementation.takes_upstream else {"upstream": 1})
             right[rank] = is_right(trials.row, implementation, trials.lane, narrowed(case, words))
-    return frozenset(rank for rank in taken if right[rank]) if right.get(telling) else taken
+    return frozenset(rank for rank in taken if right[rank]) if right.get(deciding) else taken
 
 
 def _does(implementation: Implementation, outcome: Outcome) -> bool:

@@ -82,13 +82,8 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
         again = layout_of(trials, replace(implementation, fixed=implementation.fixed | {name}), others)
         if again[1] is not None and again[1].kind in FORWARD_RIGHT:
             (chosen, outcome, known), bases = (*again[:2], again[2] | {name: value}), others
-    if outcome is not None and outcome.kind in FORWARD_RIGHT and (other := at_output(chosen)) is not None:
-        trials.calls += 4
-        wrong = not is_right(row, chosen, trials.lane, bases[0])
-        alike = [similarity(row, made, trials.lane, bases[0]) for made in (other, chosen)]
-        nearer = is_by_flag(other) and alike[0] > alike[1]  # the flag's function has one name for its argument
-        if wrong and (names_output(other) or nearer or is_right(row, other, trials.lane, bases[0])):
-            chosen = other
+    if outcome is not None and outcome.kind in FORWARD_RIGHT:
+        chosen = of_input_or_output(trials, chosen, bases[0])
     if outcome is not None and not outcome.takes_upstream:
         chosen = (
             without_upstream(chosen, OWN_OUTPUT if isinstance(chosen.written, type) else LOSS_AND_GRADIENT)
@@ -126,6 +121,22 @@ def probe(row: Row, implementation: Implementation, supports: Supports | None) -
     if not chosen.takes_upstream:
         known = {**known, "upstream": 1}
     return replace(chosen, capabilities=Capabilities(known, trials.calls))
+
+
+def of_input_or_output(trials: Trials, implementation: Implementation, case: Case) -> Implementation:
+    """A derivative beside its function, called with the output instead of the input if that agrees better."""
+    other = at_output(implementation)
+    if other is None:
+        return implementation
+    trials.calls += 4
+    if is_right(trials.row, implementation, trials.lane, case):
+        return implementation
+    # The function of a derivative by a flag has one name for its argument, so the name does not decide.
+    alike = [similarity(trials.row, made, trials.lane, case) for made in (other, implementation)]
+    nearer = is_by_flag(other) and alike[0] > alike[1]
+    if names_output(other) or nearer or is_right(trials.row, other, trials.lane, case):
+        return other
+    return implementation
 
 
 def of_loss(

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from parity.cases.op import Array
+from parity.cases.state import keep
+from parity.cases.torch_op import buffers
 from parity.subjects import names
 from parity.subjects.arguments import Arguments, arguments_of, parameters_of
 from parity.subjects.attribute_errors import place_of
@@ -279,14 +281,23 @@ def over_tensors(made: Implementation, engine: Engine) -> Implementation:
     def convert(value: Any) -> Any:
         return engine.data(value) if engine.is_tensor(value) else value
 
+    statistics = buffers(made.written) if inspect.isroutine(made.written) else {}
+
     def op(*arrays: Array | None, **options: Any) -> Any:
         def run() -> tuple[Any, list[Any]]:
-            leaves = [engine.leaf(array) for array in arrays]
+            # Running statistics are updated in place, which torch rejects for a leaf that requires a gradient.
+            leaves = [
+                engine.constant(array) if place in statistics else engine.leaf(array)
+                for place, array in enumerate(arrays)
+            ]
             given = {k: engine.leaf(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
             with default_dtype_of(arrays[0]):
                 return made.op(*leaves, **{k: _detached(v) for k, v in given.items()}), leaves
 
-        returned, _ = run()
+        returned, leaves = run()
+        for place, name in statistics.items():
+            if place < len(arrays) and arrays[place] is not None:
+                keep(name, engine.data(leaves[place]))
         if engine.is_tensor(returned):
             return convert(returned), _Tape(engine, run, arrays)
         if not isinstance(returned, tuple):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from inspect import isroutine
 
 from parity.cases.case import Case
 from parity.cases.restrict_resizing import resizes
@@ -13,6 +14,7 @@ from parity.subjects.implementation import Implementation
 from parity.subjects.optimizer import _Optimizer
 from parity.subjects.optimizer_arrays import NOTES
 from parity.subjects.recognise import with_derivative
+from parity.subjects.statistics import in_torchs_order
 
 Layout = Callable[[Implementation], Implementation]
 
@@ -41,7 +43,9 @@ def _is_late(made: Implementation) -> bool:
 
 def _of_one_form(conversions: list[Implementation], case: Case) -> Iterator[Implementation]:
     for converted in conversions:
-        if converted.conversion == "torch" and "running_mean" in (spec.name for spec in case.arrays):
+        normalizes = "running_mean" in (spec.name for spec in case.arrays)
+        like_torch = isroutine(converted.written) and in_torchs_order(converted.written)
+        if converted.conversion == "torch" and normalizes and not like_torch:
             yield wrappers.parameters_like_input(converted)
         for layout in _layouts(case):
             yield layout(converted)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import parity
 
@@ -158,3 +159,40 @@ def test_a_mistake_in_a_module_is_found(row: str, module: Any, quantity: str) ->
     Wrong.forward.__signature__ = inspect.signature(module.forward)  # type: ignore[attr-defined]  # read by parity
     report = parity.check(row, Wrong, examples=20)
     assert quantity in {failure.quantity for failure in report.failures}, report
+
+
+FUNCTIONS = (
+    "conv2d", "conv_transpose2d", "linear", "max_pool2d", "avg_pool2d", "batch_norm", "instance_norm",
+    "layer_norm", "group_norm", "cross_entropy", "huber_loss", "interpolate", "pad", "unfold",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_of_torch_is_not_called_wrong(name: str) -> None:
+    report = parity.check(name, getattr(functional, name), examples=6)
+    assert report.ok, report
+
+
+def batch_norm_of_biased_variance(
+    x: torch.Tensor,
+    running_mean: torch.Tensor,
+    running_var: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> torch.Tensor:
+    if training and running_mean is not None:
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        with torch.no_grad():
+            running_mean.lerp_(x.mean(axes), momentum)
+            running_var.lerp_(x.var(axes, correction=0), momentum)
+        return functional.batch_norm(x, None, None, weight, bias, True, momentum, eps)
+    return functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def test_running_statistics_that_a_function_of_tensors_updates_are_compared() -> None:
+    report = parity.check("batch_norm", batch_norm_of_biased_variance, examples=25, lanes=["bound"])
+    assert [failure.quantity for failure in report.failures] == ["running_var"]
+    assert "the variance is divided by m;" in str(report)

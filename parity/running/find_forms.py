@@ -42,13 +42,17 @@ def forms_of(trials: Trials, implementation: Implementation, known: dict[str, An
         if word in known:
             continue
         others = {w: v for w, v in words.items() if w != word and w not in OPTIONS_OF.get(word, ())}
-        found = [
-            trials.attempt(implementation, c) for c in trials.drawn({**known, **others}, not_within(word, value))
-        ]
+        cases = trials.drawn({**known, **others}, not_within(word, value))
+        found = [trials.attempt(implementation, case) for case in cases]
         for outcome in found:
             known = {**trials.new(outcome, {**known, word: value}), **known}
         if found and all(_lacks(word, outcome) for outcome in found):
             known = {**known, word: value}
+        elif isinstance(value, str) and word not in known:  # reduction="none" rejected, and "sum" accepted
+            by_value = [(case.options[word], _lacks(word, o)) for case, o in zip(cases, found, strict=True)]
+            rejected = {own for own, lacks in by_value if lacks}
+            if rejected and all(lacks for own, lacks in by_value if own in rejected):
+                known = {**known, word: frozenset({value, *(own for own, _ in by_value)} - rejected)}
     return known | overflow(trials, implementation, known)
 
 

@@ -49,6 +49,25 @@ def reads_keywords(function: Callable[..., Any]) -> bool:
 
 
 @lru_cache(maxsize=256)
+def _of_base(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The parameters of the base class to which a constructor passes its `**kwargs`; None if any are accepted."""
+    if not inspect.isclass(function):
+        return None
+    own = next(kind for kind in function.__mro__ if "__init__" in vars(kind))
+    code = getattr(vars(own)["__init__"], "__code__", None)
+    if code is None or "super" not in code.co_names:
+        return None
+    bases = function.__mro__[function.__mro__.index(own) + 1 :]
+    base = next(kind for kind in bases if "__init__" in vars(kind))  # object has one
+    if base is object:
+        return frozenset()
+    parameters = parameters_of(vars(base)["__init__"])
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters[1:])
+
+
+@lru_cache(maxsize=256)
 def reads(function: Callable[..., Any], name: str) -> bool:
     """Whether a function reads one of its parameters; assumed of functions written in C."""
     code = getattr(inspect.unwrap(function), "__code__", None)
@@ -126,7 +145,12 @@ class Arguments:
             if parameter.kind is parameter.VAR_KEYWORD:
                 if not reads_keywords(function):
                     continue
-                keywords |= {key: self._option(key) for key in self.options if key not in self.read}
+                accepted = _of_base(function)
+                keywords |= {
+                    key: self._option(key)
+                    for key in self.options
+                    if key not in self.read and (accepted is None or key in accepted)
+                }
             elif parameter.kind is not parameter.VAR_POSITIONAL:
                 value = given.get(plain(name), _MISSING) if given else _MISSING
                 value = self._value(name, parameter.default) if value is _MISSING else value

@@ -1,10 +1,11 @@
 """Code that is differentiated automatically: functions and modules over tensors of torch or of a small engine.
 
-A small engine is a class with `.data`, `.grad` and `.backward()` in the user's own file.
+A small engine is a class with `.data`, `.grad` (or `.value`, `.adjoint`) and `.backward()` in the user's file.
 """
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from parity.subjects.layer_statistics import Holders, keep_from, set_in
 from parity.subjects.locate_gradients import parameter_holder
 from parity.subjects.names import plain
 
+# Attributes of the tensors of a small engine: the array, and the gradient.
+ENGINE_VALUES, ENGINE_GRADIENTS = ("data", "value", "val"), ("grad", "gradient", "adjoint")
 NOT_LEARNT = frozenset({"running_mean", "running_var", "target"})
 
 
@@ -101,9 +104,17 @@ class Torch:
 
 @dataclass(frozen=True)
 class Small:
-    """A small engine: a class in the user's own file."""
+    """A small engine: a class in the user's own file.
+
+    Attributes:
+        kind: the class of its tensors.
+        value: the attribute of the array, `data` or another.
+        gradient: the attribute of the gradient, `grad` or another.
+    """
 
     kind: type
+    value: str = "data"
+    gradient: str = "grad"
 
     @property
     def note(self) -> str:
@@ -127,19 +138,18 @@ class Small:
 
     def data(self, tensor: Any) -> Array:
         while self.is_tensor(tensor):
-            tensor = tensor.data
+            tensor = getattr(tensor, self.value)
         return np.asarray(tensor)
 
     def gradients(self, run: Callable[[], tuple[Any, list[Any]]], dy: Array) -> list[Array | None]:
         y, leaves = run()
-        takes = [p for p in parameters_of(y.backward) or () if plain(p.name) in names.UPSTREAMS]
+        takes = [p for p in parameters_of(y.backward) or () if plain(p.name) in names.UPSTREAMS | {"seed"}]
         if takes:
             y.backward(**{takes[0].name: np.array(dy)})
         else:  # Σ dy·y has the gradients of y for the upstream dy
             (y * self.kind(np.array(dy))).sum().backward()
-        return [
-            self.data(leaf.grad) if self.is_tensor(leaf) and leaf.grad is not None else None for leaf in leaves
-        ]
+        own = [getattr(leaf, self.gradient) if self.is_tensor(leaf) else None for leaf in leaves]
+        return [None if gradient is None else self.data(gradient) for gradient in own]
 
 
 TORCH = Torch()
@@ -237,7 +247,7 @@ def default_dtype_of(x: Array | None) -> Iterator[None]:
 
 
 def engine_of(function: Any) -> Engine | None:
-    """The engine in the function's file: a class with backward, data and grad; None if there is none."""
+    """The engine in the function's file: a class with backward, data and grad, or other names; None if none."""
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     for value in scope.values():
         if not inspect.isclass(value) or not callable(getattr(value, "backward", None)):
@@ -248,8 +258,9 @@ def engine_of(function: Any) -> Engine | None:
             made: Any = value(np.ones(2))  # type: ignore[call-arg]  # an unknown constructor
         except Exception:  # not an engine: it cannot be constructed from an array
             continue
-        if hasattr(made, "data") and hasattr(made, "grad"):
-            return Small(value)
+        attributes = ([n for n in own if hasattr(made, n)] for own in (ENGINE_VALUES, ENGINE_GRADIENTS))
+        for array, gradient in itertools.product(*attributes):
+            return Small(value, array, gradient)
     return None
 
 

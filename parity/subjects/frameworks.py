@@ -19,6 +19,7 @@ from parity.subjects.pair import of_function, of_pair
 from parity.subjects.signatures import inner_codes, required, with_places
 
 CONTEXTS = frozenset({"ctx", "context"})
+MADE = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"))
 TUPLES = "its arrays are in a tuple, and its results too"
 MODEL = "it takes a model with get_param and inc_grad"
 
@@ -149,17 +150,22 @@ def of_model(function: Callable[..., Any]) -> Implementation:
 
 
 def makes_a_pair(function: Any) -> bool:
-    """Whether a function of weights defines a forward and a backward and returns them."""
-    places = [plain(p.name) for p in required(function)]
+    """Whether a function of weights or of options defines a forward and a backward and returns them."""
+    places = [p.name for p in required(function)]
     inner = {code.co_name for code in inner_codes(getattr(function, "__code__", None))}
-    return bool(places) and {*places} <= names.WEIGHTS | names.BIASES and {"forward", "backward"} <= inner
+    if not any({*pair} <= inner for pair in MADE) or not places:
+        return False
+    return {*map(plain, places)} <= names.WEIGHTS | names.BIASES or all(map(names.is_option, places))
 
 
 def of_maker(make: Callable[..., Any]) -> Implementation:
-    """Adapt `forward, backward = make(W, b)`."""
+    """Adapt `forward, backward = make(W, b)` and `forward, backward = make(kernel_size, stride)`."""
 
-    def op(x: Array, *parameters: Array | None) -> Any:
-        forward, backward = make(*parameters)[:2]
+    def op(x: Array, *parameters: Array | None, **options: Any) -> Any:
+        arguments = arguments_of((x, *parameters), options)
+        keywords = arguments.bind(make, len(parameters))
+        arguments.decline_unread()
+        forward, backward = make(*parameters, **keywords)[:2]
         return forward(x), backward
 
     return replace(of_function(op), forward_place=place_of(make), lenient=True)

@@ -32,12 +32,12 @@ from parity.subjects.pair import DERIVATIVE, NO_UPSTREAM, target_comes_first
 # Without underscores and in lower case; the first that a class has is its forward, or its backward.
 FORWARDS = (
     "forward", "forwardpass", "forwardpropagation", "forwardpropagate", "forwardprop", "fprop", "feedforward",
-    "propagate", "fwd", "call", "activate", "compute", "loss", "fn", "f",
+    "propagate", "fwd", "feed", "call", "activate", "compute", "loss", "fn", "f",
 )  # fmt: skip
 BACKWARDS = (
     "backward", "backprop", "backwardpass", "backwardpropagation", "backwardpropagate", "backwardprop", "bprop",
     "backpropagate", "backpropagation", "bwd", "gradient", "derivative", "derive", "prime", "grad",
-    "computegradient", "df",
+    "computegradient", "back", "gradfn", "dfn", "df",
 )  # fmt: skip
 # Of a loss whose forward returns the loss of each sample: the method that returns the mean.
 REDUCES = ("calculate", "compute_loss")
@@ -225,7 +225,7 @@ class _Layer:
             arguments.decline_unread()
         layer = self.kind(**constructor)
         updates.set_rate(layer, rate)
-        forward = getattr(layer, self.forward)
+        forward = _by_name(getattr(layer, self.forward))
         shapes: list[tuple[int, ...] | None] = [None if a is None else a.shape for a in (*inputs, *parameters)]
         if parameters and not in_constructor:
             if not _settable(layer, parameters):
@@ -258,7 +258,7 @@ class _Layer:
         parameters = (parameters_of(getattr(self.kind, self.forward)) or ())[1:]
         count = 1
         for p in parameters[1:]:
-            positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+            positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or parameters[0].kind is p.kind
             array = plain(p.name) in names.TARGETS | names.WEIGHTS | names.BIASES | names.PREDICTIONS | {"y"}
             if names.is_option(p.name) or not positional or not (array or p.default is p.empty):
                 break
@@ -269,7 +269,7 @@ class _Layer:
     def _first_call(self, layer: Any, inputs: tuple[Array | None, ...], options: dict[str, Any]) -> None:
         """Call the forward so that the layer creates its parameters; if it does not, `_set` raises."""
         try:
-            getattr(layer, self.forward)(*(np.array(a) for a in inputs), **options)
+            _by_name(getattr(layer, self.forward))(*(np.array(a) for a in inputs), **options)
         except Exception:  # fails if the parameters have to be set first; the layer is then called again with them
             if _settable(layer, [None]) or _creates_later(layer, self.forward, names.BIASES):
                 raise
@@ -334,6 +334,19 @@ class _Layer:
             new.append(zeros if value is None else np.array(value).reshape(array.shape))
         layer.set_weights(new)
         return [None if value is None else array.shape for array, value in zip(own, parameters, strict=False)]
+
+
+def _by_name(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward that accepts its arrays by position, although its own parameters are keyword-only."""
+    places = [p.name for p in parameters_of(forward) or ()]
+    first = next(iter(parameters_of(forward) or ()), None)
+    if first is None or first.kind is not first.KEYWORD_ONLY:
+        return forward
+
+    def call(*arrays: Any, **options: Any) -> Any:
+        return forward(**dict(zip(places, arrays, strict=False)), **options)
+
+    return call
 
 
 def decline_kernel(own: tuple[int, ...], given: tuple[int, ...]) -> None:

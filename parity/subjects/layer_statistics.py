@@ -9,6 +9,7 @@ import torch
 from parity.cases.state import keep
 from parity.subjects import names
 from parity.subjects.arguments import Arguments
+from parity.subjects.attributes import space_of
 from parity.subjects.locate_gradients import mentions, objects, parameter_holder
 from parity.subjects.names import plain
 
@@ -36,7 +37,7 @@ def set_in(layer: Any, arguments: Arguments) -> Holders:
     of_torch = isinstance(layer, torch.nn.Module)  # its mode is set by train()
     if "training" in arguments.options.keys() - arguments.read and not of_torch:
         for owner in objects(layer):
-            for key, own in vars(owner).items():
+            for key, own in space_of(owner).items():
                 if names.OPTIONS.get(plain(key)) == "training" and isinstance(own, bool):
                     setattr(owner, key, arguments.options["training"])
                     arguments.read.add("training")

@@ -91,6 +91,8 @@ def _layouts(case: Case) -> Iterator[Layout]:
     yield _then()
     if weight is not None and len(weight) == 4:
         yield from _convolution()
+    elif weight is not None and len(weight) == 3:
+        yield from _sequences()
     elif weight is not None and len(weight) == 2 and not case.options:
         yield from _dense()
     elif "running_mean" in shapes:
@@ -137,6 +139,14 @@ def _convolution() -> Iterator[Layout]:
     for biased in (_then(), _biased((-1, 1, 1, 1))):
         for weights in ("OIHW", "IHWO"):
             yield _then(biased, *_laid(weights), wrappers.batch_last)
+
+
+def _sequences() -> Iterator[Layout]:
+    for shape in ((-1,), (-1, 1), (1, -1), (1, -1, 1), (1, 1, -1)):
+        if shape != (-1,):
+            yield _biased(shape)
+        for weights in ("LIO", "OLI", "OIL"):
+            yield _then(_biased(shape), partial(wrappers.sequences_last, weights=weights))
 
 
 def _laid(weights: str) -> tuple[Layout, ...]:

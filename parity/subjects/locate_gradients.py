@@ -2,16 +2,18 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from parity.subjects import names
+from parity.subjects.attributes import Fields, has_attributes, space_of
 from parity.subjects.names import gradient_names, plain
 
 STEMS = (names.INPUTS, names.WEIGHT_ATTRIBUTES, names.BIAS_ATTRIBUTES)
+STEMS_OF_ALL = frozenset().union(*STEMS)
 LISTS = names.words("params parameters param getparams getparameters")
 VALUES, GRADIENTS = (
     ("data", "value", "val"),
@@ -48,11 +50,14 @@ def as_numpy(value: Any) -> Any:
     return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
 
 
-def returned_gradients(returned: Any, count: int) -> list[Any]:
-    """The gradients that a backward returned, one per array, from (nested) tuples, a dict or one array."""
+def returned_gradients(returned: Any, count: int, called: Sequence[str] = ()) -> list[Any]:
+    """The gradients that a backward returned, one per array, from (nested) tuples, a dict or one array.
+
+    `called`: the forward's names of the arrays, such as g and b, by which a dict may name the gradients: dg, db.
+    """
     found: list[Any] = [None] * count
     if isinstance(returned, Mapping):
-        for place, value in _named(returned, count, of_gradients=True):
+        for place, value in _named(returned, count, of_gradients=True, called=called):
             found[place] = value
         return found
     flat = list(_flat(returned))
@@ -84,7 +89,7 @@ def gradients_of(layer: Any, found: list[Any], backward: str | None = None) -> l
 
 def output_of(layer: Any) -> Any:
     """The output of a layer whose forward returns None: an attribute named output, y, …"""
-    return next((v for k, v in vars(layer).items() if plain(k) in names.OUTPUTS and is_array(v)), None)
+    return next((v for k, v in space_of(layer).items() if plain(k) in names.OUTPUTS and is_array(v)), None)
 
 
 def clear_method(layer: Any) -> str | None:
@@ -101,32 +106,6 @@ def clear_methods(layer: Any) -> list[Callable[[], Any]]:
     return [getattr(owner, name) for owner, name in found if name is not None]
 
 
-class Fields(MutableMapping[Any, Any]):
-    """The entries of a tuple in an attribute, by name or by place; setting one replaces the tuple."""
-
-    def __init__(self, space: MutableMapping[Any, Any], key: Any) -> None:
-        self.space, self.key = space, key
-        self.names = getattr(space[key], "_fields", range(len(space[key])))
-
-    def __getitem__(self, name: Any) -> Any:
-        return self.space[self.key][self.names.index(name)]
-
-    def __setitem__(self, name: Any, value: Any) -> None:
-        parts = list(self.space[self.key])
-        parts[self.names.index(name)] = value
-        kind = type(self.space[self.key])
-        self.space[self.key] = kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
-
-    def __delitem__(self, name: Any) -> None:
-        raise TypeError("a tuple keeps its entries")
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
 def last_part(key: Any) -> str:
     """The plain name of an entry, without the name of its layer: "weight" for "dense1.weight"."""
     return plain(re.split(r"[./:]", str(key))[-1])
@@ -141,7 +120,7 @@ def parameter_holder(
     """
     place = 0 if "weight" in stems else 1 if "bias" in stems else None
     for owner in objects(layer):
-        space = vars(owner)
+        space = space_of(owner)
         candidates: list[tuple[str, tuple[Any, Any]]] = []
         own = [(k, v) for k, v in space.items() if plain(k) not in _CONTAINERS]
         dicts = [v for _, v in own if isinstance(v, dict)]
@@ -165,9 +144,9 @@ def parameter_holder(
 
 def _entry(value: Any, keys: tuple[str, ...], is_value: Callable[[Any], bool]) -> tuple[Any, Any] | None:
     """(mapping, key) of an array within a parameter that is an object or a dict: `.data`, `["val"]`, `.grad`."""
-    space = value if isinstance(value, dict) else getattr(value, "__dict__", None)
-    if space is None or is_array(value):
+    if is_array(value) or not (isinstance(value, dict) or has_attributes(value)):
         return None
+    space = value if isinstance(value, dict) else space_of(value)
     return next(((space, key) for key in keys if key in space and is_value(space[key])), None)
 
 
@@ -192,20 +171,15 @@ def objects(layer: Any) -> Iterator[Any]:
     for _ in range(DEPTH):
         below = []
         for owner in level:
-            if (
-                id(owner) in seen
-                or not hasattr(owner, "__dict__")
-                or isinstance(owner, type)
-                or callable_only(owner)
-            ):
+            if id(owner) in seen or not has_attributes(owner) or isinstance(owner, type) or callable_only(owner):
                 continue
             seen.add(id(owner))
             yield owner
-            for value in vars(owner).values():
+            for value in space_of(owner).values():
                 inner = (
                     value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
                 )
-                below += [v for v in inner if hasattr(v, "__dict__") and not is_array(v)]
+                below += [v for v in inner if has_attributes(v) and not is_array(v)]
         level = below
 
 
@@ -222,10 +196,13 @@ def _fill(found: list[Any], attributes: dict[str, Any]) -> None:
         if found[place] is None:
             found[place] = value
     for name, value in attributes.items():
-        for place, stems in enumerate(STEMS[:count]):
-            entry = _entry(value, GRADIENTS, is_array) if plain(name) in stems else None
-            if entry is not None and found[place] is None:
-                found[place] = entry[0][entry[1]]
+        # A parameter that is an object or a dict, also as an entry of a dict such as `params`.
+        inner = value if isinstance(value, dict) and plain(name) not in STEMS_OF_ALL else {}
+        for key, parameter in {name: value, **inner}.items():
+            for place, stems in enumerate(STEMS[:count]):
+                entry = _entry(parameter, GRADIENTS, is_array) if last_part(key) in stems else None
+                if entry is not None and found[place] is None:
+                    found[place] = entry[0][entry[1]]
         if plain(name) not in _CONTAINERS:
             continue
         if callable(value):
@@ -264,7 +241,7 @@ def _requires(method: Callable[..., Any]) -> bool:
 
 
 def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
-    yield from vars(layer).items()
+    yield from space_of(layer).items()
     for kind in type(layer).__mro__[:-1]:
         for name, value in vars(kind).items():
             if isinstance(value, property) or (plain(name) in _CONTAINERS and callable(value)):
@@ -274,9 +251,12 @@ def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
                     continue
 
 
-def _named(mapping: Mapping[Any, Any], count: int, of_gradients: bool) -> Iterator[tuple[int, Any]]:
+def _named(
+    mapping: Mapping[Any, Any], count: int, of_gradients: bool, called: Sequence[str] = ()
+) -> Iterator[tuple[int, Any]]:
     """The entries whose names denote gradients; in a dict of gradients, "W" alone does."""
     for place, stems in enumerate(STEMS[:count]):
+        stems = stems | {*map(plain, called[place : place + 1])}
         wanted = gradient_names(stems)
         for key, value in mapping.items():
             short = last_part(key)

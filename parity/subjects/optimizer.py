@@ -26,7 +26,7 @@ WITHOUT = {
 # Settings that may be constants in the code, with torch's defaults; other values are determined by trying.
 FIXED: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "alpha": 0.99}
 _STEPS = ("step", "update", "update_params", "apply_gradients", "update_parameters")
-_ALIASES = {
+ALIASES = {
     "lr": words("lr learningrate eta alpha stepsize rate"),
     "dampening": words("dampening"),
     "weight_decay": words("weightdecay wd"),
@@ -40,12 +40,12 @@ _ALIASES = {
     "centered": words("centered"),
 }
 _BETAS = {alias: place for place, name in enumerate(("1", "2")) for alias in (f"beta{name}", f"b{name}")}
-_PARAMETERS = words("params parameters param p weights w")
-_GRADIENTS = words("grads gradients grad gradient g dparams")
+PARAMETERS = words("params parameters param p weights w")
+GRADIENTS = words("grads gradients grad gradient g dparams")
 _PAIRS = words("""gradsandvars gradientsandvars gradientsandvariables gradsandparams gradientsandparams
     gradsvars gradsparams varsandgrads paramsandgrads paramsgrads parametersandgradients""")
 _MODELS = words("model net network layer layers")
-_COUNTS = words("t step iteration iterations iter it epoch")
+COUNTS = words("t step iteration iterations iter it epoch")
 
 
 def steps(kind: type) -> bool:
@@ -59,7 +59,7 @@ def _step_of(kind: type) -> str | None:
     if named is not None or "__call__" not in dir(kind):
         return named
     places = [plain(p.name) for p in parameters_of(kind.__call__) or ()][1:3]
-    return "__call__" if len(places) == 2 and {*places} <= _PARAMETERS | _GRADIENTS else None
+    return "__call__" if len(places) == 2 and {*places} <= PARAMETERS | GRADIENTS else None
 
 
 def is_rule(function: Callable[..., Any]) -> bool:
@@ -67,8 +67,8 @@ def is_rule(function: Callable[..., Any]) -> bool:
     places = parameters_of(function) or ()
     return (
         len(places) == 3
-        and plain(places[0].name) in names.WEIGHTS | names.INPUTS | _PARAMETERS
-        and plain(places[1].name) in gradient_names(names.WEIGHTS | names.INPUTS | _PARAMETERS) | names.UPSTREAMS
+        and plain(places[0].name) in names.WEIGHTS | names.INPUTS | PARAMETERS
+        and plain(places[1].name) in gradient_names(names.WEIGHTS | names.INPUTS | PARAMETERS) | names.UPSTREAMS
         and names.is_dict(places[2].name)
     )
 
@@ -94,7 +94,7 @@ class Settings(dict[str, Any]):
         # An omitted alpha is not the learning rate, which has been read under its own name.
         named = [
             own
-            for own, aliases in _ALIASES.items()
+            for own, aliases in ALIASES.items()
             if short in aliases and own in self.settings and self.read.get(own, short) == short
         ]
         own = short if short in named else next(iter(named), None)  # RMSprop's alpha, and Adam's learning rate
@@ -189,7 +189,7 @@ def is_closure(function: Callable[..., Any]) -> bool:
     """Whether it makes a step: `step = make(params, lr)`, `step(grads)`."""
     places = [plain(p.name) for p in parameters_of(function) or ()]
     return (
-        len(places) > 1 and places[0] in ("params", "parameters") and any(p in _ALIASES["lr"] for p in places[1:])
+        len(places) > 1 and places[0] in ("params", "parameters") and any(p in ALIASES["lr"] for p in places[1:])
     )
 
 
@@ -210,9 +210,9 @@ def is_update(function: Callable[..., Any]) -> bool:
     places = [plain(p.name) for p in parameters_of(function) or ()]
     return (
         len(places) > 2
-        and places[0] in _PARAMETERS
-        and (places[1] in _GRADIENTS or places[1] in gradient_names(names.WEIGHTS | _PARAMETERS))
-        and any(p in _ALIASES["lr"] for p in places[2:])
+        and places[0] in PARAMETERS
+        and (places[1] in GRADIENTS or places[1] in gradient_names(names.WEIGHTS | PARAMETERS))
+        and any(p in ALIASES["lr"] for p in places[2:])
     )
 
 
@@ -268,7 +268,7 @@ class _Optimizer:
                 continue
             if p.kind is p.VAR_KEYWORD:
                 keywords |= {name: given[name] for name in given.settings if name not in given.taken}
-            elif short in _PARAMETERS and p.default is inspect.Parameter.empty:
+            elif short in PARAMETERS and p.default is inspect.Parameter.empty:
                 keywords[p.name] = arrays.own
             elif short in _MODELS:
                 keywords[p.name] = _model(short, arrays)
@@ -290,7 +290,7 @@ class _Update:
         self.states: dict[str, Any] = {}
         required = []
         for p in (parameters_of(update) or ())[2:]:
-            if plain(p.name) in _COUNTS:
+            if plain(p.name) in COUNTS:
                 self.settings[p.name] = 1
             elif p.name in given:
                 self.settings[p.name] = given[p.name]
@@ -300,7 +300,7 @@ class _Update:
         self.states = dict(zip(required, _initial_states(update, arrays, len(required)), strict=True))
 
     def __call__(self, grads: Any, count: int) -> Any:
-        counts = {name: count for name in self.settings if plain(name) in _COUNTS}
+        counts = {name: count for name in self.settings if plain(name) in COUNTS}
         returned = self.update(self.arrays.own, grads, **{**self.settings, **counts, **self.states})
         if not isinstance(returned, tuple):
             return returned
@@ -344,11 +344,11 @@ def _call(step: Callable[..., Any], arrays: Arrays, grads: Any, count: int) -> A
             given.append(_model(short, arrays))
         elif short in _PAIRS:
             given.append(arrays.zipped(grads, gradients_first=short.startswith("grad")))
-        elif short in _COUNTS:
+        elif short in COUNTS:
             given.append(count)
         elif short.endswith(("name", "key", "id")) or short in ("idx", "index", "i"):
             given.append("w")
-        elif short in _PARAMETERS or (place == 0 and len(places) > 1):
+        elif short in PARAMETERS or (place == 0 and len(places) > 1):
             given.append(arrays.own)
         else:
             given.append(grads)
@@ -369,7 +369,7 @@ def _around_step(optimizer: Any, name: str) -> None:
 def _changed_lr(optimizer: Any, before: float, lr: float) -> bool:
     """Set the step size if the optimizer stores it under a common name; return whether it does."""
     own = getattr(optimizer, "__dict__", {})
-    names_of_lr = [n for n, value in own.items() if plain(n) in _ALIASES["lr"] and value in (before, lr)]
+    names_of_lr = [n for n, value in own.items() if plain(n) in ALIASES["lr"] and value in (before, lr)]
     for name in names_of_lr:
         setattr(optimizer, name, lr)
     groups = getattr(optimizer, "param_groups", []) if isinstance(optimizer, torch.optim.Optimizer) else []

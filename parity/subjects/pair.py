@@ -83,7 +83,7 @@ class _Pair:
             if callable(gradients):  # the vector-Jacobian product of one call
                 return returned_gradients(gradients(dy), len(arrays))
             gradients = dy * gradients if self.derivative else gradients
-            return returned_gradients(gradients, len(arrays))
+            return returned_gradients(gradients, len(arrays), [*named] if torchs is given else ())
 
         return y, pullback
 

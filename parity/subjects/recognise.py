@@ -25,6 +25,7 @@ from parity.subjects.optimizer import (
     of_update,
     steps,
 )
+from parity.subjects.optimizer_pair import makes_init_and_update, of_init_and_update
 from parity.subjects.pair import of_function, of_pair
 from parity.subjects.statistics import in_torchs_order, statistics_as_options
 
@@ -33,6 +34,8 @@ DERIVATIVES = (
     "grad_{}", "{}_bwd", "{}_vjp",
 )  # fmt: skip
 
+# Attributes of a function that hold its backward or its derivative.
+ATTACHED = ("backward", "derivative", "prime", "deriv", "gradient", "grad", "vjp", "df")
 # What the names of a forward and of its backward contain.
 BESIDE = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"), ("propagate", "backpropagate"))
 # Flags by which a function returns its derivative.
@@ -52,6 +55,7 @@ FUNCTION_FORMS: tuple[Form, ...] = (
     (is_rule, of_rule),
     (is_update, of_update),
     (is_closure, of_closure),
+    (makes_init_and_update, of_init_and_update),
     (frameworks.takes_model, frameworks.of_model),
     (parameter_lists.takes_parameters, parameter_lists.of_parameters),
     (frameworks.makes_a_pair, frameworks.of_maker),
@@ -180,14 +184,17 @@ def _of_function(function: Callable[..., Any], place: str | None) -> Implementat
 
 def _backward_beside(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The backward of a forward function in the same module, by its name: conv_backward for conv_forward."""
-    scope = getattr(function, "__globals__", {})
-    # A function that another one made is called as the variable that holds it.
-    called = [getattr(function, "__name__", ""), *(name for name, value in scope.items() if value is function)]
-    for name, (forward, backward) in itertools.product(called, BESIDE):
+    for name, (forward, backward) in itertools.product(_called(function), BESIDE):
         found = _in_module(function, name.replace(forward, backward)) if forward in name else None
         if found is not None:
             return found
     return None
+
+
+def _called(function: Any) -> list[str]:
+    """The names of a function: its own, and the variables of its module that hold it (a lambda)."""
+    scope = getattr(function, "__globals__", {})
+    return [getattr(function, "__name__", ""), *(name for name, value in scope.items() if value is function)]
 
 
 def with_derivative(function: Any) -> Implementation | None:
@@ -195,13 +202,17 @@ def with_derivative(function: Any) -> Implementation | None:
 
     For functions that return no pullback: one that does may use such a helper itself.
     """
-    name = getattr(function, "__name__", "")
     flagged = _by_flag(function)
     if flagged is not None:
         return flagged
-    for form in DERIVATIVES if inspect.isfunction(function) else ():
-        found = _in_module(function, form.format(name))
-        if found is not None:
+    attached = (vars(function).get(name) for name in ATTACHED) if inspect.isfunction(function) else ()
+    beside = (
+        _in_module(function, form.format(name))
+        for name, form in itertools.product(_called(function), DERIVATIVES)
+        if inspect.isfunction(function)
+    )
+    for found in (*attached, *beside):
+        if callable(found):
             made = tensor_gradients.of_tensor_functions(function, found) or _of_pair(function, found, beside=True)
             return replace(made, written=(function, found))
     return None

@@ -81,6 +81,25 @@ def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
     )
 
 
+def sequences_last(implementation: Any, weights: str = "LIO") -> Implementation:
+    """Sequences and gradients (N, L, C) instead of (N, C, L).
+
+    Args:
+        implementation: in any form.
+        weights: its order of the axes of the weights: a permutation of "OIL".
+    """
+    order = _axes("OIL", weights)
+    back = [order.index(axis) for axis in range(3)]
+    return _around(
+        implementation,
+        {0: _to_last, 1: lambda w: np.ascontiguousarray(w.transpose(order)) if w.ndim == 3 else w},
+        {0: _to_first, 1: lambda w: np.ascontiguousarray(w.transpose(back)) if w.ndim == 3 else w},
+        _to_first,
+        _to_last,
+        "its sequences are (N, L, C): transposed on the way in and out",
+    )
+
+
 def weights_laid(implementation: Any, weights: str) -> Implementation:
     """Weights of a convolution in another order of axes than "OIHW", such as "HWIO"."""
     order = _axes("OIHW", weights)

@@ -35,6 +35,7 @@ LIBRARIES, OPERATORS = "library_functions", "torch_operators"
 KEPT, ORDERS, RESIZED, NORMALIZED = "kept_parameters", "image_orders", "resized_images", "normalized_images"
 CALLED, FLAGGED, CUSTOM = "called_optimizers", "flagged_derivatives", "custom_operator"
 LATER = "later_forms"
+SCATTERED, ATTACHED, ADJOINT = "scattered_parameters", "attached_functions", "adjoint_engine"
 EVALUATED, REDUCED, KERNELS, RATES = "evaluation_norms", "reduced_losses", "fixed_kernels", "corrected_rates"
 
 FORMS = (
@@ -381,6 +382,32 @@ FORMS = (
          " - (dy * g).mean(-1, keepdims=True)", "", "the mean as constant", "grad_input", "mean-constant"),
     Form("pad", LATER, "Reflect", "`Reflect(pad_width)(x)`, reflected",
          "return dx\n", "return 2 * dx\n", "an extra factor", "grad_input", "doubled"),
+    Form("conv2d", SCATTERED, "Conv", '`Conv(in_ch, out_ch, *, k, s, p)`, objects in `params["kernel"]`, with `value` and `grad`',
+         "dout.sum((0, 2, 3))", "dout.mean((0, 2, 3))", MEAN, "grad_bias", "divided-by-outputs"),
+    Form("conv1d", SCATTERED, "TemporalConv", "`TemporalConv(c_in, c_out, kernel)` with `__slots__`, sequences (N, L, C), weights (L, in, out)",
+         "gy.sum(axis=(0, 1))", "-gy.sum(axis=(0, 1))", "the sign", "grad_bias", "negated"),
+    Form("batch_norm", SCATTERED, "BatchNorm", "`BatchNorm(n_features, **kwargs)`, whose base class takes no keywords",
+         " - self.xn * (d * self.xn).mean(ax, keepdims=True)", "", "a term missing", "grad_input", "variance-constant"),
+    Form("avg_pool2d", ATTACHED, "avg_pool", "`fwd, bwd = avg_pool(k, step)`: closures",
+         " / (k * k)", " * 2 / (k * k)", "an extra factor", "grad_input", "doubled"),
+    Form("layer_norm", ATTACHED, "layer_norm", '`layer_norm(x, g, b) → (out, {…})`, gradients `{"dx": …, "dg": …, "db": …}`',
+         " - d.mean(-1, keepdims=True)", "", "the mean as constant", "grad_input", "mean-constant"),
+    Form("nll_loss", ATTACHED, "NLLLoss", "`NLLLoss(reduction)`, which asserts that it is the mean or the sum",
+         "        return dx / len(self.y)", "        return 2 * dx / len(self.y)", "an extra factor", "grad_input", "doubled"),
+    Form("mse_loss", ATTACHED, "mse", "`mse` and `mse_grad`, lambdas of one module",
+         "/ pred.size", "/ 1", "sum instead of mean", "grad_input", "sum"),
+    Form("RMSprop", ATTACHED, "rmsprop", "`init, update = rmsprop(lr)`, `params, state = update(grads, state, params)`",
+         "(1 - decay) * g**2", "decay * g**2", "decay reversed", "output", "alpha-for-both"),
+    Form("flatten", ATTACHED, "Flatten", "`forward(*, inputs)`, `backward(*, grad_outputs)`: keyword-only",
+         "return grad_outputs.reshape", "return -grad_outputs.reshape", "the sign", "grad_input", "negated"),
+    Form("tanh", ATTACHED, "tanh", "`tanh(x)` with the attribute `tanh.derivative`, set by a decorator",
+         "1 - y**2", "y**2 - 1", "the sign", "grad_input", "negated"),
+    Form("sigmoid", ATTACHED, "Sigmoid", "`feed(x, **kwargs)`, `back(d, **kwargs)`",
+         "(1 - self.out)", "(1 + self.out)", "a sign", "grad_input", "complement-sign"),
+    Form("leaky_relu", ATTACHED, "LReLU", "`fn(z)`, `grad_fn(z)`, the derivative",
+         "np.ones_like(z), self.alpha", "np.ones_like(z), 0.0", "the slope missing", "grad_input", "slope-lost"),
+    Form("linear", ADJOINT, "Linear", "a small engine with `value`, `adjoint` and `backward(seed)`",
+         "self.value.T @ out.adjoint", "2 * self.value.T @ out.adjoint", "an extra factor", "grad_weight", "doubled"),
 )  # fmt: skip
 
 

@@ -219,10 +219,7 @@ def _normalized(
         with np.errstate(invalid="ignore", divide="ignore"):
             for block in blocks:
                 d, r = deviation[block], rstd[block]
-                if positions == 1:
-                    sums, products = u[block][..., 0], (u[block] * d)[..., 0]
-                else:
-                    sums, products = total(u[block], (3,))[..., 0], total_product(u[block], d, (3,))[..., 0]
+                sums, products = _over_positions(u[block], d)
                 if weight is not None:
                     dw += over_rows(r[..., 0, 0], products)
                 if bias is not None:
@@ -239,3 +236,10 @@ def _normalized(
         )
 
     return result, pullback
+
+
+def _over_positions(u: Array, d: Array) -> tuple[Array, Array]:
+    """Σ u and Σ u · d over the last axis; the single position of `layer_norm` needs no sum."""
+    if u.shape[-1] == 1:
+        return u[..., 0], (u * d)[..., 0]
+    return total(u, (3,))[..., 0], total_product(u, d, (3,))[..., 0]

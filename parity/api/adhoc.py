@@ -26,6 +26,10 @@ Shapes: TypeAlias = str | Sequence[int | str | Sequence[int | str]]
 MOST = 4  # entries along a generated axis
 TRIALS = 25
 NAMES = ("input", "other", "third", "fourth", "fifth")
+_DRAWS = (
+    "strategy must draw a list of shapes, one per array, as in st.just([(2, 3), (3,)]), a pair (shapes, options) "
+    "or a parity Case"
+)
 
 
 def row_like(
@@ -142,7 +146,7 @@ def _given(
             pair = isinstance(drawn, tuple) and len(drawn) == 2 and isinstance(drawn[1], Mapping)
             shapes, more = drawn if pair else (drawn, {})
             if not _are_shapes(shapes):
-                raise ArgumentError(f"{_WHAT_IT_DRAWS}; it drew {drawn!r}")
+                raise ArgumentError(f"{_DRAWS}; it drew {drawn!r}")
             plain = {key: draw(v) if isinstance(v, st.SearchStrategy) else v for key, v in options.items()}
             names = names_of(like, len(shapes))
             arrays = tuple(
@@ -154,12 +158,6 @@ def _given(
         return case()
 
     return cases
-
-
-_WHAT_IT_DRAWS = (
-    "strategy must draw a list of shapes, one per array, as in st.just([(2, 3), (3,)]), a pair (shapes, options) "
-    "or a parity Case"
-)
 
 
 def _of_lane(strategy: Any, lane: Lane) -> st.SearchStrategy[Any]:

@@ -12,7 +12,6 @@ from parity.naming.narrow import COUNTS
 from parity.naming.probe import NotApplicable, Probe
 
 OfDifference: TypeAlias = Callable[[Array, float], Any]  # d = x − t, option → loss, or its slope
-OfTerms: TypeAlias = Callable[[Probe], Any]
 
 _HALVES = ("half", "half-sum", "half-batch-mean")  # conventions of a squared error only
 COMMON = (

@@ -63,10 +63,6 @@ class Probe:
         """The same call on other arrays."""
         return replace(self, arrays=self.arrays | arrays)
 
-    def with_first(self, array: Array) -> "Probe":
-        """The same call on another input."""
-        return self.with_arrays(**{next(iter(self.arrays)): array})
-
     def with_options(self, **options: Any) -> "Probe":
         """The same call with other options."""
         return replace(self, options=self.options | options)

@@ -30,7 +30,6 @@ from parity.subjects.names import plain
 
 # Attributes of the tensors of a small engine: the array, and the gradient.
 ENGINE_VALUES, ENGINE_GRADIENTS = ("data", "value", "val"), ("grad", "gradient", "adjoint")
-NOT_LEARNT = frozenset({"running_mean", "running_var", "target"})
 
 
 class Engine(Protocol):

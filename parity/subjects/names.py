@@ -22,7 +22,6 @@ BIASES = frozenset({"bias", "biases", "b", "beta", "intercept", "bb", "w0"})
 # Further names of the parameters of a layer; a constructor's `scale` is usually a number.
 WEIGHT_ATTRIBUTES, BIAS_ATTRIBUTES = WEIGHTS | words("gain scale"), BIASES | words("shift offset")
 PREDICTIONS = words("ypred yhat pred preds prediction predictions logits scores output outputs")
-GAMMAS = frozenset({"weight", "gamma"})
 UPSTREAMS = words("""
     dout doutput douts dy dz da dh dl dvalues dnext grad grads gradient gradients gradoutput gradoutputs
     gradout outputgrad outputgradient gradientoutput delta deltas error errors err upstream upstreamgrad

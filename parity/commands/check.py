@@ -85,6 +85,8 @@ class Check(ImplementationFlags):
             raise UserError(
                 f"--impl {self.impl} needs the one row that it implements, got {' '.join(self.ops) or 'none'}"
             )
+        if self.second and self.impl is None:
+            raise UserError("--second needs --impl: the ops of numpy_cnn offer no second derivatives")
         for flag, file in (("--json", self.json), ("--html", self.html)):
             if file is not None and not file.parent.is_dir():
                 raise UserError(f"{flag} {file}: no such folder {file.parent}")

@@ -195,6 +195,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "conv2d", "--impl", "nowhere"], "expected FILE.py:NAME"),
         (["check", "conv2d", "--impl", "{layers}:other"], "defines no other"),
         (["check", "conv2d", "--impl", "{layers}:number"], "got 3"),
+        (["check", "--second"], "--second needs --impl: the ops of numpy_cnn offer no second derivatives"),
         (["check", "conv2d", "--impl", "{broken}:f"], "broken.py:2: "),
         (["check", "conv2d", "--impl", "{raising}:f"], "raising.py:1 raised ZeroDivisionError"),
         (["check", "conv2d", "--impl", "{layers}:flippd"], "defines no flippd; did you mean flipped?"),

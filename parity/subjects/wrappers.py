@@ -69,16 +69,7 @@ def channels_last(implementation: Any, weights: str = "HWIO") -> Implementation:
         implementation: in any form.
         weights: its order of the axes of the weights: a permutation of "OIHW".
     """
-    order = _axes("OIHW", weights)
-    back = [order.index(axis) for axis in range(4)]
-    return _around(
-        implementation,
-        {0: _to_last, 1: lambda w: np.ascontiguousarray(w.transpose(order)) if w.ndim == 4 else w},
-        {0: _to_first, 1: lambda w: np.ascontiguousarray(w.transpose(back)) if w.ndim == 4 else w},
-        _to_first,
-        _to_last,
-        "its images are (N, H, W, C): transposed on the way in and out",
-    )
+    return _last(implementation, "OIHW", weights, "its images are (N, H, W, C)")
 
 
 def sequences_last(implementation: Any, weights: str = "LIO") -> Implementation:
@@ -88,15 +79,26 @@ def sequences_last(implementation: Any, weights: str = "LIO") -> Implementation:
         implementation: in any form.
         weights: its order of the axes of the weights: a permutation of "OIL".
     """
-    order = _axes("OIL", weights)
-    back = [order.index(axis) for axis in range(3)]
+    return _last(implementation, "OIL", weights, "its sequences are (N, L, C)")
+
+
+def _last(implementation: Any, torchs: str, weights: str, note: str) -> Implementation:
+    order = _axes(torchs, weights)
+    back = [order.index(axis) for axis in range(len(order))]
+
+    def to_its_order(w: Array) -> Array:
+        return np.ascontiguousarray(w.transpose(order)) if w.ndim == len(order) else w
+
+    def to_torchs(w: Array) -> Array:
+        return np.ascontiguousarray(w.transpose(back)) if w.ndim == len(order) else w
+
     return _around(
         implementation,
-        {0: _to_last, 1: lambda w: np.ascontiguousarray(w.transpose(order)) if w.ndim == 3 else w},
-        {0: _to_first, 1: lambda w: np.ascontiguousarray(w.transpose(back)) if w.ndim == 3 else w},
+        {0: _to_last, 1: to_its_order},
+        {0: _to_first, 1: to_torchs},
         _to_first,
         _to_last,
-        "its sequences are (N, L, C): transposed on the way in and out",
+        f"{note}: transposed on the way in and out",
     )
 
 
